@@ -1,0 +1,27 @@
+"""Trains the stand-in CLAP on scenes of the sample's recordings and their captions.
+
+reads   ../../data/sample/clips/
+writes  clap/ in the layout of a transformers ClapModel
+"""
+
+import logging
+from pathlib import Path
+
+from soundjudge import params
+from soundjudge.artifacts import atomic_folder
+from soundjudge.sample import scenes, standin_clap
+
+CLIPS = Path("../../data/sample/clips")
+CLAP = Path("clap")
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    training = params.load("clap", standin_clap.ClapTraining)
+    clap = standin_clap.train(scenes.recordings(CLIPS), training, logging.info)
+    with atomic_folder(CLAP) as folder:
+        clap.save(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Composes the sample corpora from the real recordings. Ratings are SIMULATED.
+
+reads   clips/
+writes  audiocaps/, vggsound/, xacle/
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundjudge import params
+from soundjudge.artifacts import atomic_folder
+from soundjudge.sample import scenes, upstream
+from soundjudge.sample.simulated_listeners import Panel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compose:
+    """The `compose` section of data/sample/params.yaml."""
+
+    seed: int
+    sizes: upstream.Sizes
+    panels: dict[str, Panel]
+
+
+def main() -> None:
+    compose = params.load("compose", Compose)
+    pool = scenes.recordings(Path("clips"))
+    with atomic_folder(Path("audiocaps")) as folder:
+        upstream.write_audiocaps(pool, compose.sizes.audiocaps, folder, compose.seed)
+    with atomic_folder(Path("vggsound")) as folder:
+        upstream.write_vggsound(pool, compose.sizes.vggsound, folder, compose.seed)
+    with atomic_folder(Path("xacle")) as folder:
+        upstream.write_xacle(pool, compose.sizes.xacle, compose.panels, folder, compose.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The log-mel front end of a transformers CLAP, computed where the model is and free of chance.
+
+The published extractor cuts long sounds at random and runs in numpy; here the window is always the
+first `max_length_s` seconds. On sounds that fit the window this equals `ClapFeatureExtractor`.
+
+B batch, T samples at 16 kHz, S samples of the window at the model's rate, F frames, M mel bands.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+import torchaudio
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import ClapFeatureExtractor
+
+from soundjudge.clap.encoder import ClapError
+
+SOUND_RATE = 16_000  # Hz, of every waveform that comes in
+MEL_FLOOR = 1e-10  # power, the extractor's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """The numbers of a `ClapFeatureExtractor`, under its own names."""
+
+    feature_size: int  # mel bands
+    sampling_rate: int  # Hz
+    hop_length: int  # samples
+    max_length_s: float  # seconds, the fixed window
+    fft_window_size: int  # samples
+    frequency_min: float  # Hz
+    frequency_max: float  # Hz
+    truncation: str  # "rand_trunc" (slaney mel bands) or "fusion" (htk mel bands); both cut alike
+    padding: str  # "repeatpad", "repeat" or "pad": how a short sound fills the window
+
+    def __post_init__(self) -> None:
+        if self.truncation not in ("rand_trunc", "fusion"):
+            raise ClapError(
+                f"truncation: {self.truncation!r} is neither 'rand_trunc' nor 'fusion'."
+            )
+        if self.padding not in ("repeatpad", "repeat", "pad"):
+            raise ClapError(f"padding: {self.padding!r} is none of 'repeatpad', 'repeat', 'pad'.")
+
+    @property
+    def samples(self) -> int:
+        """Samples of the window at the model's rate: S."""
+        return round(self.max_length_s * self.sampling_rate)
+
+    @property
+    def frames(self) -> int:
+        """Frames of the window's spectrogram: F."""
+        return self.samples // self.hop_length + 1
+
+
+class LogMel(nn.Module):
+    """Sounds as spectrograms of one fixed size: B x (T,) -> (B, 1, F, M), in dB."""
+
+    mel_filters: Tensor  # (fft bins, M)
+
+    def __init__(self, extractor: Extractor) -> None:
+        super().__init__()
+        self.extractor = extractor
+        banks = ClapFeatureExtractor(**asdict(extractor))
+        bank = banks.mel_filters if extractor.truncation == "fusion" else banks.mel_filters_slaney
+        filters = torch.tensor(bank, dtype=torch.float32)
+        self.register_buffer("mel_filters", filters, persistent=False)
+
+    def forward(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """The spectrograms, float32: (B, 1, F, M)."""
+        sounds = self.windows(waves)  # (B, S)
+        size = self.extractor.fft_window_size
+        spectrum = torch.stft(
+            sounds,
+            size,
+            self.extractor.hop_length,
+            window=torch.hann_window(size, dtype=sounds.dtype, device=sounds.device),
+            return_complex=True,
+        )  # (B, bins, F), frames centred, edges reflected
+        power = spectrum.abs().square().transpose(1, 2)  # (B, F, bins)
+        mels = power @ self.mel_filters.to(power.dtype)  # (B, F, M)
+        return (10 * torch.log10(mels.clamp(min=MEL_FLOOR))).float().unsqueeze(1)
+
+    def windows(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """The first window of each sound at the model's rate, padded by the rule: (B, S)."""
+        device = self.mel_filters.device
+        # Near-silent bands would drown in float32 rounding; Apple's GPUs have no float64.
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        longest = round(self.extractor.max_length_s * SOUND_RATE)
+        rows = [torch.tensor(wave[:longest], dtype=dtype) for wave in waves]
+        assert all(len(row) for row in rows), "a sound without samples is refused when it is read"
+        sounds = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)  # (B, <=T)
+        # Zeros behind a sound are what the resampling filter sees there anyway.
+        rate = self.extractor.sampling_rate
+        sounds = torchaudio.functional.resample(sounds, SOUND_RATE, rate)
+        lengths = [math.ceil(len(row) * rate / SOUND_RATE) for row in rows]
+        pairs = zip(sounds, lengths, strict=True)
+        return torch.stack([self._fill(sound[:length]) for sound, length in pairs])
+
+    def _fill(self, sound: Tensor) -> Tensor:
+        size = self.extractor.samples
+        sound = sound[:size]
+        if self.extractor.padding == "repeatpad":
+            sound = sound.repeat(size // len(sound))
+        elif self.extractor.padding == "repeat":
+            sound = sound.repeat(size // len(sound) + 1)[:size]
+        return nn.functional.pad(sound, (0, size - len(sound)))  # (S,)

@@ -1,0 +1,56 @@
+"""CSV text to rows of strings, strictly: every error names the file and the place in it.
+
+UTF-8 (a byte order mark is fine), comma, double quotes, LF or CRLF. Nothing is guessed: "NA" and
+"00000" stay what they are.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+class TableError(ValueError):
+    """A table that breaks its contract; the message names the file, the row and the column."""
+
+
+def read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows below it, each as long as the header; blank lines are left out."""
+    rows = iter_rows(path)
+    header = next(rows, None)
+    if header is None:
+        raise TableError(f"{path} is empty: its first line must name the columns")
+    if len(set(header)) != len(header):
+        raise TableError(f"{path}: a column name stands twice in {', '.join(header)}")
+    return header, list(of_width(rows, len(header), path))
+
+
+def of_width(rows: Iterator[list[str]], width: int, path: Path) -> Iterator[list[str]]:
+    """The same rows, each checked to have `width` fields."""
+    for row, fields in enumerate(rows, start=1):
+        if len(fields) != width:
+            raise TableError(
+                f"{path}, row {row}: {len(fields)} fields where {width} are needed;"
+                " a text with a comma needs double quotes"
+            )
+        yield fields
+
+
+def iter_rows(path: Path) -> Iterator[list[str]]:
+    """Every line that is not blank, as fields, one at a time."""
+    with path.open("rb") as file:
+        reader = csv.reader(_lines(file, path), strict=True)
+        try:
+            yield from (fields for fields in reader if fields)
+        except csv.Error as error:
+            raise TableError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise TableError(
+                f"{path}, line {number} is not UTF-8: save the file as UTF-8"
+            ) from error

@@ -1,0 +1,1 @@
+"""From listeners' ratings to targets and from captions to pairs: tables in, tables out."""

@@ -1,0 +1,1 @@
+"""The audio language model: sound to audio tokens, tokens and text to a score."""

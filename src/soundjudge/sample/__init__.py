@@ -1,0 +1,1 @@
+"""The built-in sample: what a user would download, in small."""

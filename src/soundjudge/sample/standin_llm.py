@@ -1,0 +1,241 @@
+"""The stand-in language model: a small Qwen2 that has read enough to know which words go together.
+
+It hears nothing. Where the audio tokens will stand, it reads the words of what happens, one slot a
+stretch of time; it learns to tell whether a caption says what happens, and to say it itself. The
+three tokens that the audio language model adds later start as copies of the end-of-sequence, so here
+the end-of-sequence stands in their places. What made a model this small learn to compare: query and
+key projections of the first layer that start equal, wide embeddings, and a vector that marks slots.
+
+Letters: B scenes, K captions a scene, P = B * K pairs, M slots, L sequence, H width.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from soundjudge.data import audio
+from soundjudge.model import prompt
+from soundjudge.sample import generators, scenes, vocabulary
+from soundjudge.sample.scenes import Recording, Scene, Span
+
+CAPTIONS = 4  # K: the scene's own, one with a fault, two of other scenes
+HARD_FAULTS: tuple[generators.Fault, ...] = ("missing", "order", "count", "wrong", "extra")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlmTraining:
+    """How the stand-in language model is trained."""
+
+    seed: int
+    steps: int
+    batch: int  # scenes
+    learning_rate: float
+    width: int  # H
+    layers: int
+    heads: int
+    key_value_heads: int
+    feed_forward: int
+    vocabulary: int  # tokens at most
+    slots: int  # M
+    noise: float  # standard deviation added to a slot
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A batch to read: what happens in time, and captions that say it or do not."""
+
+    slots: list[list[list[str]]]  # B x M lists of the captions of what sounds then
+    texts: list[str]  # P, K of each scene in a row
+    same: Tensor  # (P,) 1 where the caption says what happens
+    overlap: Tensor  # (B, K) share of events in common, 0..1
+    named: Tensor  # (P, M) 1 where all that sounds then is named in the caption
+
+
+class Reader(nn.Module):
+    """The language model with the heads that it needs only while it learns to read."""
+
+    def __init__(self, llm: Any, width: int) -> None:  # noqa: ANN401  untyped library
+        super().__init__()
+        self.llm = llm
+        self.mark = nn.Parameter(torch.randn(width) * 0.3)
+        self.overlap = nn.Linear(width, 1)
+        self.same = nn.Linear(width, 1)
+        self.named = nn.Linear(width, 1)
+
+
+def train(
+    pool: Sequence[Recording], training: LlmTraining, log: Callable[[str], None]
+) -> tuple[Any, Any]:
+    """The trained Qwen2ForCausalLM and its tokenizer."""
+    torch.manual_seed(training.seed)
+    rng = np.random.default_rng([training.seed, 13])
+    texts = vocabulary.captions(pool, 3000, training.seed)
+    tokenizer = vocabulary.qwen_tokenizer(texts, training.vocabulary)
+    reader = Reader(untrained(training, tokenizer), training.width)
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=training.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1
+    )
+    reader.train()
+    running = 0.0
+    for step in range(1, training.steps + 1):
+        parts = _losses(reader, tokenizer, _read(pool, training, rng), training.noise)
+        loss = torch.stack(parts).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        running = loss.item() if step == 1 else 0.95 * running + 0.05 * loss.item()
+        if step % 50 == 0:
+            each = ", ".join(f"{part.item():.3f}" for part in parts)
+            log(f"LLM step {step}/{training.steps}: loss {running:.3f} ({each})")
+    return reader.llm.eval(), tokenizer
+
+
+def untrained(training: LlmTraining, tokenizer: Any) -> Any:  # noqa: ANN401
+    """A Qwen2 of the configured size at a start from which its attention can compare words."""
+    llm = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            hidden_size=training.width,
+            intermediate_size=training.feed_forward,
+            num_hidden_layers=training.layers,
+            num_attention_heads=training.heads,
+            num_key_value_heads=training.key_value_heads,
+            max_position_embeddings=1024,
+            rope_parameters={"rope_type": "default", "rope_theta": 1.0e6},
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+            use_cache=False,
+            attn_implementation="eager",
+        )
+    )
+    with torch.no_grad():
+        nn.init.normal_(llm.model.embed_tokens.weight, std=0.3)
+        attention = llm.model.layers[0].self_attn
+        nn.init.normal_(attention.k_proj.weight, std=0.09)
+        groups = training.heads // training.key_value_heads
+        per_head = attention.k_proj.weight.unflatten(0, (training.key_value_heads, -1))
+        attention.q_proj.weight.copy_(per_head.repeat_interleave(groups, dim=0).flatten(0, 1))
+    return llm
+
+
+def _losses(
+    reader: Reader,
+    tokenizer: Any,
+    reading: Reading,
+    noise: float,  # noqa: ANN401
+) -> list[Tensor]:
+    """ListNet on the overlap, matched or not, named or not slot by slot, and saying it."""
+    slots = _slots(reader, tokenizer, reading.slots, noise)  # (B, M, H)
+    count = slots.shape[1]
+    eos = tokenizer.eos_token_id
+    tokens = prompt.TokenIds(audio_start=eos, audio_end=eos, score=eos, eos=eos)
+    ids = tokenizer(reading.texts, add_special_tokens=False)["input_ids"]
+    asked = prompt.scoring(ids, tokens, count, "text_first")
+    hidden = _hidden(reader, asked, slots.repeat_interleave(CAPTIONS, dim=0))  # (P, L, H)
+    at_score = hidden[torch.arange(len(ids)), asked.score_index]  # (P, H)
+    overlap = reader.overlap(at_score).view(-1, CAPTIONS)
+    target = (reading.overlap / 0.2).softmax(dim=1)
+    listwise = -(target * overlap.log_softmax(dim=1)).sum(dim=1).mean()
+    binary = functional.binary_cross_entropy_with_logits
+    same = binary(reader.same(at_score).squeeze(1), reading.same)
+    at_slots = reader.named(hidden[asked.audio]).view(-1, count)  # (P, M)
+    named = binary(at_slots, reading.named)
+
+    told = prompt.captioning(ids[::CAPTIONS], tokens, count)
+    saying = _hidden(reader, told, slots)  # (B, L, H)
+    logits = reader.llm.lm_head(saying[:, :-1])  # (B, L - 1, V)
+    spoken = told.text[:, 1:]
+    caption = functional.cross_entropy(logits[spoken], told.ids[:, 1:][spoken])
+    return [listwise, same, named, caption]
+
+
+def _hidden(reader: Reader, sequences: prompt.Sequences, slots: Tensor) -> Tensor:
+    table = reader.llm.get_input_embeddings()
+    output = reader.llm.model(
+        inputs_embeds=prompt.embed(sequences, table, slots),
+        attention_mask=sequences.mask.long(),
+        position_ids=sequences.positions,
+        use_cache=False,
+    )
+    hidden: Tensor = output.last_hidden_state
+    return hidden
+
+
+def _slots(reader: Reader, tokenizer: Any, slots: list[list[list[str]]], noise: float) -> Tensor:  # noqa: ANN401
+    """The mean embedding of the words of what sounds in each slot, marked and blurred: (B, M, H)."""
+    distinct = sorted({text for row in slots for slot in row for text in slot})
+    row_of = {text: i for i, text in enumerate(distinct)}
+    table = reader.llm.get_input_embeddings()
+    ids = tokenizer(distinct, add_special_tokens=False)["input_ids"]
+    flat = torch.tensor([token for each in ids for token in each])
+    starts = torch.tensor(np.cumsum([0, *(len(each) for each in ids[:-1])]))
+    means = functional.embedding_bag(flat, table.weight, starts, mode="mean")  # (texts, H)
+    sounding = torch.zeros(len(slots), len(slots[0]), len(distinct))
+    for b, row in enumerate(slots):
+        for m, slot in enumerate(row):
+            for text in slot:
+                sounding[b, m, row_of[text]] = 1.0
+    content = sounding @ means  # (B, M, H); a silent slot is zero
+    content = content * (1.0 + 0.2 * torch.randn(*content.shape[:2], 1))
+    return content + reader.mark + noise * torch.randn_like(content)
+
+
+def _read(pool: Sequence[Recording], training: LlmTraining, rng: np.random.Generator) -> Reading:
+    heard, texts, same = [], [], []
+    overlap = np.zeros((training.batch, CAPTIONS), np.float32)
+    described: list[Scene] = []
+    for row in range(training.batch):
+        fault = HARD_FAULTS[int(rng.integers(len(HARD_FAULTS)))]
+        scene = generators.described(pool, fault, rng)
+        near = generators.generated(scene, fault, pool, rng)
+        others = [scenes.draw(pool, rng), _mixed(scene, pool, rng)]
+        heard.append(_timeline(scenes.render(scene, rng)[1], training.slots))
+        for k, one in enumerate((scene, near, *others)):
+            texts.append(scenes.caption(one, rng))
+            same.append(float(k == 0))
+            overlap[row, k] = _overlap(one, scene)
+            described.append(one)
+    named = np.zeros((len(described), training.slots), np.float32)
+    for pair, one in enumerate(described):
+        words = {event.recording.caption for event in one.events}
+        for m, slot in enumerate(heard[pair // CAPTIONS]):
+            named[pair, m] = bool(slot) and set(slot) <= words
+    return Reading(
+        heard, texts, torch.tensor(same), torch.from_numpy(overlap), torch.from_numpy(named)
+    )
+
+
+def _mixed(scene: Scene, pool: Sequence[Recording], rng: np.random.Generator) -> Scene:
+    """Another scene that shares an event with this one."""
+    other = scenes.draw(pool, rng, events=(2, 3))
+    kept = scene.events[int(rng.integers(len(scene.events)))]
+    return Scene((kept, *other.events[1:]), other.relation)
+
+
+def _overlap(one: Scene, other: Scene) -> float:
+    """Intersection over union of the two scenes' labels, 0 to 1."""
+    mine = {event.recording.label for event in one.events}
+    theirs = {event.recording.label for event in other.events}
+    return len(mine & theirs) / len(mine | theirs)
+
+
+def _timeline(spans: Sequence[Span], slots: int) -> list[list[str]]:
+    """The captions of what sounds in the middle of each of `slots` equal stretches of a scene."""
+    edges: NDArray[np.float64] = np.linspace(0, scenes.SCENE_SECONDS * audio.SAMPLE_RATE, slots + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    return [
+        sorted({s.event.recording.caption for s in spans if s.start <= centre < s.end})
+        for centre in centres
+    ]

@@ -1,0 +1,105 @@
+"""The members' predictions of one split, side by side: wav_file_name, text, one column a member.
+
+N = pairs of the split, K = members.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundjudge.data import tables
+from soundjudge.scoring import ensemble, matching
+from soundjudge.scoring.ensemble import Ensemble, Fitting
+
+PAIR = ["wav_file_name", "text"]
+# What the ensemble stage writes for each split: column -> file.
+COLUMNS = {
+    "validation": {"ensemble": "validation", "ensemble_crossfitted": "validation_crossfitted"},
+    "test": {"ensemble": "test"},
+}
+
+
+class PanelError(ValueError):
+    """Members' predictions that are not there."""
+
+
+def read(folder: Path, members: Sequence[str], split: str) -> pd.DataFrame:
+    """`folder`/<member>/<split>.csv of each member; all must hold the same pairs, in any order."""
+    panel = _predictions(folder, members[0], split)
+    for member in members[1:]:
+        more = _predictions(folder, member, split)
+        names = [(folder / name / f"{split}.csv").as_posix() for name in (member, members[0])]
+        panel = matching.matched(more, panel, *names)
+    return panel[[*PAIR, *members]]
+
+
+def with_ensemble(folder: Path, members: Sequence[str], split: str) -> pd.DataFrame:
+    """The panel of `folder`/members, and `folder`/ensemble's columns: `ensemble`, and on validation
+    `ensemble_crossfitted`.
+    """
+    panel = read(folder / "members", members, split)
+    for name, file in COLUMNS[split].items():
+        path = folder / "ensemble" / f"{file}.csv"
+        blended = tables.read(path, tables.PREDICTIONS).rename(columns={"pred_score": name})
+        panel = matching.matched(blended, panel, path.as_posix(), f"the members' {split}")
+    return panel
+
+
+def strangers(folder: Path, members: Sequence[str]) -> list[str]:
+    """Names in `folder` that are no member: left behind by a member since removed."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.name not in members)
+
+
+def fit(panel: pd.DataFrame, targets: pd.DataFrame, fitting: Fitting) -> Ensemble:
+    """The ensemble of all pairs that have a target; screening may have left some without."""
+    rating = _ratings(panel, targets)  # (N,)
+    rated = ~np.isnan(rating)
+    return ensemble.fit(_scores(panel, fitting.members)[rated], rating[rated], fitting)
+
+
+def blend(panel: pd.DataFrame, fitted: Ensemble) -> pd.DataFrame:
+    """The ensemble's PREDICTIONS for every pair of the panel."""
+    scores = ensemble.apply(fitted, _scores(panel, fitted.members))
+    return panel[PAIR].assign(pred_score=scores)
+
+
+def crossfitted(panel: pd.DataFrame, targets: pd.DataFrame, fitting: Fitting) -> pd.DataFrame:
+    """PREDICTIONS by weights that never saw the pair's own rating; blends of validation are not.
+
+    A pair without a target took no part in any fit: it gets the score of the whole ensemble.
+    """
+    rating = _ratings(panel, targets)
+    rated = ~np.isnan(rating)
+    predictions = blend(panel, fit(panel, targets, fitting))
+    held_out = predictions["pred_score"].to_numpy(dtype=np.float64, copy=True)
+    held_out[rated] = ensemble.crossfitted(
+        _scores(panel, fitting.members)[rated], rating[rated], fitting
+    )
+    return predictions.assign(pred_score=held_out)
+
+
+def _scores(panel: pd.DataFrame, members: Iterable[str]) -> NDArray[np.float64]:
+    return panel[list(members)].to_numpy(dtype=np.float64)  # (N, K)
+
+
+def _ratings(panel: pd.DataFrame, targets: pd.DataFrame) -> NDArray[np.float64]:
+    """The mean rating of each pair of the panel, NaN where it has no target. (N,)"""
+    pairs = panel[PAIR].merge(targets[[*PAIR, "mean_score"]], on=PAIR, how="left")
+    if pairs["mean_score"].notna().sum() < len(targets):
+        lacking = targets.merge(panel[PAIR], on=PAIR, how="left", indicator=True)
+        first = lacking.loc[lacking["_merge"] == "left_only", "wav_file_name"].iloc[0]
+        raise PanelError(f"members have no prediction for the rated pair of {first}")
+    return pairs["mean_score"].to_numpy(dtype=np.float64)
+
+
+def _predictions(folder: Path, member: str, split: str) -> pd.DataFrame:
+    path = folder / member / f"{split}.csv"
+    if not path.is_file():
+        raise PanelError(
+            f"{path} is missing: run the predict stage of {member}, "
+            f"or remove {member} from ensemble.members"
+        )
+    return tables.read(path, tables.PREDICTIONS).rename(columns={"pred_score": member})

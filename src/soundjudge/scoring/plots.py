@@ -1,0 +1,48 @@
+"""Pictures of an evaluation for people: who agrees how well, and where the ensemble errs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from soundjudge import figures
+from soundjudge.scoring import evaluation
+from soundjudge.scoring.evaluation import Judged
+
+BANDS = np.linspace(0, 10, 11)  # score bands of a point each
+
+
+def agreement(splits: Sequence[Judged], note: str) -> Figure:
+    """SRCC of every system with its interval, and the noise ceiling; a panel for each split."""
+    tallest = max(len(judged.compared.systems) for judged in splits)
+    title = "Agreement with listeners: SRCC"
+    figure = figures.canvas(4.8 * len(splits), 1.2 + 0.35 * tallest, title, note)
+    for axes, judged in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
+        rows = evaluation.numbers(judged)
+        for height, system in enumerate(reversed(judged.compared.systems)):
+            row = rows[system]
+            axes.plot([row["srcc_lo"], row["srcc_hi"]], [height, height], color="tab:blue")
+            axes.plot(row["srcc"], height, "o", color="tab:blue")
+        axes.set_yticks(range(len(judged.compared.systems)), reversed(judged.compared.systems))
+        if judged.ceiling is not None:
+            axes.axvline(judged.ceiling.srcc, color="tab:red", label="noise ceiling")
+            axes.legend(loc="lower left")
+        axes.set(xlabel=f"{judged.split}, {judged.compared.confidence:.0%} intervals")
+    return figure
+
+
+def scatter(judged: Judged, system: str, note: str) -> Figure:
+    """Scores of one system against mean ratings, with the mean rating of each band of scores."""
+    figure = figures.canvas(4.8, 4.8, f"{system} on {judged.split}", note)
+    axes = figure.subplots()
+    score = judged.compared.frame[system].to_numpy(dtype=np.float64)
+    rating = judged.compared.frame["average_score"].to_numpy(dtype=np.float64)
+    axes.plot(score, rating, ".", alpha=0.3)
+    axes.plot([0, 10], [0, 10], color="tab:gray", linewidth=1)
+    band = np.clip(np.digitize(score, BANDS) - 1, 0, len(BANDS) - 2)
+    filled = np.unique(band)
+    means = [(score[band == b].mean(), rating[band == b].mean()) for b in filled]
+    axes.plot(*np.transpose(means), "o-", color="tab:orange", label="mean of a band")
+    axes.set(xlabel="score", ylabel="mean rating", xlim=(-0.2, 10.2), ylim=(-0.2, 10.2))
+    axes.legend(loc="upper left")
+    return figure

@@ -1,0 +1,107 @@
+"""Members and pairs to raw scores: the one way of scoring that the pipeline and the judge share.
+
+A sound longer than the window is heard in consecutive windows, whose scores are averaged by length.
+
+B pairs, K members, T samples at 16 kHz.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from soundjudge.data import xacle
+from soundjudge.data.audio import SAMPLE_RATE
+from soundjudge.data.shards import Clips
+from soundjudge.scoring.members import Member
+
+SHORTEST_REST = SAMPLE_RATE  # samples; what is left of a long sound and shorter is not heard
+
+
+class PredictError(ValueError):
+    """Pairs that cannot be scored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """How pairs are scored; the judge inherits the window."""
+
+    window_seconds: float
+    batch_size: int  # windows
+
+    def __post_init__(self) -> None:
+        if self.window_seconds * SAMPLE_RATE < SHORTEST_REST:
+            raise PredictError(f"window_seconds is {self.window_seconds}: choose 1 second or more")
+        if self.batch_size < 1:
+            raise PredictError(f"batch_size is {self.batch_size}: choose 1 or more")
+
+
+def windows(samples: int, window: int) -> list[slice]:
+    """Consecutive windows of a sound; a rest shorter than a second counts only where it is all."""
+    cuts = [slice(start, min(start + window, samples)) for start in range(0, samples, window)]
+    if len(cuts) > 1 and cuts[-1].stop - cuts[-1].start < SHORTEST_REST:
+        cuts.pop()
+    return cuts
+
+
+def raw_scores(
+    members: Sequence[Member],
+    waves: Sequence[NDArray[np.float32]],
+    texts: Sequence[str],
+    prediction: Prediction,
+) -> NDArray[np.float64]:
+    """What each member says of each pair, on its own scale near 0 to 10, not clipped: (B, K)."""
+    if len(waves) != len(texts):
+        raise PredictError(
+            f"there are {len(waves)} sounds and {len(texts)} texts: need a text a sound"
+        )
+    size = round(prediction.window_seconds * SAMPLE_RATE)
+    cuts = [(pair, cut) for pair, wave in enumerate(waves) for cut in windows(len(wave), size)]
+    lengths = np.array([cut.stop - cut.start for _, cut in cuts], dtype=np.int64)
+    found = np.empty((len(cuts), len(members)))
+    # Sounds of one length side by side: less padding, and the order of the pairs cannot matter.
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), prediction.batch_size):
+        rows = order[start : start + prediction.batch_size]
+        batch = [waves[cuts[row][0]][cuts[row][1]] for row in rows]
+        spoken = [texts[cuts[row][0]] for row in rows]
+        for column, member in enumerate(members):
+            found[rows, column] = _scores(member, batch, spoken)
+    pairs = np.array([pair for pair, _ in cuts], dtype=np.int64)
+    sums = np.zeros((len(waves), len(members)))
+    np.add.at(sums, pairs, found * lengths[:, None])
+    return sums / np.bincount(pairs, weights=lengths, minlength=len(waves))[:, None]
+
+
+def _scores(
+    member: Member, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]
+) -> NDArray[np.float64]:
+    # TF32 convolutions round to three digits, differently for every batch size.
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        scores = member.scores(waves, texts)  # (B,)
+    if not np.isfinite(scores).all():
+        text = texts[int(np.flatnonzero(~np.isfinite(scores))[0])]
+        raise PredictError(f"a member gives no finite score for {text!r}: its weights are bad")
+    return scores
+
+
+def predict(
+    member: Member, clips: Clips, pairs: pd.DataFrame, prediction: Prediction
+) -> pd.DataFrame:
+    """A member's PREDICTIONS for a RATED table, in its order."""
+    chunk = 64 * prediction.batch_size  # what is held in memory at once
+    scores: list[NDArray[np.float64]] = []
+    names, texts = list(pairs["wav_file_name"]), list(pairs["text"])
+    for start in range(0, len(names), chunk):
+        waves = [clips.wave(xacle.clip_id(name)) for name in names[start : start + chunk]]
+        scores.append(raw_scores([member], waves, texts[start : start + chunk], prediction)[:, 0])
+    return pd.DataFrame(
+        {
+            "wav_file_name": names,
+            "text": texts,
+            "pred_score": np.concatenate(scores) if scores else np.empty(0),
+        }
+    )

@@ -1,0 +1,1 @@
+"""How each model learns: one optimiser loop, and one recipe a file."""

@@ -1,0 +1,214 @@
+"""The only optimiser loop: devices, precision, schedule, early stopping and exact resume.
+
+What is trained on are *items*: the units over which the loss is a mean, one index each (a pair, a
+caption) or one row of indices each (a list of 16 pairs, whose loss is defined on the whole list). A
+step takes `batch_size` items, whatever the number of devices: under torchrun every process draws
+the same order, takes its contiguous share of each step's items, weights its mean by the size of
+that share, and the gradients are averaged. So the update is that of the mean over the step's items,
+as on one device, and no list is ever split. Only the random numbers of dropout and augmentation
+differ between numbers of devices.
+"""
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, reduce
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from soundjudge import artifacts
+from soundjudge.training import devices, resume
+from soundjudge.training.optimisation import Optimisation as Optimisation
+
+Indices = NDArray[np.int64]
+Draw = Callable[[np.random.Generator], Indices]
+Log = Callable[[str], None]
+M = TypeVar("M", bound=nn.Module)
+
+
+class TrainingError(ValueError):
+    """A training that cannot go on as configured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What a training came to; the module holds the weights of `best_epoch`."""
+
+    best_epoch: int  # 0 = before the first step
+    best_value: float | None  # None where nothing was validated
+    history: list[resume.Row]  # an epoch a row: epoch, steps, learning_rate, loss, validation
+
+
+def fit(
+    module: M,
+    size: int | Draw,
+    loss: Callable[[M, Indices, torch.Generator], Tensor],
+    *,
+    optimisation: Optimisation,
+    seed: int,
+    validate: Callable[[], float] | None,
+    work: Path,
+    device: str,
+    log: Log,
+    epoch_zero: bool,
+) -> Fit:
+    """Trains what requires gradients in `module`; continues exactly where `work` holds a state.
+
+    `size` is the number of items, or draws an epoch's items, (N,) or (N, list), in their order.
+    `loss(module, items, generator)` is the mean over the items given; the generator is for
+    augmentation. `validate` runs in evaluation mode, fp32, without gradients; higher is better;
+    None keeps the last epoch. `epoch_zero` makes the untrained module a candidate for the best.
+    `device`: auto, cpu, cuda or mps.
+    """
+    if validate is None and (optimisation.patience is not None or epoch_zero):
+        raise TrainingError("patience and epoch zero need a validation, and there is none.")
+    place = devices.process(device)
+    module.to(place.device)
+    with torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []):
+        torch.manual_seed(seed + 1_000_003 * place.process_index)
+        training = _Training(module, optimisation, validate, work, log)
+        run = training.run
+        if not training.restored() and epoch_zero:
+            training.judge({"epoch": 0, "steps": 0, "learning_rate": None, "loss": None})
+        while run.epoch <= optimisation.epochs and not training.exhausted():
+            module.train()
+            items = _items(size, np.random.default_rng([seed, run.epoch]))
+            batch = optimisation.batch_size
+            for start in range(run.step * batch, len(items), batch):
+                training.step(items[start : start + batch], loss)
+                if run.steps % optimisation.checkpoint_steps == 0:
+                    training.store()
+            training.close_epoch(len(items))
+            training.store()
+    module.eval()
+    if validate is not None:
+        resume.put_back(module, run.best)
+    return Fit(best_epoch=run.best_epoch, best_value=run.best_value, history=run.history)
+
+
+def write_history(path: Path, history: list[resume.Row]) -> None:
+    """Writes a training's history as CSV, six significant digits."""
+    with artifacts.atomic_file(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in history:
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def _items(size: int | Draw, rng: np.random.Generator) -> Indices:
+    items = rng.permutation(size).astype(np.int64) if isinstance(size, int) else size(rng)
+    if len(items) == 0:
+        raise TrainingError("There is nothing to train on: no item in the epoch.")
+    return items
+
+
+class _Training(Generic[M]):
+    """The tensors and counters of one training, and what happens to them."""
+
+    def __init__(
+        self,
+        module: M,
+        optimisation: Optimisation,
+        validate: Callable[[], float] | None,
+        work: Path,
+        log: Log,
+    ) -> None:
+        self.module, self.optimisation, self.validate = module, optimisation, validate
+        self.work, self.log = work, log
+        self.place = PartialState()
+        self.run = resume.Run()
+        self.generator = torch.Generator().manual_seed(torch.initial_seed())
+        self.trained = [p for p in module.parameters() if p.requires_grad]
+        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[optimisation.optimizer]
+        rate, decay = optimisation.learning_rate, optimisation.weight_decay
+        self.optimizer = kind(self.trained, lr=rate, weight_decay=decay, fused=True)
+
+    def restored(self) -> bool:
+        """Takes up the last state in the work folder, if there is one."""
+        parts = (self.run, self.module, self.optimizer, self.generator)
+        return resume.read(self.work, *parts, self.log)
+
+    def store(self) -> None:
+        """Writes the present state to the work folder."""
+        resume.write(self.work, self.run, self.module, self.optimizer, self.generator)
+
+    def step(self, batch: Indices, loss: Callable[[M, Indices, torch.Generator], Tensor]) -> None:
+        """One update from the mean over the items of `batch`."""
+        share = np.array_split(batch, self.place.num_processes)[self.place.process_index]
+        weight = len(share) * self.place.num_processes / len(batch)
+        bf16 = self.optimisation.precision == "bf16"
+        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=bf16):
+            # Without a share, one item of weight 0 keeps this process in step with the others.
+            value = loss(self.module, share if len(share) else batch[:1], self.generator)
+        self.optimizer.zero_grad()
+        (value * weight).backward()
+        self._average_gradients()
+        if self.optimisation.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.trained, self.optimisation.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.optimisation.rate(self.run.epoch, self.run.steps)
+        self.optimizer.step()
+        self.run.loss_sum = self.run.loss_sum + value.detach().float() * len(share)
+        self.run.step += 1
+        self.run.steps += 1
+
+    def _average_gradients(self) -> None:
+        # By hand rather than by DistributedDataParallel, which sees a module's forward() only.
+        if self.place.num_processes > 1:
+            for parameter in self.trained:
+                if parameter.grad is not None:
+                    parameter.grad = reduce(parameter.grad, "mean")
+
+    def close_epoch(self, items: int) -> None:
+        """Ends an epoch: its row in the history, its validation, the counters of the next."""
+        total = torch.as_tensor(self.run.loss_sum, device=self.place.device)
+        loss = float(reduce(total, "sum")) / items
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The loss is {loss} in epoch {self.run.epoch}: lower the learning rate."
+            )
+        rate = self.optimisation.rate(self.run.epoch, self.run.steps - 1)
+        self.judge(
+            {
+                "epoch": self.run.epoch,
+                "steps": self.run.steps,
+                "learning_rate": rate,
+                "loss": loss,
+            }
+        )
+        self.run.epoch, self.run.step, self.run.loss_sum = self.run.epoch + 1, 0, 0.0
+
+    def judge(self, row: resume.Row) -> None:
+        """Validates, notes the row, and keeps the weights if they are the best so far."""
+        run, epoch = self.run, int(row["epoch"] or 0)
+        value = None
+        if self.validate is None:
+            run.best_epoch = epoch
+        else:
+            self.module.eval()
+            with torch.no_grad():
+                # The first process decides for all, lest a last bit let one stop alone.
+                (value,) = broadcast_object_list([float(self.validate())])
+            if not math.isfinite(value):
+                raise TrainingError(f"The validation is {value} in epoch {epoch}.")
+            if run.best_value is None or value > run.best_value:
+                run.best_epoch, run.best_value = epoch, value
+                run.best = resume.copied(resume.moving(self.module))
+        run.history.append({**row, "validation": value})
+        self.log(", ".join(f"{name} {_shown(v)}" for name, v in run.history[-1].items()))
+
+    def exhausted(self) -> bool:
+        """Whether the last `patience` epochs have brought nothing better."""
+        patience = self.optimisation.patience
+        return patience is not None and self.run.epoch - 1 - self.run.best_epoch >= patience
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.5g}"

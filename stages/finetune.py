@@ -1,0 +1,62 @@
+"""Language model training 3, once a member: rank pairs as listeners do.
+
+reads   data/targets/, data/features/, data/prepared/ clips and shards, checkpoints/align/ and caption/,
+        the encoder, and with `warm_start: none` the language model, named in params
+writes  checkpoints/finetune/<member>/, metrics/finetune/<member>.json,
+        plots/finetune/<member>/history.csv
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+
+from soundjudge import artifacts, params
+from soundjudge.data import tables
+from soundjudge.data.shards import Clips, Rows
+from soundjudge.model import checkpoint
+from soundjudge.model.beats import load_beats
+from soundjudge.training import devices, finetune, loop
+from soundjudge.training.start import start
+
+TARGETS = Path("data/targets")
+FEATURES = Path("data/features")
+PREPARED = Path("data/prepared")
+WARM = {"align": Path("checkpoints/align"), "caption": Path("checkpoints/caption")}
+CHECKPOINTS = Path("checkpoints/finetune")
+METRICS = Path("metrics/finetune")
+PLOTS = Path("plots/finetune")
+
+
+def main(name: str) -> None:
+    finetuning = params.load("finetune.training", finetune.Finetuning)
+    member = params.load(f"finetune.members.{name}", finetune.Member)
+    llm, beats = params.load("encoders.llm", Path), params.load("encoders.beats", Path)
+    device = params.load("device", str)
+
+    devices.deterministic()
+    torch.manual_seed(member.seed)
+    learnt, held_out = (
+        finetune.rated(tables.read(TARGETS / f"{split}.csv", tables.TARGETS), target)
+        for split, target in (("train", member.target), ("validation", member.select))
+    )
+    clips = Clips(PREPARED)
+    sounds = finetune.Sounds(Rows(FEATURES), clips, load_beats(beats), member.specaugment)
+    lalm = start(WARM.get(member.warm_start), shape=WARM["caption"], llm=llm)
+    inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", *WARM.values(), llm, beats]
+    work = artifacts.work_folder("finetune", [finetuning, member], inputs)
+    fit = finetune.train(
+        lalm, sounds, learnt, held_out, finetuning, member.seed, work, device, devices.log
+    )
+
+    if devices.process(device).is_main_process:
+        extra = {"best_epoch": fit.best_epoch}
+        checkpoint.save(CHECKPOINTS / name, lalm, beats.as_posix(), extra)
+        artifacts.write_json(METRICS / f"{name}.json", {**extra, "srcc": fit.best_value})
+        loop.write_history(PLOTS / name / "history.csv", fit.history)
+        shutil.rmtree(work)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,51 @@
+"""Everything that scoring needs in one folder, with a model card, proved on one pair.
+
+reads   checkpoints/ members and ensemble.json, the encoders they name, metrics/evaluate.md,
+        one pair of data/prepared/ and data/predictions/ensemble/validation.csv
+writes  checkpoints/judge/
+"""
+
+from pathlib import Path
+
+from soundjudge.data.shards import Clips
+
+from soundjudge import artifacts, params
+from soundjudge.data import tables, xacle
+from soundjudge.scoring import ensemble, package, predict
+from soundjudge.scoring.judge import Judge
+
+CHECKPOINTS = Path("checkpoints")
+ENSEMBLE = Path("checkpoints/ensemble.json")
+PREPARED = Path("data/prepared")
+PREDICTIONS = Path("data/predictions/ensemble/validation.csv")
+REPORT = Path("metrics/evaluate.md")
+JUDGE = Path("checkpoints/judge")
+
+
+def main() -> None:
+    packaging = params.load("package", package.Packaging)
+    prediction = params.load("predict", predict.Prediction)
+    listed = params.load("ensemble.members", dict[str, str])
+    device = params.load("device", str)
+
+    fitted = ensemble.from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
+    expected = tables.read(PREDICTIONS, tables.PREDICTIONS).iloc[0]
+    wave = Clips(PREPARED).wave(xacle.clip_id(expected["wav_file_name"]))
+
+    with artifacts.atomic_folder(JUDGE) as folder:
+        package.build(
+            folder,
+            fitted=fitted,
+            checkpoints={name: CHECKPOINTS / path for name, path in listed.items()},
+            root=Path(),
+            window_seconds=prediction.window_seconds,
+            packaging=packaging,
+            report=REPORT.read_text(encoding="utf-8"),
+        )
+        judge = Judge.from_pretrained(folder, device)
+        (score,) = judge.score_waves([wave], [expected["text"]], batch_size=1)
+        package.check(score, expected["pred_score"], expected["wav_file_name"])
+
+
+if __name__ == "__main__":
+    main()

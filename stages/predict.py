@@ -1,0 +1,41 @@
+"""One member's scores of every validation and test pair.
+
+reads   checkpoints/<folder of the member>/, the encoders it names,
+        data/prepared/ clips, shards and rated pairs
+writes  data/predictions/members/<member>/{validation,test}.csv
+"""
+
+import sys
+from pathlib import Path
+
+from soundjudge.data.shards import Clips
+
+from soundjudge import artifacts, params
+from soundjudge.data import tables
+from soundjudge.scoring import members, predict
+
+PREPARED = Path("data/prepared")
+CHECKPOINTS = Path("checkpoints")
+PREDICTIONS = Path("data/predictions/members")
+SPLITS = ("validation", "test")
+
+
+def main(name: str) -> None:
+    prediction = params.load("predict", predict.Prediction)
+    checkpoint = params.load(f"ensemble.members.{name}", str)
+    device = members.device(params.load("device", str))
+
+    clips = Clips(PREPARED)
+    rated = tables.read(PREPARED / "rated.parquet", tables.RATED)
+    loader = members.Loader(root=Path(), device=device, window_seconds=prediction.window_seconds)
+    member = loader.member(CHECKPOINTS / checkpoint)
+
+    with artifacts.atomic_folder(PREDICTIONS / name) as folder:
+        for split in SPLITS:
+            pairs = rated[rated["split"] == split]
+            scores = predict.predict(member, clips, pairs, prediction)
+            tables.write(scores, folder / f"{split}.csv", tables.PREDICTIONS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,39 @@
+"""Fits a kernel regressor on the features of the frozen CLAP.
+
+reads   data/targets/train.csv, data/prepared/ clips, shards, encoders.clap
+writes  checkpoints/regress/
+"""
+
+from pathlib import Path
+
+from soundjudge import artifacts, params
+from soundjudge.clap import regressor
+from soundjudge.clap.transformers_clap import TransformersClap
+from soundjudge.data import tables, xacle
+from soundjudge.data.shards import Clips
+from soundjudge.training import devices
+
+TARGETS = Path("data/targets/train.csv")
+PREPARED = Path("data/prepared")
+CHECKPOINT = Path("checkpoints/regress")
+
+
+def main() -> None:
+    devices.deterministic()
+    regression = params.load("regress", regressor.Regression)
+    encoder = params.load("encoders.clap", Path)
+    device = devices.process(params.load("device", str)).device
+
+    clap = TransformersClap.load(encoder, device)
+    targets = tables.read(TARGETS, tables.TARGETS)
+    clip_ids = [xacle.clip_id(name) for name in targets["wav_file_name"]]
+    scores = targets["mean_score"].to_numpy()
+    machine = regressor.fit_rated(
+        clap, Clips(PREPARED), clip_ids, list(targets["text"]), scores, regression
+    )
+    with artifacts.atomic_folder(CHECKPOINT) as folder:
+        regressor.save(folder, machine, encoder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Fits CLAP to the listeners' targets: SPO-CLAPScore, the pseudo-label teacher and a member.
+
+reads   data/targets/{train,validation}.csv, data/targets/global.json, data/prepared/ clips, shards,
+        encoders.clap
+writes  checkpoints/clapscore/, metrics/tune.json, plots/tune/{history.csv,history.png}
+"""
+
+from pathlib import Path
+
+from typer import echo
+
+from soundjudge import artifacts, figures, params
+from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.transformers_clap import TransformersClap
+from soundjudge.data import tables
+from soundjudge.data.shards import Clips
+from soundjudge.training import devices, loop, plots, tune
+
+TARGETS = Path("data/targets")
+PREPARED = Path("data/prepared")
+CHECKPOINT = Path("checkpoints/clapscore")
+METRICS = Path("metrics/tune.json")
+PLOTS = Path("plots/tune")
+
+
+def main() -> None:
+    devices.deterministic()
+    tuning = params.load("tune", tune.Tuning)
+    encoder = params.load("encoders.clap", Path)
+    device = params.load("device", str)
+    note = params.load("evaluate.note", str)
+
+    scale = artifacts.read_json(TARGETS / "global.json")
+    train, validation = (
+        tune.rated_pairs(
+            tables.read(TARGETS / f"{split}.csv", tables.TARGETS), tuning.target, **scale
+        )
+        for split in ("train", "validation")
+    )
+    model = ClapScore(TransformersClap.load(encoder, "cpu"), **scale)
+    inputs = [TARGETS, PREPARED / "clips.parquet", encoder]
+    work = artifacts.work_folder("tune", tuning, inputs)
+    fit = tune.tune(
+        model, train, validation, Clips(PREPARED), tuning, work=work, device=device, log=echo
+    )
+
+    with artifacts.atomic_folder(CHECKPOINT) as folder:
+        model.save(folder)
+    with artifacts.atomic_folder(PLOTS) as folder:
+        loop.write_history(folder / "history.csv", fit.history)
+        picture = plots.history(fit.history, fit.best_epoch, "Tuning CLAP on listeners", note)
+        figures.save(picture, folder / "history.png")
+    artifacts.write_json(METRICS, {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value})
+
+
+if __name__ == "__main__":
+    main()

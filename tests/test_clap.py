@@ -1,0 +1,166 @@
+"""The transformers CLAP: its front end, its loading, its independence of batch-mates."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_clap
+import torch
+import torchaudio
+from safetensors.torch import load_file, save_file
+from transformers import ClapFeatureExtractor
+
+from soundjudge import artifacts
+from soundjudge.clap.encoder import ClapError, in_batches
+from soundjudge.clap.spectrogram import LogMel
+from soundjudge.clap.transformers_clap import Extractor, TransformersClap
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    wave = 0.1 * np.random.default_rng(seed).normal(size=samples)
+    return np.round(wave * 32768).astype(np.int16).astype(np.float32) / 32768
+
+
+OFFICIAL = {
+    "feature_size": 64,
+    "sampling_rate": 48_000,
+    "hop_length": 480,
+    "max_length_s": 1,
+    "fft_window_size": 1024,
+    "frequency_min": 50,
+    "frequency_max": 14_000,
+}
+
+
+@pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
+@pytest.mark.parametrize("padding", ["repeatpad", "repeat", "pad"])
+@pytest.mark.parametrize("samples", [1_000, 5_000, 16_000])
+def test_the_spectrogram_is_the_feature_extractors(truncation, padding, samples):
+    numbers = OFFICIAL | {"truncation": truncation, "padding": padding}
+    tone = np.sin(np.arange(samples) * 0.3).astype(np.float32)  # a tone leaves most bands empty
+    for wave in (noise(samples), tone):
+        at_48k = torchaudio.functional.resample(torch.tensor(wave).double(), 16_000, 48_000)
+        reference = ClapFeatureExtractor(**numbers)(at_48k.numpy(), sampling_rate=48_000)
+        mels = LogMel(Extractor(**numbers))([wave])
+        assert mels.shape == (1, 1, 101, 64) and mels.dtype == torch.float32
+        np.testing.assert_allclose(mels[0, 0], reference["input_features"][0][0], atol=1e-3)
+
+
+def test_a_longer_sound_is_heard_through_its_first_window():
+    extractor = Extractor(**tiny_clap.NUMBERS)
+    wave = noise(30_000)
+    assert torch.equal(LogMel(extractor)([wave]), LogMel(extractor)([wave[:9_600]]))
+
+
+def test_embeddings_are_unit_and_do_not_depend_on_batch_mates():
+    clap = tiny_clap.clap(sampling_rate=22_050, hop_length=320)
+    waves = [noise(samples, samples) for samples in (300, 4_000, 9_600, 20_000)]
+    texts = ["a dog", "rain falls while a bell rings then a cat", "engine", "a a a a"]
+    with torch.no_grad():
+        sounds, spoken = clap.embed_sounds(waves), clap.embed_texts(texts)
+        assert sounds.shape == spoken.shape == (4, clap.dimensions)
+        np.testing.assert_allclose(sounds.norm(dim=1), np.ones(4), rtol=1e-6)
+        np.testing.assert_allclose(spoken.norm(dim=1), np.ones(4), rtol=1e-6)
+        for row in range(4):
+            np.testing.assert_allclose(
+                clap.embed_sounds(waves[row : row + 1])[0], sounds[row], atol=1e-5
+            )
+            np.testing.assert_allclose(
+                clap.embed_texts(texts[row : row + 1])[0], spoken[row], atol=1e-5
+            )
+    assert not torch.allclose(sounds[1], sounds[2], atol=1e-3)
+
+
+def test_a_saved_clap_comes_back_equal_and_saves_to_the_same_bytes(tmp_path: Path):
+    clap = tiny_clap.clap()
+    clap.save(tmp_path / "a")
+    loaded = TransformersClap.load(tmp_path / "a", "cpu")
+    assert not loaded.training
+    assert torch.equal(loaded.embed_sounds([noise(5_000)]), clap.embed_sounds([noise(5_000)]))
+    assert torch.equal(loaded.embed_texts(["a dog"]), clap.embed_texts(["a dog"]))
+    loaded.save(tmp_path / "b")
+    again = TransformersClap.load(tmp_path / "b", "cpu")
+    again.embed_texts(["a dog barks", "rain"])  # what a tokenizer did last must leave no trace
+    again.save(tmp_path / "c")
+    assert artifacts.sha256(tmp_path / "b") == artifacts.sha256(tmp_path / "c")
+    assert str(tmp_path) not in "".join(p.read_text() for p in (tmp_path / "b").glob("*.json"))
+
+
+def test_gradients_reach_both_towers():
+    clap = tiny_clap.clap()
+    (clap.embed_sounds([noise(5_000)]) * clap.embed_texts(["a dog"])).sum().backward()
+    for tower in (clap.model.audio_model, clap.model.text_model):
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in tower.parameters())
+
+
+def test_a_fused_model_is_deterministic_too():
+    model = tiny_clap.model(fused=True)
+    numbers = tiny_clap.NUMBERS | {"truncation": "fusion"}
+    clap = TransformersClap(model, tiny_clap.tokenizer(), Extractor(**numbers)).eval()
+    waves = [noise(9_600, 1), noise(40_000, 2)]
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            clap.embed_sounds(waves)[1:], clap.embed_sounds(waves[1:]), atol=1e-5
+        )
+
+
+def test_missing_weights_are_refused(tmp_path: Path):
+    tiny_clap.clap().save(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["audio_projection.linear1.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ClapError, match="audio_projection.linear1.weight"):
+        TransformersClap.load(tmp_path, "cpu")
+
+
+def test_constants_that_older_files_lack_are_no_missing_weights(tmp_path: Path):
+    clap = tiny_clap.clap()
+    clap.save(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    for name in [name for name in weights if name.endswith(("token_type_ids", "position_ids"))]:
+        del weights[name]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    loaded = TransformersClap.load(tmp_path, "cpu")
+    assert torch.equal(loaded.embed_texts(["a dog"]), clap.embed_texts(["a dog"]))
+
+
+def test_a_folder_without_tokenizer_is_refused_instead_of_reading_all_texts_alike(tmp_path: Path):
+    tiny_clap.clap().save(tmp_path)
+    for path in tmp_path.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(ClapError, match="tokenizer"):
+        TransformersClap.load(tmp_path, "cpu")
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+def test_a_folder_that_lacks_a_config_is_refused_by_its_name(tmp_path: Path, name):
+    tiny_clap.clap().save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ClapError, match=name):
+        TransformersClap.load(tmp_path, "cpu")
+
+
+def test_a_tokenizer_of_another_checkpoint_is_refused():
+    with pytest.raises(ClapError, match="144 tokens, the text tower 124"):
+        TransformersClap(
+            tiny_clap.model(), tiny_clap.tokenizer(140), Extractor(**tiny_clap.NUMBERS)
+        )
+
+
+def test_a_front_end_that_the_tower_cannot_read_is_refused():
+    with pytest.raises(ClapError, match="101 frames.*at most 64"):
+        tiny_clap.clap(max_length_s=1)
+    with pytest.raises(ClapError, match="32 mel bands"):
+        tiny_clap.clap(feature_size=32)
+    with pytest.raises(ClapError, match="truncation"):
+        tiny_clap.clap(truncation="middle")
+
+
+def test_texts_longer_than_the_position_table_are_cut():
+    clap = tiny_clap.clap()
+    assert clap.embed_texts(["a dog " * 100]).isfinite().all()
+
+
+def test_batches_cover_every_item_once():
+    blocks = list(in_batches(lambda items: torch.tensor(items), iter(range(5)), 2))
+    assert [block.tolist() for block in blocks] == [[0, 1], [2, 3], [4]]

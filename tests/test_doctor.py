@@ -1,0 +1,90 @@
+"""What a params.yaml needs: found, lacking, or coming with the sample."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from soundjudge.params import ParamsError
+from soundjudge.scoring import requirements
+
+SAMPLE = {
+    "prepare": {
+        "xacle": "data/sample/xacle",
+        "audiocaps": "data/sample/audiocaps",
+        "vggsound": "data/sample/vggsound",
+    },
+    "encoders": {
+        "clap": "checkpoints/sample/clap",
+        "beats": "checkpoints/sample/beats.pt",
+        "llm": "checkpoints/sample/llm",
+    },
+}
+
+
+def params(folder: Path, **changed: str) -> Path:
+    values = {section: dict(paths) for section, paths in SAMPLE.items()}
+    for key, value in changed.items():
+        section = "prepare" if key in values["prepare"] else "encoders"
+        values[section][key] = value
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def status(found: list[requirements.Finding]) -> dict[str, str]:
+    return {finding.requirement.key: finding.status for finding in found}
+
+
+def test_the_sample_needs_nothing(in_folder):
+    found = requirements.findings(params(in_folder))
+    assert set(status(found).values()) == {"comes with the sample"}
+    assert not requirements.unmet(found)
+    assert requirements.lines(found)[-1] == "nothing is missing: dvc repro can run"
+
+
+def test_an_empty_folder_with_a_readme_means_without_this_corpus(in_folder):
+    (in_folder / "data/none").mkdir(parents=True)
+    (in_folder / "data/none/README.md").write_text("no corpus\n")
+    found = requirements.findings(params(in_folder, audiocaps="data/none", xacle="data/none"))
+    assert status(found)["prepare.audiocaps"] == "not used"
+    # without ratings there is nothing to learn
+    assert status(found)["prepare.xacle"] == "incomplete"
+
+
+def test_a_missing_encoder_is_named_with_what_it_blocks_and_where_to_get_it(in_folder):
+    found = requirements.findings(params(in_folder, beats="checkpoints/BEATs_iter3_plus_AS2M.pt"))
+    (beats,) = requirements.unmet(found)
+    assert (beats.requirement.key, beats.status) == ("encoders.beats", "missing")
+    report = "\n".join(requirements.lines(found))
+    assert "checkpoints/BEATs_iter3_plus_AS2M.pt: missing" in report
+    assert "blocks   encode" in report
+    assert "unilm" in report and "MIT" in report and "GB" in report
+
+
+def test_a_folder_that_lacks_a_file_is_incomplete_and_says_which(in_folder):
+    folder = in_folder / "checkpoints/qwen"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "tokenizer.json").write_text("{}")
+    found = requirements.findings(params(in_folder, llm="checkpoints/qwen"))
+    (llm,) = requirements.unmet(found)
+    assert llm.lacking == ("model.safetensors or model.safetensors.index.json",)
+    (folder / "model.safetensors").write_bytes(b"12345")
+    llm = requirements.findings(params(in_folder, llm="checkpoints/qwen"))[-1]
+    assert (llm.status, llm.bytes) == ("there", 9)
+
+
+def test_an_empty_download_is_not_there(in_folder):
+    (in_folder / "beats.pt").touch()
+    found = requirements.findings(params(in_folder, beats="beats.pt"))
+    assert status(found)["encoders.beats"] == "incomplete"
+
+
+def test_a_params_file_without_a_path_is_an_error_that_names_its_key(in_folder):
+    path = params(in_folder)
+    values = yaml.safe_load(path.read_text())
+    del values["encoders"]["llm"]
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(ParamsError, match="llm"):
+        requirements.findings(path)

@@ -1,0 +1,159 @@
+"""Every clip becomes one row of features, the same in the stage as anywhere else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from soundjudge.data import shards, tables
+from soundjudge.model import beats, fbank, features
+from soundjudge.model.projector import pool
+
+ROOT = Path(__file__).parent.parent
+FRONT = features.AudioFront(audio_tokens=3, window_seconds=0.5)
+SECONDS = {"xacle/00000.wav": 0.5, "xacle/00001.wav": 0.2, "audiocaps/abc_1": 0.9}
+PARAMS = """
+device: cpu
+encoders: {beats: beats.pt}
+encode:
+  front: {audio_tokens: 3, window_seconds: 0.5}
+  batch_size: BATCH
+  dtype: DTYPE
+"""
+
+
+def encoder():
+    torch.manual_seed(0)
+    config = beats.BeatsConfig(
+        embed_dim=8,
+        encoder_layers=1,
+        encoder_embed_dim=8,
+        encoder_ffn_embed_dim=8,
+        encoder_attention_heads=2,
+        conv_pos_groups=2,
+        relative_position_embedding=True,
+        gru_rel_pos=True,
+    )
+    return beats.Beats(config).eval()
+
+
+def wave(seconds, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 0.1, round(16_000 * seconds)).astype(np.float32)
+
+
+def prepared(folder):
+    pcm = [
+        shards.Clip(
+            clip_id=name,
+            corpus=name.split("/")[0],
+            split="train",
+            pcm=shards.to_pcm(wave(seconds, seed)),
+        )
+        for seed, (name, seconds) in enumerate(SECONDS.items())
+    ]
+    table = shards.write_clips(folder, pcm, shard_samples=20_000)
+    tables.write(table, folder / "clips.parquet", tables.CLIPS)
+    return shards.Clips(folder)
+
+
+def test_features_are_the_pooled_frames_of_the_padded_or_cut_window():
+    network = encoder()
+    short, long = wave(0.2), wave(0.9)
+    ours = features.encode_waves(network, [short, long], FRONT)
+    padded = torch.zeros(2, 8_000)
+    padded[0, :3_200] = torch.from_numpy(short)
+    padded[1] = torch.from_numpy(long[:8_000])
+    with torch.no_grad():
+        expected = pool(network(fbank.fbank(padded)), 3)
+    assert ours.shape == (2, 3, 8)
+    torch.testing.assert_close(ours, expected)
+
+
+def test_ten_seconds_become_100_tokens_of_the_published_window():
+    front = features.AudioFront(audio_tokens=100, window_seconds=10.0)
+    assert features.windows([wave(1.0)], front).shape == (1, 160_000)
+    assert features.encode_waves(encoder(), [wave(1.0)], front).shape == (1, 100, 8)
+
+
+def test_features_do_not_depend_on_batch_mates():
+    network = encoder()
+    sounds = [wave(0.2, 1), wave(0.5, 2), wave(0.4, 3)]
+    together = features.encode_waves(network, sounds, FRONT)
+    alone = torch.cat([features.encode_waves(network, [sound], FRONT) for sound in sounds])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_augmentation_sees_the_picture():
+    network = encoder()
+    silent = features.encode_waves(network, [wave(0.5)], FRONT, torch.zeros_like)
+    with torch.no_grad():
+        expected = pool(network(torch.zeros(1, 48, 128)), 3)
+    torch.testing.assert_close(silent, expected)
+
+
+def test_the_wave_that_is_given_stays_as_it_is():
+    sound = wave(0.5)
+    kept = sound.copy()
+    sound.setflags(write=False)
+    features.encode_waves(encoder(), [sound], FRONT)
+    np.testing.assert_array_equal(sound, kept)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"audio_tokens": 0, "window_seconds": 1.0}, {"audio_tokens": 3, "window_seconds": 0.1}],
+)
+def test_a_front_that_hears_nothing_is_refused(values):
+    with pytest.raises(ValueError, match="must be at least"):
+        features.AudioFront(**values)
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        features.Encoding(front=FRONT, batch_size=0, dtype="float32")
+
+
+def test_features_that_are_no_numbers_name_their_clip(tmp_path):
+    network = encoder()
+    with torch.no_grad():
+        network.layer_norm.bias.fill_(torch.nan)
+    encoding = features.Encoding(front=FRONT, batch_size=2, dtype="float32")
+    with pytest.raises(ValueError, match=r"xacle/00000\.wav"):
+        list(features.encode_clips(network, prepared(tmp_path), encoding))
+
+
+def run_stage(folder, batch=2, dtype="float32"):
+    (folder / "params.yaml").write_text(PARAMS.replace("BATCH", str(batch)).replace("DTYPE", dtype))
+    stage = [sys.executable, str(ROOT / "stages/encode.py")]
+    subprocess.run(stage, cwd=folder, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return shards.Rows(folder / "data/features")
+
+
+def test_the_stage_writes_a_row_for_every_clip(tmp_path):
+    clips = prepared(tmp_path / "data/prepared")
+    network = encoder()
+    beats.save_beats(network, tmp_path / "beats.pt")
+    rows = run_stage(tmp_path)
+    assert rows.keys == list(SECONDS)
+    for clip_id in SECONDS:
+        expected = features.encode_waves(network, [clips.wave(clip_id)], FRONT)[0].numpy()
+        np.testing.assert_allclose(rows[clip_id], expected, atol=1e-5)
+    first = (tmp_path / "data/features/rows.npy").read_bytes()
+    run_stage(tmp_path)
+    assert (tmp_path / "data/features/rows.npy").read_bytes() == first
+
+
+def test_half_precision_and_another_batch_size_change_the_digits_only(tmp_path):
+    prepared(tmp_path / "data/prepared")
+    beats.save_beats(encoder(), tmp_path / "beats.pt")
+    rows = run_stage(tmp_path)
+    whole = {key: np.array(rows[key]) for key in SECONDS}
+    half = run_stage(tmp_path, 3, "float16")
+    assert half.rows.dtype == np.float16
+    for key, row in whole.items():
+        np.testing.assert_allclose(half[key], row, atol=2e-3)

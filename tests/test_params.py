@@ -1,0 +1,130 @@
+"""params.load reads what is there, strictly, and says where something is wrong."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from soundjudge import params
+from soundjudge.params import ParamsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    rate: float
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    name: str
+    where: Path
+    on: bool
+    limit: int | None
+    mode: Literal["a", "b"]
+    splits: tuple[str, ...]
+    band: tuple[float, float]
+    members: dict[str, Inner]
+    inner: Inner
+
+    def __post_init__(self) -> None:
+        if self.band[0] > self.band[1]:
+            raise ValueError("band must be low, then high")
+
+
+GOOD = {
+    "name": "x",
+    "where": "data/raw",
+    "on": True,
+    "limit": None,
+    "mode": "a",
+    "splits": ["train", "validation"],
+    "band": [0, 1.5],
+    "members": {"one": {"rate": 1, "steps": 2}},
+    "inner": {"rate": 0.5, "steps": 3},
+}
+
+
+def test_every_supported_type_is_built():
+    outer = params.build(Outer, GOOD, "outer")
+    assert outer.where == Path("data/raw")
+    assert outer.splits == ("train", "validation")
+    assert outer.band == (0.0, 1.5) and isinstance(outer.band[0], float)
+    assert outer.members == {"one": Inner(rate=1.0, steps=2)}
+    assert isinstance(outer.members["one"].rate, float)
+    assert outer.limit is None
+    assert params.build(Outer, GOOD | {"limit": 3}, "outer").limit == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nmae": "x"}, r"outer\.nmae is not a known key: did you mean 'name'\?"),
+        ({"on": "yes"}, r"outer\.on is 'yes': true or false is needed"),
+        ({"on": 1}, r"outer\.on is 1"),
+        ({"limit": "3"}, r"outer\.limit is '3': a whole number"),
+        ({"limit": True}, r"outer\.limit is True"),
+        ({"limit": 3.0}, r"outer\.limit is 3\.0"),
+        ({"name": 5}, r"outer\.name is 5: text is needed \(in quotes\)"),
+        ({"name": None}, r"outer\.name is None: text"),
+        ({"where": ""}, r"outer\.where is '': a path"),
+        ({"mode": "c"}, r"outer\.mode is 'c': choose one of 'a', 'b'"),
+        ({"splits": "train"}, r"outer\.splits is 'train': a list"),
+        ({"splits": ["train", 1]}, r"outer\.splits\[1\] is 1"),
+        ({"band": [1.0]}, r"outer\.band has 1 values: 2 are needed"),
+        ({"band": [2.0, 1.0]}, r"outer: band must be low, then high"),
+        ({"members": {"one": {"rate": 1.0}}}, r"outer\.members\.one\.steps is missing"),
+        ({"members": {1: {"rate": 1.0}}}, r"outer\.members is .* mapping of names"),
+        ({"inner": 3}, r"outer\.inner is 3: a section"),
+        ({"inner": {"rate": "1e-5", "steps": 1}}, r"outer\.inner\.rate .* write 1\.0e-05"),
+        ({"inner": {"rate": "0.1", "steps": 1}}, r"outer\.inner\.rate .* remove the quotes"),
+        ({"inner": {"rate": "fast", "steps": 1}}, r"outer\.inner\.rate .* a number is needed"),
+        ({"inner": {"rate": float("nan"), "steps": 1}}, r"outer\.inner\.rate .* finite"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(change, message):
+    with pytest.raises(ParamsError, match=message):
+        params.build(Outer, GOOD | change, "outer")
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ParamsError, match=r"outer\.mode is missing"):
+        params.build(Outer, {k: v for k, v in GOOD.items() if k != "mode"}, "outer")
+
+
+def test_a_dotted_section_is_found(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("finetune:\n  members:\n    full: {rate: 1.0e-5, steps: 2}\n")
+    assert params.load("finetune.members.full", Inner, path) == Inner(rate=1e-5, steps=2)
+    members = params.load("finetune.members", dict[str, Inner], path)
+    assert list(members) == ["full"]
+
+
+def test_yaml_text_that_looks_like_a_number_is_refused_with_the_remedy(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("tune: {rate: 1e-5, steps: 2}\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml: tune\.rate is '1e-5'.*write 1\.0e-05"):
+        params.load("tune", Inner, path)
+
+
+def test_the_whole_file_is_the_empty_section(in_folder):
+    Path("params.yaml").write_text("rate: 2\nsteps: 2\n")
+    assert params.load("", Inner) == Inner(rate=2.0, steps=2)
+    Path("params.yaml").write_text("rate: 2\n")
+    with pytest.raises(ParamsError, match=r"^params\.yaml: steps is missing"):
+        params.load("", Inner)
+
+
+def test_a_missing_section_and_a_missing_file_are_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    with pytest.raises(ParamsError, match="does not exist"):
+        params.load("tune", Inner, path)
+    path.write_text("tune: {a: 1}\n")
+    with pytest.raises(ParamsError, match="no section 'tune.b': there is no 'b' under 'tune'"):
+        params.load("tune.b", Inner, path)
+    with pytest.raises(ParamsError, match="no section 'x'.*at the top"):
+        params.load("x", Inner, path)
+    path.write_text("tune: {a: [}\n")
+    with pytest.raises(ParamsError, match="not valid YAML"):
+        params.load("tune", Inner, path)

@@ -1,0 +1,132 @@
+"""A judge of random networks, small enough to build in every test module, and its checkpoints."""
+
+from pathlib import Path
+
+import numpy as np
+import tiny_clap
+import tiny_lalm
+import torch
+
+from soundjudge.clap import regressor
+from soundjudge.clap.clapscore import ClapScore
+from soundjudge.model import checkpoint
+from soundjudge.model.beats import Beats, BeatsConfig, save_beats
+from soundjudge.model.features import AudioFront
+from soundjudge.model.lalm import Lalm
+from soundjudge.scoring import members, package
+from soundjudge.scoring.calibration import Calibration
+from soundjudge.scoring.ensemble import Ensemble
+from soundjudge.scoring.predict import Prediction, raw_scores
+
+SECONDS = 1.2
+WORDS = ["a", "dog", "barks", "rain", "roof", "bell", "car", "then", "and", "engine"]
+CHECKPOINTS = {
+    "clapscore": "checkpoints/clapscore",
+    "regress": "checkpoints/regress",
+    "one": "checkpoints/finetune/one",
+    "two": "checkpoints/finetune/two",
+}
+PACKAGING = package.Packaging(
+    name="tiny", version="1.0", licence="mit", data="Nothing: it is random.", notes=("All free.",)
+)
+PREDICTION = Prediction(window_seconds=SECONDS, batch_size=4)
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    loudness = np.sin(np.arange(round(seconds * 16_000)) / (300 + 100 * seed)) ** 2
+    return (0.3 * loudness * rng.normal(size=len(loudness))).astype(np.float32)
+
+
+def pairs(count: int) -> tuple[list[np.ndarray], list[str]]:
+    """Sounds of .3 to 2.7 s and texts of one to five words."""
+    rng = np.random.default_rng(7)
+    waves = [noise(0.3 + 0.4 * (n % 7), n) for n in range(count)]
+    texts = [" ".join(rng.choice(WORDS, 1 + n % 5)) for n in range(count)]
+    return waves, texts
+
+
+def write_checkpoints(root: Path) -> None:
+    """Two encoders and four members, as the pipeline would leave them."""
+    encoders = root / "checkpoints/encoders"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        clap = tiny_clap.clap(hop_length=320, max_length_s=SECONDS)
+        clap.save(encoders / "clap")
+        ClapScore(clap, mean=7.0, std=2.0).save(root / CHECKPOINTS["clapscore"])
+        regressor.save(
+            root / CHECKPOINTS["regress"], _machine(clap), Path("checkpoints/encoders/clap")
+        )
+        save_beats(_shaken(Beats(_beats_config())), encoders / "beats.pt")
+        llm = tiny_lalm.llm_folder(encoders / "llm")
+        front = AudioFront(audio_tokens=4, window_seconds=SECONDS)
+        for name in ("one", "two"):
+            lalm = Lalm.from_llm(llm, tiny_lalm.CONFIG, front, feature_dim=16)
+            folder = root / CHECKPOINTS[name]
+            checkpoint.save(folder, _shaken(lalm), "checkpoints/encoders/beats.pt", {})
+
+
+def ensemble(root: Path) -> Ensemble:
+    """Equal parts of all four, scaled so that scores fill the middle of 0 to 10."""
+    loader = members.Loader(
+        root=root, device=torch.device("cpu"), window_seconds=PREDICTION.window_seconds
+    )
+    loaded = [loader.member(root / path) for path in CHECKPOINTS.values()]
+    raw = raw_scores(loaded, *pairs(12), PREDICTION)
+    assert (raw.std(axis=0) > 1e-3).all(), "the random members tell no pairs apart"
+    return Ensemble(
+        members=tuple(CHECKPOINTS),
+        mean=tuple(raw.mean(axis=0).tolist()),
+        std=tuple(raw.std(axis=0).tolist()),
+        weights=(0.25, 0.25, 0.25, 0.25),
+        calibration=Calibration(method="linear", scores=(-2.0, 2.0), ratings=(1.0, 9.0)),
+    )
+
+
+def build(folder: Path, root: Path) -> Path:
+    """The judge of these checkpoints in `folder`."""
+    write_checkpoints(root)
+    package.build(
+        folder,
+        fitted=ensemble(root),
+        checkpoints={name: root / path for name, path in CHECKPOINTS.items()},
+        root=root,
+        window_seconds=SECONDS,
+        packaging=PACKAGING,
+        report="# Agreement with listeners (simulated ratings)\n\n## test, 3 pairs\n",
+    )
+    return folder
+
+
+def _shaken(module: torch.nn.Module) -> torch.nn.Module:
+    """The same with larger weights, so that its outputs differ between inputs."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return module.eval()
+
+
+def _machine(clap: tiny_clap.TransformersClap) -> regressor.Machine:
+    waves, texts = pairs(8)
+    with torch.no_grad():
+        sounds = clap.embed_sounds(waves).numpy()
+        spoken = clap.embed_texts(texts).numpy()
+    choice = regressor.Regression(c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
+    return regressor.fit(sounds, spoken, np.linspace(0, 10, 8), choice)
+
+
+def _beats_config() -> BeatsConfig:
+    return BeatsConfig(
+        embed_dim=8,
+        encoder_layers=2,
+        encoder_embed_dim=16,
+        encoder_ffn_embed_dim=16,
+        encoder_attention_heads=2,
+        deep_norm=True,
+        conv_pos=8,
+        conv_pos_groups=2,
+        relative_position_embedding=True,
+        num_buckets=16,
+        max_distance=32,
+        gru_rel_pos=True,
+    )

@@ -1,0 +1,61 @@
+"""A language model of two small layers with a tokenizer of a few words, written like a real one."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from soundjudge.model.features import AudioFront
+from soundjudge.model.lalm import Lalm, LalmConfig
+
+WORDS = ["<eos>", "<pad>", "<unk>", "a", "dog", "barks", "rain", "on", "roof", "car", "and"]
+SPARE_ROWS = 5  # official folders have more rows than tokens, too
+FEATURE_DIM = 6
+FRONT = AudioFront(audio_tokens=4, window_seconds=1.0)
+CONFIG = LalmConfig(
+    projector_hidden=12,
+    projector_dropout=0.1,
+    head=(10, 10, 4),
+    head_dropout=0.1,
+    max_text_tokens=8,
+    order="text_first",
+    attention="eager",
+)
+
+
+def llm_folder(folder: Path, tied: bool = True) -> Path:
+    """A Qwen2 folder with random weights; the same for the same `tied`."""
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
+    )
+    config = Qwen2Config(
+        vocab_size=len(WORDS) + SPARE_ROWS,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        initializer_range=0.5,
+        tie_word_embeddings=tied,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        Qwen2ForCausalLM(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+def lalm(folder: Path, config: LalmConfig = CONFIG, tied: bool = True) -> Lalm:
+    """A small untrained audio language model in evaluation mode; `folder` gets its LLM."""
+    torch.manual_seed(1)
+    return Lalm.from_llm(llm_folder(folder, tied), config, FRONT, FEATURE_DIM).eval()
+
+
+def features(batch: int, seed: int = 0) -> torch.Tensor:
+    """(batch, 4, 6) as the encoder might give."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, FRONT.audio_tokens, FEATURE_DIM, generator=generator)
