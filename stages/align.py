@@ -45,12 +45,13 @@ def main() -> None:
     inputs = [FEATURES, CLIPS, CAPTIONS, PAIRS, CAPTION, llm]
     work = artifacts.work_folder("align", alignment, inputs)
     fit = align.train(
-        lalm, features, learnt, held_out, alignment, work=work, device=device, log=devices.log
+        lalm, features, learnt, held_out, alignment, work=work, device=device, log=loop.say
     )
 
     if devices.process(device).is_main_process:
-        checkpoint.save(CHECKPOINT, lalm, beats.as_posix(), {"best_epoch": fit.best_epoch})
-        artifacts.write_json(METRICS, {"best_epoch": fit.best_epoch, "srcc": fit.best_value})
+        summary = {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value}
+        checkpoint.save(CHECKPOINT, lalm, beats.as_posix(), summary)
+        artifacts.write_json(METRICS, summary)
         loop.write_history(HISTORY, fit.history)
         shutil.rmtree(work)
 

@@ -39,18 +39,17 @@ def main() -> None:
         caption.captioned(captions, clips, getattr(captioning, key), f"caption.{key}")
         for key in ("train_splits", "validation_splits")
     )
-    lalm = Lalm.from_llm(llm, captioning.model, front, features.shape[-1])
+    lalm = Lalm.from_llm(llm, captioning.model, front, features.rows.shape[-1])
     settings = {"caption": captioning, "front": front}
     work = artifacts.work_folder("caption", settings, [FEATURES, CLIPS, CAPTIONS, llm])
     fit = caption.train(
-        lalm, features, learnt, held_out, captioning, work=work, device=device, log=devices.log
+        lalm, features, learnt, held_out, captioning, work=work, device=device, log=loop.say
     )
 
     if devices.process(device).is_main_process:
-        checkpoint.save(CHECKPOINT, lalm, beats.as_posix(), {"best_epoch": fit.best_epoch})
-        artifacts.write_json(
-            METRICS, {"best_epoch": fit.best_epoch, "loss": -(fit.best_value or 0)}
-        )
+        summary = caption.summary(fit)
+        checkpoint.save(CHECKPOINT, lalm, beats.as_posix(), summary)
+        artifacts.write_json(METRICS, summary)
         loop.write_history(HISTORY, fit.history)
         shutil.rmtree(work)
 

@@ -4,6 +4,7 @@ reads   data/prepared/ captions, clips, shards, checkpoints/clapscore/
 writes  data/embeddings/clips/, data/embeddings/captions/
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def main() -> None:
         embeddings.write(
             folder / "captions", keys, texts, clap.embed_texts, size, work / "captions"
         )
+    shutil.rmtree(work)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main() -> None:
 
     artifacts.write_json(METRICS / "evaluate.json", evaluation.results(splits, rules.note))
     evaluation.write_page(splits, fitted, rules.note, METRICS / "evaluate.md")
-    evaluation.write_generators(splits, METRICS / "systems.csv")
+    evaluation.write_generators(splits, rules.note, METRICS / "systems.csv")
     with artifacts.atomic_folder(PLOTS) as folder:
         figures.save(plots.agreement(splits, rules.note), folder / "srcc.png")
         for judged in splits:

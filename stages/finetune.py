@@ -1,7 +1,7 @@
 """Language model training 3, once a member: rank pairs as listeners do.
 
-reads   data/targets/, data/features/, data/prepared/ clips and shards, checkpoints/align/ and caption/,
-        the encoder, and with `warm_start: none` the language model, named in params
+reads   data/targets/, data/features/, data/prepared/ clips and shards, checkpoints/align/,
+        checkpoints/caption/, and the encoder and language model named in params
 writes  checkpoints/finetune/<member>/, metrics/finetune/<member>.json,
         plots/finetune/<member>/history.csv
 """
@@ -41,19 +41,27 @@ def main(name: str) -> None:
         finetune.rated(tables.read(TARGETS / f"{split}.csv", tables.TARGETS), target)
         for split, target in (("train", member.target), ("validation", member.select))
     )
-    clips = Clips(PREPARED)
-    sounds = finetune.Sounds(Rows(FEATURES), clips, load_beats(beats), member.specaugment)
+    encoder = load_beats(beats)
+    sounds = finetune.Sounds(Rows(FEATURES), Clips(PREPARED), encoder, member.specaugment)
     lalm = start(WARM.get(member.warm_start), shape=WARM["caption"], llm=llm)
     inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", *WARM.values(), llm, beats]
     work = artifacts.work_folder("finetune", [finetuning, member], inputs)
     fit = finetune.train(
-        lalm, sounds, learnt, held_out, finetuning, member.seed, work, device, devices.log
+        lalm,
+        sounds,
+        learnt,
+        held_out,
+        finetuning,
+        seed=member.seed,
+        work=work,
+        device=device,
+        log=loop.say,
     )
 
     if devices.process(device).is_main_process:
-        extra = {"best_epoch": fit.best_epoch}
-        checkpoint.save(CHECKPOINTS / name, lalm, beats.as_posix(), extra)
-        artifacts.write_json(METRICS / f"{name}.json", {**extra, "srcc": fit.best_value})
+        summary = {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value}
+        checkpoint.save(CHECKPOINTS / name, lalm, beats.as_posix(), summary)
+        artifacts.write_json(METRICS / f"{name}.json", summary)
         loop.write_history(PLOTS / name / "history.csv", fit.history)
         shutil.rmtree(work)
 

@@ -30,7 +30,8 @@ def main() -> None:
         tables.write(dropped, folder / "dropped.csv", listeners.DROPPED)
     with artifacts.atomic_folder(PLOTS) as folder:
         figures.save(plots.screening(ratings, screening, note), folder / "ratings.png")
-    artifacts.write_json(METRICS, reliability.before_and_after(ratings, kept, dropped))
+    numbers = reliability.before_and_after(ratings, kept, dropped)
+    artifacts.write_json(METRICS, {"note": note} | numbers)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ METRICS = Path("metrics/standardize.json")
 
 def main() -> None:
     standardization = params.load("standardize", listeners.Standardization)
+    note = params.load("evaluate.note", str)
 
     ratings = tables.read(RATINGS, tables.RATINGS)
     made = listeners.standards(ratings, standardization)
@@ -28,7 +29,7 @@ def main() -> None:
         tables.write(made.validation, folder / "validation.csv", tables.TARGETS)
         tables.write(made.listeners, folder / "listeners.csv", tables.LISTENERS)
         artifacts.write_json(folder / "global.json", dataclasses.asdict(made.overall))
-    artifacts.write_json(METRICS, listeners.summary(made))
+    artifacts.write_json(METRICS, {"note": note} | listeners.summary(made))
 
 
 if __name__ == "__main__":

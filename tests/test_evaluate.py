@@ -216,5 +216,6 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     assert ("## test" in page) == with_test
     systems = pd.read_csv("metrics/systems.csv")
     assert systems["split"].tolist() == [s for s in splits for _ in range(4)]
+    assert set(systems["note"]) == {"simulated ratings"}
     pictures = sorted(p.stem for p in Path("plots/evaluate").iterdir())
     assert pictures == sorted(["srcc", *splits])

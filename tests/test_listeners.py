@@ -203,6 +203,7 @@ def test_both_stages_write_their_tables_and_the_same_bytes_again(in_folder, monk
     assert "x.wav" in set(lost["wav_file_name"])
     assert set(dropped["split"]) == {"train"}
     numbers = artifacts.read_json(Path("metrics/screen.json"))
+    assert numbers["note"] == "simulated ratings"
     assert numbers["train"]["ratings"] == 122
     assert numbers["train"]["ratings_dropped"] == len(dropped)
     assert numbers["train"]["pairs_lost"] == lost["wav_file_name"].nunique()

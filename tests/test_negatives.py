@@ -170,3 +170,13 @@ def test_the_histogram_shows_both_kinds():
     figure = pseudolabels.histogram(scored, "simulated")
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["matched", "mismatched"]
+
+
+def test_without_captions_there_are_no_pairs_and_still_a_picture():
+    captions = table([])
+    pairs = negatives.pairs(captions, on_circle({}), rules(), "cpu")
+    scored = pseudolabels.clap_scores(pairs, on_circle({}), on_circle({}))
+    assert list(scored.columns) == ["clip_id", "caption_id", "matched", "clap_score"]
+    assert len(scored) == 0
+    assert pseudolabels.summary(scored) == {"matched": 0, "mismatched": 0}
+    assert pseudolabels.histogram(scored, "")

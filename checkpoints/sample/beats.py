@@ -19,7 +19,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     training = params.load("beats", standin_beats.BeatsTraining)
     beats = standin_beats.train(scenes.recordings(CLIPS), training, logging.info)
-    save_beats(BEATS, beats)
+    save_beats(beats, BEATS)
 
 
 if __name__ == "__main__":

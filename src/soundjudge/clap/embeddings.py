@@ -33,5 +33,3 @@ def write(
             with artifacts.atomic_file(path) as temporary:
                 np.save(temporary, np.concatenate(blocks))
     write_rows(folder, keys, (np.load(path) for path, _ in parts))
-    for path, _ in parts:
-        path.unlink()

@@ -125,7 +125,7 @@ def check_room(known: Captions, negatives: Negatives) -> None:
 
 def hard_couples(known: Captions, negatives: Negatives, device: str | torch.device) -> Integers:
     """Each caption's nearest texts within the band that suit its clip: couples, sorted."""
-    spare = int(known.own_counts.max())  # the clip's own texts may be among the nearest
+    spare = int(known.own_counts.max(initial=0))  # the clip's own texts may be among the nearest
     near = nearest(known.vectors, known.texts, negatives, spare, device)[known.text]  # (C, K)
     couples = known.clip[:, None] * known.texts + near
     suits = (near >= 0) & ~np.isin(couples, known.own)

@@ -46,10 +46,12 @@ def histogram(pairs: pd.DataFrame, note: str) -> Figure:
     """How the scores of matched and of mismatched pairs lie."""
     figure = figures.canvas(6, 3.6, "CLAPScore of pseudo-labelled pairs", note)
     axes = figure.subplots()
-    edges = list(np.linspace(pairs["clap_score"].min(), pairs["clap_score"].max(), 61))
+    low, high = (pairs["clap_score"].min(), pairs["clap_score"].max()) if len(pairs) else (-1, 1)
+    edges = list(np.linspace(low, high, 61))
     for matched, label in ((True, "matched"), (False, "mismatched")):
-        scores = pairs["clap_score"][pairs["matched"] == matched]
-        axes.hist(scores, bins=edges, density=True, alpha=0.6, label=label)
-    axes.set(xlabel="CLAPScore (cosine)", ylabel="density")
+        scores = pairs["clap_score"][pairs["matched"] == matched].to_numpy()
+        share = np.full(len(scores), 1 / max(len(scores), 1))
+        axes.hist(scores, bins=edges, weights=share, alpha=0.6, label=label)
+    axes.set(xlabel="CLAPScore (cosine)", ylabel="share of pairs")
     axes.legend()
     return figure

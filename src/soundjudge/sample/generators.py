@@ -99,11 +99,21 @@ def generated(
 
 def coloured(wave: Wave, generator: Generator, rng: np.random.Generator) -> Wave:
     """The generator's sound: low-passed, with a noise floor; (T,) in, (T,) out."""
-    filtered = signal.sosfilt(
-        signal.butter(4, generator.cutoff_hz, fs=audio.SAMPLE_RATE, output="sos"), wave
-    )
+    return _colour(wave, generator.cutoff_hz, generator.noise_db, rng)
+
+
+def at_random(wave: Wave, rng: np.random.Generator) -> Wave:
+    """A sound as the encoders met it in the wild: half of them low-passed and noisy."""
+    if rng.random() < 0.5:
+        return wave
+    return _colour(wave, rng.uniform(4000.0, 7900.0), rng.uniform(-50.0, -20.0), rng)
+
+
+def _colour(wave: Wave, cutoff_hz: float, noise_db: float, rng: np.random.Generator) -> Wave:
+    low_pass = signal.butter(4, cutoff_hz, fs=audio.SAMPLE_RATE, output="sos")
+    filtered = signal.sosfilt(low_pass, wave)
     loudness = float(np.sqrt(np.mean(filtered**2)))
-    noise = rng.standard_normal(len(wave)) * loudness * 10 ** (generator.noise_db / 20)
+    noise = rng.standard_normal(len(wave)) * loudness * 10 ** (noise_db / 20)
     return np.clip(filtered + noise, -1.0, 1.0).astype(np.float32)
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 from soundjudge.data import audio
 from soundjudge.model.beats import Beats, BeatsConfig
 from soundjudge.model.fbank import fbank
-from soundjudge.sample import scenes
+from soundjudge.sample import generators, scenes
 from soundjudge.sample.scenes import Recording
 
 STEP_SAMPLES = 2560  # one row of patches: 16 frames of 10 ms
@@ -122,7 +122,7 @@ def _batch(
         _mix_in(pool, classes, waves[row], active[row], rng)
         if rng.random() < mixed:
             _mix_in(pool, classes, waves[row], active[row], rng)
-    waves += rng.standard_normal(waves.shape, np.float32) * 10 ** rng.uniform(-4.5, -2.5)
+        waves[row] = generators.at_random(waves[row], rng)
     active[..., -1] = active.sum(axis=2) == 0
     return torch.from_numpy(waves), torch.from_numpy(active / active.sum(axis=2, keepdims=True))
 

@@ -18,7 +18,7 @@ from transformers import ClapConfig, ClapModel
 
 from soundjudge.clap.transformers_clap import Extractor, TransformersClap
 from soundjudge.data import audio
-from soundjudge.sample import scenes, vocabulary
+from soundjudge.sample import generators, scenes, vocabulary
 from soundjudge.sample.scenes import Recording
 
 MEL_BANDS = 32
@@ -128,7 +128,8 @@ def _loss(
     clap: TransformersClap, pool: Sequence[Recording], batch: int, rng: np.random.Generator
 ) -> Tensor:
     drawn = [scenes.draw(pool, rng) for _ in range(batch)]
-    sounds = clap.embed_sounds([scenes.render(scene, rng)[0] for scene in drawn])  # (B, E)
+    heard = [generators.at_random(scenes.render(scene, rng)[0], rng) for scene in drawn]
+    sounds = clap.embed_sounds(heard)  # (B, E)
     texts = clap.embed_texts([scenes.caption(scene, rng) for scene in drawn])  # (B, E)
     logits = clap.model.logit_scale_a.exp() * sounds @ texts.T  # (B, B)
     target = torch.arange(batch)

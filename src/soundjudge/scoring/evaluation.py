@@ -124,10 +124,11 @@ def by_generator(judged: Judged) -> pd.DataFrame:
     return table.reset_index().assign(split=judged.split)
 
 
-def write_generators(splits: Sequence[Judged], path: Path) -> None:
+def write_generators(splits: Sequence[Judged], note: str, path: Path) -> None:
     """Writes the rows of `by_generator`; only a header where no generator is named."""
     table = pd.concat([by_generator(judged) for judged in splits], ignore_index=True)
     table.insert(0, "split", table.pop("split"))
+    table["note"] = note
     with artifacts.atomic_file(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
 

@@ -24,9 +24,10 @@ def agreement(splits: Sequence[Judged], note: str) -> Figure:
             axes.plot([row["srcc_lo"], row["srcc_hi"]], [height, height], color="tab:blue")
             axes.plot(row["srcc"], height, "o", color="tab:blue")
         axes.set_yticks(range(len(judged.compared.systems)), reversed(judged.compared.systems))
+        axes.set_ylim(-0.7, len(judged.compared.systems) - 0.3)
         if judged.ceiling is not None:
             axes.axvline(judged.ceiling.srcc, color="tab:red", label="noise ceiling")
-            axes.legend(loc="lower left")
+            axes.legend()
         axes.set(xlabel=f"{judged.split}, {judged.compared.confidence:.0%} intervals")
     return figure
 

@@ -81,6 +81,12 @@ def train(
     )
 
 
+def summary(fit: loop.Fit) -> dict[str, float]:
+    """The epoch that is kept, and its loss on held-out captions."""
+    assert fit.best_value is not None, "captioning always validates"
+    return {"best_epoch": fit.best_epoch, "validation_loss": -fit.best_value}
+
+
 def caption_loss(lalm: Lalm, features: Rows, given: Pairs, items: loop.Indices) -> Tensor:
     """Next-token cross-entropy, mean over the captions `items` (B,)."""
     sounds = gathered(features, given.sounds_of(items))  # (B, M, D)

@@ -1,7 +1,6 @@
 """Where a training runs: its device, its place among the processes, its arithmetic."""
 
 import os
-import sys
 
 import torch
 from accelerate import PartialState
@@ -29,10 +28,3 @@ def deterministic() -> None:
     """Asks torch for the same bits in every run; a stage calls it before anything else."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-
-
-def log(line: str) -> None:
-    """One line of progress on stderr, from the first process only."""
-    if PartialState().is_main_process:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()

@@ -11,6 +11,7 @@ differ between numbers of devices.
 
 import csv
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,13 @@ def fit(
     if validate is not None:
         resume.put_back(module, run.best)
     return Fit(best_epoch=run.best_epoch, best_value=run.best_value, history=run.history)
+
+
+def say(line: str) -> None:
+    """A log: one line on stderr, from the first process only."""
+    if PartialState().is_main_process:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def write_history(path: Path, history: list[resume.Row]) -> None:
