@@ -34,12 +34,10 @@ def main(name: str) -> None:
     member = params.load(f"finetune.members.{name}", finetune.Member)
     llm, beats = params.load("encoders.llm", Path), params.load("encoders.beats", Path)
     device = params.load("device", str)
-
     devices.deterministic()
     torch.manual_seed(member.seed)
     learnt, held_out = (
-        finetune.rated(tables.read(TARGETS / f"{split}.csv", tables.TARGETS), target)
-        for split, target in (("train", member.target), ("validation", member.select))
+        tables.read(TARGETS / f"{split}.csv", tables.TARGETS) for split in ("train", "validation")
     )
     encoder = load_beats(beats)
     sounds = finetune.Sounds(Rows(FEATURES), Clips(PREPARED), encoder, member.specaugment)
@@ -47,15 +45,7 @@ def main(name: str) -> None:
     inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", *WARM.values(), llm, beats]
     work = artifacts.work_folder("finetune", [finetuning, member], inputs)
     fit = finetune.train(
-        lalm,
-        sounds,
-        learnt,
-        held_out,
-        finetuning,
-        seed=member.seed,
-        work=work,
-        device=device,
-        log=loop.say,
+        lalm, sounds, learnt, held_out, finetuning, member, work=work, device=device, log=loop.say
     )
 
     if devices.process(device).is_main_process:

@@ -5,9 +5,8 @@ reads   data/targets/{train,validation}.csv, data/targets/global.json, data/prep
 writes  checkpoints/clapscore/, metrics/tune.json, plots/tune/{history.csv,history.png}
 """
 
+import shutil
 from pathlib import Path
-
-from typer import echo
 
 from soundjudge import artifacts, figures, params
 from soundjudge.clap.clapscore import ClapScore
@@ -41,16 +40,19 @@ def main() -> None:
     inputs = [TARGETS, PREPARED / "clips.parquet", encoder]
     work = artifacts.work_folder("tune", tuning, inputs)
     fit = tune.tune(
-        model, train, validation, Clips(PREPARED), tuning, work=work, device=device, log=echo
+        model, train, validation, Clips(PREPARED), tuning, work=work, device=device, log=loop.say
     )
 
-    with artifacts.atomic_folder(CHECKPOINT) as folder:
-        model.save(folder)
-    with artifacts.atomic_folder(PLOTS) as folder:
-        loop.write_history(folder / "history.csv", fit.history)
-        picture = plots.history(fit.history, fit.best_epoch, "Tuning CLAP on listeners", note)
-        figures.save(picture, folder / "history.png")
-    artifacts.write_json(METRICS, {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value})
+    if devices.process(device).is_main_process:
+        with artifacts.atomic_folder(CHECKPOINT) as folder:
+            model.save(folder)
+        with artifacts.atomic_folder(PLOTS) as folder:
+            loop.write_history(folder / "history.csv", fit.history)
+            picture = plots.history(fit.history, fit.best_epoch, "Tuning CLAP on listeners", note)
+            figures.save(picture, folder / "history.png")
+        summary = {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value}
+        artifacts.write_json(METRICS, summary)
+        shutil.rmtree(work)
 
 
 if __name__ == "__main__":

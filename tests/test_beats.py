@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-import soundjudge  # noqa: F401  its import lets torchaudio load beside a CPU build of torch
+from soundjudge import artifacts
 from soundjudge.model import beats, fbank
 
 SMALL = beats.BeatsConfig(
@@ -240,3 +240,11 @@ def test_nothing_of_speechbrain_is_needed_to_run():
         getattr(module, "__name__", "").startswith("speechbrain")
         for module in vars(sys.modules["soundjudge.model.beats"]).values()
     )
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        beats.save_beats(random_beats(), tmp_path / name / "beats.pt")
+        beats.save_beats_folder(random_beats(), tmp_path / name / "beats")
+    assert artifacts.sha256(tmp_path / "one") == artifacts.sha256(tmp_path / "two")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
@@ -46,6 +46,7 @@ def test_isotonic_steps_have_the_levels_of_isotonic_regression():
     assert curve.ratings == pytest.approx(np.unique(levels.round(9)), abs=1e-8)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 40)), min_size=3, max_size=40),
     st.sampled_from(["linear", "isotonic"]),
@@ -58,6 +59,11 @@ def test_a_calibration_never_changes_the_order_of_scores(points, method):
         return
     grid = np.linspace(-10, 10, 101)
     assert (np.diff(calibration.apply(curve, grid)) > 0).all()
+
+
+def test_a_line_that_rises_by_rounding_alone_is_no_rise():
+    with pytest.raises(CalibrationError, match="do not rise"):
+        calibration.fit(array(0.5, 0, 0), array(0.25, 0, 0.5), "linear")
 
 
 @pytest.mark.parametrize("method", ["linear", "isotonic"])

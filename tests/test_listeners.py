@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundjudge import artifacts
@@ -47,12 +47,14 @@ def rows_of(score):
 TOLERANCES = st.sampled_from([0.0, 0.5, 2.0, 5.0, 20.0])
 
 
+@settings(deadline=None)
 @given(rows_of(st.integers(0, 40).map(lambda n: n / 4)), TOLERANCES)
 def test_screening_keeps_exactly_what_the_published_rule_keeps(rows, tolerance):
     frame = ratings(*[(wav, f"l{i}", score) for i, (wav, score) in enumerate(rows)])
     assert listeners.agreeing(frame, tolerance).tolist() == naive(frame, tolerance)
 
 
+@settings(deadline=None)
 @given(rows_of(st.floats(0, 10)), TOLERANCES)
 def test_screening_what_was_screened_changes_nothing(rows, tolerance):
     frame = ratings(*[(wav, f"l{i}", score) for i, (wav, score) in enumerate(rows)])

@@ -1,14 +1,27 @@
 """Pairs to raw scores: windows, batches, and the stage."""
 
+import dataclasses
+import runpy
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
+import tiny_judge
+import yaml
 
-from soundjudge.scoring import predict
+from soundjudge import artifacts
+from soundjudge.data import shards, tables, xacle
+from soundjudge.data.tables import PREDICTIONS
+from soundjudge.scoring import ensemble, predict
+from soundjudge.scoring.judge import Judge
 from soundjudge.scoring.predict import Prediction, raw_scores, windows
 
 RATE = 16_000
+STAGES = Path(__file__).resolve().parent.parent / "stages"
 
 
 class Loudness:
@@ -78,3 +91,106 @@ def test_every_sound_needs_a_text():
 def test_settings_that_mean_nothing_are_refused(window, batch):
     with pytest.raises(predict.PredictError):
         prediction(window, batch)
+
+
+def prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
+    """data/prepared with so many random sounds a split; returns its rated pairs."""
+    (folder / "data/prepared").mkdir(parents=True)
+    rows = [(split, number) for split, count in splits.items() for number in range(count)]
+    waves, texts = tiny_judge.pairs(len(rows))
+    rated = pd.DataFrame(
+        {
+            "wav_file_name": [f"{split}{number}.wav" for split, number in rows],
+            "text": texts,
+            "split": [split for split, _ in rows],
+            "model_id": None,
+        }
+    )
+    clips = [
+        shards.Clip(
+            clip_id=xacle.clip_id(name), corpus="xacle", split=split, pcm=shards.to_pcm(wave)
+        )
+        for name, split, wave in zip(rated["wav_file_name"], rated["split"], waves, strict=True)
+    ]
+    table = shards.write_clips(folder / "data/prepared", clips, 10**6)
+    tables.write(table, folder / "data/prepared/clips.parquet", tables.CLIPS)
+    tables.write(rated, folder / "data/prepared/rated.parquet", tables.RATED)
+    return rated
+
+
+def write_params(folder: Path) -> None:
+    values = {
+        "device": "cpu",
+        "predict": {"window_seconds": tiny_judge.SECONDS, "batch_size": 4},
+        "ensemble": {
+            "members": {
+                name: path.removeprefix("checkpoints/")
+                for name, path in tiny_judge.CHECKPOINTS.items()
+            }
+        },
+        "package": {
+            "name": "tiny",
+            "version": "1.0",
+            "licence": "mit",
+            "data": "Nothing.",
+            "notes": [],
+        },
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def stage(name: str, *arguments: str) -> None:
+    with mock.patch.object(sys, "argv", [name, *arguments]):
+        runpy.run_path(str(STAGES / f"{name}.py"), run_name="__main__")
+
+
+def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
+    tiny_judge.write_checkpoints(in_folder)
+    rated = prepared(in_folder, {"train": 1, "validation": 9, "test": 4})
+    write_params(in_folder)
+    for name in tiny_judge.CHECKPOINTS:
+        stage("predict", name)
+    found = in_folder / "data/predictions"
+    frames = {
+        name: tables.read(found / "members" / name / "validation.csv", PREDICTIONS)
+        for name in tiny_judge.CHECKPOINTS
+    }
+    test = tables.read(found / "members/one/test.csv", PREDICTIONS)
+    assert test["wav_file_name"].tolist() == [f"test{n}.wav" for n in range(4)]
+    assert frames["one"]["text"].tolist() == rated["text"][1:10].tolist()
+
+    fitted = tiny_judge.ensemble(in_folder)
+    raw = np.stack([frame["pred_score"] for frame in frames.values()], axis=1)
+    scores = ensemble.apply(fitted, raw)
+    artifacts.write_json(in_folder / "checkpoints/ensemble.json", dataclasses.asdict(fitted))
+    blended = frames["one"].assign(pred_score=scores)
+    tables.write(blended, found / "ensemble/validation.csv", PREDICTIONS)
+    (in_folder / "metrics").mkdir()
+    (in_folder / "metrics/evaluate.md").write_text("# Agreement (simulated ratings)\n")
+    stage("package")
+    judge = Judge.from_pretrained("checkpoints/judge", device="cpu")
+    clips = shards.Clips(in_folder / "data/prepared")
+    waves = [clips.wave(xacle.clip_id(name)) for name in blended["wav_file_name"]]
+    assert judge.score_waves(waves, list(blended["text"]), 5) == pytest.approx(scores, abs=1e-4)
+
+    first = artifacts.sha256(in_folder / "checkpoints/judge")
+    stage("package")
+    assert artifacts.sha256(in_folder / "checkpoints/judge") == first
+    tables.write(
+        blended.assign(pred_score=scores - 0.1), found / "ensemble/validation.csv", PREDICTIONS
+    )
+    with pytest.raises(ValueError, match="the pipeline"):
+        stage("package")
+    assert artifacts.sha256(in_folder / "checkpoints/judge") == first
+
+
+def test_without_test_pairs_their_predictions_are_an_empty_table(in_folder):
+    tiny_judge.write_checkpoints(in_folder)
+    prepared(in_folder, {"validation": 2})
+    write_params(in_folder)
+    stage("predict", "clapscore")
+    folder = in_folder / "data/predictions/members/clapscore"
+    assert len(tables.read(folder / "test.csv", PREDICTIONS)) == 0
+    assert len(tables.read(folder / "validation.csv", PREDICTIONS)) == 2
+    with pytest.raises(ValueError, match="stranger"):
+        stage("predict", "stranger")

@@ -35,7 +35,7 @@ PREDICTION = Prediction(window_seconds=SECONDS, batch_size=4)
 def noise(seconds: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     loudness = np.sin(np.arange(round(seconds * 16_000)) / (300 + 100 * seed)) ** 2
-    return (0.3 * loudness * rng.normal(size=len(loudness))).astype(np.float32)
+    return (0.15 * loudness * rng.normal(size=len(loudness))).astype(np.float32)
 
 
 def pairs(count: int) -> tuple[list[np.ndarray], list[str]]:

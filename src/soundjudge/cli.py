@@ -1,38 +1,21 @@
 """The command line: arguments in, one call, a few lines out; an error is a sentence and code 2."""
 
-import sys
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
+
+from soundjudge.scoring import console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from soundjudge.scoring.judge import Judge
 
 FAILED_ROWS = 1
 """Exit code of a run that ended, but could not score every row or meet every need."""
-ERROR = 2
-
-
-class Sentences(TyperGroup):
-    """Says what went wrong in one sentence, out of memory included (torch's RuntimeError)."""
-
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  typer's own signature
-        """Runs the command."""
-        try:
-            return super().invoke(ctx)
-        except (typer.Exit, typer.Abort):
-            raise  # RuntimeErrors both, and no errors
-        except (ValueError, OSError, ImportError, RuntimeError) as error:
-            typer.echo(f"soundjudge: {_sentence(error)}", err=True)
-            raise typer.Exit(ERROR) from error
-
 
 app = typer.Typer(
-    cls=Sentences,
+    cls=console.Sentences,
     help="How well does this sound match this text, as people hear it?",
     no_args_is_help=True,
     add_completion=False,
@@ -70,10 +53,10 @@ def score(
     device: Device = "auto",
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
-    from soundjudge.scoring.judge import Judge, waveform
+    from soundjudge.scoring.judge import waveform
 
     wave = waveform(sound)
-    judge = Judge.from_pretrained(model, device)
+    judge = _judge(model, device)
     (value,) = judge.score_waves([wave], [text], batch_size=1)
     typer.echo(value)
     typer.echo(judge.score_id, err=True)
@@ -99,11 +82,10 @@ def score_table(
     device: Device = "auto",
 ) -> None:
     """Score every row of a table; rows are written as they are done."""
-    from soundjudge.scoring.judge import Judge
     from soundjudge.scoring.table import score_table as run
 
-    judge = Judge.from_pretrained(model, device)
-    with _progress("scoring") as progress:
+    judge = _judge(model, device)
+    with console.progress("scoring") as progress:
         summary = run(
             judge,
             table,
@@ -130,9 +112,9 @@ def screen(
     ] = 5.0,
 ) -> None:
     """Drop ratings that no other rating of the same pair comes near."""
-    from soundjudge.labels import listening_test
+    from soundjudge.labels import ratings_files
 
-    kept, read = listening_test.screen_file(ratings, out, tolerance)
+    kept, read = ratings_files.screen_file(ratings, out, tolerance)
     typer.echo(f"kept {kept} of {read} ratings: {out}", err=True)
 
 
@@ -146,9 +128,9 @@ def standardize(
     ] = None,
 ) -> None:
     """Average ratings to one target a pair, raw and with listeners on one scale."""
-    from soundjudge.labels import listening_test
+    from soundjudge.labels import ratings_files
 
-    pairs = listening_test.standardize_file(ratings, out, statistics_from)
+    pairs = ratings_files.standardize_file(ratings, out, statistics_from)
     typer.echo(f"{pairs} targets: {out}", err=True)
 
 
@@ -172,7 +154,7 @@ def evaluate(
     )
     if out is not None:
         artifacts.write_json(out, found)
-    _print(found)
+    console.show(found)
 
 
 @app.command()
@@ -186,7 +168,7 @@ def compare(
     """Test whether two systems really differ on the same pairs."""
     from soundjudge.scoring import comparison
 
-    _print(comparison.compare_files(a, b, reference, resamples=resamples, seed=seed))
+    console.show(comparison.compare_files(a, b, reference, resamples=resamples, seed=seed))
 
 
 @app.command()
@@ -220,28 +202,14 @@ def main() -> None:
     app()
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+def _judge(model: str, device: str) -> "Judge":
+    from transformers.utils import logging
 
+    from soundjudge.scoring.judge import Judge
 
-def _print(numbers: dict[str, float]) -> None:
-    for name, value in numbers.items():
-        typer.echo(f"{name} {value}" if isinstance(value, int) else f"{name} {value:.4f}")
-
-
-@contextmanager
-def _progress(doing: str) -> "Iterator[Callable[[int, int], None]]":
-    """A bar on standard error; hears (done, all)."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    logging.disable_progress_bar()  # one for each member's weights, gone in an instant
+    return Judge.from_pretrained(model, device)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -52,16 +52,19 @@ class ClapScore(nn.Module):
         A few thousand rated pairs would pull them away from what the weights were trained with.
         """
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        for module in self._batch_norms():
+            module.eval()
         return self
+
+    def _batch_norms(self) -> list[nn.Module]:
+        kind = nn.modules.batchnorm._BatchNorm
+        return [module for module in self.modules() if isinstance(module, kind)]
 
     def select(self, trainable: Trainable) -> None:
         """Lets gradients reach the chosen parts only.
 
         `audio` is the audio tower with its projection (as published), `text` likewise, `both` is
-        all four, `projections` is the two heads on frozen towers.
+        all four, `projections` is the two heads on frozen towers. Batch-norms are never trained.
         """
         assert trainable in get_args(Trainable), f"{trainable!r} is no choice of trainable parts"
         model = self.clap.model.requires_grad_(False)
@@ -73,6 +76,9 @@ class ClapScore(nn.Module):
             model.audio_model.requires_grad_(True)
         if trainable in ("text", "both"):
             model.text_model.requires_grad_(True)
+        # They scale the input; below them lies an interpolation without a deterministic gradient.
+        for module in self._batch_norms():
+            module.requires_grad_(False)
 
     def save(self, folder: Path) -> None:
         """Writes a transformers folder and member.json."""

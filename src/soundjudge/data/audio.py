@@ -54,7 +54,8 @@ def from_samples(samples: Any, sample_rate: int) -> NDArray[np.float32]:  # noqa
         )
     if sample_rate <= 0:
         raise AudioError("the sound", "undecodable", f"a sample rate of {sample_rate} Hz")
-    return _waveform(_as_float(array).reshape(len(array), -1), sample_rate, "the sound")
+    columns = array[:, np.newaxis] if array.ndim == 1 else array  # (T', C)
+    return _waveform(_as_float(columns), sample_rate, "the sound")
 
 
 def _decode(path: Path, first_seconds: float | None) -> tuple[NDArray[np.float32], int]:

@@ -1,8 +1,9 @@
 """AudioCaps as downloaded -> sounds and captions.
 
-<folder>/{train,val,test}.csv   audiocap_id,youtube_id,start_time,caption (any of the three)
-<folder>/audio/<split>/<youtube_id>_<start_time>.wav, or without <split>/, or <split>/<youtube_id>.wav;
-flac, ogg, opus and mp3 as well.
+<folder>/{train,val,test}.csv                         audiocap_id,youtube_id,start_time,caption;
+                                                      any of the three
+<folder>/audio/<split>/<youtube_id>_<start_time>.wav  or without <split>/, or <youtube_id>.wav;
+                                                      flac, ogg, opus and mp3 as well
 """
 
 from collections.abc import Iterator

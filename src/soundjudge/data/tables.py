@@ -62,7 +62,7 @@ RATINGS = Table(
     nullable=("model_id",),
     ranges={"score": (0.0, 10.0)},
     files=("wav_file_name",),
-    determines=(("wav_file_name", "text"),),
+    determines=(("wav_file_name", "text"), ("wav_file_name", "model_id")),
 )
 TARGETS = Table(
     name="targets",

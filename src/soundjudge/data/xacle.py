@@ -35,7 +35,7 @@ def clip_id(wav_file_name: str) -> str:
 def read(folder: Path) -> Xacle:
     """Everything that the folder's lists name; raises TableError."""
     frames = {split: _read_split(folder / "meta_data" / f"{split}.csv", split) for split in SPLITS}
-    listed = pd.concat(frames.values(), ignore_index=True)
+    listed = pd.concat([frame for frame in frames.values() if len(frame)], ignore_index=True)
     rated = listed[list(tables.RATED.columns)].drop_duplicates()
     rated = rated.sort_values("wav_file_name", ignore_index=True)
     repeated = rated.loc[rated["wav_file_name"].duplicated(), "wav_file_name"]
@@ -49,8 +49,7 @@ def read(folder: Path) -> Xacle:
         _sound(folder, name, split)
         for name, split in zip(rated["wav_file_name"], rated["split"], strict=True)
     ]
-    rows = [frame for frame in frames.values() if len(frame) and frame["score"].notna().all()]
-    ratings = pd.concat(rows, ignore_index=True)[list(tables.RATINGS.columns)]
+    ratings = listed[listed["score"].notna()]
     ratings = ratings.sort_values(["wav_file_name", "listener_id"], ignore_index=True)
     captions = pd.DataFrame(columns=list(tables.CAPTIONS.columns))
     corpus = Corpus(name=NAME, sounds=sounds, captions=captions)
@@ -66,17 +65,13 @@ def _read_split(path: Path, split: str) -> pd.DataFrame:
     unlabelled = split == "test" and "score" not in header and "listener_id" not in header
     table = tables.RATED if unlabelled else tables.RATINGS
     frame = tables.read(path, table.without("split")).assign(split=split)
+    if split != "test" and frame.empty:
+        raise TableError(f"{path} has a header and no rows")
     return frame.reindex(columns=list(tables.RATINGS.columns))
 
 
 def _sound(folder: Path, name: str, split: str) -> Sound:
     file = f"wav/{split}/{name}"
     path = folder / file
-    exists = path.is_file()
-    return Sound(
-        clip_id=clip_id(name),
-        corpus=NAME,
-        split=split,
-        file=file,
-        path=path if exists else None,
-    )
+    found = path if path.is_file() else None
+    return Sound(clip_id=clip_id(name), corpus=NAME, split=split, file=file, path=found)

@@ -15,6 +15,9 @@ from scipy.optimize import isotonic_regression
 
 Method = Literal["linear", "isotonic"]
 
+# Rating points: what rises by less is level, and only rounding says otherwise.
+SMALLEST_RISE = 1e-9
+
 
 class CalibrationError(ValueError):
     """Scores that do not rise with the listeners' ratings."""
@@ -40,7 +43,7 @@ def fit(score: NDArray[np.float64], rating: NDArray[np.float64], method: Method)
     if np.ptp(score) == 0:
         raise CalibrationError("all scores are equal: they cannot be calibrated")
     knots = _line(score, rating) if method == "linear" else _steps(score, rating)
-    if len(knots[0]) < 2 or knots[1][-1] <= knots[1][0]:
+    if knots[1][-1] - knots[1][0] < SMALLEST_RISE:
         raise CalibrationError(
             "scores do not rise with the ratings on validation: such members would mislead"
         )
@@ -77,4 +80,6 @@ def _steps(
     found = isotonic_regression(mean, weights=count)
     starts = found.blocks[:-1]
     weight = np.add.reduceat(count, starts)
-    return np.add.reduceat(x * count, starts) / weight, found.x[starts]
+    centre, level = np.add.reduceat(x * count, starts) / weight, found.x[starts]
+    rises = np.append(True, np.diff(level) >= SMALLEST_RISE)
+    return centre[rises], level[rises]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from soundjudge.labels import listening_test
+from soundjudge.labels import ratings_files
 from soundjudge.scoring import matching, report
 
 CONFIDENCE = 0.95
@@ -49,7 +49,7 @@ def _matched(path: Path, wanted: pd.DataFrame, reference: Path) -> pd.DataFrame:
 
 def _ratings(path: Path, wanted: pd.DataFrame) -> pd.DataFrame:
     """The ratings of the reference's clips; every clip must have some."""
-    ratings = listening_test.read(path)
+    ratings = ratings_files.read(path)
     lacking = wanted.loc[~wanted["wav_file_name"].isin(ratings["wav_file_name"]), "wav_file_name"]
     if not lacking.empty:
         raise matching.MatchError(

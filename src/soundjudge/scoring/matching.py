@@ -23,7 +23,7 @@ def columns(path: Path) -> list[str]:
     """The column names of a CSV file."""
     if not path.is_file():
         raise MatchError(f"{path} does not exist")
-    return delimited.read(path)[0]
+    return next(delimited.iter_rows(path), [])
 
 
 def predictions(path: Path) -> pd.DataFrame:

@@ -78,7 +78,7 @@ class LalmMember:
         """Raw scores, the model's -1..1 brought to 0..10: (B,)."""
         with torch.no_grad():
             said = self.lalm.scores(self.encoder.features(waves, self.lalm.front), texts)
-        scores: NDArray[np.float64] = (said.double().cpu().numpy() + 1) * 5
+        scores: NDArray[np.float64] = (said.cpu().double().numpy() + 1) * 5
         return scores
 
 

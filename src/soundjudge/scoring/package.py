@@ -12,6 +12,45 @@ from soundjudge.scoring import judge, members
 from soundjudge.scoring.ensemble import Ensemble
 
 CARD = "README.md"
+CARD_TEXT = """\
+---
+license: {packaging.licence}
+library_name: soundjudge
+tags: [audio, text-to-audio, evaluation]
+---
+# {packaging.name} {packaging.version}
+
+How well a sound matches an English text, as listeners would rate it: a number from 0 (does not
+match at all) to 10 (matches exactly).
+
+Score id: `{score_id}`. Cite it with every number.
+
+```python
+from soundjudge import Judge
+judge = Judge.from_pretrained("path/to/this/folder")
+judge.score("dog.wav", "a dog barks")
+```
+
+Sounds may have any sample rate, number of channels and length. Windows of {window:g} s are heard
+one after another and their scores averaged by length; a rest below 1 s is left out. The
+calibration is {calibration}; scores are clipped to 0..10.
+
+## Data
+
+{packaging.data}
+
+## Members
+
+| member | kind | weight |
+|---|---|---|
+{members}
+
+## Licences
+
+{notes}
+
+{report}
+"""
 # Points of the 0-10 scale within which the judge repeats what the pipeline predicted.
 SAME_SCORE = 1e-3
 
@@ -118,46 +157,14 @@ def _card(contents: judge.Contents, folder: Path, packaging: Packaging, report: 
         f"| {name} | {members.read(folder / 'members' / name)['kind']} | {weight:.3f} |"
         for name, weight in zip(blend.members, blend.weights, strict=True)
     ]
-    notes = [f"- {note}" for note in packaging.notes]
-    lines = [
-        "---",
-        f"license: {packaging.licence}",
-        "library_name: soundjudge",
-        "tags: [audio, text-to-audio, evaluation]",
-        "---",
-        f"# {packaging.name} {packaging.version}",
-        "",
-        "How well a sound matches an English text, as listeners would rate it: a number from 0",
-        "(does not match at all) to 10 (matches exactly).",
-        "",
-        f"Score id: `{contents.score_id}`. Cite it with every number.",
-        "",
-        "```python",
-        "from soundjudge import Judge",
-        'judge = Judge.from_pretrained("path/to/this/folder")',
-        'judge.score("dog.wav", "a dog barks")',
-        "```",
-        "",
-        "Sounds may have any sample rate, number of channels and length. Windows of "
-        f"{contents.window_seconds:g} s",
-        "are heard one after another and their scores averaged by length; a rest below 1 s",
-        f"is left out. The calibration is {blend.calibration.method}; scores are clipped to 0..10.",
-        "",
-        "## Data",
-        "",
-        packaging.data,
-        "",
-        "## Members",
-        "",
-        "| member | kind | weight |",
-        "|---|---|---|",
-        *rows,
-        "",
-        "## Licences",
-        "",
-        *notes,
-        "",
-        # The report's own headings become sections of this page.
-        *(f"#{line}" if line.startswith("#") else line for line in report.splitlines()),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
+    # The report's own headings become sections of this page.
+    lines = [f"#{line}" if line.startswith("#") else line for line in report.splitlines()]
+    return CARD_TEXT.format(
+        packaging=packaging,
+        score_id=contents.score_id,
+        window=contents.window_seconds,
+        calibration=blend.calibration.method,
+        members="\n".join(rows),
+        notes="\n".join(f"- {note}" for note in packaging.notes),
+        report="\n".join(lines),
+    )

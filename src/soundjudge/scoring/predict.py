@@ -55,9 +55,7 @@ def raw_scores(
 ) -> NDArray[np.float64]:
     """What each member says of each pair, on its own scale near 0 to 10, not clipped: (B, K)."""
     if len(waves) != len(texts):
-        raise PredictError(
-            f"there are {len(waves)} sounds and {len(texts)} texts: need a text a sound"
-        )
+        raise PredictError(f"{len(waves)} sounds have {len(texts)} texts: each needs one")
     size = round(prediction.window_seconds * SAMPLE_RATE)
     cuts = [(pair, cut) for pair, wave in enumerate(waves) for cut in windows(len(wave), size)]
     lengths = np.array([cut.stop - cut.start for _, cut in cuts], dtype=np.int64)
@@ -80,7 +78,7 @@ def _scores(
     member: Member, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]
 ) -> NDArray[np.float64]:
     # TF32 convolutions round to three digits, differently for every batch size.
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
         scores = member.scores(waves, texts)  # (B,)
     if not np.isfinite(scores).all():
         text = texts[int(np.flatnonzero(~np.isfinite(scores))[0])]

@@ -86,16 +86,17 @@ class Sounds:
 def train(
     lalm: Lalm,
     sounds: Sounds,
-    learnt: Pairs,
-    held_out: Pairs,
+    targets: pd.DataFrame,
+    held_out_targets: pd.DataFrame,
     finetuning: Finetuning,
+    member: Member,
     *,
-    seed: int,
     work: Path,
     device: str,
     log: loop.Log,
 ) -> loop.Fit:
     """Trains `lalm` in place; the epoch that ranks held-out pairs best is kept, zero included."""
+    learnt, held_out = rated(targets, member.target), rated(held_out_targets, member.select)
     lalm.freeze(finetuning.llm)
     sounds.beats.to(devices.process(device).device).requires_grad_(False).eval()
 
@@ -114,7 +115,7 @@ def train(
         random_lists(len(learnt), finetuning.list_size),
         loss,
         optimisation=finetuning.optimisation,
-        seed=seed,
+        seed=member.seed,
         validate=validate,
         work=work,
         device=device,

@@ -1,0 +1,99 @@
+"""Captioning: what is learnt, what stays, and what validation says."""
+
+import numpy as np
+import pytest
+import tiny_lalm
+import tiny_training
+import torch
+
+from soundjudge.training import caption
+from soundjudge.training.pairs import pairs
+
+
+def captioning(**changes):
+    given = {
+        "model": tiny_lalm.CONFIG,
+        "llm": "full",
+        "train_splits": ("train",),
+        "validation_splits": ("validation",),
+        "eval_batch_size": 4,
+        "seed": 1,
+        "optimisation": tiny_training.OPTIMISATION,
+    }
+    return caption.Captioning(**{**given, **changes})
+
+
+def trained(tmp_path, **changes):
+    lalm = tiny_lalm.lalm(tmp_path / "llm")
+    before = {name: tensor.clone() for name, tensor in lalm.state_dict().items()}
+    features = tiny_training.rows(tmp_path / "rows", tiny_training.captioned_ids())
+    table = tiny_training.captions()
+    learnt, held_out = (
+        pairs(table["clip_id"][rows], table["text"][rows], np.ones(rows.stop - rows.start))
+        for rows in (slice(0, 4), slice(4, 6))
+    )
+    fit = caption.train(
+        lalm,
+        features,
+        learnt,
+        held_out,
+        captioning(**changes),
+        work=tmp_path,
+        device="cpu",
+        log=tiny_training.silent,
+    )
+    moved = {name for name, t in lalm.state_dict().items() if not torch.equal(t, before[name])}
+    return lalm, features, learnt, held_out, fit, moved
+
+
+def test_language_model_and_projector_learn_and_the_score_head_stays(tmp_path):
+    *_, moved = trained(tmp_path)
+    assert any(name.startswith("llm.") for name in moved)
+    assert any(name.startswith("projector.") for name in moved)
+    assert not any(name.startswith(("score_head.", "final_linear.")) for name in moved)
+
+
+def test_a_frozen_language_model_stays_as_it_is(tmp_path):
+    *_, moved = trained(tmp_path, llm="frozen")
+    assert moved
+    assert all(name.startswith("projector.") for name in moved)
+
+
+def test_the_loss_on_the_captions_that_are_learnt_falls(tmp_path):
+    *_, fit, _ = trained(tmp_path)
+    assert fit.history[-1]["loss"] < fit.history[0]["loss"]
+
+
+def test_validation_is_the_negative_loss_on_held_out_captions(tmp_path):
+    lalm, features, _, held_out, fit, _ = trained(tmp_path)
+    lalm.eval()
+    sounds = torch.from_numpy(features.gather(held_out.sounds_of(np.arange(2))))
+    with torch.no_grad():
+        expected = lalm.caption_loss(sounds, held_out.texts_of(np.arange(2))).item()
+    assert -fit.best_value == pytest.approx(expected, rel=1e-5)
+    assert caption.summary(fit)["validation_loss"] == -fit.best_value
+
+
+def test_the_held_out_loss_does_not_depend_on_the_batch_size(tmp_path):
+    lalm, features, learnt, *_ = trained(tmp_path)
+    with torch.no_grad():
+        one, three, all_ = (
+            caption.held_out_loss(lalm, features, learnt, size) for size in (1, 3, 100)
+        )
+    assert one == pytest.approx(all_, rel=1e-5)
+    assert three == pytest.approx(all_, rel=1e-5)
+
+
+def test_captions_are_taken_from_the_clips_of_the_named_splits(tmp_path):
+    prepared = tiny_training.clips(tmp_path)
+    held_out = caption.captioned(tiny_training.captions(), prepared.table, ["validation"], "x")
+    assert held_out.sounds_of(np.arange(len(held_out))) == ["audiocaps/c4_0", "audiocaps/c5_0"]
+    assert held_out.texts_of(np.array([1, 0])) == ["dog barks and rain", "rain"]
+
+
+def test_a_split_without_captions_is_refused_by_name(tmp_path):
+    prepared = tiny_training.clips(tmp_path)
+    with pytest.raises(ValueError, match=r"caption.train_splits is \['tain'\].*'train'"):
+        caption.captioned(
+            tiny_training.captions(), prepared.table, ["tain"], "caption.train_splits"
+        )
