@@ -110,7 +110,10 @@ def test_a_split_without_pairs_is_refused_by_name(tmp_path):
         labelled(tmp_path, "test")
 
 
-@pytest.mark.parametrize(("name", "value"), [("list_size", 1), ("temperature", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("list_size", 1), ("temperature", 0.0), ("captions_per_clip", 3), ("captions_per_clip", 0)],
+)
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(ValueError, match=name):
         alignment(**{name: value})

@@ -23,7 +23,7 @@ ALLOWED = {
     "companions": set(),
     "artifacts": set(),
     "correlations": set(),
-    "figures": set(),
+    "figures": {"artifacts"},
     "data": {"params", "artifacts", "correlations"},
     "labels": {"params", "artifacts", "correlations", "figures", "data"},
     "clap": {"params", "artifacts", "correlations", "figures", "data"},

@@ -76,7 +76,7 @@ class ClapScore(nn.Module):
             model.audio_model.requires_grad_(True)
         if trainable in ("text", "both"):
             model.text_model.requires_grad_(True)
-        # They scale the input; below them lies an interpolation without a deterministic gradient.
+        # They scale the input of an interpolation that has no deterministic gradient on a GPU.
         for module in self._batch_norms():
             module.requires_grad_(False)
 

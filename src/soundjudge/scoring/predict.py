@@ -78,7 +78,10 @@ def _scores(
     member: Member, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]
 ) -> NDArray[np.float64]:
     # TF32 convolutions round to three digits, differently for every batch size.
-    with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+    ):
         scores = member.scores(waves, texts)  # (B,)
     if not np.isfinite(scores).all():
         text = texts[int(np.flatnonzero(~np.isfinite(scores))[0])]

@@ -43,6 +43,11 @@ class Alignment:
             raise ValueError(f"list_size is {self.list_size}; an order needs at least 2.")
         if self.temperature <= 0:
             raise ValueError(f"temperature is {self.temperature}; it must be above 0.")
+        together = self.captions_per_clip
+        if together is not None and (together < 1 or self.list_size % together):
+            raise ValueError(
+                f"captions_per_clip is {together}; it must divide list_size {self.list_size}."
+            )
 
 
 def labelled(
