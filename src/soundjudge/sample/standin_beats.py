@@ -70,7 +70,7 @@ def train(pool: Sequence[Recording], training: BeatsTraining, log: Callable[[str
             waves, targets = _batch(pool, classes, phase, training.mixed, rng)
             loss = _loss(beats, head, waves, targets)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()

@@ -1,7 +1,8 @@
 """The stand-in CLAP: a small transformers `ClapModel` that has heard the sample's recordings.
 
 Trained from scratch by the contrastive loss of CLAP (Wu et al. 2023, equation 3) on scenes composed
-anew for every batch. Like the real one it hears which events there are and hardly their order or number.
+anew for every batch. Like the real one it hears which events there are, hardly their order or
+number.
 
 Letters: B sounds of a batch, E embedding dimensions.
 """
@@ -58,7 +59,7 @@ def train(
     for step in range(1, training.steps + 1):
         loss = _loss(clap, pool, training.batch, rng)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(clap.parameters(), 1.0)
         optimizer.step()
         schedule.step()

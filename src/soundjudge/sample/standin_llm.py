@@ -1,10 +1,11 @@
 """The stand-in language model: a small Qwen2 that has read enough to know which words go together.
 
 It hears nothing. Where the audio tokens will stand, it reads the words of what happens, one slot a
-stretch of time; it learns to tell whether a caption says what happens, and to say it itself. The
-three tokens that the audio language model adds later start as copies of the end-of-sequence, so here
-the end-of-sequence stands in their places. What made a model this small learn to compare: query and
-key projections of the first layer that start equal, wide embeddings, and a vector that marks slots.
+stretch of time; it learns to tell whether a caption says what happens, and to say it itself.
+The three tokens that the audio language model adds later start as copies of the end-of-sequence,
+so here the end-of-sequence stands in their places. What made a model this small learn to compare:
+query and key projections of the first layer that start equal, wide embeddings, and a vector that
+marks slots.
 
 Letters: B scenes, K captions a scene, P = B * K pairs, M slots, L sequence, H width.
 """
@@ -15,18 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from soundjudge.data import audio
 from soundjudge.model import prompt
-from soundjudge.sample import generators, scenes, vocabulary
-from soundjudge.sample.scenes import Recording, Scene, Span
-
-CAPTIONS = 4  # K: the scene's own, one with a fault, two of other scenes
-HARD_FAULTS: tuple[generators.Fault, ...] = ("missing", "order", "count", "wrong", "extra")
+from soundjudge.sample import reading, vocabulary
+from soundjudge.sample.scenes import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +41,6 @@ class LlmTraining:
     vocabulary: int  # tokens at most
     slots: int  # M
     noise: float  # standard deviation added to a slot
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A batch to read: what happens in time, and captions that say it or do not."""
-
-    slots: list[list[list[str]]]  # B x M lists of the captions of what sounds then
-    texts: list[str]  # P, K of each scene in a row
-    same: Tensor  # (P,) 1 where the caption says what happens
-    overlap: Tensor  # (B, K) share of events in common, 0..1
-    named: Tensor  # (P, M) 1 where all that sounds then is named in the caption
 
 
 class Reader(nn.Module):
@@ -86,10 +71,11 @@ def train(
     reader.train()
     running = 0.0
     for step in range(1, training.steps + 1):
-        parts = _losses(reader, tokenizer, _read(pool, training, rng), training.noise)
+        batch = reading.draw(pool, training.batch, training.slots, rng)
+        parts = _losses(reader, tokenizer, batch, training.noise)
         loss = torch.stack(parts).sum()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -132,28 +118,28 @@ def untrained(training: LlmTraining, tokenizer: Any) -> Any:  # noqa: ANN401
 
 def _losses(
     reader: Reader,
-    tokenizer: Any,
-    reading: Reading,
-    noise: float,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    read: reading.Reading,
+    noise: float,
 ) -> list[Tensor]:
     """ListNet on the overlap, matched or not, named or not slot by slot, and saying it."""
-    slots = _slots(reader, tokenizer, reading.slots, noise)  # (B, M, H)
+    slots = _slots(reader, tokenizer, read.slots, noise)  # (B, M, H)
     count = slots.shape[1]
     eos = tokenizer.eos_token_id
     tokens = prompt.TokenIds(audio_start=eos, audio_end=eos, score=eos, eos=eos)
-    ids = tokenizer(reading.texts, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(read.texts, add_special_tokens=False)["input_ids"]
     asked = prompt.scoring(ids, tokens, count, "text_first")
-    hidden = _hidden(reader, asked, slots.repeat_interleave(CAPTIONS, dim=0))  # (P, L, H)
+    hidden = _hidden(reader, asked, slots.repeat_interleave(reading.CAPTIONS, dim=0))  # (P, L, H)
     at_score = hidden[torch.arange(len(ids)), asked.score_index]  # (P, H)
-    overlap = reader.overlap(at_score).view(-1, CAPTIONS)
-    target = (reading.overlap / 0.2).softmax(dim=1)
+    overlap = reader.overlap(at_score).view(-1, reading.CAPTIONS)
+    target = (read.overlap / 0.2).softmax(dim=1)
     listwise = -(target * overlap.log_softmax(dim=1)).sum(dim=1).mean()
     binary = functional.binary_cross_entropy_with_logits
-    same = binary(reader.same(at_score).squeeze(1), reading.same)
+    same = binary(reader.same(at_score).squeeze(1), read.same)
     at_slots = reader.named(hidden[asked.audio]).view(-1, count)  # (P, M)
-    named = binary(at_slots, reading.named)
+    named = binary(at_slots, read.named)
 
-    told = prompt.captioning(ids[::CAPTIONS], tokens, count)
+    told = prompt.captioning(ids[:: reading.CAPTIONS], tokens, count)
     saying = _hidden(reader, told, slots)  # (B, L, H)
     logits = reader.llm.lm_head(saying[:, :-1])  # (B, L - 1, V)
     spoken = told.text[:, 1:]
@@ -174,7 +160,7 @@ def _hidden(reader: Reader, sequences: prompt.Sequences, slots: Tensor) -> Tenso
 
 
 def _slots(reader: Reader, tokenizer: Any, slots: list[list[list[str]]], noise: float) -> Tensor:  # noqa: ANN401
-    """The mean embedding of the words of what sounds in each slot, marked and blurred: (B, M, H)."""
+    """The mean embedding of the words in each slot, marked and blurred: (B, M, H)."""
     distinct = sorted({text for row in slots for slot in row for text in slot})
     row_of = {text: i for i, text in enumerate(distinct)}
     table = reader.llm.get_input_embeddings()
@@ -190,52 +176,3 @@ def _slots(reader: Reader, tokenizer: Any, slots: list[list[list[str]]], noise: 
     content = sounding @ means  # (B, M, H); a silent slot is zero
     content = content * (1.0 + 0.2 * torch.randn(*content.shape[:2], 1))
     return content + reader.mark + noise * torch.randn_like(content)
-
-
-def _read(pool: Sequence[Recording], training: LlmTraining, rng: np.random.Generator) -> Reading:
-    heard, texts, same = [], [], []
-    overlap = np.zeros((training.batch, CAPTIONS), np.float32)
-    described: list[Scene] = []
-    for row in range(training.batch):
-        fault = HARD_FAULTS[int(rng.integers(len(HARD_FAULTS)))]
-        scene = generators.described(pool, fault, rng)
-        near = generators.generated(scene, fault, pool, rng)
-        others = [scenes.draw(pool, rng), _mixed(scene, pool, rng)]
-        heard.append(_timeline(scenes.render(scene, rng)[1], training.slots))
-        for k, one in enumerate((scene, near, *others)):
-            texts.append(scenes.caption(one, rng))
-            same.append(float(k == 0))
-            overlap[row, k] = _overlap(one, scene)
-            described.append(one)
-    named = np.zeros((len(described), training.slots), np.float32)
-    for pair, one in enumerate(described):
-        words = {event.recording.caption for event in one.events}
-        for m, slot in enumerate(heard[pair // CAPTIONS]):
-            named[pair, m] = bool(slot) and set(slot) <= words
-    return Reading(
-        heard, texts, torch.tensor(same), torch.from_numpy(overlap), torch.from_numpy(named)
-    )
-
-
-def _mixed(scene: Scene, pool: Sequence[Recording], rng: np.random.Generator) -> Scene:
-    """Another scene that shares an event with this one."""
-    other = scenes.draw(pool, rng, events=(2, 3))
-    kept = scene.events[int(rng.integers(len(scene.events)))]
-    return Scene((kept, *other.events[1:]), other.relation)
-
-
-def _overlap(one: Scene, other: Scene) -> float:
-    """Intersection over union of the two scenes' labels, 0 to 1."""
-    mine = {event.recording.label for event in one.events}
-    theirs = {event.recording.label for event in other.events}
-    return len(mine & theirs) / len(mine | theirs)
-
-
-def _timeline(spans: Sequence[Span], slots: int) -> list[list[str]]:
-    """The captions of what sounds in the middle of each of `slots` equal stretches of a scene."""
-    edges: NDArray[np.float64] = np.linspace(0, scenes.SCENE_SECONDS * audio.SAMPLE_RATE, slots + 1)
-    centres = (edges[:-1] + edges[1:]) / 2
-    return [
-        sorted({s.event.recording.caption for s in spans if s.start <= centre < s.end})
-        for centre in centres
-    ]

@@ -115,8 +115,8 @@ def write_xacle(
             (name, text, mean)
             for name, text, mean in zip(names, texts, per_pair.mean(axis=1).tolist(), strict=True)
         ]
-        header = ("wav_file_name", "text", "average_score")
-        _write_csv(folder / "meta_data" / f"{split}_average.csv", header, average)
+        average_header = ("wav_file_name", "text", "average_score")
+        _write_csv(folder / "meta_data" / f"{split}_average.csv", average_header, average)
     _write_notice(folder)
 
 

@@ -23,8 +23,9 @@ def captions(pool: Sequence[Recording], number: int, seed: int) -> list[str]:
 def roberta_tokenizer(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401  untyped library
     """A byte-level BPE tokenizer that wraps texts as RoBERTa's: <s> text </s>, padding id 1."""
     tokenizer = _trained(texts, size, list(ROBERTA.values()))
+    special = list(ROBERTA.values())
     tokenizer.post_processor = processors.RobertaProcessing(
-        ("</s>", tokenizer.token_to_id("</s>")), ("<s>", tokenizer.token_to_id("<s>"))
+        ("</s>", special.index("</s>")), ("<s>", special.index("<s>"))
     )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **ROBERTA)
 
