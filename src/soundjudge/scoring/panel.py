@@ -50,7 +50,7 @@ def with_ensemble(folder: Path, members: Sequence[str], split: str) -> pd.DataFr
 
 def strangers(folder: Path, members: Sequence[str]) -> list[str]:
     """Names in `folder` that are no member: left behind by a member since removed."""
-    return sorted(entry.name for entry in folder.iterdir() if entry.name not in members)
+    return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in members)
 
 
 def fit(panel: pd.DataFrame, targets: pd.DataFrame, fitting: Fitting) -> Ensemble:
