@@ -7,10 +7,9 @@ writes  checkpoints/judge/
 
 from pathlib import Path
 
-from soundjudge.data.shards import Clips
-
 from soundjudge import artifacts, params
 from soundjudge.data import tables, xacle
+from soundjudge.data.shards import Clips
 from soundjudge.scoring import ensemble, package, predict
 from soundjudge.scoring.judge import Judge
 

@@ -8,10 +8,9 @@ writes  data/predictions/members/<member>/{validation,test}.csv
 import sys
 from pathlib import Path
 
-from soundjudge.data.shards import Clips
-
 from soundjudge import artifacts, params
 from soundjudge.data import tables
+from soundjudge.data.shards import Clips
 from soundjudge.scoring import members, predict
 
 PREPARED = Path("data/prepared")

@@ -59,7 +59,10 @@ GENERATORS = (
 
 
 def described(pool: Sequence[Recording], fault: Fault, rng: np.random.Generator) -> Scene:
-    """A scene to describe in which `fault` can happen (an order needs two events, and so on)."""
+    """A scene to describe in which `fault` can happen (an order needs two events, and so on).
+
+    Raises ValueError where the recordings of `pool` do not allow it.
+    """
     if fault == "order":
         return scenes.draw(pool, rng, events=(2, 3), relation="then")
     if fault == "missing":
@@ -67,6 +70,8 @@ def described(pool: Sequence[Recording], fault: Fault, rng: np.random.Generator)
     if fault == "extra":
         return scenes.draw(pool, rng, events=(1, 2))
     if fault == "count":
+        if not any(one.countable for one in pool):
+            raise ValueError("no recording is short enough to be heard in a wrong number")
         while True:
             scene = scenes.draw(pool, rng, counted=0.7)
             if any(event.recording.countable for event in scene.events):

@@ -30,7 +30,7 @@ THEN = (", then ", ", followed by ", ", and then ")
 WHILE = (" while ", " as ", " and at the same time ")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # equal is what is the same object
 class Recording:
     """One real recording with its caption; recordings of one `group` come from one take."""
 
@@ -97,9 +97,13 @@ def draw(
 ) -> Scene:
     """A random scene of recordings with different labels.
 
-    `counted` is the chance that a short recording is heard two or three times.
+    `counted` is the chance that a short recording is heard two or three times. Raises ValueError
+    where there are fewer labels than events.
     """
     number = int(rng.choice(events))
+    labels = len({one.label for one in pool})
+    if labels < number:
+        raise ValueError(f"recordings of {labels} labels make no scene of {number} events")
     chosen: list[Recording] = []
     while len(chosen) < number:
         candidate = pool[int(rng.integers(len(pool)))]

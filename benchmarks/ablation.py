@@ -1,0 +1,205 @@
+"""What each training adds, over seeds: trains the variants and writes benchmarks/ablation.md.
+
+python benchmarks/ablation.py [--seeds 1 2 3]
+
+Each training is a stage, run in a room of its own below work/ablation/ with a changed params.yaml.
+Data, targets, features and pseudo-labels are the repository's, which `dvc repro` brings up to date
+first. A training that has ended is not repeated until its stage, its data or its params change.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+import pandas as pd
+import yaml
+
+from soundjudge import artifacts, figures, params
+from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.transformers_clap import TransformersClap
+from soundjudge.data import tables
+from soundjudge.data.shards import Clips
+from soundjudge.scoring import ensemble, evaluation, members, panel, predict
+
+ROOT = Path(__file__).resolve().parent.parent
+PARAMS, ROOMS, PAGE = ROOT / "params.yaml", ROOT / "work/ablation", ROOT / "benchmarks/ablation.md"
+PREPARED, TARGETS = ROOT / "data/prepared", ROOT / "data/targets"
+PRODUCTS = {  # stage and its argument -> the checkpoint that it leaves
+    "tune": "checkpoints/clapscore",
+    "caption": "checkpoints/caption",
+    "align": "checkpoints/align",
+    "finetune full1": "checkpoints/finetune/full1",
+}
+
+
+class Training(NamedTuple):
+    """One run of a stage."""
+
+    command: str
+    changes: dict[str, str]  # keys of the stage's section of params.yaml -> value; the seed is one
+    reads: tuple[str, ...] = ()  # trainings whose checkpoints lie in its room
+
+
+TRAININGS = {  # each after those that it reads; a new language model takes its sizes from caption
+    "tune-mean": Training("tune", {"target": "mean"}),
+    "tune-spo": Training("tune", {"target": "spo"}),
+    "caption": Training("caption", {}),
+    "align": Training("align", {"warm_start": "caption"}, ("caption",)),
+    "align-alone": Training("align", {"warm_start": "none"}, ("caption",)),
+    "3": Training("finetune full1", {"warm_start": "none"}, ("caption", "align")),
+    "2+3": Training("finetune full1", {"warm_start": "align"}, ("caption", "align-alone")),
+    "1+2+3": Training("finetune full1", {"warm_start": "align"}, ("caption", "align")),
+}
+CLAP, SPO = "CLAP as it came", "CLAP tuned on standardized ratings (SPO)"
+REGRESSOR, FULL = "regressor on CLAP features", "language model, 1+2+3"
+ENSEMBLE = "ensemble of SPO, regressor and 1+2+3"
+SYSTEMS = {  # row of the table -> training; None: nothing in it is drawn at random
+    CLAP: None,
+    "CLAP tuned on mean ratings": "tune-mean",
+    SPO: "tune-spo",
+    REGRESSOR: None,
+    "language model, 2 (no human ratings)": "align-alone",
+    "language model, 1+2 (no human ratings)": "align",
+    "language model, 3": "3",
+    "language model, 2+3": "2+3",
+    FULL: "1+2+3",
+}
+
+
+def train(seed: int) -> dict[str, Path]:
+    """The checkpoint of each training."""
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    found: dict[str, Path] = {}
+    keys: dict[str, str] = {}
+    for name, training in TRAININGS.items():
+        inputs = {PRODUCTS[TRAININGS[read].command]: found[read] for read in training.reads}
+        stage = lock[training.command.replace(" ", "@")]
+        deps = [dep for dep in stage["deps"] if dep["path"] not in PRODUCTS.values()]
+        above = [keys[read] for read in training.reads]
+        decides = json.dumps([seed, training.changes, deps, stage["params"], above])
+        keys[name] = hashlib.sha256(decides.encode()).hexdigest()
+        room = ROOMS / f"{name}-{seed}"
+        found[name], done = room / PRODUCTS[training.command], room / "done.txt"
+        if not done.is_file() or done.read_text() != keys[name]:
+            print(f"{name}, seed {seed}", flush=True)
+            furnish(room, training, seed, inputs)
+            script, *arguments = training.command.split()
+            command = [sys.executable, str(ROOT / f"stages/{script}.py"), *arguments]
+            subprocess.run(command, cwd=room, check=True)
+            done.write_text(keys[name])
+    return found
+
+
+def furnish(room: Path, training: Training, seed: int, inputs: dict[str, Path]) -> None:
+    """A folder that a stage can run in: params, and links to data, encoders and checkpoints."""
+    values = changed(yaml.safe_load(PARAMS.read_text(encoding="utf-8")), training, seed)
+    shared = {path: ROOT / path for path in ("data", *values["encoders"].values())}
+    for path, target in (shared | inputs).items():
+        link = room / path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink():
+            link.unlink()
+        if link != target:  # a path that starts at the root needs no link
+            link.symlink_to(target)
+    (room / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def changed(values: dict[str, Any], training: Training, seed: int) -> dict[str, Any]:
+    """The params of a training."""
+    stage, *member = training.command.split()
+    section = values[stage]["members"][member[0]] if member else values[stage]
+    for key, value in {**training.changes, "seed": seed}.items():
+        assert key in section, f"{stage} has no {key} in params.yaml"
+        section[key] = value
+    return values
+
+
+def untuned() -> Path:
+    """The CLAP as it came, as a checkpoint that can be scored."""
+    clap = TransformersClap.load(ROOT / params.load("encoders.clap", Path, PARAMS), "cpu")
+    with artifacts.atomic_folder(ROOMS / "untuned") as folder:
+        ClapScore(clap, **artifacts.read_json(TARGETS / "global.json")).save(folder)
+    return ROOMS / "untuned"
+
+
+def scored(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
+    """wav_file_name, text and one column of raw scores a checkpoint."""
+    prediction = params.load("predict", predict.Prediction, PARAMS)
+    device = members.device(params.load("device", str, PARAMS))
+    loader = members.Loader(root=ROOT, device=device, window_seconds=prediction.window_seconds)
+    rated = tables.read(PREPARED / "rated.parquet", tables.RATED)
+    pairs = rated[rated["split"] == split].reset_index(drop=True)
+    table = pairs[["wav_file_name", "text"]].copy()
+    for name, folder in checkpoints.items():
+        said = predict.predict(loader.member(folder), Clips(PREPARED), pairs, prediction)
+        table[name] = said["pred_score"]
+    return table
+
+
+def judged(checkpoints: dict[str, Path]) -> evaluation.Judged:
+    """All systems and the ensemble on test; its weights come from validation."""
+    fitting = params.load("ensemble", ensemble.Fitting, PARAMS)
+    fitting = dataclasses.replace(fitting, members={"spo": SPO, "regress": REGRESSOR, "lm": FULL})
+    names = {system: member for member, system in fitting.members.items()}
+    targets = tables.read(TARGETS / "validation.csv", tables.TARGETS)
+    three = {system: checkpoints[system] for system in names}
+    fitted = panel.fit(scored(three, "validation").rename(columns=names), targets, fitting)
+    test = scored(checkpoints, "test")
+    test[ENSEMBLE] = panel.blend(test.rename(columns=names), fitted)["pred_score"]
+    ratings = tables.read(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
+    return evaluation.judged(test, ratings, params.load("evaluate", evaluation.Evaluation, PARAMS))
+
+
+def page(seeds: list[int], found: list[evaluation.Judged], note: str) -> str:
+    """The table, a row a system."""
+    ceiling = found[0].ceiling
+    above = "" if ceiling is None else f" Noise ceiling of the raters: SRCC {ceiling.srcc:.3f}."
+    lines = [
+        f"# {figures.titled('What each training adds', note)}\n",
+        f"Test split, {len(found[0].compared.frame)} pairs. Mean ± standard deviation over the "
+        f"training seeds {', '.join(map(str, seeds))}; brackets: "
+        f"{found[0].compared.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
+        f"{above} 1, 2, 3: `caption`, `align`, `finetune`. Data, pseudo-labels and their teacher "
+        "are the same for all seeds. Made by `python benchmarks/ablation.py`.\n",
+        f"| system | SRCC | SRCC, seed {seeds[0]} | LCC | KTAU |\n|---|---|---|---|---|",
+    ]
+    numbers = [evaluation.numbers(one) for one in found]
+    for system, drawn in {**SYSTEMS, ENSEMBLE: ENSEMBLE}.items():
+        rows = [row[system] for row in numbers]
+        srcc, lcc, ktau = (
+            f"{mean(row[key] for row in rows):.3f}"
+            + (f" ± {stdev(row[key] for row in rows):.3f}" if drawn and len(rows) > 1 else "")
+            for key in ("srcc", "lcc", "ktau")
+        )
+        interval = "{srcc:.3f} [{srcc_lo:.3f}, {srcc_hi:.3f}]".format(**rows[0])
+        lines.append(f"| {system} | {srcc} | {interval} | {lcc} | {ktau} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What each training adds, over seeds.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    seeds: list[int] = parser.parse_args().seeds
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
+    found = []
+    for seed in seeds:
+        trained = train(seed)
+        checkpoints = {system: trained[name] for system, name in SYSTEMS.items() if name}
+        checkpoints |= {CLAP: untuned(), REGRESSOR: ROOT / "checkpoints/regress"}
+        found.append(judged(checkpoints))
+    with artifacts.atomic_file(PAGE) as temporary:
+        text = page(seeds, found, params.load("evaluate.note", str, PARAMS))
+        temporary.write_text(text, encoding="utf-8")
+    print(f"{text}\n{(time.monotonic() - began) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What the README says can be run, is there, and does what it says."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+import tiny_judge
+import yaml
+from typer.testing import CliRunner
+
+from soundjudge.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BENCHMARKS = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def blocks(kind: str) -> list[str]:
+    return [text for language, text in BLOCKS if language == kind]
+
+
+def commands() -> list[str]:
+    """The lines of the shell blocks, and what stands in the text as a command."""
+    said = re.findall(r"`((?:soundjudge|make|dvc|cp|python) [^`]+)`", README)
+    lines = [line for block in blocks("bash") for line in block.splitlines() if line]
+    return list(dict.fromkeys([*lines, *said]))
+
+
+def outputs() -> list[str]:
+    """What the pipeline writes, as paths without members' names."""
+    bodies = [stage.get("do", stage) for stage in DVC.values()]
+    listed = [o for b in bodies for kind in ("outs", "metrics", "plots") for o in b.get(kind, [])]
+    return [(next(iter(o)) if isinstance(o, dict) else o).split("/$")[0] for o in listed]
+
+
+def exists(name: str) -> bool:
+    """In the repository, or written by the pipeline."""
+    built = any(f"{name}/".startswith(f"{out}/") or out.startswith(f"{name}/") for out in outputs())
+    return built or (ROOT / name).exists()
+
+
+def tree() -> Iterator[tuple[str, str]]:
+    """Path and caption of every line of the captioned tree."""
+    (block,) = blocks("")
+    folder = ""
+    for line in block.splitlines():
+        indent, name, caption = re.fullmatch(r"( *)(\S+)  +(\S.*)", line).groups()
+        yield (folder if indent else "") + name, caption
+        if not indent:
+            folder = name
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_readme_can_be_run(command: str) -> None:
+    words = shlex.split(command)
+    if words[0] == "soundjudge":
+        shown = CliRunner().invoke(app, [words[1], "--help"])
+        assert shown.exit_code == 0
+        flags = {word for word in words[2:] if re.fullmatch("--?[a-z-]+", word)}
+        assert flags <= set(re.findall(r"(?<!\w)--?[a-z-]+", shown.output))
+    elif words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif words[0] == "dvc":
+        if importlib.util.find_spec("dvc") is None:
+            pytest.skip("dvc is an extra")
+        names = [word for word in words[1:] if word not in DVC]
+        assert subprocess.run([sys.executable, "-m", "dvc", *names, "--help"]).returncode == 0
+    elif words[0] == "cp":
+        assert all((ROOT / word).is_file() for word in words[1:])
+    elif words[0] == "python":
+        assert (ROOT / words[1]).is_file()
+    else:
+        known = (".", "git", "$EDITOR", "python3", ".venv/bin/pip")
+        assert words[0] in known, "teach this test the command"
+
+
+def test_the_torch_of_the_readme_is_the_torch_of_the_constraints() -> None:
+    (version,) = re.findall(r"install (torch==\S+)", README)
+    assert version in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("page", [README, BENCHMARKS], ids=["README", "benchmarks"])
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    folder = ROOT / "benchmarks" if page is BENCHMARKS else ROOT
+    quoted = re.findall(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:py|yaml|md|txt))`", page)
+    quoted += re.findall(r"\]\(([\w./-]+)\)", page)
+    made = {"data/raw/", "work/ablation/", "ablation.md", ".venv/bin"}  # by a user, by a script
+    made |= {"wav/train/", "wav/validation/", "meta_data/train.csv"}  # inside a user's folder
+    scripts = {path.name for path in (ROOT / "stages").iterdir()}
+    lost = [
+        name
+        for name in quoted
+        if name not in made | scripts
+        and not exists(name.rstrip("/"))
+        and not (folder / name).exists()
+    ]
+    assert not lost
+
+
+def test_the_tree_names_what_is_there() -> None:
+    lost = [name for name, _ in tree() if not exists(name.rstrip("/"))]
+    assert not lost
+
+
+def test_the_tree_leaves_nothing_out() -> None:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    listed = subprocess.run(
+        [git, "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split("\n")
+    paths = [Path(name).parts for name in listed if name and not name.startswith(".")]
+    top = {parts[0] for parts in paths}
+    package = {parts[2] for parts in paths if parts[:2] == ("src", "soundjudge")}
+    recipes = {parts[1] for parts in paths if parts[0] == "recipes"}
+    named = {name.rstrip("/") for name, _ in tree()}
+    assert top - {"src"} <= named
+    assert {f"src/soundjudge/{name}" for name in package - {"__init__.py"}} <= named
+    assert {f"recipes/{name}" for name in recipes} <= named
+
+
+def test_the_picture_of_the_pipeline_has_every_stage_and_no_other() -> None:
+    (picture,) = blocks("mermaid")
+    assert set(re.findall(r"[a-z]+", picture.split("\n", 1)[1])) == set(DVC)
+
+
+def test_the_stages_are_listed_in_the_order_of_the_pipeline() -> None:
+    (listed,) = re.findall(r"The stages, in their order: ([^.]*)\.", README)
+    assert re.findall(r"`(\w+)`", listed) == list(DVC)
+
+
+def test_the_sample_has_the_sizes_that_the_readme_says() -> None:
+    settings = yaml.safe_load((ROOT / "data/sample/params.yaml").read_text(encoding="utf-8"))
+    sizes = settings["compose"]["sizes"]
+    train, validation, test = (f"{size:,}" for size in sizes["xacle"])
+    said = README.replace("\n  ", " ")
+    assert f"AudioCaps ({sum(sizes['audiocaps']):,} clips)" in said
+    assert f"VGGSound ({sum(sizes['vggsound']):,})" in said
+    assert f"XACLE ({train}, {validation} and {test} pairs" in said
+    clips = (ROOT / "data/sample/clips/manifest.csv").read_text(encoding="utf-8")
+    count = len(re.findall("^rc[0-9]+,", clips, re.MULTILINE))
+    assert set(re.findall(r"(\d+) recordings", said)) == {str(count)}
+
+
+@pytest.fixture
+def judge_here(in_folder: Path) -> Path:
+    """A folder with a tiny judge, a dog and a table, as the README assumes them."""
+    tiny_judge.build(in_folder / "checkpoints/judge", in_folder)
+    soundfile.write(in_folder / "dog.wav", tiny_judge.noise(1.0, 1), 16_000)
+    (in_folder / "wav").mkdir()
+    shutil.copy(in_folder / "dog.wav", in_folder / "wav/a.wav")
+    (in_folder / "pairs.csv").write_text("wav_file_name,text\na.wav,a dog barks\n")
+    return in_folder
+
+
+def test_the_three_lines_of_the_library_score_a_sound(judge_here: Path) -> None:
+    (lines,) = blocks("python")
+    namespace: dict[str, object] = {}
+    *before, last = lines.splitlines()
+    exec("\n".join(before), namespace)  # noqa: S102  the README's own example
+    assert 0 <= eval(last, namespace) <= 10  # noqa: S307
+    judge = namespace["judge"]
+    dog = (tiny_judge.noise(1.0, 1), 16_000)
+    call = re.search(r"`(judge\.score_pairs\(.*?\))`", README).group(1)
+    scores = eval(call, {"judge": judge, "sounds": ["dog.wav", dog], "texts": ["a dog", "rain"]})  # noqa: S307
+    assert len(scores) == 2
+
+
+def test_the_commands_of_the_readme_score_a_sound_and_a_table(judge_here: Path) -> None:
+    (block,) = [block for block in blocks("bash") if "score-table" in block]
+    one, table = (shlex.split(line)[1:] for line in block.splitlines())
+    said = CliRunner().invoke(app, one)
+    assert said.exit_code == 0
+    assert 0 <= float(said.stdout) <= 10
+    assert "tiny@1.0" in said.stderr
+    assert CliRunner().invoke(app, table).exit_code == 0
+    header, row = (judge_here / "scores.csv").read_text().splitlines()
+    assert header == "wav_file_name,text,pred_score"
+    assert row.startswith("a.wav,a dog barks,")

@@ -1,0 +1,184 @@
+"""The pipeline as people run it, at its smallest: `dvc repro` in copies of the repository."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from soundjudge import artifacts
+
+ROOT = Path(__file__).resolve().parent.parent
+# All that a fresh clone gives to the stages.
+FOLDERS = ("src", "stages", "data/sample/clips", "data/none")
+FILES = (
+    ".dvc/config",
+    ".dvcignore",
+    "Makefile",
+    "dvc.yaml",
+    "params.yaml",
+    "data/sample/compose.py",
+    "data/sample/dvc.yaml",
+    "data/sample/params.yaml",
+)
+STANDINS = ("beats.pt", "clap", "llm")
+LOCKS = ("dvc.lock", "data/sample/dvc.lock", "checkpoints/sample/dvc.lock")
+BIN = Path(sys.executable).parent
+SMALL = {
+    "data/sample/params.yaml": {
+        "compose.sizes.audiocaps": [24, 8, 4],
+        "compose.sizes.vggsound": [8, 4],
+        "compose.sizes.xacle": [24, 16, 12],
+    },
+    "params.yaml": {
+        "tune.list_size": 8,
+        "tune.optimisation.epochs": 1,
+        "pseudolabel.similarity": [-1.0, 1.0],  # untrained encoders find all texts alike
+        "caption.optimisation.epochs": 1,
+        "align.optimisation.epochs": 1,
+        "finetune.training.optimisation.epochs": 1,
+        "ensemble.folds": 2,
+        "evaluate.bootstrap": 100,
+    },
+    "checkpoints/sample/params.yaml": {
+        "beats.width": 16,
+        "beats.layers": 1,
+        "beats.phases": [{"steps": 2, "batch": 2, "seconds": 0.64}],
+        "clap.steps": 2,
+        "clap.batch": 2,
+        "clap.dimensions": 16,
+        "clap.text_layers": 1,
+        "llm.steps": 2,
+        "llm.batch": 2,
+        "llm.width": 32,
+        "llm.layers": 1,
+        "llm.feed_forward": 32,
+    },
+}
+
+
+def edit(file, changes):
+    """Sets dotted keys that are there already."""
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for dotted, value in changes.items():
+        *outer, last = dotted.split(".")
+        section = values
+        for key in outer:
+            section = section[key]
+        assert last in section, f"{file.name} has no {dotted}"
+        section[last] = value
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def clone(folder):
+    """A copy of the repository with small settings, and without anything built but stand-ins."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copytree(ROOT / "checkpoints/sample", folder / "checkpoints/sample", ignore=ignored)
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    for name in ("data/sample/params.yaml", "params.yaml"):
+        edit(folder / name, SMALL[name])
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    edit(
+        folder / "params.yaml",
+        {"finetune.members": {"full1": values["finetune"]["members"]["full1"]}},
+    )
+    return folder
+
+
+def start(folder, *command):
+    """Starts a command in a copy, with that copy's code and no settings of this machine."""
+    own = {f"DVC_{kind}_DIR": str(folder / ".dvc" / "machine" / kind.lower())
+           for kind in ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")}  # fmt: skip
+    environment = {
+        **os.environ,
+        **own,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "src"),
+        "OMP_NUM_THREADS": "1",  # two copies run at once
+    }
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process):
+    """What a command said, stdout and stderr; it must have ended well."""
+    said, complaints = process.communicate()
+    assert process.returncode == 0, f"{process.args} said:\n{said}\n{complaints}"
+    return said, complaints
+
+
+def repro(*folders, of=()):
+    """Runs `dvc repro` in copies at the same time: the stages that ran in each, in order."""
+    processes = [start(folder, "dvc", "repro", *of) for folder in folders]
+    said = ["".join(finish(process)) for process in processes]
+    return [re.findall(r"Running stage '(.+)':", each) for each in said]
+
+
+def train_standins(folder):
+    """`make standins` at its shortest, without the installation."""
+    edit(folder / "checkpoints/sample/params.yaml", SMALL["checkpoints/sample/params.yaml"])
+    finish(start(folder, "make", "--old-file=install", "standins"))
+
+
+def locks(folder):
+    return [yaml.safe_load((folder / name).read_text(encoding="utf-8"))["stages"] for name in LOCKS]
+
+
+def test_standins_are_trained_when_told_to_and_never_otherwise(tmp_path):
+    folder = clone(tmp_path / "copy")
+    sample = folder / "checkpoints/sample"
+    train_standins(folder)
+    assert sorted(yaml.safe_load((sample / "dvc.lock").read_text())["stages"]) == [
+        "beats", "clap", "llm",
+    ]  # fmt: skip
+    made = [artifacts.sha256(sample / name) for name in STANDINS]
+    edit(sample / "params.yaml", {"clap.seed": 9})
+    with (folder / "src/soundjudge/sample/standin_llm.py").open("a") as file:
+        file.write("# changed\n")
+    for force in ((), ("--force",)):
+        assert repro(folder, of=("checkpoints/sample/dvc.yaml", *force)) == [[]]
+    assert [artifacts.sha256(sample / name) for name in STANDINS] == made
+
+
+def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
+    one = clone(tmp_path / "one")
+    if not all((one / "checkpoints/sample" / name).exists() for name in STANDINS):
+        train_standins(one)
+    other = tmp_path / "another" / "place"
+    shutil.copytree(one, other, ignore=shutil.ignore_patterns("machine", "tmp", "cache"))
+
+    ran, ran_there = repro(one, other)
+    assert set(ran) == {
+        "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "tune", "regress",
+        "embed", "pseudolabel", "encode", "caption", "align", "finetune@full1",
+        "predict@clapscore", "predict@regress", "predict@full1", "ensemble", "evaluate", "package",
+    }  # fmt: skip
+    assert len(ran) == 18
+    assert sorted(ran_there) == sorted(ran)
+    assert locks(one) == locks(other), "two folders made other bytes"
+    metrics = json.loads((one / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["ensemble"]["n"] == 12
+    assert not list((one / "work").rglob("*.safetensors")), "a stage left its checkpoints behind"
+
+    assert repro(one) == [[]]
+    edit(one / "params.yaml", {"ensemble.method": "mean"})
+    assert repro(one) == [["ensemble", "evaluate", "package"]]
+    edit(one / "params.yaml", {"ensemble.method": "nnls"})
+    assert repro(one) == [[]]  # the cache remembers
+    assert locks(one) == locks(other)
+
+    sound = next((one / "data/sample/xacle/wav/test").iterdir())
+    said, _ = finish(start(one, "soundjudge", "score", str(sound), "A dog barks"))
+    assert re.fullmatch(r"\d+(\.\d+)?\n", said)
+    assert 0.0 <= float(said) <= 10.0

@@ -1,0 +1,49 @@
+"""Made-up recordings for the tests of the sample: tones with captions, some short, some long."""
+
+from pathlib import Path
+
+import numpy as np
+
+from soundjudge.data import audio
+from soundjudge.sample import scenes
+from soundjudge.sample.scenes import Recording
+from soundjudge.sample.simulated_listeners import Panel
+
+CLIPS = Path(__file__).resolve().parent.parent / "data" / "sample" / "clips"
+LABELS = ("dog", "owl", "rain", "car", "bell", "door", "horse", "ship")
+SHORT, LONG = 0.5, 3.0  # seconds; only the short ones can be counted
+PANEL = Panel(
+    ratings_per_pair=4,
+    ratings_per_listener=8,
+    bias_sd=0.9,
+    scale_sd=0.2,
+    noise_sd=1.3,
+    careless=0.08,
+)
+
+
+def recording(label: str, take: int = 1, seconds: float = SHORT, hertz: float = 440.0) -> Recording:
+    """'A dog sounds once' is the first take of a dog; every take has a group of its own."""
+    time = np.arange(round(seconds * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
+    return Recording(
+        clip_id=f"{label}{take}",
+        caption=f"A {label} sounds as take {take}",
+        label=label,
+        group=f"{label}/{take}",
+        wave=(0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32),
+    )
+
+
+def pool(takes: int = 2) -> list[Recording]:
+    """Recordings of eight labels, `takes` of each, in turn short and long."""
+    return [
+        recording(label, take, (SHORT, LONG)[(number + take) % 2], 200.0 + 50.0 * number)
+        for number, label in enumerate(LABELS)
+        for take in range(1, takes + 1)
+    ]
+
+
+def real(number: int) -> list[Recording]:
+    """Every so many-th of the sample's own recordings, `number` in all, of different labels."""
+    chosen = {one.label: one for one in scenes.recordings(CLIPS)}
+    return list(chosen.values())[:number]
