@@ -19,6 +19,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     training = params.load("clap", standin_clap.ClapTraining)
     clap = standin_clap.train(scenes.recordings(CLIPS), training, logging.info)
+    clap.model.half()  # half the bytes in git; it is loaded as float32
     with atomic_folder(CLAP) as folder:
         clap.save(folder)
 

@@ -1,10 +1,10 @@
 """The stand-in CLAP: a small transformers `ClapModel` that has heard the sample's recordings.
 
-Trained from scratch by the contrastive loss of CLAP (Wu et al. 2023, equation 3) on scenes composed
-anew for every batch. Like the real one it hears which events there are, hardly their order or
-number.
+Trained from scratch on scenes composed anew for every batch, by the contrastive loss of CLAP (Wu et
+al. 2023, equation 3) and by tagging what sounds, from which the official audio tower starts, too.
+Like the real one it hears which events there are, hardly their order or number.
 
-Letters: B sounds of a batch, E embedding dimensions.
+Letters: B sounds of a batch, E embedding dimensions, H width of the audio tower, C classes.
 """
 
 import math
@@ -20,7 +20,7 @@ from transformers import ClapConfig, ClapModel
 from soundjudge.clap.transformers_clap import Extractor, TransformersClap
 from soundjudge.data import audio
 from soundjudge.sample import generators, scenes, vocabulary
-from soundjudge.sample.scenes import Recording
+from soundjudge.sample.scenes import Recording, Scene
 
 MEL_BANDS = 32
 WIDTH = 32  # of the first Swin stage; doubles at every stage
@@ -50,17 +50,21 @@ def train(
     tokenizer = vocabulary.roberta_tokenizer(texts, training.vocabulary)
     model = ClapModel(config(training, len(tokenizer)))
     clap = TransformersClap(model, tokenizer, extractor())
-    optimizer = torch.optim.AdamW(clap.parameters(), lr=training.learning_rate, weight_decay=0.01)
+    classes = {text: i for i, text in enumerate(sorted({one.caption for one in pool}))}
+    tagger = nn.Linear(model.config.audio_config.hidden_size, len(classes))
+    parameters = [*clap.parameters(), *tagger.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1
     )
     clap.train()
     running = 0.0
     for step in range(1, training.steps + 1):
-        loss = _loss(clap, pool, training.batch, rng)
+        drawn = [scenes.draw(pool, rng) for _ in range(training.batch)]
+        loss = _loss(clap, tagger, drawn, classes, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(clap.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
         with torch.no_grad():
@@ -126,14 +130,23 @@ def config(training: ClapTraining, tokens: int) -> ClapConfig:
 
 
 def _loss(
-    clap: TransformersClap, pool: Sequence[Recording], batch: int, rng: np.random.Generator
+    clap: TransformersClap,
+    tagger: nn.Module,
+    drawn: Sequence[Scene],
+    classes: dict[str, int],
+    rng: np.random.Generator,
 ) -> Tensor:
-    drawn = [scenes.draw(pool, rng) for _ in range(batch)]
     heard = [generators.at_random(scenes.render(scene, rng)[0], rng) for scene in drawn]
-    sounds = clap.embed_sounds(heard)  # (B, E)
+    pooled = clap.pool_mels(clap.log_mel(heard))  # (B, H)
+    sounds = clap.project_sounds(pooled)  # (B, E)
     texts = clap.embed_texts([scenes.caption(scene, rng) for scene in drawn])  # (B, E)
     logits = clap.model.logit_scale_a.exp() * sounds @ texts.T  # (B, B)
-    target = torch.arange(batch)
-    return (
-        functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
-    ) / 2
+    target = torch.arange(len(drawn))
+    told_apart = functional.cross_entropy(logits, target) + functional.cross_entropy(
+        logits.T, target
+    )
+    tags = torch.zeros(len(drawn), len(classes))  # (B, C), each row summing to one
+    for row, scene in zip(tags, drawn, strict=True):
+        for event in scene.events:
+            row[classes[event.recording.caption]] = 1.0 / len(scene.events)
+    return told_apart / 2 + functional.cross_entropy(tagger(pooled), tags)
