@@ -44,13 +44,26 @@ def test_a_batch_has_four_captions_a_scene_of_which_the_first_is_its_own():
     assert len(read.texts) == 24 * 4
     assert read.same.tolist() == [1.0, 0.0, 0.0, 0.0] * 24
     assert read.overlap.shape == (24, 4)
+    assert read.named.shape == (24 * 4, SLOTS)
     assert (read.overlap[:, 0] == 1.0).all()
     assert read.overlap[:, 2].mean() < 0.5  # of another scene
+
+
+def test_a_caption_names_a_slot_when_it_says_all_that_sounds_there():
+    read = drawn()
+    for pair, text in enumerate(read.texts):
+        for m, slot in enumerate(read.slots[pair // 4]):
+            said = bool(slot) and all(words[2:] in text for words in slot)  # without its 'A '
+            assert bool(read.named[pair, m]) == said
+    own = read.named[::4] > 0
+    sounding = torch.tensor([[bool(slot) for slot in row] for row in read.slots])
+    assert torch.equal(own, sounding)
 
 
 def test_the_same_seed_gives_the_same_batch():
     one, other = drawn(seed=7), drawn(seed=7)
     assert (one.slots, one.texts) == (other.slots, other.texts)
+    assert torch.equal(one.named, other.named)
     assert torch.equal(one.overlap, other.overlap)
 
 

@@ -27,12 +27,14 @@ class Reading:
     texts: list[str]  # P, K of each scene in a row
     same: Tensor  # (P,) 1 where the caption says what happens
     overlap: Tensor  # (B, K) share of events in common, 0..1
+    named: Tensor  # (P, M) 1 where all that sounds then is named in the caption
 
 
 def draw(pool: Sequence[Recording], batch: int, slots: int, rng: np.random.Generator) -> Reading:
     """A fresh batch of scenes with their captions."""
     heard, texts, same = [], [], []
     overlap = np.zeros((batch, CAPTIONS), np.float32)
+    described: list[Scene] = []
     for row in range(batch):
         fault = HARD_FAULTS[int(rng.integers(len(HARD_FAULTS)))]
         scene = generators.described(pool, fault, rng)
@@ -43,7 +45,15 @@ def draw(pool: Sequence[Recording], batch: int, slots: int, rng: np.random.Gener
             texts.append(scenes.caption(one, rng))
             same.append(float(k == 0))
             overlap[row, k] = _overlap(one, scene)
-    return Reading(heard, texts, torch.tensor(same), torch.from_numpy(overlap))
+            described.append(one)
+    named = np.zeros((len(described), slots), np.float32)
+    for pair, one in enumerate(described):
+        words = {event.recording.caption for event in one.events}
+        for m, slot in enumerate(heard[pair // CAPTIONS]):
+            named[pair, m] = bool(slot) and set(slot) <= words
+    return Reading(
+        heard, texts, torch.tensor(same), torch.from_numpy(overlap), torch.from_numpy(named)
+    )
 
 
 def _mixed(scene: Scene, pool: Sequence[Recording], rng: np.random.Generator) -> Scene:

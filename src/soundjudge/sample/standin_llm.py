@@ -52,6 +52,7 @@ class Reader(nn.Module):
         self.mark = nn.Parameter(torch.randn(width) * 0.3)
         self.overlap = nn.Linear(width, 1)
         self.same = nn.Linear(width, 1)
+        self.named = nn.Linear(width, 1)
 
 
 def train(
@@ -121,31 +122,41 @@ def _losses(
     read: reading.Reading,
     noise: float,
 ) -> list[Tensor]:
-    """ListNet on the overlap, matched or not, and saying it, all in one pass."""
+    """ListNet on the overlap, matched or not, named or not slot by slot, and saying it."""
     slots = _slots(reader, tokenizer, read.slots, noise)  # (B, M, H)
+    count = slots.shape[1]
     eos = tokenizer.eos_token_id
     tokens = prompt.TokenIds(audio_start=eos, audio_end=eos, score=eos, eos=eos)
     ids = tokenizer(read.texts, add_special_tokens=False)["input_ids"]
-    asked = prompt.scoring(ids, tokens, slots.shape[1], "audio_first")
-    heard = slots.repeat_interleave(reading.CAPTIONS, dim=0)  # (P, M, H)
-    output = reader.llm.model(
-        inputs_embeds=prompt.embed(asked, reader.llm.get_input_embeddings(), heard),
-        attention_mask=asked.mask.long(),
-        position_ids=asked.positions,
-        use_cache=False,
-    )
-    hidden = output.last_hidden_state  # (P, L, H)
+    asked = prompt.scoring(ids, tokens, count, "text_first")
+    hidden = _hidden(reader, asked, slots.repeat_interleave(reading.CAPTIONS, dim=0))  # (P, L, H)
     at_score = hidden[torch.arange(len(ids)), asked.score_index]  # (P, H)
     overlap = reader.overlap(at_score).view(-1, reading.CAPTIONS)
     target = (read.overlap / 0.2).softmax(dim=1)
     listwise = -(target * overlap.log_softmax(dim=1)).sum(dim=1).mean()
-    same = functional.binary_cross_entropy_with_logits(reader.same(at_score).squeeze(1), read.same)
-    # Only what happens is to be said: the first caption of each scene, and the end after it.
-    told = slice(None, None, reading.CAPTIONS)
-    said = asked.text[told, 1:] | asked.text[told, :-1]
-    logits = reader.llm.lm_head(hidden[told, :-1][said])
-    caption = functional.cross_entropy(logits, asked.ids[told, 1:][said])
-    return [listwise, same, caption]
+    binary = functional.binary_cross_entropy_with_logits
+    same = binary(reader.same(at_score).squeeze(1), read.same)
+    at_slots = reader.named(hidden[asked.audio]).view(-1, count)  # (P, M)
+    named = binary(at_slots, read.named)
+
+    told = prompt.captioning(ids[:: reading.CAPTIONS], tokens, count)
+    saying = _hidden(reader, told, slots)  # (B, L, H)
+    logits = reader.llm.lm_head(saying[:, :-1])  # (B, L - 1, V)
+    spoken = told.text[:, 1:]
+    caption = functional.cross_entropy(logits[spoken], told.ids[:, 1:][spoken])
+    return [listwise, same, named, caption]
+
+
+def _hidden(reader: Reader, sequences: prompt.Sequences, slots: Tensor) -> Tensor:
+    table = reader.llm.get_input_embeddings()
+    output = reader.llm.model(
+        inputs_embeds=prompt.embed(sequences, table, slots),
+        attention_mask=sequences.mask.long(),
+        position_ids=sequences.positions,
+        use_cache=False,
+    )
+    hidden: Tensor = output.last_hidden_state
+    return hidden
 
 
 def _slots(reader: Reader, tokenizer: Any, slots: list[list[list[str]]], noise: float) -> Tensor:  # noqa: ANN401
