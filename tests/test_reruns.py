@@ -26,102 +26,107 @@ TABLE = {
     "encoders.beats": (
         "checkpoints/BEATs_iter3_plus_AS2M.pt",
         "encode caption align finetune@full1 finetune@full2"
-        " predict@clapscore predict@regress predict@full1 package",
+        " predict@clapscore predict@regress predict@full1 predict@full2 package",
         "ensemble evaluate",
     ),
     "encoders.clap": (
         "checkpoints/clap-htsat-unfused",
-        "tune regress predict@clapscore predict@regress predict@full1 package",
+        "tune regress predict@clapscore predict@regress predict@full1 predict@full2 package",
         "embed pseudolabel align finetune@full1 finetune@full2 ensemble evaluate",
     ),
     "encoders.llm": (
         "checkpoints/Qwen2-0.5B-Instruct",
         "caption align finetune@full1 finetune@full2",
-        "predict@full1 ensemble evaluate package",
+        "predict@full1 predict@full2 ensemble evaluate package",
     ),
     "device": (
         "cuda",
         "tune regress embed pseudolabel encode caption align finetune@full1 finetune@full2"
-        " predict@clapscore predict@regress predict@full1 package",
+        " predict@clapscore predict@regress predict@full1 predict@full2 package",
         "ensemble evaluate",
     ),
     "prepare.silence_dbfs": (
         -60.0,
         "prepare",
         "screen standardize tune regress embed pseudolabel encode caption align"
-        " finetune@full1 finetune@full2 predict@clapscore predict@regress predict@full1"
-        " ensemble evaluate package",
+        " finetune@full1 finetune@full2 predict@clapscore predict@regress"
+        " predict@full1 predict@full2 ensemble evaluate package",
     ),
     "screen.tolerance": (
         3,
         "screen",
         "standardize tune regress embed pseudolabel align finetune@full1 finetune@full2"
-        " predict@clapscore predict@regress predict@full1 ensemble evaluate package",
+        " predict@clapscore predict@regress predict@full1 predict@full2 ensemble evaluate package",
     ),
     "standardize.shrinkage": (
         2.0,
         "standardize",
         "tune regress embed pseudolabel align finetune@full1 finetune@full2"
-        " predict@clapscore predict@regress predict@full1 ensemble evaluate package",
+        " predict@clapscore predict@regress predict@full1 predict@full2 ensemble evaluate package",
     ),
     "tune.margin_weight": (
         0.0,
         "tune",
         "embed pseudolabel align finetune@full1 finetune@full2"
-        " predict@clapscore predict@full1 ensemble evaluate package",
+        " predict@clapscore predict@full1 predict@full2 ensemble evaluate package",
     ),
     "tune.optimisation.epochs": (
         2,
         "tune",
         "embed pseudolabel align finetune@full1 finetune@full2"
-        " predict@clapscore predict@full1 ensemble evaluate package",
+        " predict@clapscore predict@full1 predict@full2 ensemble evaluate package",
     ),
     "regress.c": (2.0, "regress", "predict@regress ensemble evaluate package"),
     "embed.batch_size": (
         8,
         "embed",
-        "pseudolabel align finetune@full1 finetune@full2 predict@full1 ensemble evaluate package",
+        "pseudolabel align finetune@full1 finetune@full2"
+        " predict@full1 predict@full2 ensemble evaluate package",
     ),
     "pseudolabel.hard": (
         0,
         "pseudolabel",
-        "align finetune@full1 finetune@full2 predict@full1 ensemble evaluate package",
+        "align finetune@full1 finetune@full2 predict@full1 predict@full2 ensemble evaluate package",
     ),
     "encode.front.audio_tokens": (
         8,
         "encode caption",
-        "align finetune@full1 finetune@full2 predict@full1 ensemble evaluate package",
+        "align finetune@full1 finetune@full2 predict@full1 predict@full2 ensemble evaluate package",
     ),
     "encode.dtype": (
         "float16",
         "encode",
-        "caption align finetune@full1 finetune@full2 predict@full1 ensemble evaluate package",
+        "caption align finetune@full1 finetune@full2"
+        " predict@full1 predict@full2 ensemble evaluate package",
     ),
     "caption.model.projector_hidden": (
         64,
         "caption",
-        "align finetune@full1 finetune@full2 predict@full1 ensemble evaluate package",
+        "align finetune@full1 finetune@full2 predict@full1 predict@full2 ensemble evaluate package",
     ),
     "align.list_size": (
         8,
         "align",
-        "finetune@full1 finetune@full2 predict@full1 ensemble evaluate package",
+        "finetune@full1 finetune@full2 predict@full1 predict@full2 ensemble evaluate package",
     ),
     "finetune.training.temperature": (
         0.5,
         "finetune@full1 finetune@full2",
-        "predict@full1 ensemble evaluate package",
+        "predict@full1 predict@full2 ensemble evaluate package",
     ),
     "finetune.members.full1.specaugment": (
-        None,
+        {"freq_mask": 15, "time_mask": 30},
         "finetune@full1",
         "predict@full1 ensemble evaluate package",
     ),
-    # Trained, but no member of the ensemble: the judge alone looks at the folder of all.
-    "finetune.members.full2.seed": (7, "finetune@full2", "package"),
+    "finetune.members.full2.seed": (
+        7,
+        "finetune@full2",
+        "predict@full2 ensemble evaluate package",
+    ),
     "predict.batch_size": (
         8,
-        "predict@clapscore predict@regress predict@full1 package",
+        "predict@clapscore predict@regress predict@full1 predict@full2 package",
         "ensemble evaluate",
     ),
     "ensemble.members.full1": (
@@ -136,7 +141,7 @@ TABLE = {
         "",
         "screen standardize tune evaluate",
         "regress embed pseudolabel align finetune@full1 finetune@full2"
-        " predict@clapscore predict@regress predict@full1 ensemble package",
+        " predict@clapscore predict@regress predict@full1 predict@full2 ensemble package",
     ),
     "package.version": ("2.0", "package", ""),
 }
@@ -261,12 +266,12 @@ def test_the_standins_are_frozen_and_nothing_else_is(default):
 def test_a_member_of_the_ensemble_that_is_new_is_predicted_and_the_others_are_not(
     default, tmp_path
 ):
-    members = {**PARAMS["ensemble"]["members"], "full2": "finetune/full2"}
+    members = {**PARAMS["ensemble"]["members"], "again": "finetune/full2"}
     more = pipeline(tmp_path / "more", ensemble__members=members)
-    assert set(more.stages) - set(default.stages) == {"predict@full2"}
+    assert set(more.stages) - set(default.stages) == {"predict@again"}
     touched = {name for name in more.stages if more.stages[name] != default.stages.get(name)}
-    assert touched == {"predict@full2", "ensemble", "package"}
-    assert "finetune@full2" in more.before({"predict@full2"})
+    assert touched == {"predict@again", "ensemble", "package"}
+    assert "finetune@full2" in more.before({"predict@again"})
 
 
 def loaded(stage):

@@ -89,7 +89,14 @@ def clone(folder):
     values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     edit(
         folder / "params.yaml",
-        {"finetune.members": {"full1": values["finetune"]["members"]["full1"]}},
+        {
+            "finetune.members": {"full1": values["finetune"]["members"]["full1"]},
+            "ensemble.members": {
+                name: checkpoint
+                for name, checkpoint in values["ensemble"]["members"].items()
+                if name != "full2"
+            },
+        },
     )
     return folder
 
