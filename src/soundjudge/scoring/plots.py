@@ -26,8 +26,11 @@ def agreement(splits: Sequence[Judged], note: str) -> Figure:
         axes.set_yticks(range(len(judged.compared.systems)), reversed(judged.compared.systems))
         axes.set_ylim(-0.7, len(judged.compared.systems) - 0.3)
         if judged.ceiling is not None:
-            axes.axvline(judged.ceiling.srcc, color="tab:red", label="noise ceiling")
-            axes.legend()
+            ceiling = judged.ceiling.srcc
+            axes.axvline(ceiling, color="tab:red")
+            middle = len(judged.compared.systems) / 2 - 0.5
+            words = {"rotation": 90, "ha": "right", "va": "center", "color": "tab:red"}
+            axes.text(ceiling, middle, "noise ceiling ", **words)
         axes.set(xlabel=f"{judged.split}, {judged.compared.confidence:.0%} intervals")
     return figure
 
