@@ -7,6 +7,7 @@ wrong number; a bag of events sees only the first of these.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def _disorder(found: Sequence[int], heard: Scene, described: Scene) -> float:
         return 0.5
     if described.relation == "while":
         return 0.0
-    wrong = sum(first > second for first, second in zip(found, found[1:], strict=False))
+    wrong = sum(first > second for first, second in pairwise(found))
     return wrong / (len(found) - 1)
 
 
