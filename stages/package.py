@@ -1,7 +1,8 @@
 """Everything that scoring needs in one folder, with a model card, proved on one pair.
 
 reads   checkpoints/ members and ensemble.json, the encoders they name, metrics/evaluate.md,
-        one pair of data/prepared/ and data/predictions/ensemble/validation.csv
+        one pair of data/prepared/ and data/predictions/ensemble/validation.csv,
+        data/predictions/members/<member>/checkpoint.json
 writes  checkpoints/judge/
 """
 
@@ -17,6 +18,7 @@ CHECKPOINTS = Path("checkpoints")
 ENSEMBLE = Path("checkpoints/ensemble.json")
 PREPARED = Path("data/prepared")
 PREDICTIONS = Path("data/predictions/ensemble/validation.csv")
+MEMBERS = Path("data/predictions/members")
 REPORT = Path("metrics/evaluate.md")
 JUDGE = Path("checkpoints/judge")
 
@@ -27,6 +29,9 @@ def main() -> None:
     listed = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
 
+    checkpoints = {name: CHECKPOINTS / path for name, path in listed.items()}
+    for name, checkpoint in checkpoints.items():
+        predict.check_signature(MEMBERS / name, checkpoint)
     fitted = ensemble.from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
     expected = tables.read(PREDICTIONS, tables.PREDICTIONS).iloc[0]
     wave = Clips(PREPARED).wave(xacle.clip_id(expected["wav_file_name"]))
@@ -35,7 +40,7 @@ def main() -> None:
         package.build(
             folder,
             fitted=fitted,
-            checkpoints={name: CHECKPOINTS / path for name, path in listed.items()},
+            checkpoints=checkpoints,
             root=Path(),
             window_seconds=prediction.window_seconds,
             packaging=packaging,

@@ -2,7 +2,8 @@
 
 reads   checkpoints/<folder of the member>/, the encoders it names,
         data/prepared/ clips, shards and rated pairs
-writes  data/predictions/members/<member>/{validation,test}.csv
+writes  data/predictions/members/<member>/{validation,test}.csv and checkpoint.json, which
+        says what was scored with
 """
 
 import sys
@@ -34,6 +35,7 @@ def main(name: str) -> None:
             pairs = rated[rated["split"] == split]
             scores = predict.predict(member, clips, pairs, prediction)
             tables.write(scores, folder / f"{split}.csv", tables.PREDICTIONS)
+        predict.sign(folder, CHECKPOINTS / checkpoint)
 
 
 if __name__ == "__main__":

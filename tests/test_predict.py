@@ -93,6 +93,18 @@ def test_settings_that_mean_nothing_are_refused(window, batch):
         prediction(window, batch)
 
 
+def test_predictions_of_another_checkpoint_are_not_packaged(tmp_path):
+    checkpoint, predictions = tmp_path / "clapscore", tmp_path / "one"
+    checkpoint.mkdir()
+    predictions.mkdir()
+    (checkpoint / "weights").write_text("1")
+    predict.sign(predictions, checkpoint)
+    predict.check_signature(predictions, checkpoint)
+    (checkpoint / "weights").write_text("2")
+    with pytest.raises(predict.PredictError, match="run the stage predict@one again"):
+        predict.check_signature(predictions, checkpoint)
+
+
 def prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
     """data/prepared with so many random sounds a split; returns its rated pairs."""
     (folder / "data/prepared").mkdir(parents=True)

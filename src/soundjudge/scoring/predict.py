@@ -7,17 +7,20 @@ B pairs, K members, T samples at 16 kHz.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from soundjudge import artifacts
 from soundjudge.data import xacle
 from soundjudge.data.audio import SAMPLE_RATE
 from soundjudge.data.shards import Clips
 from soundjudge.scoring.members import Member
 
+SIGNATURE = "checkpoint.json"
 SHORTEST_REST = SAMPLE_RATE  # samples; what is left of a long sound and shorter is not heard
 
 
@@ -106,3 +109,19 @@ def predict(
             "pred_score": np.concatenate(scores) if scores else np.empty(0),
         }
     )
+
+
+def sign(predictions: Path, checkpoint: Path) -> None:
+    """Writes beside a member's predictions which checkpoint made them."""
+    made = {"folder": checkpoint.as_posix(), "sha256": artifacts.sha256(checkpoint)}
+    artifacts.write_json(predictions / SIGNATURE, made)
+
+
+def check_signature(predictions: Path, checkpoint: Path) -> None:
+    """Raises PredictError unless the predictions are this checkpoint's as it is now."""
+    made = artifacts.read_json(predictions / SIGNATURE)
+    if made["folder"] != checkpoint.as_posix() or made["sha256"] != artifacts.sha256(checkpoint):
+        raise PredictError(
+            f"{predictions} was predicted with another {made['folder']} than {checkpoint} is now: "
+            f"run the stage predict@{predictions.name} again"
+        )
