@@ -12,7 +12,7 @@ import torch
 
 from soundjudge import artifacts, params
 from soundjudge.data import tables
-from soundjudge.data.shards import Rows
+from soundjudge.data.rows import Rows
 from soundjudge.model import checkpoint
 from soundjudge.training import align, devices, loop
 from soundjudge.training.start import start

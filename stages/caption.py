@@ -1,7 +1,7 @@
 """Language model training 1: say what is heard.
 
 reads   data/features/, data/prepared/ clips and captions, the language model named in params
-writes  checkpoints/caption/, metrics/caption.json, plots/caption/history.csv
+writes  checkpoints/caption/, metrics/caption.json and .md, plots/caption/history.csv
 """
 
 import shutil
@@ -15,13 +15,14 @@ from soundjudge.data.shards import Rows
 from soundjudge.model import checkpoint
 from soundjudge.model.features import AudioFront
 from soundjudge.model.lalm import Lalm
-from soundjudge.training import caption, devices, loop
+from soundjudge.training import caption, captions_said, devices, loop
 
 FEATURES = Path("data/features")
 CLIPS = Path("data/prepared/clips.parquet")
 CAPTIONS = Path("data/prepared/captions.parquet")
 CHECKPOINT = Path("checkpoints/caption")
 METRICS = Path("metrics/caption.json")
+PAGE = Path("metrics/caption.md")
 HISTORY = Path("plots/caption/history.csv")
 
 
@@ -39,7 +40,8 @@ def main() -> None:
         caption.captioned(captions, clips, getattr(captioning, key), f"caption.{key}")
         for key in ("train_splits", "validation_splits")
     )
-    lalm = Lalm.from_llm(llm, captioning.model, front, features.rows.shape[-1])
+    chosen = captions_said.drawn(held_out, captioning.generation.clips, captioning.seed)
+    lalm = Lalm.from_llm(llm, captioning.model, front, features.shape[-1])
     settings = {"caption": captioning, "front": front}
     work = artifacts.work_folder("caption", settings, [FEATURES, CLIPS, CAPTIONS, llm])
     fit = caption.train(
@@ -47,9 +49,9 @@ def main() -> None:
     )
 
     if devices.process(device).is_main_process:
-        summary = caption.summary(fit)
-        checkpoint.save(CHECKPOINT, lalm, beats.as_posix(), summary)
-        artifacts.write_json(METRICS, summary)
+        checkpoint.save(CHECKPOINT, lalm, beats.as_posix(), caption.summary(fit))
+        said = captions_said.report(lalm, features, chosen, captioning.generation, PAGE)
+        artifacts.write_json(METRICS, caption.summary(fit) | said)
         loop.write_history(HISTORY, fit.history)
         shutil.rmtree(work)
 

@@ -14,7 +14,8 @@ import torch
 
 from soundjudge import artifacts, params
 from soundjudge.data import tables
-from soundjudge.data.shards import Clips, Rows
+from soundjudge.data.rows import Rows
+from soundjudge.data.shards import Clips
 from soundjudge.model import checkpoint
 from soundjudge.model.beats import load_beats
 from soundjudge.training import devices, finetune, loop

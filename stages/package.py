@@ -9,6 +9,7 @@ writes  checkpoints/judge/
 from pathlib import Path
 
 from soundjudge import artifacts, params
+from soundjudge.clap.encoder import Opening
 from soundjudge.data import tables, xacle
 from soundjudge.data.shards import Clips
 from soundjudge.scoring import ensemble, package, predict
@@ -28,6 +29,8 @@ def main() -> None:
     prediction = params.load("predict", predict.Prediction)
     listed = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
+    clap = params.load("encoders.clap", Path)
+    opening = params.load("encoders.opening", Opening)
 
     checkpoints = {name: CHECKPOINTS / path for name, path in listed.items()}
     for name, checkpoint in checkpoints.items():
@@ -45,8 +48,9 @@ def main() -> None:
             window_seconds=prediction.window_seconds,
             packaging=packaging,
             report=REPORT.read_text(encoding="utf-8"),
+            opening=opening,
         )
-        judge = Judge.from_pretrained(folder, device)
+        judge = Judge.from_pretrained(folder, device, m2d=clap)
         (score,) = judge.score_waves([wave], [expected["text"]], batch_size=1)
         package.check(score, expected["pred_score"], expected["wav_file_name"])
 

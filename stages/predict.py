@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from soundjudge import artifacts, params
+from soundjudge.clap.encoder import Opening
 from soundjudge.data import tables
 from soundjudge.data.shards import Clips
 from soundjudge.scoring import members, predict
@@ -24,10 +25,12 @@ def main(name: str) -> None:
     prediction = params.load("predict", predict.Prediction)
     checkpoint = params.load(f"ensemble.members.{name}", str)
     device = members.device(params.load("device", str))
+    opening = params.load("encoders.opening", Opening)
 
     clips = Clips(PREPARED)
     rated = tables.read(PREPARED / "rated.parquet", tables.RATED)
-    loader = members.Loader(root=Path(), device=device, window_seconds=prediction.window_seconds)
+    window = prediction.window_seconds
+    loader = members.Loader(root=Path(), device=device, window_seconds=window, opening=opening)
     member = loader.member(CHECKPOINTS / checkpoint)
 
     with artifacts.atomic_folder(PREDICTIONS / name) as folder:

@@ -1,6 +1,6 @@
 """Makes matched and mismatched pairs, each with the teacher's score.
 
-reads   data/prepared/captions.parquet, data/embeddings/
+reads   data/prepared/ captions, clips and the texts of rated pairs, data/embeddings/
 writes  data/pseudo/pairs.parquet, metrics/pseudolabel.json, plots/pseudolabel/scores.png
 """
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from soundjudge import artifacts, figures, params
 from soundjudge.data import tables
-from soundjudge.data.shards import Rows
-from soundjudge.labels import negatives, pseudolabels
+from soundjudge.data.rows import Rows
+from soundjudge.labels import negatives, pseudolabels, vectors, wording
 from soundjudge.training import devices
 
-CAPTIONS = Path("data/prepared/captions.parquet")
+PREPARED = Path("data/prepared")
 EMBEDDINGS = Path("data/embeddings")
 PAIRS = Path("data/pseudo/pairs.parquet")
 METRICS = Path("metrics/pseudolabel.json")
@@ -24,15 +24,26 @@ def main() -> None:
     choice = params.load("pseudolabel", negatives.Negatives)
     device = devices.process(params.load("device", str)).device
 
-    captions = tables.read(CAPTIONS, tables.CAPTIONS)
+    captions = tables.read(PREPARED / "captions.parquet", tables.CAPTIONS)
+    clips = tables.read(PREPARED / "clips.parquet", tables.CLIPS)
+    rated = tables.read(PREPARED / "rated.parquet", tables.RATED)
     heard, said = Rows(EMBEDDINGS / "clips"), Rows(EMBEDDINGS / "captions")
-    pairs = negatives.pairs(captions, said.gather, choice, device)
-    scored = pseudolabels.clap_scores(pairs, heard.gather, said.gather)
+    vectors.check(heard)
+    vectors.check(said)
+
+    captions = captions.assign(words=wording.words(captions["text"]))
+    rated = rated.assign(words=wording.words(rated["text"]))
+    repeated = wording.repeats(captions["words"], rated, choice.exclude_rated)
+    pairs = negatives.pairs(captions[~repeated], clips, said, choice, device)
+    scored = pseudolabels.clap_scores(pairs, heard, said)
 
     tables.write(scored, PAIRS, tables.PAIRS)
     with artifacts.atomic_folder(PLOTS) as folder:
         figures.save(pseudolabels.histogram(scored, ""), folder / "scores.png")
-    artifacts.write_json(METRICS, pseudolabels.summary(scored))
+    overlap = wording.overlap(captions["words"], rated)
+    summary = pseudolabels.summary(scored)
+    excluded = int(repeated.sum())
+    artifacts.write_json(METRICS, {**summary, "overlap": overlap, "captions_excluded": excluded})
 
 
 if __name__ == "__main__":

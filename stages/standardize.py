@@ -1,8 +1,8 @@
-"""One target a pair: the mean rating, and the mean of the standardized ratings (SPO score).
+"""One target a pair: mean rating, mean standardized rating (SPO score) and latent score.
 
 reads   data/screened/ratings.parquet
-writes  data/targets/{train,validation}.csv, data/targets/listeners.csv, data/targets/global.json,
-        metrics/standardize.json
+writes  data/targets/{train,validation}.csv, data/targets/{listeners,latent_listeners}.csv,
+        data/targets/{global,shrinkage}.json, metrics/standardize.json
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from soundjudge import artifacts, params
 from soundjudge.data import tables
-from soundjudge.labels import listeners
+from soundjudge.labels import standards
 
 RATINGS = Path("data/screened/ratings.parquet")
 TARGETS = Path("data/targets")
@@ -18,18 +18,21 @@ METRICS = Path("metrics/standardize.json")
 
 
 def main() -> None:
-    standardization = params.load("standardize", listeners.Standardization)
+    standardization = params.load("standardize", standards.Standardization)
     note = params.load("evaluate.note", str)
 
     ratings = tables.read(RATINGS, tables.RATINGS)
-    made = listeners.standards(ratings, standardization)
+    made = standards.standards(ratings, standardization)
 
     with artifacts.atomic_folder(TARGETS) as folder:
-        tables.write(made.train, folder / "train.csv", tables.TARGETS)
-        tables.write(made.validation, folder / "validation.csv", tables.TARGETS)
-        tables.write(made.listeners, folder / "listeners.csv", tables.LISTENERS)
-        artifacts.write_json(folder / "global.json", dataclasses.asdict(made.overall))
-    artifacts.write_json(METRICS, {"note": note} | listeners.summary(made))
+        for split, targets in made.targets.items():
+            tables.write(targets, folder / f"{split}.csv", tables.TARGETS)
+        tables.write(made.scales.listeners, folder / "listeners.csv", tables.LISTENERS)
+        habits = standards.latent_listeners(made)
+        tables.write(habits, folder / "latent_listeners.csv", standards.LATENT_LISTENERS)
+        artifacts.write_json(folder / "global.json", dataclasses.asdict(made.scales.overall))
+        artifacts.write_json(folder / "shrinkage.json", standards.pull_numbers(made.scales))
+    artifacts.write_json(METRICS, {"note": note} | standards.summary(made))
 
 
 if __name__ == "__main__":

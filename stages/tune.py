@@ -9,8 +9,9 @@ import shutil
 from pathlib import Path
 
 from soundjudge import artifacts, figures, params
+from soundjudge.clap import checkpoints
 from soundjudge.clap.clapscore import ClapScore
-from soundjudge.clap.transformers_clap import TransformersClap
+from soundjudge.clap.encoder import Opening
 from soundjudge.data import tables
 from soundjudge.data.shards import Clips
 from soundjudge.training import devices, loop, plots, tune
@@ -25,7 +26,8 @@ PLOTS = Path("plots/tune")
 def main() -> None:
     devices.deterministic()
     tuning = params.load("tune", tune.Tuning)
-    encoder = params.load("encoders.clap", Path)
+    encoder = checkpoints.located(params.load("encoders.clap", Path))
+    opening = params.load("encoders.opening", Opening)
     device = params.load("device", str)
     note = params.load("evaluate.note", str)
 
@@ -36,9 +38,8 @@ def main() -> None:
         )
         for split in ("train", "validation")
     )
-    model = ClapScore(TransformersClap.load(encoder, "cpu"), **scale)
-    inputs = [TARGETS, PREPARED / "clips.parquet", encoder]
-    work = artifacts.work_folder("tune", tuning, inputs)
+    model = ClapScore(checkpoints.tunable(encoder, "cpu", opening), **scale)
+    work = artifacts.work_folder("tune", tuning, [TARGETS, PREPARED / "clips.parquet", encoder])
     fit = tune.tune(
         model, train, validation, Clips(PREPARED), tuning, work=work, device=device, log=loop.say
     )

@@ -17,10 +17,12 @@ from soundjudge.training.pairs import scores
 def alignment(**changes):
     given = {
         "warm_start": "none",
-        "llm": "full",
+        "llm": tiny_training.FULL,
         "list_size": 4,
         "captions_per_clip": 2,
+        "loss": "listnet",
         "temperature": 0.5,
+        "margin": 0.1,
         "train_splits": ("train",),
         "validation_splits": ("validation",),
         "eval_batch_size": 3,
@@ -51,6 +53,13 @@ def test_pairs_carry_their_texts_and_the_teachers_raw_scores(tmp_path):
     assert pairs.sounds_of(np.array([1])) == ["audiocaps/c4_0"]
     assert pairs.texts_of(np.array([1])) == ["dog barks and rain"]
     np.testing.assert_allclose(pairs.targets, [1, 5 / 6, 5 / 6, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["listmle", "margin", "mse"])
+def test_every_loss_teaches_the_teachers_order(tmp_path, loss):
+    longer = replace(tiny_training.OPTIMISATION, epochs=15)
+    *_, fit = trained(tmp_path, loss=loss, optimisation=longer)
+    assert fit.history[-1]["loss"] < fit.history[0]["loss"]
 
 
 @pytest.mark.parametrize("together", [2, 4, None])
@@ -93,7 +102,7 @@ def test_the_loss_of_a_step_is_listnet_over_its_lists(tmp_path):
     # 4 clips with 4 captions each, in 2 lists of 2 clips; which clips meet, the seed decides.
     draw = align.clip_lists(learnt.clip, 8, 4)(np.random.default_rng([1, 1]))
     said = said.ravel()[torch.from_numpy(draw)]
-    expected = listnet(said, torch.from_numpy(learnt.targets[draw]), 0.5)
+    expected = listnet(said, torch.from_numpy(learnt.targets[draw]), 0.5).mean()
     assert fit.history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
 
 

@@ -222,6 +222,15 @@ def test_what_is_no_beats_is_refused(tmp_path, write, message):
         beats.load_beats(path)
 
 
+@pytest.mark.parametrize("kept", [100, 5_000, -1])
+def test_a_broken_download_is_refused(tmp_path, kept):
+    path = tmp_path / "beats.pt"
+    beats.save_beats(random_beats(), path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(beats.BeatsFileError, match="not a readable PyTorch checkpoint"):
+        beats.load_beats(path)
+
+
 def test_a_sound_shorter_than_a_patch_is_refused():
     with pytest.raises(ValueError, match="at least 16 frames"):
         random_beats()(torch.zeros(1, 15, 128))

@@ -6,19 +6,28 @@ import tiny_lalm
 import tiny_training
 import torch
 
+from soundjudge.model.adaptation import LlmTraining, Lora
 from soundjudge.training import caption
+from soundjudge.training.captions_said import Generation
 from soundjudge.training.pairs import pairs
+
+GENERATION = Generation(clips=2, num_beams=2, max_tokens=5, batch_size=2)
+
+
+def learns(training, lora=None):
+    return LlmTraining(training=training, lora=lora, gradient_checkpointing=False, compile=False)
 
 
 def captioning(**changes):
     given = {
         "model": tiny_lalm.CONFIG,
-        "llm": "full",
+        "llm": tiny_training.FULL,
         "train_splits": ("train",),
         "validation_splits": ("validation",),
         "eval_batch_size": 4,
         "seed": 1,
         "optimisation": tiny_training.OPTIMISATION,
+        "generation": GENERATION,
     }
     return caption.Captioning(**{**given, **changes})
 
@@ -54,9 +63,21 @@ def test_language_model_and_projector_learn_and_the_score_head_stays(tmp_path):
 
 
 def test_a_frozen_language_model_stays_as_it_is(tmp_path):
-    *_, moved = trained(tmp_path, llm="frozen")
+    *_, moved = trained(tmp_path, llm=tiny_training.FROZEN)
     assert moved
     assert all(name.startswith("projector.") for name in moved)
+
+
+def test_after_lora_the_model_is_a_plain_one_that_moved_and_speaks(tmp_path):
+    pytest.importorskip("peft", reason="peft, which LoRA needs, is absent")
+    lora = Lora(rank=2, alpha=4.0, targets=("q_proj", "v_proj"))
+    lalm, features, _, held_out, _, moved = trained(tmp_path, llm=learns("lora", lora))
+    plain = tiny_lalm.lalm(tmp_path / "plain")
+    assert lalm.state_dict().keys() == plain.state_dict().keys()
+    assert "llm.model.layers.0.self_attn.q_proj.weight" in moved
+    assert "llm.model.layers.0.self_attn.k_proj.weight" not in moved
+    sounds = torch.from_numpy(features.gather(held_out.sounds_of(np.arange(2))))
+    assert len(lalm.generate(sounds, max_tokens=5, num_beams=2)) == 2
 
 
 def test_the_loss_on_the_captions_that_are_learnt_falls(tmp_path):

@@ -1,5 +1,6 @@
 """The transformers CLAP: its front end, its loading, its independence of batch-mates."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ OFFICIAL = {
     "frequency_min": 50,
     "frequency_max": 14_000,
 }
+OFFICIAL_UNFUSED = OFFICIAL | {"truncation": "rand_trunc", "padding": "repeatpad"}
 
 
 @pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
@@ -40,10 +42,19 @@ def test_the_spectrogram_is_the_feature_extractors(truncation, padding, samples)
     tone = np.sin(np.arange(samples) * 0.3).astype(np.float32)  # a tone leaves most bands empty
     for wave in (noise(samples), tone):
         at_48k = torchaudio.functional.resample(torch.tensor(wave).double(), 16_000, 48_000)
-        reference = ClapFeatureExtractor(**numbers)(at_48k.numpy(), sampling_rate=48_000)
+        stored = (at_48k.numpy().clip(-1, 1) * 32_767).astype(np.int16) / 32_767  # as in training
+        reference = ClapFeatureExtractor(**numbers)(stored, sampling_rate=48_000)
         mels = LogMel(Extractor(**numbers))([wave])
         assert mels.shape == (1, 1, 101, 64) and mels.dtype == torch.float32
         np.testing.assert_allclose(mels[0, 0], reference["input_features"][0][0], atol=1e-3)
+
+
+def test_a_sound_that_is_not_resampled_is_not_rounded_again():
+    extractor = Extractor(**tiny_clap.NUMBERS)
+    wave = (noise(9_600).astype(np.float64) / 3).astype(np.float32)
+    assert torch.equal(LogMel(extractor).windows([wave])[0].float(), torch.tensor(wave))
+    assert extractor.protocol == "16k-first0.6s-repeatpad"
+    assert Extractor(**OFFICIAL_UNFUSED).protocol == "48k-first1s-int16-repeatpad"
 
 
 def test_a_longer_sound_is_heard_through_its_first_window():
@@ -102,6 +113,35 @@ def test_a_fused_model_is_deterministic_too():
         np.testing.assert_allclose(
             clap.embed_sounds(waves)[1:], clap.embed_sounds(waves[1:]), atol=1e-5
         )
+
+
+def test_a_name_says_checkpoint_protocol_and_pooling(tmp_path: Path):
+    clap = tiny_clap.clap()
+    name = clap.name()
+    assert re.fullmatch(r"unfused-[0-9a-f]{8}/16k-first0\.6s-repeatpad/projection@1", name)
+    clap.save(tmp_path)
+    assert TransformersClap.load(tmp_path, "cpu").name() == name
+    assert tiny_clap.clap(seed=1).name() != name
+    assert tiny_clap.clap(frequency_max=7_000.0).name() != name
+    with torch.no_grad():
+        clap.model.audio_projection.linear1.bias[0] += 1e-6
+    assert clap.name() != name
+
+
+def test_a_larger_clap_is_read_by_its_own_sizes(tmp_path: Path):
+    sizes = {
+        "spec_size": 64,
+        "patch_embeds_hidden_size": 16,
+        "depths": [1, 2, 1],
+        "num_attention_heads": [1, 2, 4],
+        "hidden_size": 64,
+        "num_hidden_layers": 3,
+    }
+    model = tiny_clap.model(audio=sizes)
+    extractor = Extractor(**tiny_clap.NUMBERS)
+    TransformersClap(model, tiny_clap.tokenizer(), extractor).eval().save(tmp_path)
+    embedded = TransformersClap.load(tmp_path, "cpu").embed_sounds([noise(5_000)])
+    assert embedded.shape == (1, 8) and embedded.isfinite().all()
 
 
 def test_missing_weights_are_refused(tmp_path: Path):

@@ -12,6 +12,7 @@ import yaml
 
 from soundjudge import artifacts
 from soundjudge.clap import clapscore, regressor
+from soundjudge.clap.transformers_clap import TransformersClap
 from soundjudge.data import shards, tables
 
 STAGES = Path(__file__).parents[1] / "stages"
@@ -19,7 +20,7 @@ WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell
 
 PARAMS = yaml.safe_load("""
 device: cpu
-encoders: {clap: checkpoints/clap}
+encoders: {clap: checkpoints/clap, opening: {backend: transformers, sha256: null}}
 evaluate: {note: simulated}
 tune:
   target: spo
@@ -122,7 +123,8 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     said = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
     np.testing.assert_allclose(pairs["clap_score"], said / 10, atol=1e-5)
 
-    member = regressor.load(Path("checkpoints/regress"), pipeline, "cpu")
+    clap = TransformersClap.load(Path("checkpoints/clap"), "cpu")
+    member = regressor.load(Path("checkpoints/regress"), clap)
     assert np.isfinite(member.scores([clips.wave("audiocaps/c0")], ["a dog"])).all()
     assert set(artifacts.read_json(Path("metrics/tune.json"))) == {"best_epoch", "validation_srcc"}
     assert len(pd.read_csv("plots/tune/history.csv")) == 3

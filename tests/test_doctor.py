@@ -18,6 +18,7 @@ SAMPLE = {
         "clap": "checkpoints/sample/clap",
         "beats": "checkpoints/sample/beats.pt",
         "llm": "checkpoints/sample/llm",
+        "opening": {"backend": "transformers", "sha256": None},
     },
 }
 
@@ -73,6 +74,63 @@ def test_a_folder_that_lacks_a_file_is_incomplete_and_says_which(in_folder):
     (folder / "model.safetensors").write_bytes(b"12345")
     llm = requirements.findings(params(in_folder, llm="checkpoints/qwen"))[-1]
     assert (llm.status, llm.bytes) == ("there", 9)
+
+
+def clap_of(found: list[requirements.Finding]) -> requirements.Finding:
+    (clap,) = [finding for finding in found if finding.requirement.key == "encoders.clap"]
+    return clap
+
+
+def test_a_missing_clap_is_offered_in_three_kinds_each_with_size_licence_and_source(in_folder):
+    found = requirements.findings(params(in_folder, clap="checkpoints/official/clap"))
+    assert clap_of(found).status == "missing"
+    report = "\n".join(requirements.lines(found))
+    for said in ("clap-htsat-unfused", "Apache-2.0", "630k-audioset-best.pt", "CC0", "0.6 GB",
+                 "nttcslab/m2d", "no distribution", "0.36 GB"):  # fmt: skip
+        assert said in report
+
+
+def test_a_file_of_laions_needs_a_tokenizer_beside_it(in_folder):
+    folder = in_folder / "checkpoints/laion"
+    folder.mkdir(parents=True)
+    (folder / "630k-audioset-best.pt").write_bytes(b"123")
+    for path in ("checkpoints/laion", "checkpoints/laion/630k-audioset-best.pt"):
+        clap = clap_of(requirements.findings(params(in_folder, clap=path)))
+        assert "LAION" in clap.requirement.what
+        assert clap.status == "incomplete"
+        assert clap.lacking == ("config.json", "tokenizer.json or merges.txt")
+    (folder / "config.json").touch()
+    (folder / "tokenizer.json").touch()
+    clap = clap_of(requirements.findings(params(in_folder, clap=path)))
+    assert (clap.status, clap.alternatives) == ("there", ())
+
+
+def test_m2d_needs_its_code_its_weights_and_packages(in_folder, monkeypatch):
+    folder = in_folder / "checkpoints/m2d"
+    (folder / "m2d_clap_vit_base-80x1001").mkdir(parents=True)
+    (folder / "portable_m2d.py").touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "timm" else name)
+    path = params(in_folder, clap="checkpoints/m2d")
+    clap = clap_of(requirements.findings(path))
+    assert "M2D-CLAP" in clap.requirement.what and clap.status == "incomplete"
+    assert clap.lacking == (
+        "m2d_clap_*/checkpoint-*.pth",
+        "the package timm (pip install 'soundjudge[m2d]')",
+    )
+    (folder / "m2d_clap_vit_base-80x1001/checkpoint-30.pth").touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert clap_of(requirements.findings(path)).status == "there"
+
+
+def test_the_package_of_laion_is_asked_for_where_params_choose_it(in_folder, monkeypatch):
+    path = params(in_folder)
+    values = yaml.safe_load(path.read_text())
+    values["encoders"]["opening"]["backend"] = "laion-clap"
+    path.write_text(yaml.safe_dump(values))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert clap_of(requirements.findings(path)).lacking == (
+        "the package laion_clap (pip install 'soundjudge[laion]')",
+    )
 
 
 def test_an_empty_download_is_not_there(in_folder):

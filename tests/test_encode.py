@@ -143,9 +143,9 @@ def test_the_stage_writes_a_row_for_every_clip(tmp_path):
     for clip_id in SECONDS:
         expected = features.encode_waves(network, [clips.wave(clip_id)], FRONT)[0].numpy()
         np.testing.assert_allclose(rows[clip_id], expected, atol=1e-5)
-    first = (tmp_path / "data/features/rows.npy").read_bytes()
+    first = (tmp_path / "data/features/shards/00000.npy").read_bytes()
     run_stage(tmp_path)
-    assert (tmp_path / "data/features/rows.npy").read_bytes() == first
+    assert (tmp_path / "data/features/shards/00000.npy").read_bytes() == first
 
 
 def test_half_precision_and_another_batch_size_change_the_last_digits_only(tmp_path):

@@ -64,12 +64,14 @@ def test_a_prediction_table_is_measured_by_pair_whatever_its_order():
     assert found["srcc_lo"] < found["srcc"] < found["srcc_hi"]
     assert found["share_of_ceiling"] == pytest.approx(found["srcc"] / found["ceiling_srcc"])
     assert found["srcc"] < found["ceiling_srcc"] < 1
+    assert found["ktau"] < found["ceiling_ktau"] < found["ceiling_srcc"]
+    assert 0 < found["floor_mse"] < found["mse"]
     assert report.evaluate(table, REFERENCE, ratings=RATINGS, **RULES) == found
 
 
 def test_without_ratings_no_ceiling_is_claimed():
     found = report.evaluate(predicted(RATINGS, TRUTH, 1.0), REFERENCE, ratings=None, **RULES)
-    assert not [name for name in found if "ceiling" in name]
+    assert not [name for name in found if "ceiling" in name or "floor" in name]
 
 
 def test_missing_extra_and_double_rows_are_errors():

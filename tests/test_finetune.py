@@ -13,17 +13,20 @@ import torch
 import yaml
 
 from soundjudge import artifacts
+from soundjudge.data.rows import Rows, write_rows
 from soundjudge.model import checkpoint
-from soundjudge.model.features import encode_waves
+from soundjudge.model.features import Encoding, encode_clips, encode_waves
 from soundjudge.training import finetune, loop
 from soundjudge.training.specaugment import SpecAugment
 
 STAGES = Path(__file__).parent.parent / "stages"
-MASKS = SpecAugment(freq_mask=15, time_mask=30)
+MASKS = SpecAugment(freq_mask=15, time_mask=30, per="sound")
 FINETUNING = finetune.Finetuning(
-    llm="full",
+    llm=tiny_training.FULL,
     list_size=4,
+    loss="listnet",
     temperature=1.0,
+    margin=0.1,
     eval_batch_size=5,
     optimisation=tiny_training.OPTIMISATION,
 )
@@ -31,6 +34,7 @@ FINETUNING = finetune.Finetuning(
 
 def member(**changes):
     given = {"seed": 1, "warm_start": "none", "target": "mean", "select": "mean"}
+    given["weights"] = "none"
     return finetune.Member(**{**given, "specaugment": None, **changes})
 
 
@@ -60,6 +64,31 @@ def test_a_mean_rating_is_learnt_on_the_scale_from_minus_one_to_one():
 def test_a_standardized_rating_is_learnt_as_it_is():
     pairs = finetune.rated(tiny_training.targets("train"), "spo")
     np.testing.assert_allclose(pairs.targets[:5], [1.6, 0.8, 0, -0.8, -1.6], rtol=1e-6)
+
+
+def test_a_latent_score_is_learnt_on_the_scale_from_minus_one_to_one():
+    # A point less than the means: 9, 7.01, 5.02, ...: / 5 - 1.
+    pairs = finetune.rated(tiny_training.targets("train"), "latent")
+    np.testing.assert_allclose(pairs.targets[:3], [0.8, 0.402, 0.004], rtol=1e-5)
+    assert pairs.weights is None
+
+
+def test_a_pairs_weight_is_one_over_the_variance_of_its_score_around_a_prediction():
+    table = tiny_training.targets("train").head(3)
+    table["latent_score"], table["latent_se"] = [2.0, 5.0, 8.0], [0.0, 2.0, np.sqrt(18.0)]
+    # The variance of the scores is (9 + 0 + 9) / 3 = 6: 1/6, 1/10, 1/24, whose mean is 37/360.
+    expected = np.array([60, 36, 15]) / 37
+    np.testing.assert_allclose(finetune.precision(table), expected)
+    for target in ("mean", "spo", "latent"):
+        pairs = finetune.rated(table, target, "precision")
+        np.testing.assert_allclose(pairs.weights, expected, rtol=1e-6)
+
+
+def test_weights_change_what_is_learnt(tmp_path):
+    without, *_ = trained(tmp_path / "none")
+    with_weights, *_ = trained(tmp_path / "precision", weights="precision")
+    assert with_weights.history[0] == without.history[0]  # validation counts all pairs alike
+    assert with_weights.history[1]["loss"] != without.history[1]["loss"]
 
 
 def test_pairs_name_their_clips_in_the_rated_corpus():
@@ -94,6 +123,26 @@ def test_specaugment_changes_training_and_not_validation(tmp_path):
     without, *_ = trained(tmp_path / "none")
     assert with_masks.history[0] == without.history[0]  # epoch 0 is validation alone
     assert with_masks.history[1]["loss"] != without.history[1]["loss"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_stored_features_and_the_encoder_itself_train_the_same_bytes(tmp_path, dtype):
+    clips, beats = tiny_training.clips(tmp_path / "prepared"), tiny_training.encoder()
+    encoding = Encoding(front=tiny_lalm.FRONT, batch_size=7, dtype=dtype)
+    write_rows(tmp_path / "rows", clips.ids(), encode_clips(beats, clips, encoding))
+    # A mask less than one wide hides nothing, and makes the encoder hear every sound.
+    idle = SpecAugment(freq_mask=1, time_mask=1, per="sound")
+    for masks in (None, idle):
+        lalm, folder = tiny_lalm.lalm(tmp_path / "llm"), tmp_path / f"{masks is None}"
+        heard = finetune.Sounds(Rows(tmp_path / "rows"), clips, beats, masks)
+        learnt, held_out = tiny_training.targets("train"), tiny_training.targets("validation")
+        given = {"work": folder, "device": "cpu", "log": tiny_training.silent}
+        finetune.train(lalm, heard, learnt, held_out, FINETUNING, member(), **given)
+        checkpoint.save(folder / "saved", lalm, "beats.pt", {})
+    stored, raw = (
+        (tmp_path / folder / "saved/model.safetensors").read_bytes() for folder in ("True", "False")
+    )
+    assert stored == raw
 
 
 def test_the_encoder_does_not_move(tmp_path):
@@ -185,12 +234,12 @@ def test_a_killed_stage_goes_on_where_it_was(repository, monkeypatch):
 
     step, steps = loop._Training.step, 0
 
-    def killed(self, batch, loss):
+    def killed(self, batch):
         nonlocal steps
         steps += 1
         if steps == 4:
             raise KeyboardInterrupt
-        step(self, batch, loss)
+        step(self, batch)
 
     monkeypatch.setattr(loop._Training, "step", killed)
     with pytest.raises(KeyboardInterrupt):

@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from tiny_lalm import CONFIG, FEATURE_DIM, FRONT, SPARE_ROWS, WORDS, features, lalm, llm_folder
+from tiny_training import FROZEN, FULL
 from torch.nn import functional
 from transformers import Qwen2ForCausalLM
 
-from soundjudge.model.lalm import Lalm, ScoreHead
+from soundjudge.model.lalm import Lalm
 from soundjudge.model.llm import LlmError, load_llm
+from soundjudge.model.score_head import ScoreHead
 
 TEXTS = ["a dog barks", "rain", "a car and a dog and rain on a roof", "", "a car"]
 
@@ -113,22 +115,13 @@ def test_a_caption_that_was_learnt_is_said(tmp_path):
         model.caption_loss(sounds, texts).backward()
         optimiser.step()
     assert model.eval().caption_loss(sounds, texts) < 0.05
-    assert model.generate(sounds, max_tokens=8) == texts
-    assert model.generate(sounds, max_tokens=2) == ["a dog", "rain on"]
-
-
-def test_a_caption_does_not_depend_on_its_batch_mates_nor_on_chance(tmp_path):
-    model = lalm(tmp_path)
-    model.llm.config.update({"temperature": 5.0, "do_sample": True})
-    sounds = features(3)
-    together = model.generate(sounds, max_tokens=6)
-    assert together == [model.generate(sounds[i : i + 1], max_tokens=6)[0] for i in range(3)]
-    assert not any("[" in text for text in together)
+    assert model.generate(sounds, max_tokens=8, num_beams=1) == texts
+    assert model.generate(sounds, max_tokens=2, num_beams=1) == ["a dog", "rain on"]
 
 
 def test_a_frozen_language_model_does_not_move_and_the_rest_learns(tmp_path):
     model = lalm(tmp_path)
-    model.freeze("frozen")
+    model.adapt(FROZEN)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
     model.train().scores(features(2), TEXTS[:2]).square().sum().backward()
@@ -141,8 +134,9 @@ def test_a_frozen_language_model_does_not_move_and_the_rest_learns(tmp_path):
 
 def test_a_language_model_can_be_thawed(tmp_path):
     model = lalm(tmp_path)
-    model.freeze("frozen")
-    model.freeze("full")
+    model.adapt(FROZEN)
+    model.settle()
+    model.adapt(FULL)
     assert all(p.requires_grad for p in model.llm.parameters())
     assert model.train().llm.training
 

@@ -30,7 +30,9 @@ def test_a_model_comes_back_with_every_weight(tmp_path, tied):
         assert torch.equal(tensor, loaded.state_dict()[name]), name
     with torch.no_grad():
         assert torch.equal(loaded.scores(features(2), TEXTS), model.scores(features(2), TEXTS))
-    assert loaded.generate(features(2), 5) == model.generate(features(2), 5)
+    assert loaded.generate(features(2), max_tokens=5, num_beams=2) == model.generate(
+        features(2), max_tokens=5, num_beams=2
+    )
     assert (loaded.config, loaded.front) == (CONFIG, model.front)
     assert not loaded.training
 

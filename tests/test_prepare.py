@@ -9,112 +9,28 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from tiny_corpora import SETTINGS, prepared, raw_folder, rejected, settings, sound, write
 
 from soundjudge import artifacts, params
 from soundjudge.data import (
     audiocaps,
     corpus,
     delimited,
-    intake,
     preparation,
     tables,
     vggsound,
     xacle,
 )
-from soundjudge.data.preparation import PreparationError
+from soundjudge.data.coverage import PreparationError
 from soundjudge.data.shards import Clips
 from soundjudge.data.tables import TableError
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = {
-    "xacle": "raw/xacle",
-    "audiocaps": "raw/audiocaps",
-    "vggsound": "raw/vggsound",
-    "min_seconds": 0.05,
-    "max_seconds": 0.5,
-    "silence_dbfs": -70.0,
-    "max_rejected": 0.5,
-    "max_missing": 0.9,
-    "shard_samples": 12_000,
-}
-
-
-def sound(path: Path, seconds: float = 0.2, level: float = 0.5, rate: int = 16_000) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wave = level * np.sin(np.arange(round(seconds * rate)) * (0.1 + len(path.stem) / 100))
-    soundfile.write(path, wave, rate)
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def xacle_folder(folder: Path) -> Path:
-    rows = {
-        "train": ["00000.wav,a dog barks,{},sa,m1", '00001.wav,"rain, heavy",{},sb,m2'],
-        "validation": ["00002.wav,a bell,{},sc,m1"],
-        "test": ["00003.wav,a car,{},sd,m3"],
-    }
-    for split, lines in rows.items():
-        header = "wav_file_name,text,score,listener_id,model_id\n"
-        rated = [
-            line.format(score).replace(",s", f",{score}s") for line in lines for score in (3, 8)
-        ]
-        write(folder / f"meta_data/{split}.csv", header + "\n".join(rated) + "\n")
-        for line in lines:
-            sound(folder / "wav" / split / line[:9])
-    return folder
-
-
-def audiocaps_folder(folder: Path) -> Path:
-    header = "audiocap_id,youtube_id,start_time,caption\n"
-    write(
-        folder / "train.csv", header + "1,abc,30,A dog barks\n2,-x_y,0,Rain falls\n3,gone,5,Lost\n"
-    )
-    write(folder / "val.csv", header + "4,val,10, A bell rings \n5,val,10,A bell\n")
-    sound(folder / "audio/train/abc_30.wav")
-    sound(folder / "audio/-x_y_0.flac")
-    sound(folder / "audio/val/val.ogg", rate=44_100)
-    return folder
-
-
-def vggsound_folder(folder: Path) -> Path:
-    write(
-        folder / "vggsound.csv", 'Yone,30,"dog, barking",train\ntwo,7,rain,test\nmute,0,x,train\n'
-    )
-    captions = (
-        "id,caption\nYone_000030,A dog barks\nYtwo_000007,Rain\ntwo_000007,It rains\nno_000001,x\n"
-    )
-    write(folder / "VGGSound_AudioSetCaps_caption.csv", captions)
-    sound(folder / "audio/Yone_000030.wav")
-    sound(folder / "audio/two_000007.wav")
-    return folder
 
 
 @pytest.fixture
 def raw(in_folder: Path) -> Path:
-    xacle_folder(Path("raw/xacle"))
-    audiocaps_folder(Path("raw/audiocaps"))
-    vggsound_folder(Path("raw/vggsound"))
-    return Path("raw")
-
-
-def settings(**change) -> intake.Preparation:
-    return params.build(intake.Preparation, SETTINGS | change, "prepare")
-
-
-def prepared(folder: str = "out", workers: int = 2, **change) -> dict:
-    using = settings(**change)
-    with artifacts.atomic_folder(Path(folder)) as out:
-        return preparation.write(
-            preparation.listed(using), using, out, workers, log=lambda line: None
-        )
-
-
-def rejected(folder: str = "out") -> dict[str, str]:
-    frame = tables.read(Path(folder) / "rejected.csv", tables.REJECTED)
-    return dict(zip(frame["file"], frame["reason"], strict=True))
+    return raw_folder()
 
 
 def test_all_three_corpora_are_read_to_the_letter(raw):
@@ -155,6 +71,7 @@ def test_all_three_corpora_are_read_to_the_letter(raw):
         "found": 3,
         "kept": 3,
         "cut": 0,
+        "repeated": 0,
         "hours": 0.0,
         "captions": 4,
         "rejected": {"missing": 1},
@@ -264,14 +181,14 @@ def test_a_captioned_corpus_may_be_incomplete_but_not_absent(raw):
     with pytest.raises(PreparationError, match=r"audiocaps: .*prepare\.max_missing is 0\.4"):
         preparation.listed(settings(max_missing=0.4))
     shutil.rmtree(raw / "audiocaps/audio")
-    with pytest.raises(PreparationError, match="audiocaps: .*4 sounds cannot be used"):
+    with pytest.raises(PreparationError, match="audiocaps: .* 4 sounds or their captions cannot be used"):
         preparation.listed(settings(max_missing=1.0))
 
 
 def test_a_folder_with_a_readme_alone_means_without_this_corpus(raw):
     write(Path("none/README.md"), "without")
     coverage = prepared(audiocaps="none", vggsound="none")
-    assert list(coverage) == ["xacle"]
+    assert list(coverage) == ["xacle", "overlap"]
     assert len(tables.read(Path("out/captions.parquet"), tables.CAPTIONS)) == 0
     with pytest.raises(PreparationError, match=r"prepare\.xacle: none holds only"):
         preparation.listed(settings(xacle="none"))
@@ -310,13 +227,13 @@ def test_of_two_files_of_one_name_the_lossless_one_counts(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("00000.wav,a dog,5,new,m1", r"train\.csv, row 1: wav_file_name '00000\.wav' .* one text"),
+        ("00000.wav,a dog,5,new,m1", r"train\.csv, row 5: .*'a dog', but 'a dog barks' in row 1"),
         ("00000.wav,a dog barks,5,3sa,m1", r"train\.csv, row 5: .* a second time"),
-        ("00000.wav,a dog barks,5,new,m2", r"train\.csv, row 1: .* more than one model_id"),
+        ("00000.wav,a dog barks,5,new,m2", r"train\.csv, row 5: .* model_id 'm2', but 'm1' in row 1"),
         ("../x.wav,a dog,5,new,m1", r"train\.csv, row 5: wav_file_name '\.\./x\.wav' must be"),
         ("x.wav,a dog,12,new,m1", r"train\.csv, row 5: score 12\.0 lies outside 0 to 10"),
-        ("x.wav,a dog,5,,m1", r"train\.csv, row 5: listener_id .* is empty"),
-        ("00002.wav,a bell,5,new,m1", r"'00002\.wav' stands in train and validation\.csv"),
+        ("x.wav,a dog,5,,m1", r"train\.csv, row 5: listener_id is empty"),
+        ("00002.wav,a bell,5,new,m1", r"'00002\.wav' stands in the lists of train and validation"),
     ],
 )
 def test_a_bad_rating_is_named_with_file_and_row(raw, change, message):
@@ -329,20 +246,20 @@ def test_a_bad_rating_is_named_with_file_and_row(raw, change, message):
 def test_a_missing_list_is_named(raw):
     (raw / "vggsound/VGGSound_AudioSetCaps_caption.csv").unlink()
     with pytest.raises(TableError, match=r"VGGSound_AudioSetCaps_caption\.csv does not exist"):
-        vggsound.read(raw / "vggsound")
+        vggsound.read(raw / "vggsound", 200)
     write(raw / "vggsound/vggsound.csv", "one,thirty,x,train\n")
     with pytest.raises(TableError, match=r"vggsound\.csv, row 1: 'one', 'thirty'"):
-        vggsound.read(raw / "vggsound")
+        vggsound.read(raw / "vggsound", 200)
     (raw / "vggsound/vggsound.csv").unlink()
     with pytest.raises(TableError, match=r"vggsound\.csv does not exist"):
-        vggsound.read(raw / "vggsound")
+        vggsound.read(raw / "vggsound", 200)
     (raw / "xacle/meta_data/validation.csv").unlink()
     with pytest.raises(TableError, match=r"validation\.csv does not exist"):
         xacle.read(raw / "xacle")
     for name in ("train.csv", "val.csv"):
         (raw / "audiocaps" / name).unlink()
     with pytest.raises(TableError, match="holds none of train.csv"):
-        audiocaps.read(raw / "audiocaps")
+        audiocaps.read(raw / "audiocaps", 200)
 
 
 def test_labels_of_vggsound_are_readable(raw):

@@ -40,6 +40,44 @@ def test_the_sound_may_come_first():
     assert sequences.score_index.tolist() == [7, 5]
 
 
+def test_texts_that_share_a_sound_follow_it_and_count_from_its_end():
+    sequences = prompt.shared([[1, 2], [3], [], [4, 5, 6]], 2, IDS, 1)
+    sound = [90, 90, 91]  # [AUDIO_START], an audio token that stands for it, [AUDIO_END]
+    assert sequences.ids.tolist() == [
+        [*sound, 1, 2, 92, 3, 92],
+        [*sound, 92, 4, 5, 6, 92],
+    ]
+    assert sequences.audio.tolist() == [[False, True] + [False] * 6] * 2
+    assert sequences.text.tolist() == [[0, 0, 0, 1, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2, 2, 2]]
+    assert sequences.positions.tolist() == [[0, 1, 2, 3, 4, 5, 3, 4], [0, 1, 2, 3, 3, 4, 5, 6]]
+    rows, places = sequences.score_places
+    assert rows.tolist() == [0, 0, 1, 1]
+    assert places.tolist() == [5, 7, 3, 7]
+
+
+def test_a_text_that_shares_a_sound_sees_it_and_itself_alone():
+    sequences = prompt.shared([[1], [], [], []], 2, IDS, 1)
+    seen = sequences.attention == 0
+    assert seen.shape == (2, 1, 6, 6)
+    assert seen[0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0, 0],  # the sound
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],  # the first text
+        [1, 1, 1, 1, 1, 0],
+        [1, 1, 1, 0, 0, 1],  # the second, which is its [SCORE] alone
+    ]
+    # The last place of the second row is padding: nothing before it sees it.
+    assert sequences.text[1].tolist() == [0, 0, 0, 1, 2, -1]
+    assert not seen[1, 0, :5, 5].any()
+    assert bool(seen.any(3).all())  # a place that sees nothing would be no number
+
+
+def test_texts_that_do_not_go_evenly_with_the_sounds_are_refused():
+    with pytest.raises(ValueError, match="3 texts do not go evenly with 2 sounds"):
+        prompt.shared([[1], [2], [3]], 2, IDS, 1)
+
+
 def test_a_caption_follows_its_sound_and_ends():
     sequences = prompt.captioning(TEXTS, IDS, 2)
     assert spelled(sequences, 1) == [90, "A", "A", 91, 4, 9, "-", "-"]

@@ -176,18 +176,16 @@ def test_tmu2026_steps_as_published(training: str) -> None:
     assert {key: steps[key] for key in published} == published
 
 
-def test_tmu2026_has_about_as_many_negatives_as_published() -> None:
+def test_tmu2026_has_as_many_negatives_as_published() -> None:
     negatives = value(read(ROOT / "recipes/tmu2026.yaml"), "pseudolabel")
-    assert negatives["random"] + negatives["hard"] == round((1_064 - 273) / 273)
+    made = negatives["random"] + negatives["hard"] + negatives["same_label"]
+    assert made == pytest.approx((1_064 - 273) / 273, abs=0.01)
 
 
 def test_spo2026_has_the_published_numbers() -> None:
     values = read(ROOT / "recipes/spo2026.yaml")
-    assert value(values, "screen") == {
-        "method": "rating",
-        "tolerance": 5,
-        "splits": ["train", "validation"],
-    }
+    published = {"method": "rating", "tolerance": 5, "splits": ["train", "validation"]}
+    assert published.items() <= value(values, "screen").items()
     assert value(values, "prepare.max_seconds") == 10.0
     tune = value(values, "tune")
     assert (tune["target"], tune["trainable"], tune["list_size"], tune["seed"]) == (

@@ -46,7 +46,6 @@ def test_scores_equal_those_of_scikit_learn(gamma):
 
 def test_a_saved_regressor_scores_as_before_and_is_written_to_the_same_bytes(tmp_path: Path):
     clap = tiny_clap.clap()
-    clap.save(tmp_path / "encoders/clap")
     rng = np.random.default_rng(0)
     waves = [0.1 * rng.normal(size=5_000).astype(np.float32) for _ in range(6)]
     texts = ["a dog", "a cat", "rain falls", "a bell", "engine", "a dog barks"]
@@ -54,16 +53,16 @@ def test_a_saved_regressor_scores_as_before_and_is_written_to_the_same_bytes(tmp
         sounds, spoken = clap.embed_sounds(waves).numpy(), clap.embed_texts(texts).numpy()
     machine = regressor.fit(sounds, spoken, np.arange(6.0), regression(epsilon=0.01))
     for name in ("a", "b"):
-        regressor.save(tmp_path / name, machine, Path("encoders/clap"))
+        regressor.save(tmp_path / name, machine, Path("encoders/clap"), clap.name())
     assert artifacts.sha256(tmp_path / "a") == artifacts.sha256(tmp_path / "b")
-    loaded = regressor.load(tmp_path / "a", tmp_path, "cpu")
+    loaded = regressor.load(tmp_path / "a", clap)
     np.testing.assert_allclose(loaded.scores(waves, texts), machine(sounds, spoken), atol=1e-6)
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path: Path):
     artifacts.write_json(tmp_path / "member.json", {"kind": "lalm"})
     with pytest.raises(ClapError, match="'lalm', not 'regress'"):
-        regressor.load(tmp_path, tmp_path, "cpu")
+        regressor.load(tmp_path, tiny_clap.clap())
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from soundjudge import correlations
-from soundjudge.labels import reliability
+from soundjudge.labels import effect, reliability
 from soundjudge.labels.reliability import ReliabilityError
 
 
@@ -51,6 +53,68 @@ def test_alpha_of_krippendorffs_example():
     assert reliability.alpha(table(*units)) == pytest.approx(0.849, abs=0.0005)
 
 
+def naive_icc(pairs):
+    """ICC(1,1) by loops over pairs of equally many ratings."""
+    k, everything = len(pairs[0]), [score for pair in pairs for score in pair]
+    grand = sum(everything) / len(everything)
+    means = [sum(pair) / k for pair in pairs]
+    between = sum(k * (mean - grand) ** 2 for mean in means) / (len(pairs) - 1)
+    within = sum((s - m) ** 2 for pair, m in zip(pairs, means, strict=True) for s in pair)
+    within /= len(pairs) * (k - 1)
+    return (between - within) / (between + (k - 1) * within)
+
+
+def naive_alpha(pairs):
+    """Krippendorff's alpha from all ordered couples of ratings, within pairs and overall."""
+    pairs = [pair for pair in pairs if len(pair) > 1]
+    pool = [score for pair in pairs for score in pair]
+    observed = sum(
+        (a - b) ** 2 / (len(pair) - 1) for pair in pairs for a in pair for b in pair
+    ) / len(pool)
+    expected = sum((a - b) ** 2 for a in pool for b in pool) / (len(pool) * (len(pool) - 1))
+    return 1 - observed / expected
+
+
+RATING = st.integers(0, 10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(RATING, min_size=3, max_size=3), min_size=2, max_size=6))
+def test_icc_is_that_of_loops_over_pairs(pairs):
+    assume(len({score for pair in pairs for score in pair}) > 1)
+    assert reliability.icc(table(*pairs)) == pytest.approx(naive_icc(pairs), abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(RATING, min_size=1, max_size=4), min_size=2, max_size=6))
+def test_alpha_is_that_of_all_couples_of_ratings(pairs):
+    assume(len({score for pair in pairs if len(pair) > 1 for score in pair}) > 1)
+    assert reliability.alpha(table(*pairs)) == pytest.approx(naive_alpha(pairs), abs=1e-12)
+
+
+def panel(pairs, raters, careless, seed):
+    """Ratings by listeners with bias, scale and noise, in whole points, some at random: (P, k)."""
+    rng = np.random.default_rng(seed)
+    truth = np.random.default_rng(0).uniform(0, 10, size=pairs)[:, None]
+    shape = (pairs, raters)
+    felt = 5 + rng.normal(0, 0.9, shape) + np.exp(rng.normal(0, 0.2, shape)) * (truth - 5)
+    felt = felt + rng.normal(0, 1.3, shape)
+    felt = np.where(rng.random(shape) < careless, rng.uniform(-0.5, 10.5, shape), felt)
+    return np.clip(np.rint(felt), 0, 10)
+
+
+@pytest.mark.parametrize(("raters", "careless"), [(4, 0.0), (4, 0.08), (8, 0.2)])
+def test_ceilings_and_floor_are_what_the_expected_rating_itself_reaches(raters, careless):
+    truth = panel(2000, 300, careless, seed=1).mean(axis=1)
+    scores = panel(2000, raters, careless, seed=2)
+    ceiling = reliability.noise_ceiling(table(*scores), seed=0)
+    reached = correlations.correlations(truth, scores.mean(axis=1))
+    assert ceiling.srcc == pytest.approx(reached.srcc, abs=0.02)
+    assert ceiling.lcc == pytest.approx(reached.lcc, abs=0.01)
+    assert ceiling.ktau == pytest.approx(reached.ktau, abs=0.03)
+    assert ceiling.mse == pytest.approx(reached.mse, rel=0.08)
+
+
 @pytest.mark.parametrize("raters", [2, 3, 4, 5, 8])
 def test_the_ceiling_is_what_the_truth_itself_reaches(raters):
     truth, ratings = simulated(4000, raters, noise=1.5)
@@ -60,6 +124,8 @@ def test_the_ceiling_is_what_the_truth_itself_reaches(raters):
     assert ceiling.lcc == pytest.approx((1 / (1 + 2.25 / raters)) ** 0.5, abs=0.02)
     assert ceiling.lcc == pytest.approx(correlations.lcc(truth, means), abs=0.02)
     assert ceiling.srcc == pytest.approx(correlations.srcc(truth, means), abs=0.025)
+    assert ceiling.ktau == pytest.approx(correlations.ktau(truth, means), abs=0.025)
+    assert ceiling.mse == pytest.approx(2.25 / raters, rel=0.05)
 
 
 def test_the_ceiling_holds_for_unequal_counts_too():
@@ -71,11 +137,20 @@ def test_the_ceiling_holds_for_unequal_counts_too():
     ceiling = reliability.noise_ceiling(ratings, seed=0)
     assert ceiling.lcc == pytest.approx(correlations.lcc(truth, means), abs=0.02)
     assert ceiling.srcc == pytest.approx(correlations.srcc(truth, means), abs=0.025)
+    assert ceiling.ktau == pytest.approx(correlations.ktau(truth, means), abs=0.025)
+    assert ceiling.mse == pytest.approx(correlations.mse(truth, means), rel=0.06)
+
+
+def test_the_floor_of_the_error_by_hand():
+    # Within pairs 2 + 2 = 4 on 3 degrees of freedom; means of 2 and of 3: times (1/2 + 1/3) / 2.
+    ratings = table([0, 2], [3, 4, 5])
+    assert reliability.noise_ceiling(ratings, seed=0).mse == pytest.approx(4 / 3 * 5 / 12)
 
 
 def test_raters_who_always_agree_leave_no_room():
     ceiling = reliability.noise_ceiling(table([1, 1], [5, 5], [9, 9], [2, 2]), seed=0)
-    assert (ceiling.srcc, ceiling.lcc) == pytest.approx((1, 1))
+    assert (ceiling.srcc, ceiling.lcc, ceiling.ktau) == pytest.approx((1, 1, 1))
+    assert ceiling.mse == 0
 
 
 def test_split_halves_do_not_depend_on_row_order_more_than_on_the_seed():
@@ -105,17 +180,44 @@ def test_ratings_without_measurable_agreement_are_refused(pairs, message):
 
 
 def test_screening_raises_agreement_and_the_numbers_say_by_how_much():
-    before = table([5, 5, 0], [9, 8, 1], [2, 2, 3]).assign(split="train", listener_id="l")
-    dropped = before.iloc[[2, 5]].assign(pair_lost=False)
+    listeners = ["l1", "l2", "l3"] * 3
+    before = table([5, 5, 0], [9, 8, 1], [2, 2, 3]).assign(split="train", listener_id=listeners)
+    gone = before.iloc[[2, 5]].assign(pair_lost=False, reason=["isolated", "careless"])
     kept = before.drop(index=[2, 5])
-    numbers = reliability.before_and_after(before, kept, dropped)["train"]
+    numbers = effect.before_and_after(before, kept, gone)["train"]
     assert numbers["share_dropped"] == pytest.approx(2 / 9)
     assert (numbers["pairs"], numbers["pairs_lost"]) == (3, 0)
+    assert (numbers["listeners"], numbers["listeners_dropped"]) == (3, 1)
+    assert (numbers["ratings_isolated"], numbers["ratings_careless"]) == (1, 1)
+    assert numbers["ratings_constant"] == 0
+    assert numbers["icc_before"] == pytest.approx(naive_icc([[5, 5, 0], [9, 8, 1], [2, 2, 3]]))
     assert numbers["icc_after"] > numbers["icc_before"]
+    assert all(isinstance(value, int | float) for value in numbers.values())
+
+
+def test_a_split_that_is_not_screened_keeps_its_figures():
+    _, before = simulated(50, 4, noise=0.5)
+    before = before.assign(split="validation", listener_id="l")
+    none = before.iloc[:0].assign(pair_lost=True, reason="isolated")
+    numbers = effect.before_and_after(before, before, none)["validation"]
+    figures = ("icc", "icc_mean", "alpha", "split_half")
+    figures += ("ceiling_srcc", "ceiling_lcc", "ceiling_ktau", "floor_mse")
+    assert {name for name in numbers if name.endswith("_after")} == {f"{n}_after" for n in figures}
+    for name in figures:
+        assert numbers[f"{name}_after"] == numbers[f"{name}_before"]
+    assert numbers["split_half_before"] == pytest.approx(numbers["icc_mean_before"], abs=0.03)
 
 
 def test_with_one_rating_a_pair_only_counts_are_reported():
-    before = table([5], [9]).assign(split="train", listener_id="l", pair_lost=False)
-    numbers = reliability.before_and_after(before, before, before.iloc[:0])["train"]
+    before = table([5], [9]).assign(split="train", listener_id="l")
+    none = before.iloc[:0].assign(pair_lost=True, reason="isolated")
+    numbers = effect.before_and_after(before, before, none)["train"]
     assert numbers["ratings"] == 2
-    assert "icc_before" not in numbers
+    assert not [name for name in numbers if name.endswith(("_before", "_after"))]
+
+
+def test_raters_who_agree_by_chance_have_figures_and_no_ceiling():
+    before = table([1, 9], [9, 1], [2, 8], [3, 8]).assign(split="train", listener_id="l")
+    numbers = effect.agreement(before)
+    assert numbers["icc"] < 0
+    assert "ceiling_srcc" not in numbers

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soundjudge.data import shards, tables
-from soundjudge.data.shards import Clip, Clips, Rows, RowWriter, ShardError
+from soundjudge.data import rows, shards, tables
+from soundjudge.data.rows import Rows, ShardError, write_rows
+from soundjudge.data.shards import Clip, Clips
 
 
 def clip(name: str, *pcm: int, split: str = "train") -> Clip:
@@ -67,51 +68,93 @@ def test_full_scale_is_cut_off_and_does_not_wrap():
 
 def test_rows_come_back_by_key_in_any_order(tmp_path):
     blocks = np.arange(12, dtype=np.float16).reshape(3, 2, 2)
-    with RowWriter(tmp_path / "r", (2, 2), np.float16, 3) as writer:
-        writer.write(["x", "y"], blocks[:2])
-        writer.write(["z"], blocks[2:])
-    rows = Rows(tmp_path / "r")
-    assert rows.keys == ["x", "y", "z"]
-    assert rows["y"].tolist() == [[4.0, 5.0], [6.0, 7.0]]
-    assert rows.gather(["z", "x", "z"]).shape == (3, 2, 2)
-    assert np.array_equal(rows.gather(["z", "x"]), blocks[[2, 0]])
-    assert rows.index("z") == 2
-    assert rows["x"].dtype == np.float16
-    assert ("x" in rows, "w" in rows, len(rows)) == (True, False, 3)
+    write_rows(tmp_path / "r", ["x", "y", "z"], [blocks[:2], blocks[2:]])
+    kept = Rows(tmp_path / "r")
+    assert kept.keys == ["x", "y", "z"]
+    assert kept["y"].tolist() == [[4.0, 5.0], [6.0, 7.0]]
+    assert kept.gather(["z", "x", "z"]).shape == (3, 2, 2)
+    assert np.array_equal(kept.gather(["z", "x"]), blocks[[2, 0]])
+    assert kept.places(["z", "y"]).tolist() == [2, 1]
+    assert (kept.shape, kept["x"].dtype) == ((3, 2, 2), np.float16)
+    assert ("x" in kept, "w" in kept, len(kept)) == (True, False, 3)
     with pytest.raises(ShardError, match="has no row 'w'"):
-        rows.gather(["w"])
+        kept.gather(["x", "w"])
+
+
+def test_keys_of_equal_content_share_a_row(tmp_path):
+    block = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+    write_rows(tmp_path / "r", ["a", "b", "c"], [block], rows=[1, 0, 1])
+    kept = Rows(tmp_path / "r")
+    assert kept.gather(["a", "b", "c"]).tolist() == [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
+    assert (len(kept), kept.shape) == (3, (2, 2))
+    assert (kept.key(0), kept.key(1)) == ("b", "a")
+    assert np.load(tmp_path / "r/shards/00000.npy").tolist() == block.tolist()
+
+
+@given(st.lists(st.integers(0, 4), max_size=6), st.integers(1, 5), st.randoms())
+def test_rows_do_not_depend_on_blocks_nor_on_where_shards_end(tmp_path_factory, sizes, each, luck):
+    folder = tmp_path_factory.mktemp("rows")
+    total = sum(sizes)
+    block = np.arange(2 * total, dtype=np.float32).reshape(total, 2)
+    keys = [f"k{number}" for number in range(total)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "SHARD_BYTES", 8 * each)  # two float32 a row
+        write_rows(folder / "a", keys, np.split(block, np.cumsum(sizes)))
+        write_rows(folder / "b", keys, [block])
+    names = [path.name for path in sorted((folder / "a/shards").iterdir())]
+    assert len(names) == max(1, -(-total // each))
+    for name in names:
+        one, other = ((folder / part / "shards" / name).read_bytes() for part in "ab")
+        assert one == other
+    kept = Rows(folder / "a")
+    asked = luck.choices(range(total), k=7) if total else []
+    assert np.array_equal(kept.gather([keys[place] for place in asked]), block[asked])
+    assert sum(map(len, kept.blocks())) == total
 
 
 def test_rows_are_read_only(tmp_path):
-    shards.write_rows(tmp_path / "r", ["x"], [np.ones((1, 2), np.float32)])
+    write_rows(tmp_path / "r", ["x"], [np.ones((1, 2), np.float32)])
+    kept = Rows(tmp_path / "r")
     with pytest.raises(ValueError, match="read-only"):
-        Rows(tmp_path / "r")["x"][0] = 5.0
-
-
-def test_blocks_tell_the_shape_themselves(tmp_path):
-    blocks = [np.full((2, 3), 1.0, np.float32), np.full((1, 3), 2.0, np.float32)]
-    shards.write_rows(tmp_path / "r", ["x", "y", "z"], iter(blocks))
-    assert Rows(tmp_path / "r")["z"].tolist() == [2.0, 2.0, 2.0]
+        next(iter(kept.blocks()))[0] = 5.0
+    kept["x"][0] = 5.0
+    assert kept["x"].tolist() == [1.0, 1.0]
 
 
 def test_no_rows_come_back_as_no_rows(tmp_path):
-    with RowWriter(tmp_path / "r", (3,), np.float32, 0):
-        pass
-    assert len(Rows(tmp_path / "r")) == 0
+    write_rows(tmp_path / "r", [], [])
+    kept = Rows(tmp_path / "r")
+    assert (len(kept), len(kept.gather([]))) == (0, 0)
 
 
 def test_rows_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(ShardError, match="1 of 2 rows written"):  # noqa: SIM117
-        with RowWriter(tmp_path / "a", (2,), np.float32, 2) as writer:
-            writer.write(["x"], np.ones((1, 2), np.float32))
-    assert not (tmp_path / "a/keys.parquet").exists()
-    with RowWriter(tmp_path / "b", (2,), np.float32, 1) as writer:
-        with pytest.raises(ShardError, match=r"1 keys for a block of shape \(1, 3\)"):
-            writer.write(["x"], np.ones((1, 3), np.float32))
-        with pytest.raises(ShardError, match="2 keys for a block"):
-            writer.write(["x", "y"], np.ones((1, 2), np.float32))
-        writer.write(["x"], np.ones((1, 2), np.float32))
-        with pytest.raises(ShardError, match="row 2 of 1"):
-            writer.write(["y"], np.ones((1, 2), np.float32))
+    one, two = np.ones((1, 2), np.float32), np.ones((2, 2), np.float32)
+    for keys, blocks, places in (
+        (["x", "y"], [one], None),
+        (["x"], [two], None),
+        (["x", "y"], [two], [0, 0]),
+        (["x", "y"], [two], [0, 2]),
+        (["x", "y"], [two], [0]),
+    ):
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        with pytest.raises(ShardError, match="do not fit its"):
+            write_rows(folder, keys, blocks, places)
+        assert not (folder / "keys.parquet").exists()
+    with pytest.raises(ShardError, match=r"a block of float32 \(3,\) among rows of float32 \(2,\)"):
+        write_rows(tmp_path / "b", ["x", "y"], [one, np.ones((1, 3), np.float32)])
+    with pytest.raises(ShardError, match="a block of float16"):
+        write_rows(tmp_path / "c", ["x", "y"], [one, one.astype(np.float16)])
     with pytest.raises(tables.TableError, match="a second time"):
-        shards.write_rows(tmp_path / "c", ["x", "x"], [np.ones((2, 2), np.float32)])
+        write_rows(tmp_path / "d", ["x", "x"], [two])
+
+
+def test_a_missing_or_short_shard_of_rows_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "SHARD_BYTES", 8)
+    write_rows(tmp_path / "r", ["x", "y", "z"], [np.ones((3, 2), np.float32)])
+    last = tmp_path / "r/shards/00002.npy"
+    np.save(last, np.ones((2, 2), np.float32))
+    with pytest.raises(ShardError, match="has 4 rows, and its keys name 3"):
+        Rows(tmp_path / "r")
+    last.unlink()
+    with pytest.raises(ShardError, match=r"00002\.npy cannot be read"):
+        Rows(tmp_path / "r")

@@ -1,11 +1,13 @@
 """SpecAugment: one band and one stretch a sound, zeros, from the passed generator."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from soundjudge.training.specaugment import SpecAugment, augment
 
-MASKS = SpecAugment(freq_mask=15, time_mask=30)
+MASKS = SpecAugment(freq_mask=15, time_mask=30, per="sound")
 
 
 def drawn(sounds=200, seed=0):
@@ -40,6 +42,16 @@ def test_sounds_of_one_batch_are_masked_differently():
     assert any(not torch.equal(hidden[0], other) for other in hidden[1:])
 
 
+def test_one_pair_of_masks_may_serve_a_whole_batch():
+    masks = replace(MASKS, per="batch")
+    one = augment(torch.ones(8, 98, 128), masks, torch.Generator().manual_seed(3)) == 0
+    assert bool(one.any())
+    assert all(torch.equal(one[0], other) for other in one[1:])
+    # The same masks as those of a single sound.
+    alone = augment(torch.ones(1, 98, 128), MASKS, torch.Generator().manual_seed(3)) == 0
+    assert torch.equal(one[0], alone[0])
+
+
 def test_the_masks_come_from_the_generator_alone():
     torch.manual_seed(1)
     first = drawn()
@@ -55,11 +67,11 @@ def test_the_picture_itself_is_left_as_it_was():
 
 
 def test_a_mask_wider_than_the_picture_still_leaves_something():
-    masks = SpecAugment(freq_mask=500, time_mask=500)
+    masks = SpecAugment(freq_mask=500, time_mask=500, per="sound")
     out = augment(torch.ones(100, 20, 128), masks, torch.Generator().manual_seed(0))
     assert bool((out.flatten(1).sum(1) > 0).all())
 
 
 def test_a_mask_of_no_width_is_refused():
     with pytest.raises(ValueError, match="freq_mask"):
-        SpecAugment(freq_mask=0, time_mask=30)
+        SpecAugment(freq_mask=0, time_mask=30, per="sound")

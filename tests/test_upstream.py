@@ -138,7 +138,8 @@ def test_an_average_is_the_mean_of_its_ratings(built):
 
 
 def test_our_own_readers_find_everything(built):
-    captioned = [audiocaps.read(built / "audiocaps"), vggsound.read(built / "vggsound")]
+    readers = {"audiocaps": audiocaps.read, "vggsound": vggsound.read}
+    captioned = [read(built / name, 1000) for name, read in readers.items()]
     rated = xacle.read(built / "xacle")
     for corpus in (*captioned, rated.corpus):
         assert all(sound.path is not None for sound in corpus.sounds)

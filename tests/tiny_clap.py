@@ -40,7 +40,9 @@ def tokenizer(words: int = 120) -> PreTrainedTokenizerFast:
     )
 
 
-def model(seed: int = 0, fused: bool = False) -> ClapModel:
+def model(
+    seed: int = 0, fused: bool = False, audio: dict | None = None, text: dict | None = None
+) -> ClapModel:
     config = ClapConfig(
         projection_dim=8,
         text_config={
@@ -50,6 +52,7 @@ def model(seed: int = 0, fused: bool = False) -> ClapModel:
             "num_attention_heads": 2,
             "intermediate_size": 16,
             "max_position_embeddings": 32,
+            **(text or {}),
         },
         audio_config={
             "num_mel_bins": 16,
@@ -61,6 +64,7 @@ def model(seed: int = 0, fused: bool = False) -> ClapModel:
             "hidden_size": 16,
             "enable_fusion": fused,
             "num_hidden_layers": 2,
+            **(audio or {}),
         },
     )
     with torch.random.fork_rng():

@@ -54,9 +54,8 @@ def write_checkpoints(root: Path) -> None:
         clap = tiny_clap.clap(hop_length=320, max_length_s=SECONDS)
         clap.save(encoders / "clap")
         ClapScore(clap, mean=7.0, std=2.0).save(root / CHECKPOINTS["clapscore"])
-        regressor.save(
-            root / CHECKPOINTS["regress"], _machine(clap), Path("checkpoints/encoders/clap")
-        )
+        path = Path("checkpoints/encoders/clap")
+        regressor.save(root / CHECKPOINTS["regress"], _machine(clap), path, clap.name())
         save_beats(_shaken(Beats(_beats_config())), encoders / "beats.pt")
         llm = tiny_lalm.llm_folder(encoders / "llm")
         front = AudioFront(audio_tokens=4, window_seconds=SECONDS)

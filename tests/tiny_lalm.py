@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from soundjudge.model.features import AudioFront
 from soundjudge.model.lalm import Lalm, LalmConfig
@@ -24,27 +24,29 @@ CONFIG = LalmConfig(
 )
 
 
-def llm_folder(folder: Path, tied: bool = True) -> Path:
-    """A Qwen2 folder with random weights; the same for the same `tied`."""
+def llm_folder(folder: Path, tied: bool = True, kind: str = "qwen2") -> Path:
+    """A folder with random weights; the same for the same `tied` and `kind` of model."""
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
     )
-    config = Qwen2Config(
+    config = AutoConfig.for_model(
+        kind,
         vocab_size=len(WORDS) + SPARE_ROWS,
         hidden_size=16,
         intermediate_size=24,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=4,
         max_position_embeddings=128,
         initializer_range=0.5,
         tie_word_embeddings=tied,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        Qwen2ForCausalLM(config).save_pretrained(folder)
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
 

@@ -12,6 +12,7 @@ import tiny_lalm
 import torch
 
 from soundjudge.data import shards, tables
+from soundjudge.model.adaptation import LlmTraining, Lora
 from soundjudge.model.beats import Beats, BeatsConfig, save_beats
 from soundjudge.training.loop import Optimisation
 
@@ -30,6 +31,14 @@ OPTIMISATION = Optimisation(
     patience=None,
     precision="fp32",
     checkpoint_steps=100,
+)
+FULL = LlmTraining(training="full", lora=None, gradient_checkpointing=False, compile=False)
+FROZEN = LlmTraining(training="frozen", lora=None, gradient_checkpointing=False, compile=False)
+LORA = LlmTraining(
+    training="lora",
+    lora=Lora(rank=2, alpha=4.0, targets=("q_proj", "v_proj")),
+    gradient_checkpointing=False,
+    compile=False,
 )
 
 
@@ -85,14 +94,14 @@ def clips(folder: Path) -> shards.Clips:
 
 def captions() -> pd.DataFrame:
     """A caption for every captioned clip."""
-    rows = [(f"k{i}", c, "audiocaps", TEXTS[i]) for i, c in enumerate(captioned_ids())]
+    rows = [(f"k{i}", c, "audiocaps", TEXTS[i], None) for i, c in enumerate(captioned_ids())]
     return pd.DataFrame(rows, columns=list(tables.CAPTIONS.columns))
 
 
 def pseudo_labels() -> pd.DataFrame:
     """Every caption with every clip of its split."""
     rows = [
-        (clip, f"k{k}", c == k, 1 - abs(c - k) / 6)
+        (clip, f"k{k}", c == k, 1 - abs(c - k) / 6, None if c == k else "random")
         for c, clip in enumerate(captioned_ids())
         for k in range(6)
         if SPLITS[c] == SPLITS[k]
@@ -101,13 +110,20 @@ def pseudo_labels() -> pd.DataFrame:
 
 
 def targets(split: str) -> pd.DataFrame:
-    """Rated pairs of a split."""
-    rows = [
-        (name, TEXTS[i % 6], 10 - 2 * (i % 5) + i / 100, (i % 5 - 2) * -0.8, 4, split)
-        for i, name in enumerate(rated_names())
-        if PAIR_SPLITS[i] == split
-    ]
-    return pd.DataFrame(rows, columns=list(tables.TARGETS.columns))
+    """Rated pairs of a split; the latent scores are the means less a point, errors 0, 1, 0, ..."""
+    places = [i for i in range(len(PAIR_SPLITS)) if PAIR_SPLITS[i] == split]
+    mean = [10 - 2 * (i % 5) + i / 100 for i in places]
+    columns = {
+        "wav_file_name": [rated_names()[i] for i in places],
+        "text": [TEXTS[i % 6] for i in places],
+        "mean_score": mean,
+        "spo_score": [(i % 5 - 2) * -0.8 for i in places],
+        "latent_score": [score - 1 for score in mean],
+        "latent_se": [float(i % 2) for i in places],
+        "ratings": 4,
+        "split": split,
+    }
+    return pd.DataFrame(columns)
 
 
 def rows(folder: Path, ids: list[str]) -> shards.Rows:
@@ -149,19 +165,22 @@ caption:
     max_text_tokens: 8
     order: text_first
     attention: eager
-  llm: full
+  llm: {{training: full, lora: null, gradient_checkpointing: false, compile: false}}
   train_splits: [train]
   validation_splits: [validation]
   eval_batch_size: 3
   seed: 1
   optimisation:
 {learning(4)}
+  generation: {{clips: 2, num_beams: 2, max_tokens: 5, batch_size: 2}}
 align:
   warm_start: caption
-  llm: full
+  llm: {{training: full, lora: null, gradient_checkpointing: false, compile: false}}
   list_size: 4
   captions_per_clip: 2
+  loss: listnet
   temperature: 0.5
+  margin: 0.1
   train_splits: [train]
   validation_splits: [validation]
   eval_batch_size: 3
@@ -170,9 +189,11 @@ align:
 {learning(4)}
 finetune:
   training:
-    llm: full
+    llm: {{training: full, lora: null, gradient_checkpointing: false, compile: false}}
     list_size: 4
+    loss: listnet
     temperature: 1.0
+    margin: 0.1
     eval_batch_size: 5
     optimisation:
 {learning(6)}
@@ -181,12 +202,14 @@ finetune:
       seed: 1
       warm_start: align
       target: mean
+      weights: none
       select: mean
-      specaugment: {{freq_mask: 15, time_mask: 30}}
+      specaugment: {{freq_mask: 15, time_mask: 30, per: sound}}
     fresh:
       seed: 2
       warm_start: none
       target: spo
+      weights: none
       select: mean
       specaugment: null
 """

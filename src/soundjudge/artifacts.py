@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Resuming under other versions of these would not end with the same bytes.
-ARITHMETIC = ("numpy", "scipy", "torch", "torchaudio", "transformers", "accelerate")
+ARITHMETIC = (
+    "numpy",
+    "scipy",
+    "torch",
+    "torchaudio",
+    "transformers",
+    "accelerate",
+    "soundfile",
+    "soxr",
+)
 
 
 @contextmanager
@@ -60,6 +69,14 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Makes `target` the same file as `source`, or a copy of it where links are not possible."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_json(path: Path, data: object) -> None:

@@ -26,7 +26,8 @@ app = typer.Typer(
 Model = Annotated[str, typer.Option(help="A judge's folder, or its hub id.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Ratings = Annotated[
-    Path, typer.Argument(help="CSV with wav_file_name, text, score (0-10), listener_id.")
+    Path,
+    typer.Argument(help="CSV or Parquet with wav_file_name, text, score (0-10), listener_id."),
 ]
 Predictions = Annotated[Path, typer.Argument(help="CSV with wav_file_name and pred_score.")]
 Reference = Annotated[
@@ -43,6 +44,14 @@ class OnError(StrEnum):
     fail = "fail"
     skip = "skip"
     nan = "nan"
+
+
+class Method(StrEnum):
+    """What screening drops."""
+
+    rating = "rating"
+    listener = "listener"
+    both = "both"
 
 
 @app.command()
@@ -107,15 +116,36 @@ def score_table(
 def screen(
     ratings: Ratings,
     out: Annotated[Path, typer.Option("--output", "-o", help="The ratings that are kept.")],
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="Drop ratings that no other rating of the same pair comes near, careless "
+            "listeners, or both: first those listeners, then such ratings."
+        ),
+    ] = Method.rating,
     tolerance: Annotated[
         float, typer.Option(min=0, help="Points within which another rating must lie.")
     ] = 5.0,
+    careless: Annotated[
+        float, typer.Option(help="Probability of carelessness above which a listener goes.")
+    ] = 0.5,
+    constant: Annotated[
+        int, typer.Option(help="So many ratings, all equal, and a listener goes.")
+    ] = 8,
 ) -> None:
-    """Drop ratings that no other rating of the same pair comes near."""
+    """Drop ratings or listeners that the other ratings of the same pairs belie."""
     from soundjudge.labels import ratings_files
+    from soundjudge.labels.screening import Screening
 
-    kept, read = ratings_files.screen_file(ratings, out, tolerance)
-    typer.echo(f"kept {kept} of {read} ratings: {out}", err=True)
+    rules = Screening(
+        method=method.value, tolerance=tolerance, careless=careless, constant=constant, splits=()
+    )
+    kept, read = ratings_files.screen_file(ratings, out, rules)
+    typer.echo(
+        f"kept {kept.ratings} of {read.ratings} ratings, {kept.listeners} of {read.listeners} "
+        f"listeners, {kept.pairs} of {read.pairs} pairs: {out}",
+        err=True,
+    )
 
 
 @app.command()
@@ -126,11 +156,24 @@ def standardize(
         Path | None,
         typer.Option(help="Training ratings: their listeners keep their own scale."),
     ] = None,
+    shrinkage: Annotated[
+        str,
+        typer.Option(
+            help="Pull listeners towards the others as if by so many more ratings, 0 not at all, "
+            "or by empirical_bayes as strongly as their differences call for."
+        ),
+    ] = "0",
+    latent: Annotated[
+        bool, typer.Option("--latent", help="Add the latent score and its standard error.")
+    ] = False,
 ) -> None:
     """Average ratings to one target a pair, raw and with listeners on one scale."""
     from soundjudge.labels import ratings_files
+    from soundjudge.labels.shrinkage import strength
 
-    pairs = ratings_files.standardize_file(ratings, out, statistics_from)
+    pairs = ratings_files.standardize_file(
+        ratings, out, statistics_from, strength(shrinkage), model=latent
+    )
     typer.echo(f"{pairs} targets: {out}", err=True)
 
 
@@ -195,6 +238,25 @@ def doctor(
     typer.echo("\n".join(requirements.lines(found)))
     if requirements.unmet(found):
         raise typer.Exit(FAILED_ROWS)
+
+
+@app.command("import-tmu")
+def import_tmu(
+    model: Annotated[Path, typer.Argument(help="The published model.pt.")],
+    beats: Annotated[Path, typer.Option(help="Microsoft's BEATs .pt, pre-trained or fine-tuned.")],
+    llm: Annotated[
+        Path, typer.Option(help="Folder of Qwen2.5-0.5B-Instruct, with tokenizer.json.")
+    ],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The judge's folder, a new one.")],
+) -> None:
+    """Make a judge of the published TMU weights (CC-BY-NC-4.0)."""
+    from transformers.utils import logging
+
+    from soundjudge.scoring import published
+
+    logging.disable_progress_bar()  # of the language model's weights, gone in an instant
+    contents = published.import_tmu(model, beats, llm, out)
+    typer.echo(f"{contents.score_id}: {out}", err=True)
 
 
 def main() -> None:

@@ -80,12 +80,15 @@ class ClapScore(nn.Module):
         for module in self._batch_norms():
             module.requires_grad_(False)
 
+    def name(self) -> str:
+        """What these scores are called wherever they are stored."""
+        return f"clapscore/{self.clap.name()}"
+
     def save(self, folder: Path) -> None:
         """Writes a transformers folder and member.json."""
         self.clap.save(folder)
-        artifacts.write_json(
-            folder / MEMBER, {"kind": "clapscore", "mean": self.mean, "std": self.std}
-        )
+        scale = {"mean": self.mean, "std": self.std}
+        artifacts.write_json(folder / MEMBER, {"kind": "clapscore", "name": self.name(), **scale})
 
 
 def load(folder: Path, device: str | torch.device) -> ClapScore:

@@ -4,8 +4,9 @@ B batch, T samples at 16 kHz, E embedding dimensions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +20,30 @@ class ClapError(ValueError):
     """A CLAP checkpoint, or what was given to it, cannot be used."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How a checkpoint is opened; section `encoders.opening` of params.yaml."""
+
+    backend: Literal["transformers", "laion-clap"]  # what runs a .pt file of LAION's
+    sha256: str | None  # that the weights' file must have; None = any, if it can't run code
+
+
+AS_IT_IS = Opening(backend="transformers", sha256=None)
+
+
 class ClapEncoder(Protocol):
     """Sounds and texts as unit vectors whose dot product says how well they match."""
 
     sample_rate: int  # Hz, what the audio tower hears; sounds come at 16 kHz all the same
+    window_seconds: float  # of a longer sound the first so many seconds are heard, always the same
     dimensions: int  # E
+
+    def name(self) -> str:
+        """Checkpoint, protocol and pooling, so that two scores of one name can be compared.
+
+        Such as "unfused-1a2b3c4d/48k-first10s-int16-repeatpad/projection@1": weights by the first
+        digits of a sha256, what is done to a sound, which layer is read, version of this code.
+        """
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:  # B x (T,) -> (B, E)
         """Unit embeddings of 16 kHz mono sounds; none depends on its batch-mates."""

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from soundjudge import artifacts
 from soundjudge.clap.encoder import ClapEncoder, ClapError, of_each
-from soundjudge.clap.transformers_clap import TransformersClap
 from soundjudge.data.shards import Clips
 
 MEMBER = "member.json"
@@ -140,13 +139,14 @@ class Regressor:
         return self.machine(sounds, spoken)
 
 
-def save(folder: Path, machine: Machine, clap: Path) -> None:
-    """Writes what was learned, and the path of its CLAP, relative to the root, into member.json."""
+def save(folder: Path, machine: Machine, clap: Path, name: str) -> None:
+    """Writes what was learned; into member.json the CLAP's path from the root, and its name."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = Machine.__dataclass_fields__
-    tensors = {name: torch.from_numpy(getattr(machine, name)) for name in names}
+    fields = Machine.__dataclass_fields__
+    tensors = {field: torch.from_numpy(getattr(machine, field)) for field in fields}
     artifacts.save_tensors(folder / TENSORS, tensors)
-    artifacts.write_json(folder / MEMBER, {"kind": "regress", "clap": clap.as_posix()})
+    member = {"kind": "regress", "clap": clap.as_posix(), "clap_name": name}
+    artifacts.write_json(folder / MEMBER, member)
 
 
 def load_machine(folder: Path) -> Machine:
@@ -158,9 +158,9 @@ def load_machine(folder: Path) -> Machine:
     return Machine(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
-def load(folder: Path, root: Path, device: str | torch.device) -> Regressor:
-    """The regressor of a folder that `save` wrote; its CLAP lies below `root`."""
+def load(folder: Path, clap: ClapEncoder) -> Regressor:
+    """The regressor of a folder that `save` wrote, with the CLAP that its member.json names."""
     member = artifacts.read_json(folder / MEMBER)
     if member.get("kind") != "regress":
         raise ClapError(f"{folder / MEMBER}: kind is {member.get('kind')!r}, not 'regress'.")
-    return Regressor(TransformersClap.load(root / member["clap"], device), load_machine(folder))
+    return Regressor(clap, load_machine(folder))

@@ -1,7 +1,9 @@
 """The log-mel front end of a transformers CLAP, computed where the model is and free of chance.
 
 The published extractor cuts long sounds at random and runs in numpy; here the window is always the
-first `max_length_s` seconds. On sounds that fit the window this equals `ClapFeatureExtractor`.
+first `max_length_s` seconds. On sounds that fit the window this equals `ClapFeatureExtractor`, but
+for one thing: what was resampled is rounded to 16 bits, as everything was that LAION trained its
+CLAPs with (and as its package still does). Empty bands then hold that rounding's noise.
 
 B batch, T samples at 16 kHz, S samples of the window at the model's rate, F frames, M mel bands.
 """
@@ -20,6 +22,7 @@ from transformers import ClapFeatureExtractor
 from soundjudge.clap.encoder import ClapError
 
 SOUND_RATE = 16_000  # Hz, of every waveform that comes in
+INT16 = 32_767  # steps of a 16 bit sample on each side of 0, as LAION counts them
 MEL_FLOOR = 1e-10  # power, the extractor's
 
 
@@ -49,6 +52,18 @@ class Extractor:
     def samples(self) -> int:
         """Samples of the window at the model's rate: S."""
         return round(self.max_length_s * self.sampling_rate)
+
+    @property
+    def resamples(self) -> bool:
+        """Whether sounds come at another rate than the model's."""
+        return self.sampling_rate != SOUND_RATE
+
+    @property
+    def protocol(self) -> str:
+        """What is done to a sound, in short."""
+        bits = "-int16" if self.resamples else ""
+        window = f"{self.sampling_rate / 1000:g}k-first{self.max_length_s:g}s"
+        return f"{window}{bits}-{self.padding}"
 
     @property
     def frames(self) -> int:
@@ -86,25 +101,34 @@ class LogMel(nn.Module):
 
     def windows(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """The first window of each sound at the model's rate, padded by the rule: (B, S)."""
+        numbers = self.extractor
         device = self.mel_filters.device
-        # Near-silent bands would drown in float32 rounding; Apple's GPUs have no float64.
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        longest = round(self.extractor.max_length_s * SOUND_RATE)
-        rows = [torch.tensor(wave[:longest], dtype=dtype) for wave in waves]
-        assert all(len(row) for row in rows), "a sound without samples is refused when it is read"
-        sounds = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)  # (B, <=T)
-        # Zeros behind a sound are what the resampling filter sees there anyway.
-        rate = self.extractor.sampling_rate
-        sounds = torchaudio.functional.resample(sounds, SOUND_RATE, rate)
-        lengths = [math.ceil(len(row) * rate / SOUND_RATE) for row in rows]
-        pairs = zip(sounds, lengths, strict=True)
-        return torch.stack([self._fill(sound[:length]) for sound, length in pairs])
+        sounds = resampled(waves, numbers.max_length_s, numbers.sampling_rate, device)
+        if numbers.resamples:
+            sounds = [(sound.clamp(-1, 1) * INT16).trunc() / INT16 for sound in sounds]
+        return torch.stack([self._fill(sound) for sound in sounds])
 
     def _fill(self, sound: Tensor) -> Tensor:
         size = self.extractor.samples
-        sound = sound[:size]
         if self.extractor.padding == "repeatpad":
             sound = sound.repeat(size // len(sound))
         elif self.extractor.padding == "repeat":
             sound = sound.repeat(size // len(sound) + 1)[:size]
         return nn.functional.pad(sound, (0, size - len(sound)))  # (S,)
+
+
+def resampled(
+    waves: Sequence[NDArray[np.float32]], seconds: float, sample_rate: int, device: torch.device
+) -> list[Tensor]:
+    """The first seconds of each sound at another rate: B x (T,) -> B x (<=S,)."""
+    # Near-silent bands would drown in float32 rounding; Apple's GPUs have no float64.
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    longest = round(seconds * SOUND_RATE)
+    rows = [torch.tensor(wave[:longest], dtype=dtype) for wave in waves]
+    assert all(len(row) for row in rows), "a sound without samples is refused when it is read"
+    sounds = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)  # (B, <=T)
+    # Zeros behind a sound are what the resampling filter sees there anyway.
+    sounds = torchaudio.functional.resample(sounds, SOUND_RATE, sample_rate)
+    most = round(seconds * sample_rate)
+    lengths = [min(most, math.ceil(len(row) * sample_rate / SOUND_RATE)) for row in rows]
+    return [sound[:length] for sound, length in zip(sounds, lengths, strict=True)]

@@ -1,9 +1,15 @@
-"""A CLAP in the transformers format, as LAION's is published.
+"""A CLAP in the transformers format, as LAION's are published: unfused, larger and fused ones.
+
+A fused CLAP was trained to read a long sound as a whole and three crops of it. Here it hears what
+every other does, the first window, as a sound that is not longer than it; its own extractor would
+mark one sound of each batch as longer at random.
 
 B batch, T samples at 16 kHz, F frames, M mel bands, H tower width, E embedding dimensions,
 L tokens.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +29,7 @@ __all__ = ["Extractor", "TransformersClap"]
 MIN_VOCABULARY = 100  # offline, a tokenizer without files may load with five tokens for all texts
 # Constants that the model computes itself; older files lack some of them, newer ones hold them.
 COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
+VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
 
 
 class TransformersClap(nn.Module):
@@ -41,6 +48,7 @@ class TransformersClap(nn.Module):
         self.extractor = extractor
         self.log_mel = LogMel(extractor)  # waves B x (T,) -> (B, 1, F, M)
         self.sample_rate = extractor.sampling_rate
+        self.window_seconds = extractor.max_length_s
         self.dimensions: int = model.config.projection_dim
 
     @classmethod
@@ -54,9 +62,12 @@ class TransformersClap(nn.Module):
             raise ClapError(
                 f"{folder}: there is no preprocessor_config.json; take the checkpoint's."
             )
-        model, report = ClapModel.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-        )
+        try:
+            model, report = ClapModel.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
+        except OSError as error:
+            raise ClapError(f"{folder}: the weights can't be read: {error}") from error
         missing = [key for key in report["missing_keys"] if not key.endswith(COMPUTED)]
         strange = [key for key in report["unexpected_keys"] if not key.endswith(COMPUTED)]
         wrong = [str(key) for key in report["mismatched_keys"]]
@@ -84,6 +95,19 @@ class TransformersClap(nn.Module):
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         ClapFeatureExtractor(**asdict(self.extractor)).save_pretrained(folder)
+
+    def name(self) -> str:
+        """Checkpoint, protocol and pooling; the digits are of weights, front end and vocabulary."""
+        digest = hashlib.sha256()
+        for key, tensor in sorted(self.model.state_dict().items()):
+            if not key.endswith(COMPUTED):
+                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+                digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        rest = [asdict(self.extractor), self.tokenizer.get_vocab(), self.tokenizer.model_max_length]
+        digest.update(json.dumps(rest, sort_keys=True).encode())
+        kind = "fused" if self.model.config.audio_config.enable_fusion else "unfused"
+        weights = f"{kind}-{digest.hexdigest()[:8]}"
+        return f"{weights}/{self.extractor.protocol}/projection@{VERSION}"
 
     @property
     def device(self) -> torch.device:

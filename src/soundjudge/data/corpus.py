@@ -1,7 +1,8 @@
 """What every upstream corpus becomes: sounds, captions, and what was listed but cannot be used."""
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pandas as pd
 from soundjudge.data import tables
 from soundjudge.data.tables import TableError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # the earlier wins
+# The earlier wins. The last four are found, so that their rejection says why, but not decoded.
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm")
 README = "README.md"
 
 
@@ -50,6 +52,7 @@ class Captioned:
     caption_id: str
     sound: Sound
     text: str
+    label: str | None = None  # the sound's class
 
 
 def is_left_out(folder: Path, key: str) -> bool:
@@ -58,47 +61,70 @@ def is_left_out(folder: Path, key: str) -> bool:
         raise TableError(
             f"{key}: {folder} does not exist; name the corpus folder, or data/none to go without it"
         )
-    names = {entry.name for entry in folder.iterdir()}
+    names = {entry.name for entry in entries(folder)}
     if not names:
         raise TableError(f"{key}: {folder} is empty; is a disk not mounted, or a download missing?")
     return names == {README}
+
+
+def entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """What the folder holds; TableError if it cannot be looked into."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError as error:
+        raise TableError(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def audio_files(*folders: Path) -> dict[str, Path]:
     """Name without suffix -> audio file, over folders of which the first that has one counts."""
     found: dict[str, Path] = {}
     for folder in folders:
-        here: dict[str, Path] = {}
-        for path in folder.iterdir() if folder.is_dir() else ():
-            rank = _rank(path)
-            if rank < len(SUFFIXES) and rank < _rank(here.get(path.stem)):
-                here[path.stem] = path
-        found = here | found
+        here: dict[str, tuple[bool, int, str]] = {}
+        for entry in entries(folder) if folder.is_dir() else ():
+            name = Path(entry.name)
+            if name.suffix.lower() in SUFFIXES:
+                # A folder of that name is no sound, but says more than "missing".
+                rank = (_is_folder(entry), SUFFIXES.index(name.suffix.lower()), entry.name)
+                here[name.stem] = min(rank, here.get(name.stem, rank))
+        found = {stem: folder / name for stem, (_, _, name) in here.items()} | found
     return found
 
 
-def _rank(path: Path | None) -> int:
-    suffix = path.suffix.lower() if path else ""
-    return SUFFIXES.index(suffix) if suffix in SUFFIXES else len(SUFFIXES)
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
 
 
-def captioned(name: str, rows: Iterable[Captioned], rejections: list[Rejection]) -> Corpus:
-    """A corpus of captioned sounds; repeated captions, empty ones and clips in two splits go."""
+def captioned(
+    name: str, rows: Iterable[Captioned], rejections: list[Rejection], max_characters: int
+) -> Corpus:
+    """A corpus of captioned sounds.
+
+    Repeated captions, empty ones, longer ones than `max_characters` and clips in two splits go.
+    """
     sounds: dict[str, Sound] = {}
-    captions: dict[str, tuple[str, str, str, str]] = {}
+    captions: dict[str, tuple[str, str, str, str, str | None]] = {}
     refused = list(rejections)
     for row in rows:
         sound = sounds.setdefault(row.sound.clip_id, row.sound)
+        if sound.path is None and row.sound.path is not None:
+            sounds[sound.clip_id] = replace(sound, path=row.sound.path)
+        text = row.text.strip()
         if row.caption_id in captions:
             refused.append(Rejection(corpus=name, file=row.caption_id, reason="duplicate id"))
         elif sound.split != row.sound.split:
             reason = f"duplicate id: {sound.clip_id} is in {sound.split} too"
             refused.append(Rejection(corpus=name, file=row.caption_id, reason=reason))
-        elif not row.text.strip():
+        elif not text:
             refused.append(Rejection(corpus=name, file=row.caption_id, reason="empty caption"))
+        elif len(text) > max_characters:
+            reason = f"caption too long: {len(text)} characters"
+            refused.append(Rejection(corpus=name, file=row.caption_id, reason=reason))
         else:
-            text = row.text.strip()
-            captions[row.caption_id] = (row.caption_id, sound.clip_id, name, text)
+            captions[row.caption_id] = (row.caption_id, sound.clip_id, name, text, row.label)
     frame = pd.DataFrame(captions.values(), columns=list(tables.CAPTIONS.columns))
     described = set(frame["clip_id"])
     kept = [sound for clip_id, sound in sounds.items() if clip_id in described]

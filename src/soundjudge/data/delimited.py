@@ -1,11 +1,12 @@
-"""CSV text to rows of strings, strictly: every error names the file and the place in it.
+"""CSV text to rows of strings, strictly: every error names the file, the place in it and a remedy.
 
 UTF-8 (a byte order mark is fine), comma, double quotes, LF or CRLF. Nothing is guessed: "NA" and
 "00000" stay what they are.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -17,12 +18,24 @@ class TableError(ValueError):
 def read(path: Path) -> tuple[list[str], list[list[str]]]:
     """The header and the rows below it, each as long as the header; blank lines are left out."""
     rows = iter_rows(path)
-    header = next(rows, None)
-    if header is None:
+    names = _checked(next(rows, None), path)
+    return names, list(of_width(rows, len(names), path))
+
+
+def header(path: Path) -> list[str]:
+    """The names of the columns; no name stands twice."""
+    with closing(iter_rows(path)) as rows:
+        return _checked(next(rows, None), path)
+
+
+def _checked(names: list[str] | None, path: Path) -> list[str]:
+    if names is None:
         raise TableError(f"{path} is empty: its first line must name the columns")
-    if len(set(header)) != len(header):
-        raise TableError(f"{path}: a column name stands twice in {', '.join(header)}")
-    return header, list(of_width(rows, len(header), path))
+    if len(set(names)) != len(names):
+        raise TableError(
+            f"{path}: a column name stands twice in {', '.join(names)}: rename or remove one"
+        )
+    return names
 
 
 def of_width(rows: Iterator[list[str]], width: int, path: Path) -> Iterator[list[str]]:
@@ -36,14 +49,25 @@ def of_width(rows: Iterator[list[str]], width: int, path: Path) -> Iterator[list
         yield fields
 
 
-def iter_rows(path: Path) -> Iterator[list[str]]:
+def iter_rows(path: Path) -> Generator[list[str], None, None]:
     """Every line that is not blank, as fields, one at a time."""
-    with path.open("rb") as file:
-        reader = csv.reader(_lines(file, path), strict=True)
-        try:
-            yield from (fields for fields in reader if fields)
-        except csv.Error as error:
-            raise TableError(f"{path}, line {reader.line_num}: {error}") from error
+    if path.is_dir():
+        raise TableError(f"{path} is a folder: name a file")
+    try:
+        with path.open("rb") as file:
+            reader = csv.reader(_lines(file, path), strict=True)
+            try:
+                yield from (fields for fields in reader if fields)
+            except csv.Error as error:
+                raise TableError(f"{path}, line {reader.line_num}: {_reason(error)}") from error
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _reason(error: csv.Error) -> str:
+    if str(error).startswith("new-line"):
+        return "a carriage return stands alone: save the file with LF or CRLF line ends"
+    return f"{error}: check the double quotes up to here"
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[str]:

@@ -1,128 +1,154 @@
-"""Listed sounds -> checked 16-bit clips in shards, with a reason for every one that is left out.
+"""Listed sounds -> clips in shards, shard by shard, so that a killed run goes on where it was.
 
-T = samples of a clip at 16 kHz.
+`work` holds, for each shard that is complete, the shard and what became of the sounds up to its
+end; the sounds come in the order of their clip ids, so the next shard begins behind them.
 """
 
+import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from soundjudge.data import audio, shards
-from soundjudge.data.audio import SAMPLE_RATE, AudioError
+from soundjudge import artifacts
+from soundjudge.data import shards, tables
+from soundjudge.data.acceptance import Checked, Preparation, checked
 from soundjudge.data.corpus import Rejection, Sound
+from soundjudge.data.rows import shard_path
 from soundjudge.data.shards import Clip
 
 AHEAD = 8  # sounds read ahead, per worker
-LOG_EVERY = 5_000  # sounds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preparation:
-    """Where the corpora are, and what a sound must be to be kept."""
+class Part:
+    """What became of the sounds of one shard."""
 
-    xacle: Path
-    audiocaps: Path
-    vggsound: Path
-    min_seconds: float
-    "shorter sounds are rejected"
-    max_seconds: float
-    "of longer sounds, only the first so many seconds are kept"
-    silence_dbfs: float
-    "a sound whose peak lies below this is rejected as silent"
-    max_rejected: float
-    "largest share of a corpus's sounds that may be bad; a missing one is bad in xacle alone"
-    max_missing: float
-    "largest share of the sounds of audiocaps or vggsound that may be missing"
-    shard_samples: int
-    "samples in one shard at most"
-
-    def __post_init__(self) -> None:
-        for name in ("max_rejected", "max_missing"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie within 0 and 1")
-        if not 0 < self.min_seconds <= self.max_seconds:
-            raise ValueError("min_seconds must be above 0 and at most max_seconds")
-        if self.silence_dbfs >= 0:
-            raise ValueError("silence_dbfs must be below 0, full scale")
-        if self.shard_samples < self.max_seconds * SAMPLE_RATE:
-            raise ValueError("shard_samples must hold a clip of max_seconds at 16 kHz")
+    sounds: int
+    clips: list[shards.Row]
+    rejections: list[Rejection]
+    cut: dict[str, int]
+    "number of clips cut at max_seconds, by corpus"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
-    """A sound that was read: its samples (T,) int16, or why there are none."""
-
-    sound: Sound
-    pcm: NDArray[np.int16] | None = None
-    cut: bool = False
-    reason: str = ""
-
-
-@dataclass(kw_only=True)
 class Intake:
-    """What became of the sounds."""
+    """What became of all sounds; `clips` is the CLIPS table."""
 
     clips: pd.DataFrame
-    rejections: list[Rejection] = field(default_factory=list)
-    cut: Counter[str] = field(default_factory=Counter)
-    "number of clips cut at max_seconds, by corpus"
+    rejections: list[Rejection]
+    cut: Counter[str]
+
+
+def identity(sounds: Iterable[Sound], preparation: Preparation) -> dict[str, object]:
+    """What the shards depend on: settings, and name, size and time of every sound's file."""
+    listing = hashlib.sha256()
+    for sound in _ordered(sounds):
+        file = (sound.clip_id, sound.corpus, sound.split, *_state(sound.path))
+        listing.update(f"{file!r}\n".encode())
+    settings = ("min_seconds", "max_seconds", "silence_dbfs", "shard_samples")
+    return {name: getattr(preparation, name) for name in settings} | {"files": listing.hexdigest()}
+
+
+def _state(path: Path | None) -> tuple[object, ...]:
+    try:
+        status = path.stat() if path else None
+    except OSError as error:
+        return (path, error.errno)
+    return (path, status.st_size, status.st_mtime_ns) if status else ()
+
+
+def _ordered(sounds: Iterable[Sound]) -> list[Sound]:
+    return sorted(sounds, key=lambda sound: sound.clip_id)
 
 
 def write(
     sounds: Iterable[Sound],
     folder: Path,
+    work: Path,
     preparation: Preparation,
     workers: int,
     log: Callable[[str], None],
+    refuse: Callable[[list[Rejection]], None],
 ) -> Intake:
-    """Reads all sounds, in order of their clip id, and writes the good ones to folder/shards/.
+    """Reads all sounds and writes the good ones to folder/shards/; goes on with what `work` holds.
 
-    The result does not depend on the number of workers, and memory not on the number of sounds.
+    The result does not depend on the number of workers or of runs, and memory not on the number of
+    sounds. `refuse` may raise, after each shard, on what has been rejected so far.
     """
-    intake = Intake(clips=pd.DataFrame())
-    ordered = sorted(sounds, key=lambda sound: sound.clip_id)
-
-    def clips() -> Iterator[Clip]:
-        done = in_order(lambda sound: checked(sound, preparation), ordered, workers)
-        for number, result in enumerate(done, start=1):
-            sound = result.sound
-            if result.pcm is None:
-                rejection = Rejection(corpus=sound.corpus, file=sound.file, reason=result.reason)
-                intake.rejections.append(rejection)
-            else:
-                intake.cut[sound.corpus] += result.cut
-                yield Clip(
-                    clip_id=sound.clip_id, corpus=sound.corpus, split=sound.split, pcm=result.pcm
-                )
-            if number % LOG_EVERY == 0 or number == len(ordered):
-                log(f"read {number} of {len(ordered)} sounds, {len(intake.rejections)} rejected")
-
-    intake.clips = shards.write_clips(folder, clips(), preparation.shard_samples)
-    return intake
+    ordered = _ordered(sounds)
+    parts = list(_kept(work))
+    read = sum(part.sounds for part in parts)
+    if parts:
+        log(f"{read} of {len(ordered)} sounds were read before: going on behind them")
+    done = in_order(lambda sound: checked(sound, preparation), ordered[read:], workers)
+    for results in shards.in_shards(done, _samples, preparation.shard_samples):
+        parts.append(_written(work, len(parts), results))
+        read += len(results)
+        rejections = [rejection for part in parts for rejection in part.rejections]
+        log(f"read {read} of {len(ordered)} sounds, {len(rejections)} rejected")
+        refuse(rejections)
+    (folder / "shards").mkdir(parents=True)
+    for number, part in enumerate(parts):
+        if part.clips:
+            artifacts.link_or_copy(shard_path(work, number), shard_path(folder, number))
+    return _together(parts)
 
 
-def checked(sound: Sound, preparation: Preparation) -> Checked:
-    """Reads one sound and judges whether it can be used."""
-    if sound.path is None:
-        return Checked(sound=sound, reason="missing")
-    try:
-        # One second more than is kept, so that the cut does not change the last samples kept.
-        wave = audio.read(sound.path, preparation.max_seconds + 1.0)  # (T,)
-    except AudioError as error:
-        return Checked(sound=sound, reason=f"{error.reason}: {error.detail}")
-    if len(wave) < preparation.min_seconds * SAMPLE_RATE:
-        return Checked(sound=sound, reason=f"too short: {len(wave) / SAMPLE_RATE:.3f} s")
-    longest = int(preparation.max_seconds * SAMPLE_RATE)
-    pcm = shards.to_pcm(wave[:longest])
-    if np.abs(wave[:longest]).max() < 10.0 ** (preparation.silence_dbfs / 20.0):
-        return Checked(sound=sound, reason="silent")
-    return Checked(sound=sound, pcm=pcm, cut=len(wave) > longest)
+def _samples(result: Checked) -> int:
+    return 0 if result.pcm is None else len(result.pcm)
+
+
+def _written(work: Path, number: int, results: Sequence[Checked]) -> Part:
+    clips, rejections = [], []
+    for result in results:
+        sound = result.sound
+        if result.pcm is None:
+            rejection = Rejection(corpus=sound.corpus, file=sound.file, reason=result.reason)
+            rejections.append(rejection)
+        else:
+            clip = Clip(
+                clip_id=sound.clip_id, corpus=sound.corpus, split=sound.split, pcm=result.pcm
+            )
+            clips.append(clip)
+    part = Part(
+        sounds=len(results),
+        clips=shards.write_shard(work, number, clips) if clips else [],
+        rejections=rejections,
+        cut=dict(Counter(result.sound.corpus for result in results if result.cut)),
+    )
+    artifacts.write_json(_record(work, number), asdict(part))
+    return part
+
+
+def _kept(work: Path) -> Iterator[Part]:
+    """The parts that are complete, in order."""
+    number = 0
+    while (path := _record(work, number)).is_file():
+        held = artifacts.read_json(path)
+        clips = [tuple(row) for row in held["clips"]]
+        rejections = [Rejection(**one) for one in held["rejections"]]
+        yield Part(sounds=held["sounds"], clips=clips, rejections=rejections, cut=held["cut"])
+        number += 1
+
+
+def _record(work: Path, number: int) -> Path:
+    return work / "parts" / f"{number:05d}.json"
+
+
+def _together(parts: Sequence[Part]) -> Intake:
+    rows = [row for part in parts for row in part.clips]
+    cut: Counter[str] = Counter()
+    for part in parts:
+        cut.update(part.cut)
+    return Intake(
+        clips=pd.DataFrame(rows, columns=list(tables.CLIPS.columns)),
+        rejections=[rejection for part in parts for rejection in part.rejections],
+        cut=cut,
+    )
 
 
 def in_order(

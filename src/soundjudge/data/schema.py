@@ -1,16 +1,18 @@
-"""What a table promises, and the check of it: the first bad row is named."""
+"""What a table promises, and the check of it: the first bad row is named, with a remedy."""
 
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import infer_dtype
 
+from soundjudge.data import text_columns
 from soundjudge.data.delimited import TableError
+from soundjudge.data.text_columns import Series, TextColumn
 
 Kind = Literal["str", "int", "float", "bool"]
-Series: TypeAlias = "pd.Series[Any]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +22,14 @@ class Table:
     name: str
     columns: dict[str, Kind]
     key: tuple[str, ...] = ()
-    """Columns whose values together name a row once."""
+    """Text columns whose values together name a row once."""
     nullable: tuple[str, ...] = ()
     """Columns that may be absent from a file or have empty cells; all others are full."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    """Columns with file names relative to a folder: no absolute path, no '..'."""
+    """Text columns with file names relative to a folder: no absolute path, no '..'."""
     determines: tuple[tuple[str, str], ...] = ()
-    """(a, b): rows with the same a have the same b."""
+    """(a, b), text columns: rows with the same a have the same b."""
 
     def without(self, *names: str) -> "Table":
         """The same table with fewer columns, for files of people who have no such column."""
@@ -44,59 +46,62 @@ class Table:
 
 def check(frame: pd.DataFrame, table: Table, where: str) -> None:
     """Raises TableError, with the first bad row, unless the frame keeps the table's rules."""
+    texts: dict[str, TextColumn] = {}
     for column, kind in table.columns.items():
         if column not in frame:
             raise TableError(f"{where}: the column {column!r} is missing ({table.name} table)")
-        _check_column(frame[column], kind, column in table.nullable, where)
+        nullable = column in table.nullable
+        if kind == "str":
+            texts[column] = _text(frame[column], column, where)
+            if not nullable:
+                text_columns.refuse_blank(texts[column], where)
+        else:
+            _check_number(frame[column], kind, nullable=nullable, where=where)
     for column, (low, high) in table.ranges.items():
-        outside = ~frame[column].between(low, high)
-        _refuse(outside, frame[column], where, f"lies outside {low:g} to {high:g}")
+        outside = ~frame[column].between(low, high).to_numpy()
+        scale = f"lies outside {low:g} to {high:g}"
+        _refuse(outside, frame[column], where, scale, "bring all to that scale or remove the row")
     for column in table.files:
-        leaves = frame[column].map(_leaves_folder).astype(bool)
-        _refuse(
-            leaves, frame[column], where, "must be a file name relative to its folder, without '..'"
-        )
+        text_columns.refuse_leaving(texts[column], where)
     if table.key:
-        again = frame.duplicated(list(table.key)).to_numpy()
-        if again.any():
-            row = int(again.argmax())
-            values = ", ".join(f"{name} {frame[name].iloc[row]!r}" for name in table.key)
-            raise TableError(f"{where}, row {row + 1}: {values} stands here a second time")
+        text_columns.refuse_repeated([texts[name] for name in table.key], where)
     for first, second in table.determines:
-        distinct = frame[[first, second]].drop_duplicates()
-        conflict = frame[first].isin(distinct[first][distinct[first].duplicated()])
-        _refuse(conflict, frame[first], where, f"stands with more than one {second}")
+        text_columns.refuse_conflict(texts[first], texts[second], where)
 
 
-def _check_column(values: Series, kind: Kind, nullable: bool, where: str) -> None:
+def _text(values: Series, name: str, where: str) -> TextColumn:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, texts = values.cat.codes.to_numpy(), values.cat.categories
+    else:
+        if not isinstance(values.dtype, pd.StringDtype) and (
+            infer_dtype(values) not in ("string", "empty")  # the fast test; only then one by one
+        ):
+            is_text = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=np.bool_)
+            other = ~is_text & ~values.isna().to_numpy()
+            _refuse(other, values, where, "is not text", "store it as text")
+        codes, texts = pd.factorize(values)
+    return TextColumn(name=name, codes=codes, texts=pd.Series(texts, dtype="str"))
+
+
+def _check_number(values: Series, kind: Kind, *, nullable: bool, where: str) -> None:
     if values.empty:  # an empty frame need not know its types
         return
-    null = values.isna()
     if kind != "float" and not nullable:
-        _refuse(null, values, where, "is empty")
-    if kind == "str":
-        is_text = values.map(lambda value: isinstance(value, str)).astype(bool)
-        _refuse(~is_text & ~null, values, where, "is not text")
-        if not nullable:
-            _refuse(values.str.strip().eq(""), values, where, "is empty")
-        return
+        _refuse(values.isna().to_numpy(), values, where, "is empty", "fill it in or remove the row")
     wanted = {"int": "iu", "float": "fiu", "bool": "b"}[kind]
     if values.dtype.kind not in wanted:
         raise TableError(f"{where}: column {values.name!r} is {values.dtype}, not {kind}")
     if kind == "float":
-        _refuse(values.isin([np.inf, -np.inf]) | null, values, where, "is not a finite number")
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        strange = np.isinf(numbers) if nullable else ~np.isfinite(numbers)
+        _refuse(strange, values, where, "is not a finite number", "correct or remove the row")
 
 
-def _refuse(bad: Series, values: Series, where: str, reason: str) -> None:
+def _refuse(bad: NDArray[np.bool_], values: Series, where: str, reason: str, remedy: str) -> None:
     if bad.any():
-        row = int(bad.to_numpy().argmax())
-        more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-        value = values.iloc[row]
+        value = values.iloc[int(bad.argmax())]
         shown = repr(value) if isinstance(value, str) else str(value)
-        raise TableError(f"{where}, row {row + 1}: {values.name} {shown} {reason}{more}")
-
-
-def _leaves_folder(name: str) -> bool:
-    windows = PureWindowsPath(name)
-    rooted = PurePosixPath(name).is_absolute() or bool(windows.drive or windows.root)
-    return rooted or ".." in windows.parts
+        raise TableError(
+            f"{where}, {text_columns.at_first(bad)}: {values.name} {shown} {reason}"
+            f"{text_columns.more(bad)}: {remedy}"
+        )

@@ -13,14 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soundjudge.artifacts import atomic_file
-from soundjudge.data import delimited
+from soundjudge.data import columns, headers
 from soundjudge.data.delimited import TableError as TableError
-from soundjudge.data.schema import Kind
 from soundjudge.data.schema import Table as Table
 from soundjudge.data.schema import check as check
-
-ARROW = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
-BOOLS = {"true": True, "false": False}
 
 CLIPS = Table(
     name="clips",
@@ -37,8 +33,15 @@ CLIPS = Table(
 )
 CAPTIONS = Table(
     name="captions",
-    columns={"caption_id": "str", "clip_id": "str", "corpus": "str", "text": "str"},
+    columns={
+        "caption_id": "str",
+        "clip_id": "str",
+        "corpus": "str",
+        "text": "str",
+        "label": "str",  # the clip's class, where its corpus has classes
+    },
     key=("caption_id",),
+    nullable=("label",),
 )
 RATED = Table(
     name="rated",
@@ -70,7 +73,9 @@ TARGETS = Table(
         "wav_file_name": "str",
         "text": "str",
         "mean_score": "float",
-        "spo_score": "float",
+        "spo_score": "float",  # mean of standardized ratings
+        "latent_score": "float",  # quality as the latent model has it, in rating points
+        "latent_se": "float",  # its standard error
         "ratings": "int",
         "split": "str",
     },
@@ -84,8 +89,15 @@ LISTENERS = Table(
 )
 PAIRS = Table(
     name="pairs",
-    columns={"clip_id": "str", "caption_id": "str", "matched": "bool", "clap_score": "float"},
+    columns={
+        "clip_id": "str",
+        "caption_id": "str",
+        "matched": "bool",
+        "clap_score": "float",
+        "kind": "str",  # of a mismatched pair: random, hard or same_label
+    },
     key=("clip_id", "caption_id"),
+    nullable=("kind",),
 )
 PREDICTIONS = Table(
     name="predictions",
@@ -101,6 +113,8 @@ def read(path: Path, table: Table, *, extra: bool = False) -> pd.DataFrame:
 
     A nullable column that the file lacks comes back empty. Raises TableError.
     """
+    if path.is_dir():
+        raise TableError(f"{path} is a folder: name a file ({table.name} table)")
     if not path.is_file():
         raise TableError(f"{path} does not exist ({table.name} table)")
     if path.suffix == ".parquet":
@@ -115,22 +129,27 @@ def read(path: Path, table: Table, *, extra: bool = False) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: Path, table: Table) -> None:
-    """Writes the checked columns, floats in full precision; refuses a column not in the table."""
+    """Writes the checked columns, floats in full precision; refuses a column not in the table.
+
+    A nullable column that the frame lacks is written empty.
+    """
     strangers = [column for column in frame.columns if column not in table.columns]
     if strangers:
         raise TableError(f"{path}: the {table.name} table has no column {strangers[0]!r}")
+    absent = [column for column in table.nullable if column not in frame]
+    frame = frame.assign(**dict.fromkeys(absent))
     check(frame, table, str(path))
     frame = frame[list(table.columns)]
     with atomic_file(path) as temporary:
         if path.suffix == ".parquet":
-            schema = pa.schema([(name, ARROW[kind]) for name, kind in table.columns.items()])
-            arrow = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+            arrow = pa.Table.from_pandas(frame, schema=_schema(table), preserve_index=False)
             # pandas' own metadata names its version, which must not change the bytes.
             pq.write_table(arrow.replace_schema_metadata(None), temporary, compression="zstd")
         elif path.suffix == ".csv":
-            texts = [frame[name] for name, kind in table.columns.items() if kind == "str"]
+            names = [name for name, kind in table.columns.items() if kind == "str"]
+            texts = [frame[name].astype("str") for name in names]
             # The csv writer leaves a lone carriage return unquoted, which no reader takes.
-            returns = any("\r" in text for column in texts for text in column.dropna())
+            returns = any(text.str.contains("\r", regex=False).any() for text in texts)
             quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
             frame.to_csv(temporary, index=False, lineterminator="\n", quoting=quoting)
         else:
@@ -144,46 +163,34 @@ def _read_parquet(path: Path, table: Table) -> pa.Table:
         raise TableError(f"{path} is not a readable Parquet file: {error}") from error
     for column in table.columns:
         if column not in arrow.column_names and column in table.nullable:
-            arrow = arrow.append_column(column, pa.nulls(len(arrow), ARROW[table.columns[column]]))
+            nulls = pa.nulls(len(arrow), columns.ARROW[table.columns[column]])
+            arrow = arrow.append_column(column, nulls)
         elif column not in arrow.column_names:
             raise TableError(f"{path}: the column {column!r} is missing ({table.name} table)")
-    arrow = arrow.select(list(table.columns))
     try:
-        return arrow.cast(pa.schema([(name, ARROW[kind]) for name, kind in table.columns.items()]))
+        return arrow.select(list(table.columns)).cast(_schema(table))
     except pa.ArrowInvalid as error:
         raise TableError(f"{path} has a column of another type: {error}") from error
 
 
 def _read_csv(path: Path, table: Table, *, extra: bool) -> pa.Table:
-    header, rows = delimited.read(path)
+    texts = columns.read(path)
     for column in table.columns:
-        if column not in header and column not in table.nullable:
-            raise TableError(
-                f"{path}: the column {column!r} is missing (there are {', '.join(header)})"
-            )
-    texts = {name: [fields[i] for fields in rows] for i, name in enumerate(header)}
+        if column not in texts.column_names and column not in table.nullable:
+            raise headers.missing(column, texts.column_names, path)
     arrays = {}
     for name, kind in table.columns.items():
-        cells = texts.get(name, [""] * len(rows))
-        arrays[name] = pa.array(_values(cells, kind, f"{path}", name), ARROW[kind])
-    for name in header if extra else ():
-        arrays.setdefault(name, pa.array(texts[name], pa.string()))
+        if name in texts.column_names:
+            nullable = name in table.nullable
+            arrays[name] = columns.values(
+                texts[name], kind, nullable=nullable, where=str(path), name=name
+            )
+        else:
+            arrays[name] = pa.nulls(len(texts), columns.ARROW[kind])
+    for name in texts.column_names if extra else ():
+        arrays.setdefault(name, texts[name])
     return pa.table(arrays)
 
 
-def _values(texts: list[str], kind: Kind, where: str, name: str) -> list[object]:
-    if kind == "str":
-        return [text or None for text in texts]
-    values: list[object] = []
-    for row, text in enumerate(texts, start=1):
-        try:
-            values.append(_value(text, kind))
-        except (ValueError, KeyError) as error:
-            raise TableError(f"{where}, row {row}: {name} {text!r} is not {kind}") from error
-    return values
-
-
-def _value(text: str, kind: Kind) -> object:
-    if kind == "bool":
-        return BOOLS[text.strip().lower()]
-    return int(text) if kind == "int" else float(text)
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([(name, columns.ARROW[kind]) for name, kind in table.columns.items()])

@@ -1,13 +1,18 @@
-"""VGGSound as downloaded, with the captions of AudioSetCaps -> sounds and captions.
+"""VGGSound as downloaded, with captions of AudioSetCaps or Auto-ACD -> sounds and captions.
 
 <folder>/vggsound.csv                       youtube_id,start,"label",split; no header
 <folder>/VGGSound_AudioSetCaps_caption.csv  id,caption; id is youtube_id_start, six digits, with or
                                             without a leading "Y"
-<folder>/audio/<youtube_id>_<start, six digits>.wav; flac, ogg, opus and mp3 as well.
+<folder>/Auto-ACD/*.csv                     youtube_id,caption; youtube_id is youtube_id_start, too;
+                                            most are of AudioSet and not of VGGSound
+<folder>/audio/<youtube_id>_<start, six digits>.wav; or in audio/<split>/; flac, ogg, opus and mp3
+                                            as well
+
+One of the two lists of captions is enough; with both, clips have the captions of both.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +23,12 @@ from soundjudge.data.tables import TableError
 NAME = "vggsound"
 LIST = "vggsound.csv"
 CAPTIONS = "VGGSound_AudioSetCaps_caption.csv"
+AUTO_ACD = "Auto-ACD"
 CAPTION_LIST = tables.Table(
     name="AudioSetCaps", columns={"id": "str", "caption": "str"}, nullable=("caption",)
+)
+AUTO_ACD_LIST = tables.Table(
+    name=AUTO_ACD, columns={"youtube_id": "str", "caption": "str"}, nullable=("caption",)
 )
 
 
@@ -32,7 +41,7 @@ class Entry:
     split: str
 
 
-def read(folder: Path) -> Corpus:
+def read(folder: Path, max_characters: int) -> Corpus:
     """Every listed clip that has a caption; the others are rejections. Raises TableError."""
     listed: dict[str, Entry] = {}
     rejections = []
@@ -45,7 +54,7 @@ def read(folder: Path) -> Corpus:
     for name in listed:
         if f"audio/{name}" not in described:
             rejections.append(Rejection(corpus=NAME, file=name, reason="no caption"))
-    return corpus.captioned(NAME, rows, rejections)
+    return corpus.captioned(NAME, rows, rejections, max_characters)
 
 
 def entries(path: Path) -> Iterator[Entry]:
@@ -54,7 +63,7 @@ def entries(path: Path) -> Iterator[Entry]:
         raise TableError(f"{path} does not exist: it lists the clips of VGGSound")
     rows = delimited.of_width(delimited.iter_rows(path), 4, path)
     for row, (youtube_id, start, label, split) in enumerate(rows, start=1):
-        if not start.isdigit() or not youtube_id or not split:
+        if not start.isdecimal() or not youtube_id or not split:
             raise TableError(
                 f"{path}, row {row}: {youtube_id!r}, {start!r}, {split!r} are no"
                 " YouTube id, start in whole seconds and split"
@@ -65,15 +74,10 @@ def entries(path: Path) -> Iterator[Entry]:
 def _rows(
     folder: Path, listed: dict[str, Entry], rejections: list[Rejection]
 ) -> Iterator[Captioned]:
-    frame = tables.read(folder / CAPTIONS, CAPTION_LIST)
-    files = corpus.audio_files(folder / "audio")
+    audio = folder / "audio"
+    files = corpus.audio_files(audio, *(audio / split for split in ("train", "test")))
     number: Counter[str] = Counter()
-    for written, text in zip(frame["id"], frame["caption"].fillna(""), strict=True):
-        # A YouTube id may itself start with a Y: the name as written counts first.
-        name = written if written in listed else written.removeprefix("Y")
-        if name not in listed:
-            rejections.append(Rejection(corpus=NAME, file=written, reason="caption of no clip"))
-            continue
+    for name, text in _captions(folder, listed, rejections):
         sound = Sound(
             clip_id=f"{NAME}/{name}",
             corpus=NAME,
@@ -83,4 +87,36 @@ def _rows(
         )
         caption_id = f"{NAME}/{name}" + (f"#{number[name]}" if number[name] else "")
         number[name] += 1
-        yield Captioned(caption_id=caption_id, sound=sound, text=text)
+        label = listed[name].label.strip() or None
+        yield Captioned(caption_id=caption_id, sound=sound, text=text, label=label)
+
+
+def _captions(
+    folder: Path, listed: Container[str], rejections: list[Rejection]
+) -> Iterator[tuple[str, str]]:
+    """Name and caption of the listed clips, list by list."""
+    lists = sorted((folder / AUTO_ACD).glob("*.csv"))
+    if (folder / CAPTIONS).exists() or not lists:
+        for name, text in _pairs(folder / CAPTIONS, CAPTION_LIST, listed):
+            if name in listed:
+                yield name, text
+            else:
+                rejections.append(Rejection(corpus=NAME, file=name, reason="caption of no clip"))
+    for path in lists:
+        strangers = 0
+        for name, text in _pairs(path, AUTO_ACD_LIST, listed):
+            if name in listed:
+                yield name, text
+            else:
+                strangers += 1
+        if strangers:  # more than a million, none of them a fault: they are not listed one by one
+            reason = f"caption of no clip: {strangers} captions of clips that {LIST} does not list"
+            rejections.append(Rejection(corpus=NAME, file=f"{AUTO_ACD}/{path.name}", reason=reason))
+
+
+def _pairs(path: Path, table: tables.Table, listed: Container[str]) -> Iterator[tuple[str, str]]:
+    frame = tables.read(path, table)
+    for written, text in zip(frame.iloc[:, 0], frame["caption"].fillna(""), strict=True):
+        # A YouTube id may itself start with a Y: the name as written counts first.
+        bare = written.removeprefix("Y")
+        yield (bare if written not in listed and bare in listed else written), text

@@ -1,29 +1,28 @@
 """Captioned clips to matched and mismatched pairs: the pairs that the teacher will label.
 
-A mismatched pair joins a clip with the caption of another clip: drawn at random, or hard, which is
-one whose text comes close to the clip's own caption. Texts closer still to one of the clip's own
-captions may be paraphrases and are never taken; captions of equal text count as one.
+A mismatched pair joins a clip with the caption of another sound of its split: drawn at random; of
+the same label; or hard, which is one whose text comes close to the clip's own caption. Texts closer
+still to one of the clip's own may be paraphrases and are never taken. Captions of the same words
+count as one text, clips of the same samples as one sound.
 
-C captions, U distinct texts, N couples, E embedding dimensions, B texts of a block, K nearest.
-A couple is a clip and a text, as one number: clip * U + text.
+C captions, N couples, K neighbours. A couple is a clip and a text, see captions.py.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-ROWS = 2048  # texts whose neighbours are sought at once
-COLUMNS = 32_768  # texts they are compared with at once: 256 MB of similarities
-COUPLES = 65_536  # couples whose similarities are taken at once
-ROUNDS = 200  # draws of a random text after which there is none to be found
+from soundjudge.data.rows import Rows
+from soundjudge.labels import neighbours
+from soundjudge.labels.captions import Captions
+from soundjudge.labels.draws import drawn, quota
+from soundjudge.labels.neighbours import Integers
 
-Integers = NDArray[np.int64]
-Vectors = Callable[[Integers], NDArray[np.float32]]  # texts (N,) -> unit embeddings (N, E)
+KINDS = ("hard", "same_label", "random")  # in the order in which they are found
+SPARE = 8  # neighbours beyond those asked for, since a clip's own texts may be among the nearest
 
 
 class NegativesError(ValueError):
@@ -32,15 +31,22 @@ class NegativesError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Negatives:
-    """How many mismatched pairs a matched one gets, and which."""
+    """Section `pseudolabel` of params.yaml: how many mismatched pairs a matched one has, and which.
 
-    random: int  # a matched pair
-    hard: int  # a matched pair, at most: fewer where no text lies in the band
+    The numbers are means: of 1.9, a tenth of the captions get one and the others two.
+    """
+
+    random: float  # a matched pair
+    hard: float  # a matched pair, at most: fewer where no text lies in the band
+    same_label: float  # a matched pair, at most: fewer where no other text has the label
     similarity: tuple[float, float]  # cosine of hard texts; above it, texts may mean the same
+    pool: int | None  # texts looked through for a caption's hard ones, about; None: all
+    exclude_rated: tuple[Literal["train", "validation", "test"], ...]  # whose texts are left out
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("random", "hard"):
+        """Refuses numbers that no draw can meet."""
+        for name in KINDS:
             if getattr(self, name) < 0:
                 raise NegativesError(f"{name} is {getattr(self, name)}: it must not be negative.")
         low, high = self.similarity
@@ -48,138 +54,116 @@ class Negatives:
             raise NegativesError(
                 f"similarity is {low}, {high}: write two cosines, the lower first."
             )
-
-
-class Captions:
-    """A CAPTIONS table as numbers; its row order does not matter."""
-
-    def __init__(
-        self, captions: pd.DataFrame, embeddings: Callable[[list[str]], NDArray[np.float32]]
-    ) -> None:
-        ordered = captions.sort_values("caption_id", ignore_index=True)
-        self.ids = ordered["caption_id"].to_numpy(dtype=object)  # (C,)
-        clip, clip_ids = pd.factorize(ordered["clip_id"], sort=True)
-        text, texts = pd.factorize(ordered["text"], sort=True)
-        self.clip, self.text = clip.astype(np.int64), text.astype(np.int64)  # (C,)
-        self.clip_ids = clip_ids.to_numpy(dtype=object)
-        self.texts = len(texts)
-        self.speaker = self.ids[np.unique(self.text, return_index=True)[1]]  # (U,) a caption a text
-        self.own = np.unique(self.clip * self.texts + self.text)  # couples that match
-        self.own_counts = np.bincount(self.own // self.texts, minlength=len(self.clip_ids))
-        self.embeddings = embeddings
-
-    def vectors(self, texts: Integers) -> NDArray[np.float32]:
-        """Unit embeddings of texts: (N, E)."""
-        return self.embeddings(list(self.speaker[texts]))
-
-    def closest(self, couples: Integers) -> NDArray[np.float32]:
-        """How close each couple's text comes to a caption of its clip: cosines (N,)."""
-        closest = np.empty(len(couples), dtype=np.float32)
-        starts = np.cumsum(self.own_counts) - self.own_counts  # of each clip within `own`
-        for start in range(0, len(couples), COUPLES):
-            clip, text = np.divmod(couples[start : start + COUPLES], self.texts)
-            counts = self.own_counts[clip]
-            first = np.cumsum(counts) - counts  # (N,) of each couple among the repeated
-            places = np.arange(counts.sum()) + np.repeat(starts[clip] - first, counts)
-            mine = self.vectors(self.own[places] % self.texts)
-            theirs = self.vectors(text).repeat(counts, axis=0)
-            cosines = np.einsum("ne,ne->n", mine, theirs)
-            closest[start : start + COUPLES] = np.maximum.reduceat(cosines, first)
-        return closest
+        if self.pool is not None and self.pool < 1:
+            raise NegativesError(f"pool is {self.pool}: it must be at least 1, or null for all.")
 
 
 def pairs(
     captions: pd.DataFrame,
-    embeddings: Callable[[list[str]], NDArray[np.float32]],
+    clips: pd.DataFrame,
+    said: Rows,
     negatives: Negatives,
     device: str | torch.device,
 ) -> pd.DataFrame:
-    """All pairs of a CAPTIONS table: clip_id, caption_id, matched; sorted, whatever its row order.
+    """All pairs: clip_id, caption_id, matched, kind (empty if matched); in the order of their ids.
 
-    `embeddings(caption_ids)` gives unit text embeddings (len, E); it is asked for them in blocks.
+    `captions` is a CAPTIONS table with the column words, `clips` a CLIPS table, and `said` has the
+    unit embedding of each caption. Neither the order of rows nor that of embeddings matters.
     """
-    known = Captions(captions, embeddings)
-    check_room(known, negatives)
-    hard = hard_couples(known, negatives, device) if negatives.hard else known.own[:0]
-    random = random_couples(known, negatives, hard)
-    clip, text = np.divmod(np.concatenate([hard, random]), known.texts)
-    made = pd.DataFrame(
+    table = numbered(captions, clips)
+    if negatives.same_label and len(table) and table["label"].isna().all():
+        raise NegativesError(
+            "pseudolabel.same_label is above 0, and no caption has a label: only VGGSound has."
+        )
+    empty = np.empty((0, 3), dtype=np.int64)
+    made = [empty]
+    for split in sorted(table["split"].unique()):
+        known = Captions(table[table["split"] == split], said)
+        made.append(_of_split(known, split, table, negatives, device))
+    clip, caption, kind = np.concatenate(made).T
+    if negatives.hard and len(table) and not (kind == 0).any():
+        raise NegativesError(
+            f"pseudolabel.hard is above 0, and no text lies within {negatives.similarity} of"
+            " another: widen pseudolabel.similarity."
+        )
+    order = np.lexsort((caption, clip))
+    clip_ids, caption_ids = table["clip_id"].cat.categories, table["caption_id"]
+    return pd.DataFrame(
         {
-            "clip_id": np.concatenate([known.clip_ids[known.clip], known.clip_ids[clip]]),
-            "caption_id": np.concatenate([known.ids, known.speaker[text]]),
-            "matched": np.arange(len(known.ids) + len(clip)) < len(known.ids),
+            "clip_id": pd.Categorical.from_codes(clip[order], clip_ids),
+            "caption_id": pd.Categorical.from_codes(caption[order], caption_ids),
+            "matched": kind[order] < 0,
+            "kind": pd.Categorical.from_codes(kind[order], list(KINDS)),
         }
     )
-    return made.sort_values(["clip_id", "caption_id"], ignore_index=True)
 
 
-def check_room(known: Captions, negatives: Negatives) -> None:
-    """Refuses counts for which a clip would run out of texts."""
-    wanted = np.bincount(known.clip) * (negatives.random + negatives.hard)
-    if (wanted > known.texts - known.own_counts).any():
+def numbered(captions: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+    """The captions in order of their ids, with split, sha256 and number of their clips."""
+    known = clips.set_index("clip_id")[["split", "sha256"]]
+    table = captions.sort_values("caption_id", ignore_index=True).join(known, on="clip_id")
+    if table["split"].isna().any():
+        stranger = table.loc[table["split"].isna(), "clip_id"].iloc[0]
         raise NegativesError(
-            f"a clip needs {int(wanted.max())} mismatched captions, and there are only "
-            f"{known.texts} distinct texts: lower pseudolabel.random or .hard."
+            f"captions.parquet names {stranger!r}, and clips.parquet has no such clip: run the "
+            "stage prepare again."
         )
+    clip = table["clip_id"].astype("category")
+    return table.assign(clip_id=clip, clip=clip.cat.codes, caption=np.arange(len(table)))
 
 
-def hard_couples(known: Captions, negatives: Negatives, device: str | torch.device) -> Integers:
-    """Each caption's nearest texts within the band that suit its clip: couples, sorted."""
-    spare = int(known.own_counts.max(initial=0))  # the clip's own texts may be among the nearest
-    near = nearest(known.vectors, known.texts, negatives, spare, device)[known.text]  # (C, K)
-    couples = known.clip[:, None] * known.texts + near
-    suits = (near >= 0) & ~np.isin(couples, known.own)
-    suits[suits] = known.closest(couples[suits]) <= negatives.similarity[1]
-    return np.unique(couples[suits & (np.cumsum(suits, axis=1) <= negatives.hard)])
-
-
-def nearest(
-    vectors: Vectors, texts: int, negatives: Negatives, spare: int, device: str | torch.device
+def _of_split(
+    known: Captions,
+    split: str,
+    table: pd.DataFrame,
+    negatives: Negatives,
+    device: str | torch.device,
 ) -> Integers:
-    """The texts nearest to each text within the band, best first, then -1: (U, K).
+    """Numbers of clip and caption, and the kind, -1 for matched pairs: (pairs, 3)."""
+    count = len(known.clip)
+    taken = np.empty(0, dtype=np.int64)
+    found = [np.stack([known.clip, np.arange(count), np.full(count, -1)])]
+    for code, kind in enumerate(KINDS):
+        rng = np.random.default_rng([negatives.seed, *f"{split} {kind}".encode()])
+        wanted = quota(count, getattr(negatives, kind), rng)
+        if kind == "hard":
+            couples = hard_couples(known, negatives, wanted, device)
+        else:
+            group = np.zeros(count, dtype=np.int64) if kind == "random" else known.label
+            couples, lacks = drawn(known, group, wanted, taken, negatives.similarity[1], rng)
+            if kind == "random" and lacks.any():
+                clip_id = table["clip_id"].iloc[known.numbers[lacks.argmax()]]
+                raise NegativesError(
+                    f"split {split}: {clip_id} gets too few random mismatched captions. Of "
+                    f"{known.texts} distinct texts the others are its own, taken as hard or "
+                    f"same_label, or closer than {negatives.similarity[1]} to its own: lower "
+                    "pseudolabel.random or .hard, or raise pseudolabel.similarity."
+                )
+        taken = np.union1d(taken, couples)
+        clip, text = np.divmod(couples, max(1, known.texts))
+        found.append(np.stack([clip, known.speaker[text], np.full(len(clip), code)]))
+    clip, caption, kinds = np.concatenate(found, axis=1)
+    return np.stack([known.clip_numbers[clip], known.numbers[caption], kinds], axis=1)
 
-    K is `hard` and `spare` more. No more than a block of similarities is held at any time.
-    """
-    low, high = negatives.similarity
-    size = min(texts, negatives.hard + spare)
-    found = np.empty((texts, size), dtype=np.int64)
-    for start in range(0, texts, ROWS):
-        rows = np.arange(start, min(start + ROWS, texts))
-        left = _tensor(vectors(rows), device)  # (B, E)
-        best = torch.full((len(rows), size), -torch.inf, device=device)  # (B, K)
-        index = torch.full((len(rows), size), -1, device=device)
-        for other in range(0, texts, COLUMNS):
-            columns = np.arange(other, min(other + COLUMNS, texts))
-            cosines = left @ _tensor(vectors(columns), device).T  # (B, columns)
-            cosines[(cosines < low) | (cosines > high)] = -torch.inf
-            names = _tensor(columns, device).expand(len(rows), -1)
-            best, order = torch.cat([best, cosines], dim=1).topk(size, dim=1)
-            index = torch.cat([index, names], dim=1).gather(1, order)
-        found[rows] = torch.where(best.isinf(), -1, index).cpu().numpy()
-    return found
 
-
-def random_couples(known: Captions, negatives: Negatives, taken: Integers) -> Integers:
-    """`random` couples a caption, beside those taken; a text is drawn as often as it is said."""
-    rng = np.random.default_rng(negatives.seed)
-    refused = np.union1d(known.own, taken)
-    waiting = np.repeat(known.clip, negatives.random)  # clips that lack a couple
-    made = np.empty(0, dtype=np.int64)
-    for _ in range(ROUNDS):
-        if not len(waiting):
-            return made
-        drawn = waiting * known.texts + rng.choice(known.text, len(waiting))
-        fresh = np.zeros(len(drawn), dtype=bool)
-        fresh[np.unique(drawn, return_index=True)[1]] = True
-        fresh &= ~np.isin(drawn, refused) & ~np.isin(drawn, made)
-        fresh[fresh] = known.closest(drawn[fresh]) <= negatives.similarity[1]
-        made = np.concatenate([made, drawn[fresh]])
-        waiting = waiting[~fresh]
-    raise NegativesError(
-        f"no mismatched caption is found for {known.clip_ids[waiting[0]]} whose similarity is at "
-        f"most {negatives.similarity[1]}: raise pseudolabel.similarity."
+def hard_couples(
+    known: Captions, negatives: Negatives, wanted: Integers, device: str | torch.device
+) -> Integers:
+    """Each caption's nearest texts within the band that suit its clip: couples, sorted."""
+    if not wanted.any():
+        return np.empty(0, dtype=np.int64)
+    spare = min(SPARE, int(known.own_counts.max()))
+    search = neighbours.Search(
+        size=min(known.texts, int(wanted.max()) + spare),
+        band=negatives.similarity,
+        pool=negatives.pool,
+        seed=negatives.seed,
     )
-
-
-def _tensor(values: NDArray[np.float32] | Integers, device: str | torch.device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+    near = neighbours.nearest(known.vectors, known.texts, search, device)[known.text]  # (C, K)
+    couples = known.clip[:, None] * known.texts + near
+    suits = near >= 0
+    suits[suits] = ~known.own(couples[suits])
+    # A sound's only text is the one whose neighbours these are.
+    several = suits & (known.own_counts[known.sound[known.clip]] > 1)[:, None]
+    suits[several] = known.closest(couples[several]) <= negatives.similarity[1]
+    return np.unique(couples[suits & (np.cumsum(suits, axis=1) <= wanted[:, None])])

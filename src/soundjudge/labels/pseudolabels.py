@@ -3,7 +3,7 @@
 N pairs, E embedding dimensions.
 """
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,47 +11,74 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from soundjudge import figures
+from soundjudge.data.rows import Rows
+from soundjudge.labels.vectors import taken
 
-BLOCK = 65_536  # pairs at once
-
-Embeddings = Callable[[list[str]], NDArray[np.float32]]  # ids -> unit vectors (len, E)
+BLOCK = 8192  # pairs at once
 
 
-def clap_scores(pairs: pd.DataFrame, clips: Embeddings, captions: Embeddings) -> pd.DataFrame:
-    """The pairs with their CLAPScore, the cosine of clip and caption, in a block at a time."""
+def clap_scores(pairs: pd.DataFrame, heard: Rows, said: Rows) -> pd.DataFrame:
+    """The pairs with their CLAPScore, the cosine of clip and caption, a block at a time."""
+    clips, captions = _places(pairs["clip_id"], heard), _places(pairs["caption_id"], said)  # (N,)
     scores = np.empty(len(pairs))
     for start in range(0, len(pairs), BLOCK):
-        block = pairs.iloc[start : start + BLOCK]
-        sounds = clips(list(block["clip_id"])).astype(np.float64)
-        texts = captions(list(block["caption_id"])).astype(np.float64)
-        scores[start : start + BLOCK] = np.einsum("ne,ne->n", sounds, texts)
+        block = slice(start, start + BLOCK)
+        sounds, texts = taken(heard, clips[block]), taken(said, captions[block])
+        scores[block] = np.einsum("ne,ne->n", sounds, texts)
     return pairs.assign(clap_score=scores)
 
 
-def summary(pairs: pd.DataFrame) -> dict[str, float]:
-    """Counts, mean scores, and how often a matched pair outscores a mismatched one (AUC)."""
+def _places(ids: "pd.Series[Any]", embeddings: Rows) -> NDArray[np.int64]:
+    distinct = ids.astype("category").cat
+    return embeddings.places(distinct.categories.to_numpy())[distinct.codes.to_numpy()]
+
+
+def summary(pairs: pd.DataFrame) -> dict[str, object]:
+    """Numbers of pairs, mean scores, and how often a matched pair outscores a mismatched (AUC)."""
     matched = pairs["matched"].to_numpy(dtype=bool)
     scores = pairs["clap_score"].to_numpy(dtype=np.float64)
-    ranks = pairs["clap_score"].rank().to_numpy(dtype=np.float64)
-    yes, no = int(matched.sum()), int((~matched).sum())
-    made: dict[str, float] = {"matched": yes, "mismatched": no}
-    if yes and no:
+    made: dict[str, object] = {"matched": int(matched.sum()), "mismatched": int((~matched).sum())}
+    if matched.any():
         made["matched_score"] = float(scores[matched].mean())
+    if matched.any() and not matched.all():
         made["mismatched_score"] = float(scores[~matched].mean())
-        made["auc"] = float((ranks[matched].sum() - yes * (yes + 1) / 2) / (yes * no))
+        made["auc"] = auc(scores[matched], scores[~matched])
+    for kind in kinds(pairs):
+        of = (pairs["kind"] == kind).to_numpy()
+        made[kind] = {
+            "pairs": int(of.sum()),
+            "score": float(scores[of].mean()),
+            "auc": auc(scores[matched], scores[of]),
+        }
     return made
 
 
+def kinds(pairs: pd.DataFrame) -> list[str]:
+    """The kinds of mismatched pairs that are there, in alphabetical order."""
+    return sorted(pairs["kind"].dropna().unique())
+
+
+def auc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
+    """How often a value of `higher` lies above one of `lower`, ties counting half: 0 to 1.
+
+    Mann and Whitney's U over all pairs (Hanley and McNeil 1982).
+    """
+    ranks = pd.Series(np.concatenate([higher, lower])).rank()[: len(higher)]
+    above = ranks.sum() - len(higher) * (len(higher) + 1) / 2
+    return float(above / (len(higher) * len(lower)))
+
+
 def histogram(pairs: pd.DataFrame, note: str) -> Figure:
-    """How the scores of matched and of mismatched pairs lie."""
+    """How the scores of matched pairs lie, and those of each kind of mismatched ones."""
     figure = figures.canvas(6, 3.6, "CLAPScore of pseudo-labelled pairs", note)
     axes = figure.subplots()
     low, high = (pairs["clap_score"].min(), pairs["clap_score"].max()) if len(pairs) else (-1, 1)
     edges = list(np.linspace(low, high, 61))
-    for matched, label in ((True, "matched"), (False, "mismatched")):
-        scores = pairs["clap_score"][pairs["matched"] == matched].to_numpy()
+    groups = {"matched": pairs["matched"]} | {kind: pairs["kind"] == kind for kind in kinds(pairs)}
+    for label, of in groups.items():
+        scores = pairs["clap_score"][of].to_numpy()
         share = np.full(len(scores), 1 / max(len(scores), 1))
-        axes.hist(scores, bins=edges, weights=share, alpha=0.6, label=label)
+        axes.hist(scores, bins=edges, weights=share, histtype="step", linewidth=1.5, label=label)
     axes.set(xlabel="CLAPScore (cosine)", ylabel="share of pairs")
     axes.legend()
     return figure

@@ -150,14 +150,15 @@ def load_beats(path: Path) -> Beats:
     """
     cfg, weights = _read_folder(path) if path.is_dir() else _read_official(path)
     known = {field.name for field in fields(BeatsConfig)}
-    beats = Beats(BeatsConfig(**{key: value for key, value in cfg.items() if key in known}))
+    with torch.device("meta"):  # to draw weights that are replaced at once would take longest
+        beats = Beats(BeatsConfig(**{key: value for key, value in cfg.items() if key in known}))
     weights = {FOREIGN_NAMES.get(name, name): tensor for name, tensor in weights.items()}
     try:
-        beats.load_state_dict(weights, strict=True)
+        beats.load_state_dict(weights, strict=True, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise BeatsFileError(f"{path}: weights and configuration differ: {reason}") from error
-    return beats.eval()
+    return beats.float().eval()
 
 
 def save_beats(beats: Beats, path: Path) -> None:
@@ -187,12 +188,12 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.is_file():
         raise BeatsFileError(
-            f"{path}: no such BEATs checkpoint; put an official BEATs .pt there, or change "
-            "encoders.beats in params.yaml."
+            f"{path}: no such BEATs checkpoint: put an official BEATs .pt there, or name another "
+            "(encoders.beats in params.yaml, or --beats)."
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
         raise BeatsFileError(f"{path}: not a readable PyTorch checkpoint.") from error
     if not isinstance(content, dict) or not {"cfg", "model"} <= content.keys():
         raise BeatsFileError(

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.initialization import no_init_weights
 
 from soundjudge import artifacts, params
 from soundjudge.model.beats import Beats, load_beats
@@ -52,13 +53,14 @@ def load(folder: Path) -> Lalm:
     config = params.build(LalmConfig, record["config"], f"{folder / MEMBER}: config")
     front = params.build(AudioFront, record["front"], f"{folder / MEMBER}: front")
     tokenizer = load_tokenizer(folder)
-    # The new weights are replaced at once: they take no random numbers from a training.
-    with torch.random.fork_rng(devices=[]):
+    # The new weights are replaced at once: to draw them would take most of the time.
+    with torch.random.fork_rng(devices=[]), no_init_weights():
         llm = AutoModelForCausalLM.from_config(
             AutoConfig.for_model(**record["llm"]),
             dtype=torch.float32,
             attn_implementation=config.attention,
         )
+        llm.tie_weights()
         lalm = Lalm(llm, tokenizer, config, front, record["feature_dim"])
     weights = artifacts.load_tensors(folder / WEIGHTS)
     weights |= {name: weights[first] for name, first in _shared(lalm).items() if first in weights}

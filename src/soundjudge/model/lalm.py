@@ -4,68 +4,26 @@ The TMU system of the XACLE challenge: a projector turns the encoder's features 
 a language model reads them together with the text, and a small network reads the score off its
 hidden state at [SCORE].
 Letters: B = batch, M = audio tokens, D = encoder width, H = width of the language model,
-L = longest sequence, S = caption tokens of the whole batch, V = words of the tokenizer.
+L = longest sequence, G = sounds with C texts each, S = caption tokens of the whole batch,
+V = words of the tokenizer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from soundjudge.model import prompt
+from soundjudge.model import adaptation, prompt
+from soundjudge.model.adaptation import LlmTraining as LlmTraining
 from soundjudge.model.features import AudioFront
+from soundjudge.model.lalm_config import LalmConfig as LalmConfig
 from soundjudge.model.llm import load_llm
 from soundjudge.model.projector import GatedProjector
-
-LlmTraining = Literal["full", "frozen"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LalmConfig:
-    """What stands around the language model."""
-
-    projector_hidden: int  # values between the projector's two maps
-    projector_dropout: float
-    head: tuple[int, ...]  # widths of the score network behind the language model's
-    head_dropout: float
-    max_text_tokens: int  # a longer text is cut at its end
-    order: prompt.Order
-    attention: Literal["eager", "sdpa"]  # eager is the faster one for a small model on a CPU
-
-    def __post_init__(self) -> None:
-        """Refuses sizes that are none."""
-        if not self.head or min(self.head) < 1:
-            raise ValueError(f"head is {list(self.head)}, it must list widths of at least 1.")
-        for name in ("projector_hidden", "max_text_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1.")
-        for name in ("projector_dropout", "head_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be in [0, 1).")
-
-
-class ScoreHead(nn.Module):
-    """Linear maps with ReLU and dropout between them, none after the last."""
-
-    def __init__(self, width: int, widths: Sequence[int], dropout: float) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for output in widths:
-            if layers:
-                layers += [nn.ReLU(), nn.Dropout(dropout)]
-            layers.append(_xavier(nn.Linear(width, output)))
-            width = output
-        self.mlp = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H) to (B, last width)."""
-        out: Tensor = self.mlp(x)
-        return out
+from soundjudge.model.score_head import ScoreHead, xavier
 
 
 class Lalm(nn.Module):
@@ -90,13 +48,14 @@ class Lalm(nn.Module):
         self.llm = llm
         # A model's own habits of sampling have no place in a greedy caption.
         self.llm.generation_config = GenerationConfig()
-        self.llm_training: LlmTraining = "full"
+        self.llm_training: LlmTraining | None = None
+        self.new_tokens: adaptation.NewTokens | None = None
         width: int = llm.get_input_embeddings().embedding_dim
         self.projector = GatedProjector(
             feature_dim, config.projector_hidden, width, config.projector_dropout
         )
         self.score_head = ScoreHead(width, config.head, config.head_dropout)
-        self.final_linear = _xavier(nn.Linear(config.head[-1], 1))
+        self.final_linear = xavier(nn.Linear(config.head[-1], 1))
 
     @classmethod
     def from_llm(
@@ -106,17 +65,30 @@ class Lalm(nn.Module):
         llm, tokenizer = load_llm(folder, config.attention)
         return cls(llm, tokenizer, config, front, feature_dim)
 
-    def freeze(self, training: LlmTraining) -> None:
-        """Which part of the language model learns; the projector and the score head always do."""
+    def adapt(self, training: LlmTraining) -> None:
+        """Makes the language model learn as `training` says; the other parts always learn."""
+        assert self.llm_training is None, "a training ends with settle() before the next begins"
         self.llm_training = training
-        self.llm.requires_grad_(training == "full")
+        adaptation.adapt(self.llm, training)
+        if training.training == "lora":
+            table, tokens = self.llm.get_input_embeddings(), self.tokens
+            ids = [tokens.audio_start, tokens.audio_end, tokens.score]
+            self.new_tokens = adaptation.NewTokens(table, ids)
         self.train(self.training)
+
+    def settle(self) -> None:
+        """Ends what `adapt` began: what was learnt beside the weights becomes part of them."""
+        assert self.llm_training is not None, "settle() ends what adapt() began"
+        adaptation.settle(self.llm, self.llm_training)
+        if self.new_tokens is not None:
+            self.new_tokens.merge(self.llm.get_input_embeddings())
+        self.llm_training, self.new_tokens = None, None
 
     def train(self, mode: bool = True) -> "Lalm":
         """Training mode, in which a frozen language model stays as it is when it is used."""
         super().train(mode)
-        if self.llm_training == "frozen":
-            self.llm.eval()
+        if self.llm_training is not None:
+            adaptation.rest(self.llm, self.llm_training, mode)
         return self
 
     def scores(self, features: Tensor, texts: Sequence[str]) -> Tensor:
@@ -124,11 +96,20 @@ class Lalm(nn.Module):
         self._check(features, texts)
         ids = self._ids(texts)
         sequences = prompt.scoring(ids, self.tokens, self.front.audio_tokens, self.config.order)
-        sequences = sequences.to(self._device)
-        hidden = self._hidden(sequences, features)  # (B, L, H)
-        read = hidden[torch.arange(len(ids), device=self._device), sequences.score_index]  # (B, H)
-        out: Tensor = self.final_linear(self.score_head(read)).squeeze(1)
-        return out.float()
+        return self._read(sequences.to(self._device), features)
+
+    def shared_scores(self, features: Tensor, texts: Sequence[str]) -> Tensor:
+        """The scores of sounds (G, M, D) with C texts each, texts of one sound in a row: (G * C,).
+
+        Each sound passes through the language model once, with all its texts behind it, none of
+        which sees another; so its order must be audio_first. The scores are those of `scores` with
+        every sound repeated C times.
+        """
+        assert self.config.order == "audio_first", "texts before a sound cannot share it"
+        self._check(features, texts[: len(features)])
+        ids = self._ids(texts)
+        sequences = prompt.shared(ids, len(features), self.tokens, self.front.audio_tokens)
+        return self._read(sequences.to(self._device), features)
 
     def caption_logits(
         self, features: Tensor, texts: Sequence[str]
@@ -153,8 +134,12 @@ class Lalm(nn.Module):
         return (losses / lengths[captions]).sum() / len(texts)
 
     @torch.no_grad()
-    def generate(self, features: Tensor, max_tokens: int) -> list[str]:
-        """Captions of sounds (B, M, D), the likeliest next token each time, up to `max_tokens`."""
+    def generate(self, features: Tensor, *, max_tokens: int, num_beams: int) -> list[str]:
+        """Captions of sounds (B, M, D): the likeliest a token of those that a beam search meets.
+
+        `num_beams` beginnings are followed at once (1: the likeliest next token each time), up to
+        `max_tokens`. A caption does not depend on the other sounds, nor on chance.
+        """
         sequences = prompt.opening(len(features), self.tokens, self.front.audio_tokens)
         sequences = sequences.to(self._device)
         said = self.llm.generate(
@@ -162,10 +147,13 @@ class Lalm(nn.Module):
             attention_mask=sequences.mask.long(),
             generation_config=GenerationConfig(
                 do_sample=False,
+                num_beams=num_beams,
                 max_new_tokens=max_tokens,
                 eos_token_id=self.tokens.eos,
                 pad_token_id=self.tokens.eos,
                 suppress_tokens=[self.tokens.audio_start, self.tokens.audio_end, self.tokens.score],
+                # Over the words alone, as in `caption_logits`.
+                renormalize_logits=True,
             ),
         )
         texts: list[str] = self.tokenizer.batch_decode(said, skip_special_tokens=True)
@@ -175,15 +163,24 @@ class Lalm(nn.Module):
         ids = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return [row[: self.config.max_text_tokens] for row in ids]
 
-    def _embed(self, sequences: prompt.Sequences, features: Tensor) -> Tensor:
+    def _embed(self, sequences: prompt.Sequences | prompt.Shared, features: Tensor) -> Tensor:
         audio = self.projector(features.to(self._device))  # (B, M, H)
-        return prompt.embed(sequences, self.llm.get_input_embeddings(), audio)
+        words, new = self.llm.get_input_embeddings(), self.new_tokens
+        table = words if new is None else lambda ids: new(ids, words(ids))
+        return prompt.embed(sequences, table, audio)
 
-    def _hidden(self, sequences: prompt.Sequences, features: Tensor) -> Tensor:
+    def _read(self, sequences: prompt.Sequences | prompt.Shared, features: Tensor) -> Tensor:
+        """The scores at every [SCORE], sequence by sequence."""
+        hidden = self._hidden(sequences, features)  # (B, L, H)
+        rows, places = sequences.score_places
+        out: Tensor = self.final_linear(self.score_head(hidden[rows, places])).squeeze(1)
+        return out.float()
+
+    def _hidden(self, sequences: prompt.Sequences | prompt.Shared, features: Tensor) -> Tensor:
         """The last hidden states (B, L, H), after the final norm, without logits."""
         out: Any = self.llm.get_decoder()(
             inputs_embeds=self._embed(sequences, features),
-            attention_mask=sequences.mask.long(),
+            attention_mask=sequences.attention,
             position_ids=sequences.positions,
             use_cache=False,
         )
@@ -205,9 +202,3 @@ class Lalm(nn.Module):
     @property
     def _words(self) -> int:
         return min(self.tokens.audio_start, self.tokens.audio_end, self.tokens.score)
-
-
-def _xavier(linear: nn.Linear) -> nn.Linear:
-    nn.init.xavier_uniform_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear

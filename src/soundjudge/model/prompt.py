@@ -2,18 +2,20 @@
 
     text first:   [TEXT] [AUDIO_START] AUDIO x M [AUDIO_END] [SCORE] [EOS]     (the TMU system)
     audio first:  [AUDIO_START] AUDIO x M [AUDIO_END] [TEXT] [SCORE] [EOS]
+    shared:       [AUDIO_START] AUDIO x M [AUDIO_END] [TEXT] [SCORE] [TEXT] [SCORE] ...
     a caption:    [AUDIO_START] AUDIO x M [AUDIO_END] [TEXT] [EOS]
 
 Padding stands on the right, after everything, so that no row depends on how long the others are.
-Letters: B = batch, L = longest sequence, M = audio tokens, H = width of the language model.
+Letters: B = batch, L = longest sequence, G = sounds with C texts each, M = audio tokens,
+H = width of the language model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 AUDIO_START, AUDIO_END, SCORE = "[AUDIO_START]", "[AUDIO_END]", "[SCORE]"
@@ -47,13 +49,58 @@ class Sequences:
         return (self.mask.long().cumsum(1) - 1).clamp(min=0)
 
     @property
+    def attention(self) -> Tensor:
+        """(B, L): 1 at what may be seen; that nothing sees what follows, the model knows."""
+        return self.mask.long()
+
+    @property
     def score_index(self) -> Tensor:
         """(B,): where [SCORE] stands in the sequences of `scoring`, the next-to-last place."""
         return self.lengths - 2
 
+    @property
+    def score_places(self) -> tuple[Tensor, Tensor]:
+        """Row and place of every [SCORE] in the sequences of `scoring`: (B,) and (B,)."""
+        return torch.arange(len(self.lengths), device=self.lengths.device), self.score_index
+
     def to(self, device: torch.device) -> "Sequences":
         """The same on another device."""
         return Sequences(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Sequences in which the texts of a sound follow it one after another and do not meet.
+
+    Every text sees the sound and itself, and counts its positions from the end of the sound: so
+    each reads as if it stood there alone. Behind a [SCORE] nothing is left to say.
+    """
+
+    ids: Tensor  # (G, L) int64; at audio tokens and padding any valid id
+    audio: Tensor  # (G, L) true at audio tokens
+    text: Tensor  # (G, L) 0 at the sound, 1.. in its first, second, ... text, -1 at padding
+    positions: Tensor  # (G, L)
+
+    @property
+    def attention(self) -> Tensor:
+        """(G, 1, L, L): 0 where the place of a row may see that of a column, else next to -inf."""
+        rows, columns = self.text.unsqueeze(2), self.text.unsqueeze(1)
+        length = self.text.shape[1]
+        before = torch.ones(length, length, dtype=torch.bool, device=rows.device).tril()
+        seen = before & ((columns == 0) | (columns == rows))  # (G, L, L)
+        hidden = torch.finfo(torch.float32).min
+        return torch.zeros(seen.shape, device=rows.device).masked_fill(~seen, hidden).unsqueeze(1)
+
+    @property
+    def score_places(self) -> tuple[Tensor, Tensor]:
+        """Row and place of every [SCORE], the last of each text: (G * C,) and (G * C,)."""
+        after = torch.cat([self.text[:, 1:], torch.full_like(self.text[:, :1], -1)], dim=1)
+        rows, places = ((self.text > 0) & (after != self.text)).nonzero(as_tuple=True)
+        return rows, places
+
+    def to(self, device: torch.device) -> "Shared":
+        """The same on another device."""
+        return Shared(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 def add_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -76,6 +123,32 @@ def scoring(
     before = [] if order == "audio_first" else texts
     after = texts if order == "audio_first" else []
     return _sequences(before, tokens, audio_tokens, after, [tokens.score, tokens.eos])
+
+
+def shared(
+    texts: Sequence[Sequence[int]], sounds: int, tokens: TokenIds, audio_tokens: int
+) -> Shared:
+    """Sequences that ask for the scores of each sound with C texts, those of a sound in a row."""
+    if len(texts) % sounds:
+        raise ValueError(f"{len(texts)} texts do not go evenly with {sounds} sounds.")
+    sound = [tokens.audio_start] * (audio_tokens + 1) + [tokens.audio_end]
+    each = len(texts) // sounds
+    ids, text, positions = [], [], []
+    for first in range(0, len(texts), each):
+        asked = [[*words, tokens.score] for words in texts[first : first + each]]
+        places = [range(len(sound)), *(range(len(sound), len(sound) + len(a)) for a in asked)]
+        ids.append([*sound, *(id for a in asked for id in a)])
+        text.append([0] * len(sound) + [c + 1 for c, a in enumerate(asked) for _ in a])
+        positions.append([place for part in places for place in part])
+    longest = max(map(len, ids))
+    audio = torch.zeros(sounds, longest, dtype=torch.bool)
+    audio[:, 1 : audio_tokens + 1] = True
+    return Shared(
+        ids=_padded(ids, longest, tokens.eos),
+        audio=audio,
+        text=_padded(text, longest, -1),
+        positions=_padded(positions, longest, 0),
+    )
 
 
 def captioning(texts: Sequence[Sequence[int]], tokens: TokenIds, audio_tokens: int) -> Sequences:
@@ -121,8 +194,10 @@ def _padded(rows: list[list[int]], longest: int, value: int) -> Tensor:
     return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
 
 
-def embed(sequences: Sequences, table: nn.Embedding, audio: Tensor) -> Tensor:
-    """The rows of `table` at ids, and the audio tokens (B, M, H) at their places: (B, L, H)."""
-    embeddings: Tensor = table(sequences.ids)
+def embed(
+    sequences: Sequences | Shared, table: Callable[[Tensor], Tensor], audio: Tensor
+) -> Tensor:
+    """What `table` gives for ids, and the audio tokens (B, M, H) at their places: (B, L, H)."""
+    embeddings = table(sequences.ids)
     places = sequences.audio.unsqueeze(2)  # (B, L, 1)
     return embeddings.masked_scatter(places, audio.to(embeddings.dtype))

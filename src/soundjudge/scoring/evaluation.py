@@ -154,8 +154,11 @@ def _table(judged: Judged) -> list[str]:
     if judged.ceiling is None:
         lines += ["The raters are too few, or agree too little, for a noise ceiling."]
     else:
-        srcc, lcc = judged.ceiling.srcc, judged.ceiling.lcc
-        lines += [f"Noise ceiling of these raters: SRCC {srcc:.3f}, LCC {lcc:.3f}."]
+        most = judged.ceiling
+        lines += [
+            f"Noise ceiling of these raters: SRCC {most.srcc:.3f}, LCC {most.lcc:.3f}, "
+            f"KTAU {most.ktau:.3f}; floor of the MSE: {most.mse:.3f}."
+        ]
     return [*lines, "", FITTED_HERE] if judged.headline == CROSSFITTED else lines
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from soundjudge import artifacts, params
-from soundjudge.data import audio
+from soundjudge.data import audio, hub
 from soundjudge.scoring import ensemble, members
 from soundjudge.scoring.ensemble import Ensemble
 from soundjudge.scoring.predict import Prediction, raw_scores
@@ -62,10 +62,13 @@ class Judge:
         self.members = loaded
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, device: str = "auto") -> Self:
+    def from_pretrained(
+        cls, name: str | Path, device: str = "auto", m2d: Path | None = None
+    ) -> Self:
         """The judge of a folder, or of a hub id ("owner/name" or "owner/name@revision").
 
-        `device`: auto (a CUDA device if there is one), cpu, cuda, cuda:1, mps.
+        `device`: auto (a CUDA device if there is one), cpu, cuda, cuda:1, mps. `m2d`: your own copy
+        of M2D-CLAP, where the judge stands on it; else what SOUNDJUDGE_M2D names.
         """
         folder = _folder(name)
         contents = read(folder)
@@ -78,6 +81,7 @@ class Judge:
             root=folder,
             device=members.device(device),
             window_seconds=contents.window_seconds,
+            m2d=m2d,
         )
         # A member without weight would be computed for nothing.
         weighted = zip(contents.ensemble.members, contents.ensemble.weights, strict=True)
@@ -152,17 +156,11 @@ def verify(folder: Path) -> None:
 
 
 def _folder(name: str | Path) -> Path:
-    folder = Path(name)
-    # "checkpoints/judge" beside a folder "checkpoints" means that folder, never the hub.
-    if isinstance(name, Path) or name.count("/") != 1 or folder.parent.exists():
-        return folder
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    repository, _, revision = name.partition("@")
+    if isinstance(name, Path) or not hub.is_id(name):
+        return Path(name)
     try:
-        return Path(snapshot_download(repository, revision=revision or None))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        return hub.folder(name)
+    except hub.HubError as error:
         raise JudgeError(
             f"{name} is neither a folder here nor a judge that the hub gives out: "
             "make one with 'dvc repro package', or name its folder"

@@ -6,6 +6,7 @@ by paths from a root: the repository, or the judge's own folder.
 B pairs, T samples at 16 kHz, M audio tokens, D feature width.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from soundjudge import artifacts
+from soundjudge.clap.encoder import AS_IT_IS, ClapEncoder, Opening
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +33,9 @@ ENCODERS: dict[str, tuple[str, ...]] = {
     "regress": ("clap",),
     "lalm": ("beats",),
 }
+# In a judge's member.json: a CLAP that no copy may hold, by the sha256 of its weights.
+M2D = "m2d@"
+M2D_FOLDER = "SOUNDJUDGE_M2D"  # the environment variable that says where the user's own copy lies
 # Seconds by which a window may exceed what a member hears: rounding of a model's own sample rate.
 ROUNDING = 0.01
 
@@ -90,6 +95,10 @@ class Loader:
     device: torch.device
     window_seconds: float
     "the longest sound that a member will be given"
+    opening: Opening = AS_IT_IS
+    "of the CLAPs that members name"
+    m2d: Path | None = None
+    "the user's own M2D-CLAP, for a judge that stands on one"
     encoders: dict[Path, SharedBeats] = field(default_factory=dict)
 
     def member(self, folder: Path) -> Member:
@@ -99,21 +108,34 @@ class Loader:
             from soundjudge.clap import clapscore
 
             score = clapscore.load(folder, self.device)
-            self._check_window(folder, score.clap.extractor.max_length_s)
+            self._check_window(folder, score.clap.window_seconds)
             return score
         if values["kind"] == "regress":
             from soundjudge.clap import regressor
-            from soundjudge.clap.transformers_clap import TransformersClap
 
-            regress = regressor.load(folder, self.root, self.device)
-            assert isinstance(regress.clap, TransformersClap), "the only CLAP that it is saved with"
-            self._check_window(folder, regress.clap.extractor.max_length_s)
+            regress = regressor.load(folder, self._clap(str(values["clap"])))
+            self._check_window(folder, regress.clap.window_seconds)
             return regress
         from soundjudge.model import checkpoint
 
         lalm = checkpoint.load(folder).to(self.device)
         self._check_window(folder, lalm.front.window_seconds)
         return LalmMember(lalm, self._beats(self.root / str(values["beats"])))
+
+    def _clap(self, name: str) -> ClapEncoder:
+        from soundjudge.clap import checkpoints
+
+        if not name.startswith(M2D):
+            return checkpoints.encoder(self.root / name, self.device, self.opening)
+        folder = self.m2d or os.environ.get(M2D_FOLDER)
+        if not folder:
+            raise MemberError(
+                "this judge stands on M2D-CLAP, which NTT's licence does not let it carry: put "
+                "portable_m2d.py and the folder of the weights (https://github.com/nttcslab/m2d) "
+                f"into one folder, and name that in the environment variable {M2D_FOLDER}"
+            )
+        own = Opening(backend="transformers", sha256=name.removeprefix(M2D))
+        return checkpoints.encoder(Path(folder), self.device, own)
 
     def _beats(self, path: Path) -> SharedBeats:
         from soundjudge.model.beats import load_beats
@@ -145,16 +167,31 @@ def read(folder: Path) -> dict[str, object]:
     return dict(values)
 
 
-def copy_encoder(kind: str, source: Path, target: Path) -> None:
-    """An official checkpoint as a folder of safetensors: loaded strictly, and saved."""
+def copy_encoder(kind: str, source: Path, target: Path, opening: Opening) -> None:
+    """An official checkpoint as a folder of safetensors: loaded strictly, and saved.
+
+    A file of LAION's becomes a transformers folder: a judge needs no laion-clap.
+    """
     if kind == "beats":
         from soundjudge.model.beats import load_beats, save_beats_folder
 
         save_beats_folder(load_beats(source), target)
     else:
-        from soundjudge.clap.transformers_clap import TransformersClap
+        from soundjudge.clap import checkpoints
 
-        TransformersClap.load(source, "cpu").save(target)
+        ours = Opening(backend="transformers", sha256=opening.sha256)
+        checkpoints.tunable(source, "cpu", ours).save(target)
+
+
+def external(kind: str, source: Path) -> str | None:
+    """What a judge's member.json says in place of an encoder that no copy may hold; else None."""
+    if kind != "clap":
+        return None
+    from soundjudge.clap import checkpoints, m2d
+
+    if checkpoints.kind(source) != "m2d":
+        return None
+    return M2D + artifacts.sha256(m2d.checkpoint(source))
 
 
 def device(name: str) -> torch.device:

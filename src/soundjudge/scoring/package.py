@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from soundjudge import artifacts
+from soundjudge.clap.encoder import AS_IT_IS, Opening
 from soundjudge.scoring import judge, members
 from soundjudge.scoring.ensemble import Ensemble
 
@@ -51,6 +52,10 @@ calibration is {calibration}; scores are clipped to 0..10.
 
 {report}
 """
+# A licence note that nobody needs to remember.
+M2D_NOTE = """\
+{members}: a head alone, fitted on M2D-CLAP, whose licence (NTT, evaluation only) allows no copy \
+in this folder; to score, name your own copy in the environment variable {variable}"""
 # Points of the 0-10 scale within which the judge repeats what the pipeline predicted.
 SAME_SCORE = 1e-3
 
@@ -83,18 +88,38 @@ def build(
     window_seconds: float,
     packaging: Packaging,
     report: str,
+    opening: Opening = AS_IT_IS,
 ) -> judge.Contents:
     """Fills `folder`: members, encoders, judge.json and a model card with `report` (Markdown).
 
-    `checkpoints` names each member's folder; the paths inside of them start at `root`.
+    `checkpoints` names each member's folder; the paths inside of them start at `root`. A CLAP that
+    no copy may hold stays where it is: the judge asks for it by its sha256.
     """
     encoders: dict[tuple[str, str], str] = {}
     for name in fitted.members:
         if name not in checkpoints:
             raise PackageError(f"the ensemble has a member {name}, ensemble.members has not")
-        _copy_member(checkpoints[name], folder / "members" / name, encoders)
+        _copy_member(checkpoints[name], folder / "members" / name, encoders, root)
     for (kind, path), name in encoders.items():
-        members.copy_encoder(kind, root / path, folder / "encoders" / name)
+        members.copy_encoder(kind, root / path, folder / "encoders" / name, opening)
+    return seal(
+        folder,
+        fitted=fitted,
+        window_seconds=window_seconds,
+        packaging=packaging,
+        report=report,
+    )
+
+
+def seal(
+    folder: Path,
+    *,
+    fitted: Ensemble,
+    window_seconds: float,
+    packaging: Packaging,
+    report: str,
+) -> judge.Contents:
+    """Writes judge.json and the model card over the members and encoders in `folder`."""
     contents = judge.Contents(
         format=judge.FORMAT,
         score_id="",
@@ -117,14 +142,18 @@ def check(scored: float, expected: float, what: str) -> None:
         )
 
 
-def _copy_member(source: Path, target: Path, encoders: dict[tuple[str, str], str]) -> None:
+def _copy_member(
+    source: Path, target: Path, encoders: dict[tuple[str, str], str], root: Path
+) -> None:
     """Copies a checkpoint and lets it name its encoders by their place in the judge."""
     values = members.read(source)
     shutil.copytree(source, target)
     for kind in members.ENCODERS[str(values["kind"])]:
         path = str(values[kind])
-        name = encoders.setdefault((kind, path), _free(kind, encoders))
-        values[kind] = f"encoders/{name}"
+        values[kind] = members.external(kind, root / path)
+        if values[kind] is None:
+            name = encoders.setdefault((kind, path), _free(kind, encoders))
+            values[kind] = f"encoders/{name}"
     artifacts.write_json(target / members.MEMBER, values)
 
 
@@ -153,10 +182,16 @@ def _named(contents: judge.Contents, packaging: Packaging) -> judge.Contents:
 
 def _card(contents: judge.Contents, folder: Path, packaging: Packaging, report: str) -> str:
     blend = contents.ensemble
+    said = {name: members.read(folder / "members" / name) for name in blend.members}
     rows = [
-        f"| {name} | {members.read(folder / 'members' / name)['kind']} | {weight:.3f} |"
+        f"| {name} | {said[name]['kind']} | {weight:.3f} |"
         for name, weight in zip(blend.members, blend.weights, strict=True)
     ]
+    external = [name for name in said if str(said[name].get("clap")).startswith(members.M2D)]
+    notes = list(packaging.notes)
+    if external:
+        names = ", ".join(external)
+        notes.append(M2D_NOTE.format(members=names, variable=members.M2D_FOLDER))
     # The report's own headings become sections of this page.
     lines = [f"#{line}" if line.startswith("#") else line for line in report.splitlines()]
     return CARD_TEXT.format(
@@ -165,6 +200,6 @@ def _card(contents: judge.Contents, folder: Path, packaging: Packaging, report: 
         window=contents.window_seconds,
         calibration=blend.calibration.method,
         members="\n".join(rows),
-        notes="\n".join(f"- {note}" for note in packaging.notes),
+        notes="\n".join(f"- {note}" for note in notes),
         report="\n".join(lines),
     )

@@ -105,7 +105,8 @@ def evaluate(
         rated = ratings[PAIR].drop_duplicates()
         matching.matched(rated, reference, "the ratings", "the reference")
         ceiling = reliability.noise_ceiling(ratings, seed=seed)
-        row |= {"ceiling_srcc": ceiling.srcc, "ceiling_lcc": ceiling.lcc} | shares(row, ceiling)
+        row |= {f"ceiling_{name}": getattr(ceiling, name) for name in ("srcc", "lcc", "ktau")}
+        row |= {"floor_mse": ceiling.mse} | shares(row, ceiling)
     return row
 
 

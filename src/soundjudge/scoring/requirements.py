@@ -1,32 +1,18 @@
-"""What a params.yaml needs and no stage makes, corpora and official weights, and what is there."""
+"""What a params.yaml needs and no stage makes, and what of it is there."""
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from soundjudge import params
+from soundjudge.scoring.downloads import REQUIREMENTS, Requirement
 
 SAMPLE_FOLDERS = (Path("data/sample"), Path("checkpoints/sample"))
 
+LAION_CLAP = ("laion_clap", "laion")  # the package, and the extra that brings it
+
 Status = Literal["there", "comes with the sample", "not used", "incomplete", "missing"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Requirement:
-    """One thing to download, and how to recognise it."""
-
-    key: str
-    "dotted key in params.yaml; its value is a path"
-    what: str
-    pieces: tuple[tuple[str, ...], ...]
-    "names inside the folder; of each tuple one must be there; a lone file needs none of them"
-    stages: tuple[str, ...]
-    "the stages that read it"
-    size: str
-    licence: str
-    source: str
-    optional: bool = False
-    "a folder that holds nothing but a README.md says: without this corpus"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,89 +24,21 @@ class Finding:
     status: Status
     lacking: tuple[str, ...]
     bytes: int
-
-
-REQUIREMENTS = (
-    Requirement(
-        key="prepare.xacle",
-        what="XACLE: rated pairs of sound and text",
-        pieces=(
-            ("meta_data/train.csv",),
-            ("meta_data/validation.csv",),
-            ("wav/train",),
-            ("wav/validation",),
-        ),
-        stages=("prepare",),
-        size="about 4.5 GB",
-        licence="not stated by its authors",
-        source="https://xacle.org (development set; unpack it, then name the XACLE_dataset folder)",
-    ),
-    Requirement(
-        key="prepare.audiocaps",
-        what="AudioCaps: captioned clips",
-        pieces=(("train.csv", "val.csv", "test.csv"), ("audio",)),
-        stages=("prepare", "embed", "pseudolabel", "caption", "align"),
-        size="about 30 GB at 16 kHz",
-        licence="captions MIT; audio from YouTube, academic use only",
-        source="https://github.com/cdjkim/audiocaps (captions; audio on request by form)",
-        optional=True,
-    ),
-    Requirement(
-        key="prepare.vggsound",
-        what="VGGSound with AudioSetCaps captions",
-        pieces=(("vggsound.csv",), ("VGGSound_AudioSetCaps_caption.csv",), ("audio",)),
-        stages=("prepare", "embed", "pseudolabel", "caption", "align"),
-        size="about 60 GB at 16 kHz",
-        licence="VGGSound CC-BY-4.0, its audio from YouTube; captions CC-BY-4.0",
-        source="https://www.robots.ox.ac.uk/~vgg/data/vggsound and "
-        "https://huggingface.co/datasets/baijs/AudioSetCaps",
-        optional=True,
-    ),
-    Requirement(
-        key="encoders.clap",
-        what="CLAP, a transformers folder",
-        pieces=(
-            ("config.json",),
-            ("model.safetensors",),
-            ("preprocessor_config.json", "processor_config.json"),
-            ("tokenizer.json", "vocab.json", "vocab.txt"),
-        ),
-        stages=("tune", "regress"),
-        size="about 0.6 GB",
-        licence="Apache-2.0 (laion/clap-htsat-unfused)",
-        source="https://huggingface.co/laion/clap-htsat-unfused",
-    ),
-    Requirement(
-        key="encoders.beats",
-        what="BEATs, the official file or a folder of ours",
-        pieces=(("config.json",), ("model.safetensors",)),
-        stages=("encode", "finetune"),
-        size="about 0.36 GB",
-        licence="MIT",
-        source="https://github.com/microsoft/unilm/tree/master/beats (BEATs_iter3_plus_AS2M.pt)",
-    ),
-    Requirement(
-        key="encoders.llm",
-        what="the language model, a Qwen2 folder with its tokenizer",
-        pieces=(
-            ("config.json",),
-            ("model.safetensors", "model.safetensors.index.json"),
-            ("tokenizer.json", "vocab.json"),
-        ),
-        stages=("caption",),
-        size="about 1 GB",
-        licence="Apache-2.0 (Qwen/Qwen2.5-0.5B-Instruct)",
-        source="https://huggingface.co/Qwen/Qwen2.5-0.5B-Instruct",
-    ),
-)
+    alternatives: tuple[Requirement, ...] = ()
+    "other kinds of it that would do, where nothing is there"
 
 
 def findings(path: Path, root: Path = Path()) -> list[Finding]:
     """Every requirement of the params in `path`; their paths start at `root`."""
-    return [
-        _finding(requirement, params.load(requirement.key, Path, path), root)
-        for requirement in REQUIREMENTS
-    ]
+    kinds: dict[str, list[Requirement]] = {}
+    for requirement in REQUIREMENTS:
+        kinds.setdefault(requirement.key, []).append(requirement)
+    package = params.load("encoders.opening.backend", str, path) == "laion-clap"
+    found = []
+    for key, choices in kinds.items():
+        needed = (LAION_CLAP,) if package and key == "encoders.clap" else ()
+        found.append(_finding(choices, params.load(key, Path, path), root, needed))
+    return found
 
 
 def unmet(found: list[Finding]) -> list[Finding]:
@@ -142,6 +60,9 @@ def lines(found: list[Finding]) -> list[str]:
             report.append(f"  blocks   {', '.join(need.stages)} and every stage that follows them")
             report.append(f"  get it   {need.source} ({need.size})")
             report.append(f"  licence  {need.licence}")
+        for other in finding.alternatives:
+            report.append(f"  or       {other.what}")
+            report.append(f"           {other.source} ({other.size}; licence: {other.licence})")
     missing = unmet(found)
     if missing:
         report.append(f"{len(missing)} of {len(found)} needs are not met")
@@ -150,14 +71,36 @@ def lines(found: list[Finding]) -> list[str]:
     return report
 
 
-def _finding(requirement: Requirement, path: Path, root: Path) -> Finding:
+def _finding(
+    choices: list[Requirement], path: Path, root: Path, packages: tuple[tuple[str, str], ...]
+) -> Finding:
+    place = root / path
+    requirement = next((kind for kind in choices if _is(kind, place)), choices[0])
     status, lacking = _status(requirement, path, root)
+    wanted = requirement.packages + packages
+    absent = tuple(
+        f"the package {name} (pip install 'soundjudge[{extra}]')"
+        for name, extra in wanted
+        if importlib.util.find_spec(name) is None
+    )
+    if absent and status == "there":
+        status = "incomplete"
     return Finding(
         requirement=requirement,
         path=path,
         status=status,
-        lacking=lacking,
-        bytes=_bytes(root / path),
+        lacking=lacking + absent,
+        bytes=_bytes(place),
+        alternatives=tuple(choices[1:]) if status == "missing" else (),
+    )
+
+
+def _is(requirement: Requirement, place: Path) -> bool:
+    inside = [entry.name for entry in place.iterdir()] if place.is_dir() else []
+    return any(
+        name.startswith(mark) or name.endswith(mark)
+        for mark in requirement.marks
+        for name in [place.name, *inside]
     )
 
 
@@ -165,19 +108,27 @@ def _status(requirement: Requirement, path: Path, root: Path) -> tuple[Status, t
     place = root / path
     built = any(path.is_relative_to(folder) for folder in SAMPLE_FOLDERS)
     if place.is_file():
-        return ("there", ()) if place.stat().st_size else ("incomplete", ("any content",))
+        if not place.stat().st_size:
+            return "incomplete", ("any content",)
+        place = place.parent
+        lacking = _lacking(requirement, place) if requirement.beside else ()
+        return ("incomplete" if lacking else "there"), lacking
     if not place.is_dir():
         return ("comes with the sample" if built else "missing"), ()
     if requirement.optional and {entry.name for entry in place.iterdir()} <= {"README.md"}:
         return "not used", ()
-    lacking = tuple(
-        " or ".join(names)
-        for names in requirement.pieces
-        if not any((place / name).exists() for name in names)
-    )
+    lacking = _lacking(requirement, place)
     if lacking:
         return ("comes with the sample" if built else "incomplete"), () if built else lacking
     return "there", ()
+
+
+def _lacking(requirement: Requirement, folder: Path) -> tuple[str, ...]:
+    return tuple(
+        " or ".join(names)
+        for names in requirement.pieces
+        if not any(any(folder.glob(name)) for name in names)
+    )
 
 
 def _bytes(place: Path) -> int:

@@ -1,8 +1,9 @@
-"""Teaches the language model to rank pairs as the teacher does: ListNet on pseudo-labels.
+"""Teaches the language model to rank pairs as the teacher does: a list loss on pseudo-labels.
 
 The second training of the TMU system, and by its authors' ablation the one that carries it. The
 items of the loop are lists of pairs.
-Letters: B = lists at once, S = pairs in a list, M = audio tokens, D = encoder width.
+Letters: B = lists at once, S = pairs in a list, C = captions of one clip in a list, M = audio
+tokens, D = encoder width.
 """
 
 from collections.abc import Sequence
@@ -15,34 +16,27 @@ import torch
 from torch import Tensor
 
 from soundjudge import correlations
-from soundjudge.data.shards import Rows
-from soundjudge.model.lalm import Lalm, LlmTraining
+from soundjudge.data.rows import Rows
+from soundjudge.model.lalm import Lalm
 from soundjudge.training import loop
-from soundjudge.training.listnet import listnet
 from soundjudge.training.lists import clip_lists, random_lists
 from soundjudge.training.pairs import Pairs, gathered, pairs, scores
+from soundjudge.training.ranking import Ranking, list_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alignment:
+class Alignment(Ranking):
     """Section `align` of params.yaml."""
 
     warm_start: Literal["caption", "none"]
-    llm: LlmTraining  # whether the language model learns along with projector and score head
-    list_size: int
     captions_per_clip: int | None  # pairs of one clip in a list; null: any pairs in a list
-    temperature: float  # divides the teacher's scores, raw cosines
     train_splits: tuple[str, ...]  # of the caption corpora
     validation_splits: tuple[str, ...]
-    eval_batch_size: int  # pairs at once in validation
     seed: int
-    optimisation: loop.Optimisation  # its items are lists
 
     def __post_init__(self) -> None:
-        if self.list_size < 2:
-            raise ValueError(f"list_size is {self.list_size}; an order needs at least 2.")
-        if self.temperature <= 0:
-            raise ValueError(f"temperature is {self.temperature}; it must be above 0.")
+        """Refuses lists that clips cannot fill."""
+        super().__post_init__()
         together = self.captions_per_clip
         if together is not None and (together < 1 or self.list_size % together):
             raise ValueError(
@@ -86,21 +80,20 @@ def train(
     log: loop.Log,
 ) -> loop.Fit:
     """Trains `lalm` in place; the epoch that ranks held-out pairs most like the teacher is kept."""
-    lalm.freeze(alignment.llm)
+    lalm.adapt(alignment.llm)
     size, together = alignment.list_size, alignment.captions_per_clip
     draw = clip_lists(learnt.clip, size, together) if together else random_lists(len(learnt), size)
+    of_lists = list_loss(alignment, learnt.targets)
 
     def loss(lalm: Lalm, items: loop.Indices, _: torch.Generator) -> Tensor:
-        sounds = gathered(features, learnt.sounds_of(items.ravel()))  # (B * S, M, D)
-        predicted = lalm.scores(sounds, learnt.texts_of(items.ravel())).view(items.shape)  # (B, S)
-        wanted = torch.from_numpy(learnt.targets[items]).to(predicted.device)  # (B, S)
-        return listnet(predicted, wanted, alignment.temperature)
+        predicted = listed_scores(lalm, features, learnt, items, together or 1)  # (B, S)
+        return of_lists(predicted, *learnt.wanted(items, predicted.device))
 
     def validate() -> float:
         said = scores(lalm, features, held_out, alignment.eval_batch_size)
         return correlations.srcc(said, held_out.targets)
 
-    return loop.fit(
+    fit = loop.fit(
         lalm,
         draw,
         loss,
@@ -112,3 +105,21 @@ def train(
         log=log,
         epoch_zero=False,
     )
+    lalm.settle()
+    return fit
+
+
+def listed_scores(
+    lalm: Lalm, features: Rows, given: Pairs, items: loop.Indices, together: int
+) -> Tensor:
+    """Scores of lists `items` (B, S), in which C = `together` pairs in a row have one clip: (B, S).
+
+    Where sounds come first, the captions of a clip share its audio tokens.
+    """
+    flat = items.ravel()
+    texts = given.texts_of(flat)
+    if together > 1 and lalm.config.order == "audio_first":
+        sounds = gathered(features, given.sounds_of(flat[::together]))  # (B * S / C, M, D)
+        return lalm.shared_scores(sounds, texts).view(items.shape)
+    sounds = gathered(features, given.sounds_of(flat))  # (B * S, M, D)
+    return lalm.scores(sounds, texts).view(items.shape)

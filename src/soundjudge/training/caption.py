@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from soundjudge.data.shards import Rows
 from soundjudge.model.lalm import Lalm, LalmConfig, LlmTraining
 from soundjudge.training import loop
+from soundjudge.training.captions_said import Generation
 from soundjudge.training.pairs import Pairs, gathered, pairs
 
 
@@ -25,12 +28,13 @@ class Captioning:
     """Section `caption` of params.yaml."""
 
     model: LalmConfig
-    llm: LlmTraining  # whether the language model learns along with the projector
+    llm: LlmTraining  # how the language model learns along with the projector
     train_splits: tuple[str, ...]  # of the caption corpora
     validation_splits: tuple[str, ...]
     eval_batch_size: int  # captions at once in validation
     seed: int
     optimisation: loop.Optimisation  # its items are captions
+    generation: Generation
 
 
 def captioned(
@@ -59,7 +63,7 @@ def train(
     log: loop.Log,
 ) -> loop.Fit:
     """Trains `lalm` in place; the epoch with the lowest loss on held-out captions is kept."""
-    lalm.freeze(captioning.llm)
+    lalm.adapt(captioning.llm)
 
     def loss(lalm: Lalm, items: loop.Indices, _: torch.Generator) -> Tensor:
         return caption_loss(lalm, features, learnt, items)
@@ -67,7 +71,7 @@ def train(
     def validate() -> float:
         return -held_out_loss(lalm, features, held_out, captioning.eval_batch_size)
 
-    return loop.fit(
+    fit = loop.fit(
         lalm,
         len(learnt),
         loss,
@@ -79,6 +83,8 @@ def train(
         log=log,
         epoch_zero=False,
     )
+    lalm.settle()
+    return fit
 
 
 def summary(fit: loop.Fit) -> dict[str, float]:
@@ -94,9 +100,14 @@ def caption_loss(lalm: Lalm, features: Rows, given: Pairs, items: loop.Indices) 
 
 
 def held_out_loss(lalm: Lalm, features: Rows, given: Pairs, batch_size: int) -> float:
-    """The same over all captions, whatever the size of the batches."""
+    """The same over all captions, whatever the size of the batches.
+
+    Under torchrun each process takes its share, and all get the whole.
+    """
+    place = PartialState()
+    share = np.array_split(np.arange(len(given)), place.num_processes)[place.process_index]
     total = 0.0
-    for start in range(0, len(given), batch_size):
-        items = np.arange(start, min(start + batch_size, len(given)))
+    for start in range(0, len(share), batch_size):
+        items = share[start : start + batch_size]
         total += float(caption_loss(lalm, features, given, items)) * len(items)
-    return total / len(given)
+    return float(sum(gather_object([total]))) / len(given)

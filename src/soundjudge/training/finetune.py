@@ -1,4 +1,4 @@
-"""Teaches the language model to rank pairs as listeners do: ListNet on ratings, SpecAugment.
+"""Teaches the language model to rank pairs as listeners do: a list loss on ratings, SpecAugment.
 
 The third training of the TMU system, once for every member of the ensemble. The items of the loop
 are lists of rated pairs, drawn anew each epoch. The encoder is frozen: without SpecAugment its
@@ -12,40 +12,32 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from soundjudge import correlations
 from soundjudge.data import xacle
-from soundjudge.data.shards import Clips, Rows
+from soundjudge.data.rows import Rows
+from soundjudge.data.shards import Clips
 from soundjudge.model.beats import Beats
 from soundjudge.model.features import encode_waves
-from soundjudge.model.lalm import Lalm, LlmTraining
+from soundjudge.model.lalm import Lalm
 from soundjudge.training import devices, loop
-from soundjudge.training.listnet import listnet
 from soundjudge.training.lists import random_lists
 from soundjudge.training.pairs import Pairs, gathered, pairs, scores
+from soundjudge.training.ranking import Ranking, list_loss
 from soundjudge.training.specaugment import SpecAugment, augment
 
-Target = Literal["mean", "spo"]
+Target = Literal["mean", "spo", "latent"]
+Weights = Literal["none", "precision"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finetuning:
+class Finetuning(Ranking):
     """Section `finetune.training` of params.yaml: what all members share."""
-
-    llm: LlmTraining  # whether the language model learns along with projector and score head
-    list_size: int
-    temperature: float  # divides the targets
-    eval_batch_size: int  # pairs at once in validation
-    optimisation: loop.Optimisation  # its items are lists
-
-    def __post_init__(self) -> None:
-        if self.list_size < 2:
-            raise ValueError(f"list_size is {self.list_size}; an order needs at least 2.")
-        if self.temperature <= 0:
-            raise ValueError(f"temperature is {self.temperature}; it must be above 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +46,32 @@ class Member:
 
     seed: int
     warm_start: Literal["align", "caption", "none"]
-    target: Target  # learnt: the mean rating on the -1..1 scale, or the mean standardized rating
+    target: Target  # learnt: mean or latent score on the -1..1 scale, or mean standardized rating
+    weights: Weights  # whether pairs that listeners are sure of count more
     select: Target  # the epoch with the highest SRCC to this on validation is kept
     specaugment: SpecAugment | None
 
 
-def rated(targets: pd.DataFrame, target: Target) -> Pairs:
-    """The pairs of a TARGETS table, with mean_score / 5 - 1 (-1 to 1) or spo_score as it is."""
-    wanted = targets["mean_score"] / 5 - 1 if target == "mean" else targets["spo_score"]
+def rated(targets: pd.DataFrame, target: Target, weights: Weights = "none") -> Pairs:
+    """The pairs of a TARGETS table: 0..10 as -1..1 (score / 5 - 1), spo_score as it is."""
+    wanted = targets[f"{target}_score"]
+    if target != "spo":
+        wanted = wanted / 5 - 1
     clip_ids = targets["wav_file_name"].map(xacle.clip_id)
-    return pairs(clip_ids, targets["text"], wanted)
+    given = precision(targets) if weights == "precision" else None
+    return pairs(clip_ids, targets["text"], wanted, given)
+
+
+def precision(targets: pd.DataFrame) -> NDArray[np.float64]:
+    """How sure listeners are of each pair, (P,) of mean 1: 1 / (latent_se^2 + tau^2), scaled.
+
+    The weights of a random-effects regression (DerSimonian and Laird 1986, "Meta-analysis in
+    clinical trials"); tau^2 is the variance of latent_score, all that a model leaves unexplained
+    before it has learnt. So weights are mild: a pair known exactly does not outweigh all others.
+    """
+    spread = float(targets["latent_score"].var(ddof=0))
+    weights: NDArray[np.float64] = 1 / (targets["latent_se"].to_numpy() ** 2 + spread)
+    return weights / weights.mean()
 
 
 class Sounds:
@@ -80,7 +88,9 @@ class Sounds:
             return gathered(self.features, clip_ids)
         masked = partial(augment, masks=self.masks, generator=generator)
         waves = [self.clips.wave(clip_id) for clip_id in clip_ids]
-        return encode_waves(self.beats, waves, lalm.front, masked)
+        heard = encode_waves(self.beats, waves, lalm.front, masked)
+        # As precise as the stored ones, so that masks of no width change nothing.
+        return heard.half().float() if self.features.dtype == np.float16 else heard
 
 
 def train(
@@ -96,21 +106,22 @@ def train(
     log: loop.Log,
 ) -> loop.Fit:
     """Trains `lalm` in place; the epoch that ranks held-out pairs best is kept, zero included."""
-    learnt, held_out = rated(targets, member.target), rated(held_out_targets, member.select)
-    lalm.freeze(finetuning.llm)
+    learnt = rated(targets, member.target, member.weights)
+    held_out = rated(held_out_targets, member.select)
+    lalm.adapt(finetuning.llm)
     sounds.beats.to(devices.process(device).device).requires_grad_(False).eval()
+    of_lists = list_loss(finetuning, learnt.targets)
 
     def loss(lalm: Lalm, items: loop.Indices, generator: torch.Generator) -> Tensor:
         heard = sounds.heard(lalm, learnt.sounds_of(items.ravel()), generator)  # (B * S, M, D)
         predicted = lalm.scores(heard, learnt.texts_of(items.ravel())).view(items.shape)  # (B, S)
-        wanted = torch.from_numpy(learnt.targets[items]).to(predicted.device)  # (B, S)
-        return listnet(predicted, wanted, finetuning.temperature)
+        return of_lists(predicted, *learnt.wanted(items, predicted.device))
 
     def validate() -> float:
         said = scores(lalm, sounds.features, held_out, finetuning.eval_batch_size)
         return correlations.srcc(said, held_out.targets)
 
-    return loop.fit(
+    fit = loop.fit(
         lalm,
         random_lists(len(learnt), finetuning.list_size),
         loss,
@@ -122,3 +133,5 @@ def train(
         log=log,
         epoch_zero=True,
     )
+    lalm.settle()
+    return fit

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def listnet(prediction: Tensor, target: Tensor, temperature: float) -> Tensor:
-    """Mean over lists of -sum softmax(target / T) log_softmax(prediction), both (L, S).
+    """-sum softmax(target / T) log_softmax(prediction), a value a list: both (L, S) to (L,).
 
     Top-one ListNet (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise
     Approach", equations 3 and 4); the temperature stands at the targets only, as in the TMU system,
@@ -21,4 +21,4 @@ def listnet(prediction: Tensor, target: Tensor, temperature: float) -> Tensor:
         )
     wanted = functional.softmax(target.float() / temperature, dim=1)  # (L, S)
     given = functional.log_softmax(prediction.float(), dim=1)  # (L, S)
-    return -(wanted * given).sum(dim=1).mean()
+    return -(wanted * given).sum(dim=1)

@@ -2,11 +2,11 @@
 
 What is trained on are *items*: the units over which the loss is a mean, one index each (a pair, a
 caption) or one row of indices each (a list of 16 pairs, whose loss is defined on the whole list). A
-step takes `batch_size` items, whatever the number of devices: under torchrun every process draws
-the same order, takes its contiguous share of each step's items, weights its mean by the size of
-that share, and the gradients are averaged. So the update is that of the mean over the step's items,
-as on one device, and no list is ever split. Only the random numbers of dropout and augmentation
-differ between numbers of devices.
+step takes `batch_size` items, whatever the number of devices: under torchrun or accelerate launch
+every process draws the same order, takes its contiguous share of each step's items, weights its
+mean by the size of that share, and the gradients are averaged. So the update is that of the mean
+over the step's items, as on one device, and no list is ever split. Only the random numbers of
+dropout and augmentation differ between numbers of devices.
 """
 
 import csv
@@ -15,23 +15,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, reduce
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from soundjudge import artifacts
 from soundjudge.training import devices, resume
 from soundjudge.training.optimisation import Optimisation as Optimisation
+from soundjudge.training.updates import Indices as Indices
+from soundjudge.training.updates import Loss, M, Updates
 
-Indices = NDArray[np.int64]
 Draw = Callable[[np.random.Generator], Indices]
 Log = Callable[[str], None]
-M = TypeVar("M", bound=nn.Module)
 
 
 class TrainingError(ValueError):
@@ -50,7 +48,7 @@ class Fit:
 def fit(
     module: M,
     size: int | Draw,
-    loss: Callable[[M, Indices, torch.Generator], Tensor],
+    loss: Loss[M],
     *,
     optimisation: Optimisation,
     seed: int,
@@ -74,7 +72,7 @@ def fit(
     module.to(place.device)
     with torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []):
         torch.manual_seed(seed + 1_000_003 * place.process_index)
-        training = _Training(module, optimisation, validate, work, log)
+        training = _Training(module, loss, optimisation, validate, work, log)
         run = training.run
         if not training.restored() and epoch_zero:
             training.judge({"epoch": 0, "steps": 0, "learning_rate": None, "loss": None})
@@ -83,7 +81,7 @@ def fit(
             items = _items(size, np.random.default_rng([seed, run.epoch]))
             batch = optimisation.batch_size
             for start in range(run.step * batch, len(items), batch):
-                training.step(items[start : start + batch], loss)
+                training.step(items[start : start + batch])
                 if run.steps % optimisation.checkpoint_steps == 0:
                     training.store()
             training.close_epoch(len(items))
@@ -123,6 +121,7 @@ class _Training(Generic[M]):
     def __init__(
         self,
         module: M,
+        loss: Loss[M],
         optimisation: Optimisation,
         validate: Callable[[], float] | None,
         work: Path,
@@ -133,46 +132,24 @@ class _Training(Generic[M]):
         self.place = PartialState()
         self.run = resume.Run()
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
-        self.trained = [p for p in module.parameters() if p.requires_grad]
-        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[optimisation.optimizer]
-        rate, decay = optimisation.learning_rate, optimisation.weight_decay
-        self.optimizer = kind(self.trained, lr=rate, weight_decay=decay, fused=True)
+        self.updates = Updates(module, loss, optimisation)
 
     def restored(self) -> bool:
         """Takes up the last state in the work folder, if there is one."""
-        parts = (self.run, self.module, self.optimizer, self.generator)
+        parts = (self.run, self.module, self.updates.optimizer, self.generator)
         return resume.read(self.work, *parts, self.log)
 
     def store(self) -> None:
         """Writes the present state to the work folder."""
-        resume.write(self.work, self.run, self.module, self.optimizer, self.generator)
+        resume.write(self.work, self.run, self.module, self.updates.optimizer, self.generator)
 
-    def step(self, batch: Indices, loss: Callable[[M, Indices, torch.Generator], Tensor]) -> None:
+    def step(self, batch: Indices) -> None:
         """One update from the mean over the items of `batch`."""
-        share = np.array_split(batch, self.place.num_processes)[self.place.process_index]
-        weight = len(share) * self.place.num_processes / len(batch)
-        bf16 = self.optimisation.precision == "bf16"
-        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=bf16):
-            # Without a share, one item of weight 0 keeps this process in step with the others.
-            value = loss(self.module, share if len(share) else batch[:1], self.generator)
-        self.optimizer.zero_grad()
-        (value * weight).backward()
-        self._average_gradients()
-        if self.optimisation.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.trained, self.optimisation.clip_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.optimisation.rate(self.run.epoch, self.run.steps)
-        self.optimizer.step()
-        self.run.loss_sum = self.run.loss_sum + value.detach().float() * len(share)
+        rate = self.optimisation.rate(self.run.epoch, self.run.steps)
+        total = self.updates.step(batch, rate, self.generator)
+        self.run.loss_sum = self.run.loss_sum + total
         self.run.step += 1
         self.run.steps += 1
-
-    def _average_gradients(self) -> None:
-        # By hand rather than by DistributedDataParallel, which sees a module's forward() only.
-        if self.place.num_processes > 1:
-            for parameter in self.trained:
-                if parameter.grad is not None:
-                    parameter.grad = reduce(parameter.grad, "mean")
 
     def close_epoch(self, items: int) -> None:
         """Ends an epoch: its row in the history, its validation, the counters of the next."""
@@ -183,14 +160,8 @@ class _Training(Generic[M]):
                 f"The loss is {loss} in epoch {self.run.epoch}: lower the learning rate."
             )
         rate = self.optimisation.rate(self.run.epoch, self.run.steps - 1)
-        self.judge(
-            {
-                "epoch": self.run.epoch,
-                "steps": self.run.steps,
-                "learning_rate": rate,
-                "loss": loss,
-            }
-        )
+        epoch, steps = self.run.epoch, self.run.steps
+        self.judge({"epoch": epoch, "steps": steps, "learning_rate": rate, "loss": loss})
         self.run.epoch, self.run.step, self.run.loss_sum = self.run.epoch + 1, 0, 0.0
 
     def judge(self, row: resume.Row) -> None:

@@ -1,28 +1,39 @@
-"""The losses of SPO-CLAPScore: squared error that forgives small ones, and a pairwise margin.
+"""Losses of distances: squared error that forgives small ones, and a pairwise margin.
 
 Both take predictions and targets (..., P) and average over everything: each list of P pairs in the
-leading dimensions counts alike.
+leading dimensions counts alike. `weights` (..., P), of mean 1 over the training, say how much each
+pair's target is to be trusted: they are proportional to one over the variance of its error.
 """
 
 import torch
 from torch import Tensor
 
 
-def clipped_mse(prediction: Tensor, target: Tensor, tau: float) -> Tensor:
+def clipped_mse(
+    prediction: Tensor, target: Tensor, tau: float, weights: Tensor | None = None
+) -> Tensor:
     """Mean squared error in which errors up to `tau` count as none; plain MSE at tau 0.
 
-    UTMOS (Saeki et al. 2022), equation 1, as SPO-CLAPScore and the XACLE baselines use it.
+    UTMOS (Saeki et al. 2022), equation 1, as SPO-CLAPScore and the XACLE baselines use it. With
+    weights and tau 0 it is, up to a constant, the likelihood of targets with normal errors.
     """
     error = prediction - target
-    return torch.where(error.abs() > tau, error.square(), 0.0).mean()
+    squares = torch.where(error.abs() > tau, error.square(), 0.0)
+    return (squares if weights is None else squares * weights).mean()
 
 
-def pairwise_margin(prediction: Tensor, target: Tensor, margin: float) -> Tensor:
+def pairwise_margin(
+    prediction: Tensor, target: Tensor, margin: float, weights: Tensor | None = None
+) -> Tensor:
     """Half the mean of max(0, |differences of predictions - differences of targets| - margin).
 
     Over all ordered couples in a list of P, a pair with itself included. UTMOS, equation 2, halved
-    as in the code of SPO-CLAPScore and the XACLE baselines.
+    as in the code of SPO-CLAPScore and the XACLE baselines. The variance of a difference is the sum
+    of both variances, so a couple's weight is the harmonic mean of its two.
     """
     error = prediction - target  # the difference of differences is the difference of the errors
     couples = (error.unsqueeze(-1) - error.unsqueeze(-2)).abs()  # (..., P, P)
-    return (couples - margin).clamp(min=0).mean() / 2
+    losses = (couples - margin).clamp(min=0)
+    if weights is not None:
+        losses = losses * 2 / (1 / weights.unsqueeze(-1) + 1 / weights.unsqueeze(-2))
+    return losses.mean() / 2

@@ -1,6 +1,7 @@
 """Sounds and texts that belong together in a training, and what a model says of them.
 
-Letters: P = pairs, B = pairs at once, M = audio tokens, D = encoder width.
+Letters: P = pairs, B = pairs at once, M = audio tokens, D = encoder width, L = lists,
+S = pairs in a list.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from soundjudge.data.shards import Rows
+from soundjudge.data.rows import Rows
 from soundjudge.model.lalm import Lalm
 
 Indices = NDArray[np.int64]
@@ -27,6 +30,7 @@ class Pairs:
     clip: Indices  # (P,) into clip_ids
     text: Indices  # (P,) into texts
     targets: NDArray[np.float32]  # (P,)
+    weights: NDArray[np.float32] | None  # (P,) of mean 1; None: all count alike
 
     def __len__(self) -> int:
         return len(self.clip)
@@ -39,8 +43,17 @@ class Pairs:
         """The texts of the pairs `items` (B,)."""
         return [self.texts[i] for i in self.text[items]]
 
+    def wanted(self, items: Indices, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Targets and weights of the pairs `items` (L, S), each in their shape."""
+        targets = torch.from_numpy(self.targets[items]).to(device)
+        if self.weights is None:
+            return targets, None
+        return targets, torch.from_numpy(self.weights[items]).to(device)
 
-def pairs(clip_ids: pd.Series, texts: pd.Series, targets: ArrayLike) -> Pairs:
+
+def pairs(
+    clip_ids: pd.Series, texts: pd.Series, targets: ArrayLike, weights: ArrayLike | None = None
+) -> Pairs:
     """Rows of equal length as Pairs, in their order."""
     clip, distinct_clips = pd.factorize(clip_ids)
     text, distinct_texts = pd.factorize(texts)
@@ -50,6 +63,7 @@ def pairs(clip_ids: pd.Series, texts: pd.Series, targets: ArrayLike) -> Pairs:
         clip=clip.astype(np.int64),
         text=text.astype(np.int64),
         targets=np.asarray(targets, dtype=np.float32),
+        weights=None if weights is None else np.asarray(weights, dtype=np.float32),
     )
 
 
@@ -60,10 +74,15 @@ def gathered(features: Rows, clip_ids: Sequence[str]) -> Tensor:
 
 @torch.no_grad()
 def scores(lalm: Lalm, features: Rows, given: Pairs, batch_size: int) -> NDArray[np.float64]:
-    """What the model, in the mode that it is in, says of every pair: (P,) on its -1..1 scale."""
-    blocks = []
-    for start in range(0, len(given), batch_size):
-        items = np.arange(start, min(start + batch_size, len(given)))
+    """What the model, in the mode that it is in, says of every pair: (P,) on its -1..1 scale.
+
+    Under torchrun each process takes its share, and all get all.
+    """
+    place = PartialState()
+    share = np.array_split(np.arange(len(given)), place.num_processes)[place.process_index]
+    said: list[float] = []
+    for start in range(0, len(share), batch_size):
+        items = share[start : start + batch_size]
         sounds = gathered(features, given.sounds_of(items))
-        blocks.append(lalm.scores(sounds, given.texts_of(items)).double().cpu().numpy())
-    return np.concatenate(blocks)
+        said += lalm.scores(sounds, given.texts_of(items)).double().cpu().tolist()
+    return np.array(gather_object(said))

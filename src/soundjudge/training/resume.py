@@ -1,8 +1,9 @@
 """The state of a training on disk: written whole, read back exactly, the last two kept.
 
 A state is one file `state-<steps>.pt` of tensors and plain values only, so it is read with
-`weights_only=True`. It lies in a work folder whose name is a fingerprint of parameters, inputs and
-code, so a state is never met by another training than its own.
+`weights_only=True`. Nothing scales the loss: bf16 has the range of fp32. The state lies in a work
+folder whose name is a fingerprint of parameters, inputs and code, so it is never met by another
+training than its own.
 """
 
 import pickle

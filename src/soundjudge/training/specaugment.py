@@ -4,6 +4,7 @@ Letters: B = sounds, F = frames of 10 ms, K = mel bins.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ class SpecAugment:
 
     freq_mask: int  # mel bins
     time_mask: int  # frames of 10 ms
+    per: Literal["sound", "batch"]  # what gets a pair of masks of its own
 
     def __post_init__(self) -> None:
         for name in ("freq_mask", "time_mask"):
@@ -25,13 +27,14 @@ class SpecAugment:
 def augment(picture: Tensor, masks: SpecAugment, generator: torch.Generator) -> Tensor:
     """A normalised log-mel picture (B, F, K) with one mask of each kind a sound, filled with 0.
 
-    Park et al. 2019, "SpecAugment", arXiv 1904.08779, without time warping. The published TMU code
-    draws one pair of masks for a whole batch; a pair for every sound is what the paper means.
+    Park et al. 2019, "SpecAugment", arXiv 1904.08779, without time warping. A pair of masks for
+    every sound is what the paper means; the published TMU code draws one pair for a whole batch.
     """
     sounds, frames, bins = picture.shape
-    hidden_bins = _spans(sounds, bins, masks.freq_mask, generator)  # (B, K)
-    hidden_frames = _spans(sounds, frames, masks.time_mask, generator)  # (B, F)
-    hidden = hidden_frames[:, :, None] | hidden_bins[:, None, :]  # (B, F, K)
+    drawn = sounds if masks.per == "sound" else 1
+    hidden_bins = _spans(drawn, bins, masks.freq_mask, generator)  # (B or 1, K)
+    hidden_frames = _spans(drawn, frames, masks.time_mask, generator)  # (B or 1, F)
+    hidden = hidden_frames[:, :, None] | hidden_bins[:, None, :]  # (B or 1, F, K)
     return picture.masked_fill(hidden.to(picture.device), 0.0)
 
 

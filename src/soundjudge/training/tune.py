@@ -25,14 +25,14 @@ from soundjudge.data.shards import Clips, Rows, write_rows
 from soundjudge.training import devices, lists, loop, losses
 from soundjudge.training.optimisation import Optimisation
 
-Target = Literal["spo", "mean"]
+Target = Literal["spo", "mean", "latent"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
     """Section `tune` of params.yaml."""
 
-    target: Target  # the mean of standardized ratings, or the mean rating on the same scale
+    target: Target  # the mean of standardized ratings; mean or latent score on the same scale
     trainable: Trainable
     list_size: int  # pairs whose differences the margin loss compares
     mse_tau: float  # an error on the standardized scale that costs nothing
@@ -63,7 +63,9 @@ class Pairs:
 
 def rated_pairs(targets: pd.DataFrame, target: Target, mean: float, std: float) -> Pairs:
     """The pairs of a TARGETS table; mean and std are those of the training listeners."""
-    scores = targets["spo_score"] if target == "spo" else (targets["mean_score"] - mean) / std
+    scores = targets[f"{target}_score"]
+    if target != "spo":
+        scores = (scores - mean) / std
     return Pairs(
         clip_ids=[xacle.clip_id(name) for name in targets["wav_file_name"]],
         texts=list(targets["text"]),

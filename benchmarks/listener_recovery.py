@@ -1,0 +1,223 @@
+"""How near to the truth each target comes, and which listeners each screening finds: a simulation.
+
+python benchmarks/listener_recovery.py [--seeds 1 2 3] [--pairs 1000]
+
+All listeners are simulated (soundjudge.sample.simulated_listeners), so the truth is known. Writes
+benchmarks/listener_recovery.md: the aggregates that are printed, and the whole grid.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from recovery_tables import FACTORS, SCREENINGS, TARGETS, page
+
+from soundjudge import artifacts, correlations, params
+from soundjudge.labels import coded, latent, listeners, screening
+from soundjudge.sample import simulated_listeners
+from soundjudge.sample.simulated_listeners import Panel
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "benchmarks/listener_recovery.md"
+
+SPREADS = {"small": (0.3, 0.05), "medium": (0.9, 0.2), "large": (1.5, 0.4)}  # of bias, log scale
+NOISE = 1.3  # rating points, as in the sample
+TRUTH = (1.3, 0.5)  # beta distribution: mean ratings near 6.9 and a peak at the top, as XACLE's
+PRIORS = [{"scale_sd": 0.1}, {"scale_sd": 0.3}, {"noise_ratings": 2.0}, {"noise_ratings": 8.0}]
+
+Manner = Literal["all attentive", "at random", "constant", "lapses"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One cell of the grid."""
+
+    per_pair: int
+    per_listener: int
+    careless: float  # share of listeners; with lapses, share of everybody's ratings
+    spread: str
+    manner: Manner  # of carelessness
+
+    def factors(self) -> dict[str, object]:
+        """The same as a row of a table."""
+        return dict(zip(FACTORS, dataclasses.astuple(self), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What params.yaml says of screening and of the latent model."""
+
+    screen: screening.Screening
+    latent: latent.Latent
+
+
+def grid() -> Iterator[Condition]:
+    """All conditions: without careless listeners once, with them in each manner."""
+    manners: list[tuple[float, Manner]] = [(0.0, "all attentive")]
+    manners += [
+        (share, how) for share in (0.08, 0.2) for how in ("at random", "constant", "lapses")
+    ]
+    for per_pair, per_listener, spread, (careless, manner) in itertools.product(
+        (2, 4, 8), (5, 13, 50), SPREADS, manners
+    ):
+        yield Condition(
+            per_pair=per_pair,
+            per_listener=per_listener,
+            careless=careless,
+            spread=spread,
+            manner=manner,
+        )
+
+
+def simulated(
+    condition: Condition, pairs: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], pd.DataFrame, set[str]]:
+    """The truth of each pair, the ratings, and the ids of the careless listeners."""
+    truth = 10 * rng.beta(*TRUTH, pairs)
+    bias, scale = SPREADS[condition.spread]
+    panel = Panel(
+        ratings_per_pair=condition.per_pair,
+        ratings_per_listener=condition.per_listener,
+        bias_sd=bias,
+        scale_sd=scale,
+        noise_sd=NOISE,
+        careless=0.0,  # `spoil` makes them, so that it is known who they are
+    )
+    rows = simulated_listeners.ratings(truth, panel, "l", rng)
+    frame = pd.DataFrame(rows, columns=["pair", "listener_id", "score"])
+    frame["wav_file_name"] = frame["pair"].map("{:05d}.wav".format)
+    frame = frame.assign(text="t", score=frame["score"].astype(float))
+    return truth, *spoil(frame, condition, rng)
+
+
+def spoil(
+    frame: pd.DataFrame, condition: Condition, rng: np.random.Generator
+) -> tuple[pd.DataFrame, set[str]]:
+    """Careless ratings in place of some, each whole point as likely; and whose they are."""
+    anything = rng.integers(0, 11, len(frame)).astype(float)
+    if condition.manner == "lapses":  # everybody, now and then: no listener to find
+        lapse = rng.random(len(frame)) < condition.careless
+        return frame.assign(score=np.where(lapse, anything, frame["score"])), set()
+    number, names = pd.factorize(frame["listener_id"])
+    careless = rng.random(len(names)) < condition.careless
+    if condition.manner == "constant":
+        anything = rng.integers(0, 11, len(names)).astype(float)[number]
+    spoilt = np.where(careless[number], anything, frame["score"])
+    return frame.assign(score=spoilt), set(names[careless])
+
+
+def targets(ratings: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """The four targets and the latent standard error of each pair that is left, by file name."""
+    plain, pulled = (listeners.scales(ratings, pull) for pull in (0.0, "empirical_bayes"))
+    table = listeners.targets(ratings, plain.listeners, plain.overall)
+    table = table.rename(columns={"mean_score": "mean", "spo_score": "SPO"})
+    shrunken = listeners.targets(ratings, pulled.listeners, pulled.overall)
+    said = latent.fit(ratings, settings.latent).pairs
+    return table.assign(
+        **{"SPO shrunken": shrunken["spo_score"], "latent": said["latent_score"]},
+        error=said["latent_se"],
+    ).set_index("wav_file_name")
+
+
+def recovered(truth: NDArray[np.float64], made: pd.DataFrame) -> Iterator[dict[str, object]]:
+    """Correlations with the truth; a pair that was lost counts with the mean target."""
+    of = {f"{number:05d}.wav": value for number, value in enumerate(truth)}
+    every = made.reindex(list(of))
+    for target in TARGETS:
+        values = every[target].fillna(every[target].mean())
+        yield {
+            "target": target,
+            "srcc": correlations.srcc(values, truth),
+            "lcc": correlations.lcc(values, truth),
+        }
+
+
+def found(kept: NDArray[np.bool_], ratings: pd.DataFrame, careless: set[str]) -> dict[str, float]:
+    """How well those are careless of whose ratings more than half went; NaN where undefined."""
+    share = 1 - pd.Series(kept).groupby(ratings["listener_id"].to_numpy()).mean()
+    named = set(share.index[share > 0.5])
+    hits, attentive = len(named & careless), len(share) - len(careless)
+    return {
+        "precision": hits / len(named) if named and careless else np.nan,
+        "recall": hits / len(careless) if careless else np.nan,
+        "attentive listeners lost": len(named - careless) / attentive,
+        "ratings lost": 1 - float(kept.mean()),
+        "pairs lost": 1 - ratings["pair"][kept].nunique() / ratings["pair"].nunique(),
+    }
+
+
+def measured(
+    condition: Condition, settings: Settings, pairs: int, seed: list[int]
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """The rows of one simulation: of targets, and of screenings."""
+    truth, ratings, careless = simulated(condition, pairs, np.random.default_rng(seed))
+    numbers = coded.coded(ratings)
+    common: dict[str, object] = {**condition.factors(), "seed": seed[0]}
+    near: list[dict[str, object]] = []
+    finds: list[dict[str, object]] = []
+    for method in SCREENINGS:
+        rules = dataclasses.replace(settings.screen, method=method)
+        kept = screening.reasons(numbers, rules) == screening.KEPT
+        row = {**common, "screening": method}
+        finds.append(row | found(kept, ratings, careless))
+        made = targets(ratings[kept].reset_index(drop=True), settings)
+        near += [row | numbers_ for numbers_ in recovered(truth, made)]
+        if method == "none":
+            error = made["latent"].to_numpy() - truth
+            finds[-1]["error / se"] = float(np.std(error / made["error"].to_numpy()))
+    return near, finds
+
+
+def sensitivity(settings: Settings, pairs: int, seeds: list[int]) -> pd.DataFrame:
+    """SRCC of the latent score under other priors, without screening, at 4 ratings a pair."""
+    rows = []
+    for number, condition in enumerate(grid()):
+        if condition.per_pair != 4 or condition.manner not in ("all attentive", "at random"):
+            continue
+        for seed in seeds:
+            truth, ratings, _ = simulated(condition, pairs, np.random.default_rng([seed, number]))
+            for change in [{}, *PRIORS]:
+                config = dataclasses.replace(settings.latent, **change)
+                score = latent.fit(ratings, config).pairs["latent_score"]
+                name = ", ".join(f"{key} {value:g}" for key, value in change.items())
+                rows.append({"prior": name or "as set", "srcc": correlations.srcc(score, truth)})
+    return pd.DataFrame(rows).groupby("prior", sort=False)["srcc"].mean().to_frame()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Targets and screenings against a known truth.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--pairs", type=int, default=1000)
+    arguments = parser.parse_args()
+    if arguments.pairs < 500:
+        parser.error("--pairs: 500 or more, or there are hardly any listeners of 50 ratings each")
+    settings = Settings(
+        screen=params.load("screen", screening.Screening, ROOT / "params.yaml"),
+        latent=params.load("standardize.latent", latent.Latent, ROOT / "params.yaml"),
+    )
+    began = time.monotonic()
+    near, finds = [], []
+    for number, condition in enumerate(grid()):
+        for seed in arguments.seeds:
+            rows = measured(condition, settings, arguments.pairs, [seed, number])
+            near += rows[0]
+            finds += rows[1]
+        if number % 27 == 26:
+            print(f"{number + 1} conditions, {time.monotonic() - began:.0f} s", flush=True)
+    priors = sensitivity(settings, arguments.pairs, arguments.seeds)
+    text, whole = page(pd.DataFrame(near), pd.DataFrame(finds), priors, pairs=arguments.pairs)
+    with artifacts.atomic_file(PAGE) as temporary:
+        temporary.write_text(text + whole, encoding="utf-8")
+    print(f"{text}\n{(time.monotonic() - began) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()

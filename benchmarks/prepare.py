@@ -1,0 +1,163 @@
+"""How fast `prepare` is beside the disk and the decoder, and whether its memory is flat.
+
+    python benchmarks/prepare.py [--clips 20000] [--flac 2000] [--workers N] [--folder DIR]
+
+Generates clips of 10 s, 16 kHz 16-bit wav and 44.1 kHz stereo flac, in DIR (7 GB, removed at the
+end). Each measurement is a process of its own, over files that are not in the page cache: reading
+the bytes of all files, decoding them all (audio.read), and prepare, each with the same number of
+threads. Prints a markdown table; nothing is asserted.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from soundjudge.data import audio, preparation
+from soundjudge.data.acceptance import Preparation
+
+SECONDS = 10
+SILENT = [sys.executable, __file__]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=20_000)
+    parser.add_argument("--flac", type=int, default=2_000)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--folder", type=Path, help="where there is room; a temporary one")
+    parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        start = time.perf_counter()
+        count = MEASURES[options.measure](options.folder, options.workers)
+        seconds = time.perf_counter() - start
+        print(json.dumps({"seconds": seconds, "count": count, "peak": peak_memory()}))
+        return
+
+    folder = Path(tempfile.mkdtemp(dir=options.folder))
+    print("| clips | bytes | read them | decode them | prepare | of reading | of decoding | peak |")
+    print("|---|---|---|---|---|---|---|---|")
+    try:
+        runs = (("flac", options.flac), ("wav", options.clips // 10), ("wav", options.clips))
+        for suffix, clips in runs:
+            corpus = folder / f"{suffix}{clips}"
+            generate(corpus, clips, suffix)
+            report(corpus, clips, suffix, options.workers)
+            shutil.rmtree(corpus)
+    finally:
+        shutil.rmtree(folder)
+
+
+def report(corpus: Path, clips: int, suffix: str, workers: int) -> None:
+    size = sum(path.stat().st_size for path in files(corpus))
+    found = {}
+    for measure in MEASURES:
+        forget(files(corpus))
+        command = [*SILENT, "--measure", measure, "--folder", str(corpus)]
+        command += ["--workers", str(workers)]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found[measure] = json.loads(output.splitlines()[-1])
+        assert found[measure]["count"] == clips
+    seconds = {name: one["seconds"] for name, one in found.items()}
+    cells = [f"{clips:,} {suffix}", f"{size / 1e9:.2f} GB"]
+    cells += [f"{clips / seconds[name]:,.0f}/s ({size / 1e6 / seconds[name]:,.0f} MB/s)"
+              for name in ("read", "decode", "prepare")]  # fmt: skip
+    cells += [f"{seconds[name] / seconds['prepare']:.0%}" for name in ("read", "decode")]
+    print(f"| {' | '.join(cells)} | {found['prepare']['peak'] / 2**20:,.0f} MiB |", flush=True)
+
+
+def generate(corpus: Path, clips: int, suffix: str) -> None:
+    """AudioCaps with so many clips of noise, each another, and two pairs of XACLE."""
+    rate, channels = (16_000, 1) if suffix == "wav" else (44_100, 2)
+    rng = np.random.default_rng(0)
+    long = np.cumsum(rng.standard_normal((rate * (SECONDS + 60), channels)), axis=0)
+    long = 0.5 * (long - long.mean(axis=0)) / np.abs(long).max()  # brown: flac finds something
+    long += 0.02 * rng.standard_normal(long.shape)
+    pcm = np.round(long * 32_767).astype(np.int16)
+    audio_folder = corpus / "audiocaps/audio/train"
+    audio_folder.mkdir(parents=True)
+    rows = ["audiocap_id,youtube_id,start_time,caption"]
+    for number in range(clips):
+        start = int(rng.integers(len(pcm) - rate * SECONDS))
+        path = audio_folder / f"clip{number:06d}_30.{suffix}"
+        soundfile.write(path, pcm[start : start + rate * SECONDS], rate)
+        rows.append(f"{number},clip{number:06d},30,A caption of some words")
+    (corpus / "audiocaps/train.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    for number, split in enumerate(("train", "validation")):
+        for place in ("meta_data", f"wav/{split}"):
+            (corpus / "xacle" / place).mkdir(parents=True, exist_ok=True)
+        header = "wav_file_name,text,score,listener_id\n"
+        path = corpus / f"xacle/meta_data/{split}.csv"
+        path.write_text(f"{header}{number}.wav,x,5,a\n", encoding="utf-8")
+        soundfile.write(corpus / f"xacle/wav/{split}/{number}.wav", pcm[: rate * SECONDS], rate)
+    (corpus / "none").mkdir()
+    (corpus / "none/README.md").touch()
+    os.sync()
+
+
+def files(corpus: Path) -> list[Path]:
+    return sorted((corpus / "audiocaps/audio/train").iterdir())
+
+
+def forget(paths: list[Path]) -> None:
+    """Takes the files out of the page cache."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def in_threads(work: Callable[[Path], object], corpus: Path, workers: int) -> int:
+    with ThreadPoolExecutor(workers) as pool:
+        return sum(1 for _ in pool.map(work, files(corpus)))
+
+
+def read(corpus: Path, workers: int) -> int:
+    return in_threads(lambda path: len(path.read_bytes()), corpus, workers)
+
+
+def decode(corpus: Path, workers: int) -> int:
+    return in_threads(lambda path: len(audio.read(path, SECONDS + 1.0)), corpus, workers)
+
+
+def prepare(corpus: Path, workers: int) -> int:
+    settings = Preparation(
+        xacle=corpus / "xacle",
+        audiocaps=corpus / "audiocaps",
+        vggsound=corpus / "none",
+        min_seconds=0.1,
+        max_seconds=float(SECONDS),
+        silence_dbfs=-70.0,
+        max_characters=1_000,
+        max_rejected=0.0,
+        max_missing=0.0,
+        shard_samples=2**26,
+    )
+    corpora = preparation.listed(settings)
+    out, work = corpus / "out", corpus / "work"
+    done = preparation.write(corpora, settings, out, work, workers, log=lambda line: None)
+    return done.coverage["audiocaps"].kept
+
+
+def peak_memory() -> int:
+    """Bytes. ru_maxrss would count what the parent had held."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+MEASURES = {"read": read, "decode": decode, "prepare": prepare}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Tables and conclusion of the recovery study: rows of measurements in, Markdown out."""
+
+import pandas as pd
+
+FACTORS = ("ratings a pair", "ratings a listener", "careless", "spread", "manner")
+SCREENINGS = ("none", "rating", "listener", "both")
+TARGETS = ("mean", "SPO", "SPO shrunken", "latent")
+LIKE_XACLE = {"ratings a pair": 4, "ratings a listener": 13, "spread": "medium"}
+
+INTRODUCTION = """# How well targets recover the truth (simulated)
+
+All listeners here are simulated: {pairs} pairs a simulation, {cells} conditions, seeds {seeds}.
+Truth: 10 x Beta(1.3, 0.5). Spreads of bias and log scale: small 0.3 and 0.05, medium 0.9 and 0.2,
+large 1.5 and 0.4; noise 1.3 points; ratings are whole points cut at 0 and 10. Careless listeners
+rate at random or always alike; with lapses everybody rates at random now and then. A pair that
+screening loses counts with the mean target. "error / se" is the standard deviation of the latent
+score's error over its standard error, 1 where that is honest. These listeners have bias, scale and
+noise, as the latent model believes; real ones may not. Made by
+`python benchmarks/listener_recovery.py`.
+"""
+
+
+def table(frame: pd.DataFrame, *, signed: bool = False) -> str:
+    """Markdown, the index as first columns; numbers with three places."""
+    frame = frame.reset_index()
+
+    def cell(value: object) -> str:
+        if not isinstance(value, float):
+            return str(value)
+        if value != value:
+            return ""
+        return f"{value:+.3f}" if signed else f"{value:.3f}"
+
+    lines = [frame.columns.map(str), ["---"] * len(frame.columns)]
+    lines += [
+        [str(v) if isinstance(v, str) else cell(v) for v in row] for row in frame.values.tolist()
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def by_target(near: pd.DataFrame, index: list[str], score: str = "srcc") -> pd.DataFrame:
+    """Mean score by `index`, a column a target."""
+    wide = near.pivot_table(index=index, columns="target", values=score, sort=False)
+    return wide[list(TARGETS)].rename_axis(columns=None)
+
+
+def with_spread(near: pd.DataFrame, score: str) -> pd.DataFrame:
+    """Mean over all conditions ± standard deviation over seeds of that mean."""
+    seeds = by_target(near, ["screening", "seed"], score)
+    mean, spread = (
+        getattr(seeds.groupby("screening", sort=False), how)() for how in ("mean", "std")
+    )
+    return mean.map("{:.3f}".format) + " ± " + spread.map("{:.4f}".format)
+
+
+def gains(near: pd.DataFrame, index: list[str]) -> pd.DataFrame:
+    """SRCC above that of the mean rating, without screening."""
+    wide = by_target(near[near["screening"] == "none"], index)
+    return wide.sub(wide["mean"], axis=0).drop(columns="mean")
+
+
+def conclusion(near: pd.DataFrame) -> str:
+    """Which target and screening came nearest, by how much, and how sure that is."""
+    cells = near.pivot_table(
+        index=["seed", *FACTORS], columns=["target", "screening"], values="srcc", sort=False
+    )
+    best = cells.mean().idxmax()
+    lines = [f"Simulated listeners: {best[0]} with screening {best[1]} comes nearest, by"]
+    others = [("mean", "none"), ("SPO", "rating"), *((best[0], s) for s in SCREENINGS)]
+    for other in others:
+        if other == best:
+            continue
+        gain = cells[best] - cells[other]
+        seeds = gain.groupby("seed").mean()
+        wins = (gain.groupby(list(FACTORS), sort=False).mean() > 0).mean()
+        lines.append(
+            f"- {gain.mean():+.4f} ± {seeds.std():.4f} SRCC to {other[0]} with screening "
+            f"{other[1]}; it is better in {wins:.0%} of the conditions"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def page(
+    near: pd.DataFrame, finds: pd.DataFrame, priors: pd.DataFrame, *, pairs: int
+) -> tuple[str, str]:
+    """The aggregates, and the whole grid."""
+    seeds = ", ".join(str(seed) for seed in near["seed"].unique())
+    like = near[(near[list(LIKE_XACLE)] == pd.Series(LIKE_XACLE)).all(axis=1)]
+    plain = near[near["screening"] == "none"]
+    effects = []
+    for factor in FACTORS:
+        effect = by_target(plain, [factor])
+        ratio = finds[finds["screening"] == "none"].groupby(factor)["error / se"].mean()
+        effects.append(effect.join(ratio).rename(index=f"{factor}: {{}}".format))
+    effects_table = pd.concat(effects).rename_axis("level")
+    named = finds[finds["manner"].isin(["at random", "constant"]) & (finds["screening"] != "none")]
+    detected = named.groupby(["manner", "ratings a listener", "screening"], sort=False)
+    figures = list(finds.columns[finds.columns.get_loc("screening") + 1 :].drop("error / se"))
+    attentive = near["manner"] == "all attentive"
+    habits = ["spread", "ratings a listener"]
+    careless = gains(near[~attentive], habits).add_suffix(" (careless)")
+    helped = gains(near[attentive], habits).join(careless)
+    parts = {
+        "": INTRODUCTION.format(
+            pairs=pairs, seeds=seeds, cells=near.groupby(list(FACTORS)).ngroups
+        ),
+        "SRCC with the truth, mean over all conditions ± deviation over seeds": table(
+            with_spread(near, "srcc")
+        ),
+        "LCC, the same": table(with_spread(near, "lcc")),
+        "Like XACLE: 4 ratings a pair, 13 a listener, medium spread": table(
+            by_target(like, ["careless", "manner", "screening"])
+        ),
+        "Main effects, SRCC without screening": table(effects_table),
+        "Where standardizing helps: SRCC above the mean rating's, without screening": table(
+            helped, signed=True
+        ),
+        "Careless listeners found: more than half of their ratings went": table(
+            detected[figures].mean()
+        ),
+        "Priors of the latent model: SRCC at 4 ratings a pair, without screening": table(priors),
+        "Conclusion": conclusion(near),
+    }
+    text = "\n".join(f"## {title}\n\n{part}" if title else part for title, part in parts.items())
+    whole = near.pivot_table(
+        index=list(FACTORS), columns=["screening", "target"], values="srcc", sort=False
+    )
+    whole.columns = whole.columns.map(", ".join)
+    return text, f"\n## Every condition: SRCC, mean over seeds\n\n{table(whole)}"

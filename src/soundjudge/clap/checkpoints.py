@@ -1,0 +1,83 @@
+"""A CLAP checkpoint of any kind, opened by its path.
+
+a folder with config.json              transformers' layout
+a .pt file, or a folder with one       LAION's own, RoBERTa's tokenizer beside it
+a folder with portable_m2d.py          M2D-CLAP by NTT's code
+owner/name, or owner/name@revision     a transformers folder on the hub
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from soundjudge.clap import laion, m2d, weight_files
+from soundjudge.clap.encoder import ClapEncoder, ClapError, Opening
+from soundjudge.clap.transformers_clap import TransformersClap
+from soundjudge.data import hub
+
+Kind = Literal["transformers", "laion", "m2d"]
+
+
+def encoder(path: Path, device: str | torch.device, opening: Opening) -> ClapEncoder:
+    """The CLAP at `path`, in eval mode."""
+    if opening.backend == "laion-clap":
+        from soundjudge.clap.laion_backend import LaionClap
+
+        if kind(path) != "laion":
+            raise ClapError(
+                f"{path} is no .pt file: encoders.opening.backend must be transformers."
+            )
+        return LaionClap.load(_laion_file(path), device, opening.sha256)
+    if kind(path) == "m2d":
+        return m2d.M2dClap.load(path, device, opening.sha256)
+    return tunable(path, device, opening)
+
+
+def tunable(path: Path, device: str | torch.device, opening: Opening) -> TransformersClap:
+    """The CLAP at `path`, with towers whose weights can be trained and saved."""
+    if kind(path) == "m2d" or opening.backend == "laion-clap":
+        who = "M2D-CLAP" if kind(path) == "m2d" else "the package laion-clap"
+        raise ClapError(
+            f"{path}: {who} is run by code that is not ours and can't be tuned; regress can use it "
+            "as it is. For tune, name a transformers folder, or a .pt file of LAION's with "
+            "encoders.opening.backend: transformers."
+        )
+    if kind(path) == "laion":
+        return laion.load(_laion_file(path), device, opening.sha256)
+    folder = located(path)
+    if opening.sha256 is not None:
+        weight_files.check_sha256(folder / "model.safetensors", opening.sha256)
+    return TransformersClap.load(folder, device)
+
+
+def kind(path: Path) -> Kind:
+    """What lies at `path`, by its names alone."""
+    if (path / m2d.CODE).is_file():
+        return "m2d"
+    ours = (path / "preprocessor_config.json", path / "processor_config.json")
+    if path.suffix == ".pt" or (any(path.glob("*.pt")) and not any(p.is_file() for p in ours)):
+        return "laion"
+    return "transformers"
+
+
+def _laion_file(path: Path) -> Path:
+    files = sorted(path.glob("*.pt")) if path.is_dir() else [path]
+    if len(files) > 1:
+        raise ClapError(f"{path} holds {len(files)} .pt files: name the one that you mean.")
+    return files[0]
+
+
+def located(path: Path) -> Path:
+    """The path itself, or for an id of the hub its copy here, fetched if need be."""
+    name = path.as_posix()
+    if not hub.is_id(name):
+        return path
+    try:
+        return hub.folder(name, ("*.json", "*.txt", "*.safetensors"))
+    except hub.HubError as error:
+        raise ClapError(
+            f"{name} is no folder here and is not to be had from the hub. Where the hub is in "
+            f"reach: hf download {name} --local-dir checkpoints/official/{path.name}; then set "
+            "encoders.clap to that folder."
+        ) from error

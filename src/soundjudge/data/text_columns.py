@@ -1,0 +1,114 @@
+"""Columns of text as numbers, and the rules about them; each text is looked at once.
+
+N = rows, D = distinct texts of a column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundjudge.data.delimited import TableError
+
+Series: TypeAlias = "pd.Series[Any]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextColumn:
+    """A column of texts."""
+
+    name: str
+    codes: NDArray[np.signedinteger[Any]]  # (N,) 0 to D - 1, or -1 where the cell is empty
+    texts: Series  # (D,)
+
+    def rows_with(self, bad: Series) -> NDArray[np.bool_]:
+        """Where (N,) a text stands that is `bad` (D,)."""
+        flags = np.append(bad.to_numpy(dtype=np.bool_), False)  # the last for -1
+        return flags[self.codes]
+
+    def at(self, row: int) -> str | None:
+        """The text of a row."""
+        code = int(self.codes[row])
+        return None if code < 0 else str(self.texts.iloc[code])
+
+
+def refuse_blank(column: TextColumn, where: str) -> None:
+    """TableError if a cell has nothing but blanks."""
+    bad = column.rows_with(column.texts.str.strip().eq("")) | (column.codes < 0)
+    if bad.any():
+        remedy = "fill it in or remove the row"
+        raise TableError(f"{where}, {at_first(bad)}: {column.name} is empty{more(bad)}: {remedy}")
+
+
+def refuse_leaving(column: TextColumn, where: str) -> None:
+    """TableError if a file name is absolute or leads out of its folder, on any system."""
+    # Few names have these signs at all: only they are taken apart.
+    suspect = column.texts.str.contains(r"^[/\\]|:|\.\.", regex=True).astype(bool)
+    leaves = suspect.copy()
+    leaves[suspect] = column.texts[suspect].map(_leaves_folder).astype(bool)
+    bad = column.rows_with(leaves)
+    if bad.any():
+        raise TableError(
+            f"{where}, {at_first(bad)}: {column.name} {column.at(int(bad.argmax()))!r} must be a "
+            f"file name relative to its folder, without '..'{more(bad)}: correct it or remove the "
+            "row"
+        )
+
+
+def refuse_repeated(columns: Sequence[TextColumn], where: str) -> None:
+    """TableError if two rows have the same texts in all of these columns."""
+    rows = len(columns[0].codes)
+    numbers, several = np.zeros(rows, dtype=np.int64), 1  # one number for equal texts so far
+    for column in columns:
+        size = len(column.texts) + 1  # + 1: empty
+        if several * size > np.iinfo(np.int64).max:
+            numbers, several = pd.factorize(numbers)[0], rows
+        numbers, several = numbers * size + column.codes + 1, several * size
+    again = pd.Series(numbers).duplicated().to_numpy()
+    if again.any():
+        row = int(again.argmax())
+        earlier = int((numbers == numbers[row]).argmax())
+        values = ", ".join(f"{column.name} {column.at(row)!r}" for column in columns)
+        raise TableError(
+            f"{where}, row {row + 1}: {values} stands here a second time, after row "
+            f"{earlier + 1}: keep one of the rows"
+        )
+
+
+def refuse_conflict(first: TextColumn, second: TextColumn, where: str) -> None:
+    """TableError if two rows have the same `first` text and not the same `second` one."""
+    known = np.zeros(
+        len(first.texts) + 1, dtype=np.intp
+    )  # (D + 1,) the row where each stands first
+    known[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
+    conflict = second.codes != second.codes[known[first.codes]]  # (N,)
+    if conflict.any():
+        row = int(conflict.argmax())
+        earlier = int(known[first.codes[row]])
+        here, there = second.at(row), second.at(earlier)
+        has = f"no {second.name}" if here is None else f"the {second.name} {here!r}"
+        raise TableError(
+            f"{where}, row {row + 1}: {first.name} {first.at(row)!r} has {has}, but "
+            f"{'none' if there is None else repr(there)} in row {earlier + 1}: correct one, or "
+            f"give one of them another {first.name}"
+        )
+
+
+def at_first(bad: NDArray[np.bool_]) -> str:
+    """Which row is the first bad one, counted from 1."""
+    return f"row {int(bad.argmax()) + 1}"
+
+
+def more(bad: NDArray[np.bool_]) -> str:
+    """How many bad rows there are, if several."""
+    return f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+
+
+def _leaves_folder(name: str) -> bool:
+    windows = PureWindowsPath(name)
+    rooted = PurePosixPath(name).is_absolute() or bool(windows.drive or windows.root)
+    return rooted or ".." in windows.parts

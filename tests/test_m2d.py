@@ -1,0 +1,182 @@
+"""M2D-CLAP by the user's own copy of NTT's code, imitated here by a small network of ours."""
+
+import hashlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_judge
+import tiny_m2d
+import torch
+
+from soundjudge import artifacts
+from soundjudge.clap import checkpoints, regressor
+from soundjudge.clap.encoder import AS_IT_IS, ClapError, Opening
+from soundjudge.scoring import members, package
+from soundjudge.scoring.calibration import Calibration
+from soundjudge.scoring.ensemble import Ensemble
+from soundjudge.scoring.judge import Judge
+
+ALONE = Ensemble(  # one member, its scores as they are
+    members=("regress",),
+    mean=(0.0,),
+    std=(1.0,),
+    weights=(1.0,),
+    calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
+)
+TEXTS = ["a dog barks", "rain", "a bell rings", "engine", "cat", "a car then rain"]
+
+
+def noise(samples: int, seed: int) -> np.ndarray:
+    return (0.3 * np.random.default_rng(seed).normal(size=samples)).astype(np.float32)
+
+
+def opened(folder: Path, opening: Opening = AS_IT_IS):
+    return checkpoints.encoder(folder, "cpu", opening)
+
+
+def test_sounds_and_texts_are_embedded_by_the_users_code(tmp_path: Path):
+    clap = opened(tiny_m2d.write(tmp_path / "own"))
+    assert (clap.sample_rate, clap.window_seconds, clap.dimensions) == (16_000, 10.0, 8)
+    waves = [noise(8_000, 1), noise(160_000, 2), noise(200_000, 2)]
+    with torch.no_grad():
+        sounds, texts = clap.embed_sounds(waves), clap.embed_texts(TEXTS)
+        padded = torch.zeros(1, 160_000)
+        padded[0, :8_000] = torch.from_numpy(waves[0])
+        raw = clap.model.encode_clap_audio(padded)
+    np.testing.assert_allclose(sounds[:1], raw / raw.norm(), atol=1e-6)
+    np.testing.assert_allclose(sounds.norm(dim=1), np.ones(3), rtol=1e-5)
+    np.testing.assert_allclose(texts.norm(dim=1), np.ones(6), rtol=1e-5)
+    # beyond ten seconds nothing is heard
+    np.testing.assert_allclose(clap.embed_sounds([waves[2][:160_000]])[0], sounds[2], atol=1e-6)
+    np.testing.assert_allclose(clap.embed_texts(TEXTS[3:4])[0], texts[3], atol=1e-6)
+
+
+def test_the_users_code_leaves_no_trace_and_prints_nothing(tmp_path: Path, capsys):
+    before, modules = list(sys.path), set(sys.modules)
+    opened(tiny_m2d.write(tmp_path / "own"))
+    assert sys.path == before
+    assert not {name for name in set(sys.modules) - modules if "m2d" in name.split(".")[-1]} - {
+        "soundjudge.clap.m2d"
+    }
+    assert capsys.readouterr().out == ""
+
+
+def test_the_name_says_which_file_and_what_is_done_to_a_sound(tmp_path: Path):
+    folder = tiny_m2d.write(tmp_path / "own")
+    weights = folder / tiny_m2d.NAME / "checkpoint-30.pth"
+    digits = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    assert opened(folder).name() == f"{tiny_m2d.NAME}-{digits}/16k-first10s-pad/projection@1"
+
+
+def test_a_symbolic_link_keeps_the_name_that_tells_the_architecture(tmp_path: Path):
+    folder = tiny_m2d.write(tmp_path / "own")
+    (folder / tiny_m2d.NAME).rename(tmp_path / "d41d8cd98f00b204")  # as a cache would call it
+    (folder / tiny_m2d.NAME).symlink_to(tmp_path / "d41d8cd98f00b204")
+    assert opened(folder).dimensions == 8
+
+
+def test_a_checkpoint_that_would_run_code_is_opened_by_its_sha256_alone(tmp_path: Path):
+    folder = tiny_m2d.write(tmp_path / "own")
+    path = folder / tiny_m2d.NAME / "checkpoint-30.pth"
+    torch.save(torch.load(path) | {"made": Path("by")}, path)
+    with pytest.raises(ClapError, match=r"pathlib.*encoders\.opening\.sha256"):
+        opened(folder)
+    right = artifacts.sha256(path)
+    assert opened(folder, replace(AS_IT_IS, sha256=right)).dimensions == 8
+    with pytest.raises(ClapError, match="has the sha256"):
+        opened(folder, replace(AS_IT_IS, sha256="1" * 64))
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_folder_must_hold_one_checkpoint(tmp_path: Path, count):
+    folder = tiny_m2d.write(tmp_path / "own")
+    for number in range(1, count):
+        (folder / tiny_m2d.NAME / f"checkpoint-{number}.pth").touch()
+    if not count:
+        (folder / tiny_m2d.NAME / "checkpoint-30.pth").unlink()
+    with pytest.raises(ClapError, match=f"holds {count} of the latter"):
+        opened(folder)
+
+
+def test_a_text_side_that_is_not_in_the_cache_says_what_to_fetch(tmp_path: Path):
+    folder = tiny_m2d.write(tmp_path / "own", trouble='raise OSError("offline")')
+    with pytest.raises(ClapError, match="bert-base-uncased.*offline"):
+        opened(folder)
+
+
+def test_a_text_side_that_reads_all_texts_alike_is_refused(tmp_path: Path):
+    folder = tiny_m2d.write(tmp_path / "own", letters="3")
+    with pytest.raises(ClapError, match="all texts are read alike"):
+        opened(folder)
+
+
+def test_another_sample_rate_is_refused(tmp_path: Path):
+    with pytest.raises(ClapError, match="32000 Hz"):
+        opened(tiny_m2d.write(tmp_path / "own", rate=32_000))
+
+
+def test_a_package_that_the_users_code_lacks_is_named_with_its_extra(tmp_path: Path):
+    folder = tiny_m2d.write(tmp_path / "own")
+    code = folder / "portable_m2d.py"
+    code.write_text("import no_such_package\n" + code.read_text())
+    with pytest.raises(ClapError, match=r"soundjudge\[m2d\].*no_such_package"):
+        opened(folder)
+
+
+def test_it_cannot_be_tuned_and_says_what_can(tmp_path: Path):
+    with pytest.raises(ClapError, match="M2D-CLAP is run by code that is not ours.*regress can"):
+        checkpoints.tunable(tiny_m2d.write(tmp_path / "own"), "cpu", AS_IT_IS)
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    """A pipeline with a regressor on M2D-CLAP, and the judge packaged from it."""
+    path = Path("checkpoints/official/m2d")
+    clap = opened(tiny_m2d.write(tmp_path / path))
+    waves = [noise(8_000 + 1_000 * n, n) for n in range(6)]
+    with torch.no_grad():
+        sounds, texts = clap.embed_sounds(waves).numpy(), clap.embed_texts(TEXTS).numpy()
+    choice = regressor.Regression(c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
+    machine = regressor.fit(sounds, texts, np.linspace(0, 10, 6), choice)
+    regressor.save(tmp_path / "checkpoints/regress", machine, path, clap.name())
+    package.build(
+        tmp_path / "judge",
+        fitted=ALONE,
+        checkpoints={"regress": tmp_path / "checkpoints/regress"},
+        root=tmp_path,
+        window_seconds=10.0,
+        packaging=tiny_judge.PACKAGING,
+        report="# Agreement\n",
+    )
+    return tmp_path
+
+
+def test_a_judge_holds_no_byte_of_m2d_and_says_so(judged: Path):
+    names = {path.name for path in (judged / "judge").rglob("*") if path.is_file()}
+    assert names == {"README.md", "judge.json", "member.json", "model.safetensors"}
+    weights = judged / "checkpoints/official/m2d" / tiny_m2d.NAME / "checkpoint-30.pth"
+    member = artifacts.read_json(judged / "judge/members/regress/member.json")
+    assert member["clap"] == f"m2d@{artifacts.sha256(weights)}"
+    card = (judged / "judge/README.md").read_text()
+    assert "regress: a head alone, fitted on M2D-CLAP" in card and "SOUNDJUDGE_M2D" in card
+
+
+def test_a_judge_on_m2d_scores_with_the_users_copy_and_with_no_other(judged: Path, monkeypatch):
+    with pytest.raises(members.MemberError, match=r"nttcslab/m2d.*SOUNDJUDGE_M2D"):
+        Judge.from_pretrained(judged / "judge", "cpu")
+    own = judged / "checkpoints/official/m2d"
+    given = Judge.from_pretrained(judged / "judge", "cpu", m2d=own)
+    score = given.score_waves([noise(8_000, 0)], ["rain"], batch_size=1)
+    monkeypatch.setenv("SOUNDJUDGE_M2D", str(own))
+    named = Judge.from_pretrained(judged / "judge", "cpu")
+    assert named.score_waves([noise(8_000, 0)], ["rain"], batch_size=1) == score
+    loader = members.Loader(root=judged, device=torch.device("cpu"), window_seconds=10.0)
+    raw = loader.member(judged / "checkpoints/regress").scores([noise(8_000, 0)], ["rain"])
+    np.testing.assert_allclose(score, raw.clip(0, 10), atol=1e-4)
+    with (own / tiny_m2d.NAME / "checkpoint-30.pth").open("ab") as file:
+        file.write(b"another")
+    with pytest.raises(ClapError, match="has the sha256"):
+        Judge.from_pretrained(judged / "judge", "cpu")

@@ -1,0 +1,104 @@
+"""Small corpora in the layouts of their downloads, and their preparation, for tests."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from soundjudge import artifacts, params
+from soundjudge.data import coverage, intake, preparation, tables
+from soundjudge.data.acceptance import Preparation
+
+SETTINGS = {
+    "xacle": "raw/xacle",
+    "audiocaps": "raw/audiocaps",
+    "vggsound": "raw/vggsound",
+    "min_seconds": 0.05,
+    "max_seconds": 0.5,
+    "silence_dbfs": -70.0,
+    "max_characters": 200,
+    "max_rejected": 0.5,
+    "max_missing": 0.9,
+    "shard_samples": 12_000,
+}
+
+
+def sound(path: Path, seconds: float = 0.2, level: float = 0.5, rate: int = 16_000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wave = level * np.sin(np.arange(round(seconds * rate)) * (0.1 + len(path.stem) / 100))
+    soundfile.write(path, wave, rate)
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def xacle_folder(folder: Path) -> Path:
+    rows = {
+        "train": ["00000.wav,a dog barks,{},sa,m1", '00001.wav,"rain, heavy",{},sb,m2'],
+        "validation": ["00002.wav,a bell,{},sc,m1"],
+        "test": ["00003.wav,a car,{},sd,m3"],
+    }
+    for split, lines in rows.items():
+        header = "wav_file_name,text,score,listener_id,model_id\n"
+        rated = [
+            line.format(score).replace(",s", f",{score}s") for line in lines for score in (3, 8)
+        ]
+        write(folder / f"meta_data/{split}.csv", header + "\n".join(rated) + "\n")
+        for line in lines:
+            sound(folder / "wav" / split / line[:9])
+    return folder
+
+
+def audiocaps_folder(folder: Path) -> Path:
+    header = "audiocap_id,youtube_id,start_time,caption\n"
+    write(
+        folder / "train.csv", header + "1,abc,30,A dog barks\n2,-x_y,0,Rain falls\n3,gone,5,Lost\n"
+    )
+    write(folder / "val.csv", header + "4,val,10, A bell rings \n5,val,10,A bell\n")
+    sound(folder / "audio/train/abc_30.wav")
+    sound(folder / "audio/-x_y_0.flac")
+    sound(folder / "audio/val/val.ogg", rate=44_100)
+    return folder
+
+
+def vggsound_folder(folder: Path) -> Path:
+    write(
+        folder / "vggsound.csv", 'Yone,30,"dog, barking",train\ntwo,7,rain,test\nmute,0,x,train\n'
+    )
+    captions = (
+        "id,caption\nYone_000030,A dog barks\nYtwo_000007,Rain\ntwo_000007,It rains\nno_000001,x\n"
+    )
+    write(folder / "VGGSound_AudioSetCaps_caption.csv", captions)
+    sound(folder / "audio/Yone_000030.wav")
+    sound(folder / "audio/two_000007.wav")
+    return folder
+
+
+def raw_folder() -> Path:
+    """All three, below raw/ in the working folder."""
+    xacle_folder(Path("raw/xacle"))
+    audiocaps_folder(Path("raw/audiocaps"))
+    vggsound_folder(Path("raw/vggsound"))
+    return Path("raw")
+
+
+def settings(**change) -> Preparation:
+    return params.build(Preparation, SETTINGS | change, "prepare")
+
+
+def prepared(folder: str = "out", workers: int = 2, **change) -> dict:
+    """Prepares as the stage does, and returns the metrics."""
+    using = settings(**change)
+    corpora = preparation.listed(using)
+    work = artifacts.work_folder("prepare", intake.identity(preparation.sounds(corpora), using), [])
+    with artifacts.atomic_folder(Path(folder)) as out:
+        done = preparation.write(corpora, using, out, work, workers, log=lambda line: None)
+    return coverage.metrics(done.coverage, done.overlap)
+
+
+def rejected(folder: str = "out") -> dict[str, str]:
+    """File -> reason."""
+    frame = tables.read(Path(folder) / "rejected.csv", tables.REJECTED)
+    return dict(zip(frame["file"], frame["reason"], strict=True))
