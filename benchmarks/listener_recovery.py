@@ -127,16 +127,21 @@ def targets(ratings: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     ).set_index("wav_file_name")
 
 
-def recovered(truth: NDArray[np.float64], made: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Correlations with the truth; a pair that was lost counts with the mean target."""
-    of = {f"{number:05d}.wav": value for number, value in enumerate(truth)}
-    every = made.reindex(list(of))
+def recovered(
+    truth: NDArray[np.float64], made: pd.DataFrame, kept: NDArray[np.bool_]
+) -> Iterator[dict[str, object]]:
+    """Correlations with the truth, of all pairs and of those `kept` by every screening.
+
+    Of all pairs, one that was lost counts with the mean target.
+    """
+    every = made.reindex([f"{number:05d}.wav" for number in range(len(truth))])
     for target in TARGETS:
-        values = every[target].fillna(every[target].mean())
+        values = every[target].fillna(every[target].mean()).to_numpy()
         yield {
             "target": target,
             "srcc": correlations.srcc(values, truth),
             "lcc": correlations.lcc(values, truth),
+            "srcc kept": correlations.srcc(values[kept], truth[kept]),
         }
 
 
@@ -161,15 +166,18 @@ def measured(
     truth, ratings, careless = simulated(condition, pairs, np.random.default_rng(seed))
     numbers = coded.coded(ratings)
     common: dict[str, object] = {**condition.factors(), "seed": seed[0]}
-    near: list[dict[str, object]] = []
-    finds: list[dict[str, object]] = []
+    trusted = {}
     for method in SCREENINGS:
         rules = dataclasses.replace(settings.screen, method=method)
-        kept = screening.reasons(numbers, rules) == screening.KEPT
+        trusted[method] = screening.reasons(numbers, rules) == screening.KEPT
+    left = [np.isin(np.arange(pairs), ratings["pair"][kept]) for kept in trusted.values()]
+    near: list[dict[str, object]] = []
+    finds: list[dict[str, object]] = []
+    for method, kept in trusted.items():
         row = {**common, "screening": method}
         finds.append(row | found(kept, ratings, careless))
         made = targets(ratings[kept].reset_index(drop=True), settings)
-        near += [row | numbers_ for numbers_ in recovered(truth, made)]
+        near += [row | scores for scores in recovered(truth, made, np.all(left, axis=0))]
         if method == "none":
             error = made["latent"].to_numpy() - truth
             finds[-1]["error / se"] = float(np.std(error / made["error"].to_numpy()))

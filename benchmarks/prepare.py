@@ -27,7 +27,6 @@ from soundjudge.data import audio, preparation
 from soundjudge.data.acceptance import Preparation
 
 SECONDS = 10
-SILENT = [sys.executable, __file__]
 
 
 def main() -> None:
@@ -39,15 +38,16 @@ def main() -> None:
     parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        start = time.perf_counter()
-        count = MEASURES[options.measure](options.folder, options.workers)
-        seconds = time.perf_counter() - start
-        print(json.dumps({"seconds": seconds, "count": count, "peak": peak_memory()}))
+        start, busy = time.perf_counter(), time.process_time()
+        found = {"count": MEASURES[options.measure](options.folder, options.workers)}
+        found |= {"seconds": time.perf_counter() - start, "busy": time.process_time() - busy}
+        print(json.dumps(found | {"peak": peak_memory()}))
         return
 
     folder = Path(tempfile.mkdtemp(dir=options.folder))
-    print("| clips | bytes | read them | decode them | prepare | of reading | of decoding | peak |")
-    print("|---|---|---|---|---|---|---|---|")
+    heads = ("clips", "bytes", "read them", "decode them", "prepare", "of reading", "of decoding")
+    heads += ("CPU a clip: decode, prepare", "peak memory")
+    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     try:
         runs = (("flac", options.flac), ("wav", options.clips // 10), ("wav", options.clips))
         for suffix, clips in runs:
@@ -64,8 +64,8 @@ def report(corpus: Path, clips: int, suffix: str, workers: int) -> None:
     found = {}
     for measure in MEASURES:
         forget(files(corpus))
-        command = [*SILENT, "--measure", measure, "--folder", str(corpus)]
-        command += ["--workers", str(workers)]
+        command = [sys.executable, __file__, "--measure", measure]
+        command += ["--folder", str(corpus), "--workers", str(workers)]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         found[measure] = json.loads(output.splitlines()[-1])
         assert found[measure]["count"] == clips
@@ -74,7 +74,9 @@ def report(corpus: Path, clips: int, suffix: str, workers: int) -> None:
     cells += [f"{clips / seconds[name]:,.0f}/s ({size / 1e6 / seconds[name]:,.0f} MB/s)"
               for name in ("read", "decode", "prepare")]  # fmt: skip
     cells += [f"{seconds[name] / seconds['prepare']:.0%}" for name in ("read", "decode")]
-    print(f"| {' | '.join(cells)} | {found['prepare']['peak'] / 2**20:,.0f} MiB |", flush=True)
+    busy = [f"{1000 * found[name]['busy'] / clips:.1f} ms" for name in ("decode", "prepare")]
+    cells += [", ".join(busy), f"{found['prepare']['peak'] / 2**20:,.0f} MiB"]
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def generate(corpus: Path, clips: int, suffix: str) -> None:

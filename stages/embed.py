@@ -1,7 +1,7 @@
 """Embeds every captioned clip and every caption with the teacher, each distinct one once.
 
 reads   data/prepared/ captions, clips, shards, checkpoints/clapscore/
-writes  data/embeddings/clips/, data/embeddings/captions/
+writes  data/embeddings/ clips/, captions/, teacher.json
 """
 
 import shutil
@@ -28,7 +28,8 @@ def main() -> None:
 
     clips = Clips(PREPARED)
     captions = tables.read(PREPARED / "captions.parquet", tables.CAPTIONS)
-    clap = clapscore.load(TEACHER, device).clap
+    teacher = clapscore.load(TEACHER, device)
+    clap = teacher.clap
     inputs = [PREPARED / "clips.parquet", PREPARED / "captions.parquet", TEACHER]
     work = artifacts.work_folder("embed", choice, inputs)
 
@@ -39,6 +40,7 @@ def main() -> None:
     with artifacts.atomic_folder(EMBEDDINGS) as folder:
         for name, things, encode in (("clips", heard, hear), ("captions", read, clap.embed_texts)):
             embeddings.write(folder / name, things, encode, choice, work / name, device.type)
+        artifacts.write_json(folder / "teacher.json", {"clapscore": teacher.name()})
     shutil.rmtree(work)
 
 

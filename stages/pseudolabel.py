@@ -41,7 +41,7 @@ def main() -> None:
     with artifacts.atomic_folder(PLOTS) as folder:
         figures.save(pseudolabels.histogram(scored, ""), folder / "scores.png")
     overlap = wording.overlap(captions["words"], rated)
-    summary = pseudolabels.summary(scored)
+    summary = pseudolabels.summary(scored) | artifacts.read_json(EMBEDDINGS / "teacher.json")
     excluded = int(repeated.sum())
     artifacts.write_json(METRICS, {**summary, "overlap": overlap, "captions_excluded": excluded})
 

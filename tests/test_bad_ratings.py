@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
 from soundjudge.cli import app
+from soundjudge.data import delimited
 
 HEADER = "wav_file_name,text,score,listener_id\n"
 ROWS = "0.wav,a dog,5,l1\n0.wav,a dog,6,l2\n1.wav,rain,1,l1\n1.wav,rain,2,l2\n"
@@ -37,12 +39,12 @@ CASES = {
     ),
     "averages_as_the_challenge_page_spells_them": (
         "wav_file_name,text,average_semantic_alignement_score\n0.wav,a dog,5\n",
-        "the column 'score' is missing",
+        "the column 'listener_id' is missing",
         "'average_semantic_alignement_score' holds averages",
     ),
     "averages_in_place_of_ratings": (
         "wav_file_name,text,average_score\n0.wav,a dog,5\n",
-        "the column 'score' is missing",
+        "the column 'listener_id' is missing",
         "each listener's own ratings are needed",
     ),
     "a_missing_listener_column": (
@@ -268,6 +270,74 @@ def test_an_older_output_stays_when_the_ratings_are_bad(ratings, command):
     assert out.read_text() == "older\n"
 
 
+def parquet(path: Path, **columns: list[object]) -> Path:
+    good = {
+        "wav_file_name": ["0.wav", "0.wav", "1.wav"],
+        "text": ["a dog", "a dog", "rain"],
+        "score": [5.0, 6.0, 1.0],
+        "listener_id": ["l1", "l2", "l1"],
+    }
+    pd.DataFrame(good | columns).to_parquet(path)
+    return path
+
+
+PARQUET_CASES = {
+    "a_missing_column": (
+        {"listener_id": None},
+        "the column 'listener_id' is missing",
+        "name the file that has it",
+    ),
+    "no_rows": (None, "has no ratings", "a row for each"),
+    "an_empty_listener": ({"listener_id": ["l1", None, "l1"]}, "row 2: listener_id", "fill it in"),
+    "a_blank_text": ({"text": ["a dog", "a dog", " "]}, "row 3: text is empty", "fill it in"),
+    "a_score_off_the_scale": ({"score": [5.0, 11.0, 1.0]}, "row 2: score 11", "to that scale"),
+    "a_score_that_is_nan": ({"score": [5.0, 6.0, float("nan")]}, "row 3: score nan", "remove"),
+    "scores_as_text": ({"score": ["5", "6", "1"]}, "score is", "store it as a number"),
+    "listeners_as_numbers": ({"listener_id": [1, 2, 1]}, "listener_id is", "store it as text"),
+    "a_listener_who_rates_a_sound_twice": (
+        {"listener_id": ["l1", "l1", "l1"]},
+        "row 2",
+        "keep one of the rows",
+    ),
+    "a_sound_with_two_texts": (
+        {"text": ["a dog", "a cat", "rain"]},
+        "row 2: wav_file_name '0.wav' has the text 'a cat', but 'a dog' in row 1",
+        "give one of them another wav_file_name",
+    ),
+    "a_file_name_that_leaves_its_folder": (
+        {"wav_file_name": ["0.wav", "0.wav", "a/../../1.wav"]},
+        "row 3: wav_file_name 'a/../../1.wav' must be a file name relative to its folder",
+        "correct it or remove the row",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("change", "what", "remedy"), PARQUET_CASES.values(), ids=PARQUET_CASES.keys()
+)
+def test_bad_ratings_in_parquet_get_one_sentence_too(tmp_path, command, change, what, remedy):
+    path = parquet(tmp_path / "ratings.parquet", **(change or {}))
+    if change is None or None in change.values():
+        frame = pd.read_parquet(path)
+        drop = [name for name, values in (change or {}).items() if values is None]
+        (frame if change else frame.iloc[:0]).drop(columns=drop).to_parquet(path)
+    line = sentence(run(command, path, "-o", tmp_path / "out.parquet"))
+    assert str(path) in line
+    assert what in line
+    assert remedy in line.split(what)[1]
+    assert names(tmp_path) == ["ratings.parquet"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_parquet_file_that_is_none_is_named(tmp_path, command):
+    path = tmp_path / "ratings.parquet"
+    path.write_text(HEADER + ROWS)
+    line = sentence(run(command, path, "-o", tmp_path / "out.parquet"))
+    assert f"{path} is not a readable Parquet file" in line
+    assert names(tmp_path) == ["ratings.parquet"]
+
+
 def test_crlf_and_a_byte_order_mark_come_out_as_lf_without_one(ratings):
     out, plain = ratings.with_name("out.csv"), ratings.with_name("plain.csv")
     for command in COMMANDS:
@@ -277,6 +347,22 @@ def test_crlf_and_a_byte_order_mark_come_out_as_lf_without_one(ratings):
         assert run(command, ratings, "-o", out).exit_code == 0
         assert out.read_bytes() == plain.read_bytes()
         assert b"\r" not in out.read_bytes()
+
+
+def test_kept_ratings_with_carriage_returns_in_a_text_can_be_read_again(ratings):
+    out, again = ratings.with_name("out.csv"), ratings.with_name("again.csv")
+    ratings.write_bytes(
+        b'wav_file_name,text,score,listener_id\n0.wav,"a\r""b""",5,l1\n'
+        b'0.wav,"a\r""b""",6,l2\n1.wav,"c\r\nd",0,l1\n1.wav,"c\r\nd",10,l2\n'
+    )
+    assert run("screen", ratings, "-o", out, "--tolerance", 5).exit_code == 0
+    assert run("screen", out, "-o", again, "--tolerance", 0.5).exit_code == 2
+    assert run("screen", out, "-o", again).exit_code == 0
+    assert again.read_bytes() == out.read_bytes()
+    assert delimited.read(out)[1] == [
+        ["0.wav", 'a\r"b"', "5", "l1"],
+        ["0.wav", 'a\r"b"', "6", "l2"],
+    ]
 
 
 def test_further_columns_stay_in_kept_ratings_and_change_no_target(ratings):

@@ -1,5 +1,9 @@
 """Captioning: what is learnt, what stays, and what validation says."""
 
+import json
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tiny_lalm
@@ -11,6 +15,7 @@ from soundjudge.training import caption
 from soundjudge.training.captions_said import Generation
 from soundjudge.training.pairs import pairs
 
+STAGE = Path(__file__).parent.parent / "stages/caption.py"
 GENERATION = Generation(clips=2, num_beams=2, max_tokens=5, batch_size=2)
 
 
@@ -118,3 +123,25 @@ def test_a_split_without_captions_is_refused_by_name(tmp_path):
         caption.captioned(
             tiny_training.captions(), prepared.table, ["tain"], "caption.train_splits"
         )
+
+
+@pytest.fixture
+def repository(in_folder):
+    """A folder as the stage expects it; torch's determinism is put back afterwards."""
+    tiny_training.repository(in_folder)
+    yield in_folder
+    torch.use_deterministic_algorithms(False)
+
+
+def test_the_stage_says_captions_of_held_out_clips_twice_the_same(repository):
+    written = []
+    for _ in range(2):
+        runpy.run_path(str(STAGE), run_name="__main__")
+        page = (repository / "metrics/caption.md").read_text()
+        written.append((page, (repository / "metrics/caption.json").read_bytes()))
+    assert written[0] == written[1]
+    assert all(text in page for text in ("| rain | audiocaps/c4_0 |", "| dog barks and rain |"))
+    figures = json.loads(written[0][1])
+    assert figures["captioned_clips"] == 2
+    assert {"cider_d", "cider_d_other_clip", "token_f1", "token_f1_other_clip"} < figures.keys()
+    assert {"best_epoch", "validation_loss"} < figures.keys()

@@ -1,6 +1,7 @@
 """The stages around CLAP, one after the other on a few clips."""
 
 import runpy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from soundjudge import artifacts
 from soundjudge.clap import clapscore, regressor
 from soundjudge.clap.transformers_clap import TransformersClap
 from soundjudge.data import shards, tables
+from soundjudge.data.rows import Rows, write_rows
 
 STAGES = Path(__file__).parents[1] / "stages"
+CAPTIONS = [f"k{row}" for row in range(6)]
 WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
 
 PARAMS = yaml.safe_load("""
@@ -29,6 +32,7 @@ tune:
   mse_tau: 0.0
   margin: 0.1
   margin_weight: 0.5
+  class_balance: null
   encode_batch_size: 8
   seed: 3
   optimisation:
@@ -44,8 +48,15 @@ tune:
     precision: fp32
     checkpoint_steps: 10
 regress: {c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
-embed: {batch_size: 8}
-pseudolabel: {random: 2, hard: 1, similarity: [-1.0, 1.0], seed: 0}
+embed: {batch_size: 8, precision: fp32, dtype: float32}
+pseudolabel:
+  random: 1.5
+  hard: 1
+  same_label: 0
+  similarity: [-1.0, 1.0]
+  pool: null
+  exclude_rated: []
+  seed: 0
 """)
 
 
@@ -87,6 +98,15 @@ def pipeline(in_folder: Path) -> Path:
         }
     )
     tables.write(captions, prepared / "captions.parquet", tables.CAPTIONS)
+    rated = pd.DataFrame(
+        {
+            "wav_file_name": [f"{row:05}.wav" for row in range(18)],
+            "text": [WORDS[row % 6].upper() for row in range(18)],
+            "split": ["train"] * 15 + ["validation", "test", "test"],
+            "model_id": None,
+        }
+    )
+    tables.write(rated, prepared / "rated.parquet", tables.RATED)
     for split, rows in (("train", range(12)), ("validation", range(12, 18))):
         score = rng.uniform(2, 10, size=len(rows))
         frame = pd.DataFrame(
@@ -95,6 +115,8 @@ def pipeline(in_folder: Path) -> Path:
                 "text": [WORDS[row % 6] for row in rows],
                 "mean_score": score,
                 "spo_score": (score - 7) / 3,
+                "latent_score": score,
+                "latent_se": 1.0,
                 "ratings": 4,
                 "split": split,
             }
@@ -116,7 +138,8 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     assert hashes[0] == hashes[1]
 
     pairs = tables.read(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
-    assert pairs["matched"].sum() == 6 and (~pairs["matched"]).sum() == 18
+    assert pairs["matched"].sum() == 6 and (~pairs["matched"]).sum() == 15
+    assert pairs["kind"].value_counts().to_dict() == {"random": 9, "hard": 6}
     teacher = clapscore.load(Path("checkpoints/clapscore"), "cpu")
     clips = shards.Clips(Path("data/prepared"))
     texts = [WORDS[int(caption[1:])] for caption in pairs["caption_id"]]
@@ -128,3 +151,71 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     assert np.isfinite(member.scores([clips.wave("audiocaps/c0")], ["a dog"])).all()
     assert set(artifacts.read_json(Path("metrics/tune.json"))) == {"best_epoch", "validation_srcc"}
     assert len(pd.read_csv("plots/tune/history.csv")) == 3
+    name = artifacts.read_json(Path("metrics/pseudolabel.json"))["clapscore"]
+    assert name == teacher.name() and name.startswith("clapscore/unfused-")
+    assert artifacts.read_json(Path("checkpoints/clapscore/member.json"))["name"] == name
+    assert artifacts.read_json(Path("checkpoints/regress/member.json"))["clap_name"] == clap.name()
+
+
+def embedded(folder: Path) -> None:
+    """What `embed` would have written, without its teacher."""
+    rng = np.random.default_rng(0)
+    for name, keys in (("clips", [f"audiocaps/c{n}" for n in range(6)]), ("captions", CAPTIONS)):
+        block = rng.normal(size=(6, 8)).astype(np.float32)
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+        write_rows(folder / "data/embeddings" / name, keys, [block])
+    artifacts.write_json(folder / "data/embeddings/teacher.json", {"clapscore": "random"})
+
+
+def chosen(**changes: object) -> None:
+    """params.yaml with another section pseudolabel."""
+    section = PARAMS["pseudolabel"] | changes
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"pseudolabel": section}))
+
+
+def test_captions_with_the_text_of_a_rated_split_are_counted_and_left_out_if_asked(pipeline):
+    embedded(pipeline)
+    chosen(exclude_rated=["validation", "test"], random=1)
+    stage("pseudolabel")
+    # The last three of the 18 rated pairs have the texts 3, 4 and 5; one is of validation.
+    pairs = tables.read(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
+    assert set(pairs["caption_id"]) == {"k0", "k1", "k2"}
+    metrics = artifacts.read_json(Path("metrics/pseudolabel.json"))
+    assert metrics["captions_excluded"] == 3
+    assert metrics["overlap"]["validation"] == {
+        "rated_texts": 1,
+        "rated_texts_seen": 1,
+        "captions_of_equal_words": 1,
+        "captions_of_equal_word_sets": 1,
+    }
+    assert metrics["overlap"]["test"]["captions_of_equal_words"] == 2
+    assert metrics["random"]["pairs"] == 3
+    assert (pipeline / "plots/pseudolabel/scores.png").is_file()
+
+
+def test_a_broken_embedding_stops_the_stage_before_anything_is_written(pipeline):
+    embedded(pipeline)
+    block = np.full((6, 8), np.nan, np.float32)
+    shutil.rmtree("data/embeddings/captions")
+    write_rows(Path("data/embeddings/captions"), CAPTIONS, [block])
+    with pytest.raises(ValueError, match="'k0' is no unit vector"):
+        stage("pseudolabel")
+    assert not Path("data/pseudo").exists()
+
+
+def test_clips_of_the_same_samples_and_captions_of_the_same_text_share_an_embedding(pipeline):
+    captions = tables.read(Path("data/prepared/captions.parquet"), tables.CAPTIONS)
+    captions.loc[1, "text"] = captions.loc[0, "text"]
+    tables.write(captions, Path("data/prepared/captions.parquet"), tables.CAPTIONS)
+    clips = tables.read(Path("data/prepared/clips.parquet"), tables.CLIPS)
+    first, second = (clips["clip_id"] == f"audiocaps/c{number}" for number in (0, 1))
+    for column in ("shard", "offset", "samples", "sha256"):
+        clips.loc[second, column] = clips.loc[first, column].iloc[0]
+    tables.write(clips, Path("data/prepared/clips.parquet"), tables.CLIPS)
+    clapscore.ClapScore(tiny_clap.clap(), 7.0, 3.0).save(Path("checkpoints/clapscore"))
+    stage("embed")
+    heard, said = (Rows(Path("data/embeddings") / name) for name in ("clips", "captions"))
+    assert (len(heard), heard.shape, len(said), said.shape) == (6, (5, 8), 6, (5, 8))
+    assert heard.places(["audiocaps/c0", "audiocaps/c1"]).tolist() == [0, 0]
+    assert len(set(said.places(["k0", "k1"]))) == 1
+    assert not list(Path("work/embed").iterdir())

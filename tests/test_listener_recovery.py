@@ -100,8 +100,10 @@ def test_a_listener_is_found_when_more_than_half_of_the_ratings_went():
 def test_a_lost_pair_counts_with_the_mean_target():
     names = ["00000.wav", "00002.wav"]
     made = pd.DataFrame({target: [1.0, 5.0] for target in tables.TARGETS}, index=names)
-    for row in study.recovered(np.array([0.0, 4.0, 8.0]), made):
-        assert row["lcc"] == pytest.approx(1)  # 1, 3, 5
+    kept = np.array([True, False, True])
+    for row in study.recovered(np.array([0.0, 6.0, 8.0]), made, kept):
+        assert row["lcc"] == pytest.approx(np.corrcoef([1, 3, 5], [0, 6, 8])[0, 1])
+        assert row["srcc kept"] == pytest.approx(1)
 
 
 def test_each_simulation_measures_every_target_under_every_screening():
@@ -131,28 +133,29 @@ def rows(scores):
                 yield {**factors, "seed": seed, "target": target, "screening": screen} | {
                     "srcc": score_here,
                     "lcc": score_here,
+                    "srcc kept": score_here,
                 }
 
 
 def test_the_conclusion_names_the_best_and_counts_seeds_and_conditions():
     scores = {(t, s): 0.5 for t in tables.TARGETS for s in tables.SCREENINGS}
     scores["latent", "both"] = 0.7
-    lines = tables.conclusion(pd.DataFrame(rows(scores))).splitlines()
-    assert lines[0] == "Simulated listeners: latent with screening both comes nearest, by"
-    assert (
-        "- +0.2000 ± 0.0000 SRCC to mean with screening none; it is better in 100% of" in lines[1]
-    )
+    lines = tables.conclusion(pd.DataFrame(rows(scores)), "here").splitlines()
+    assert lines[0] == "Simulated listeners, here: latent with screening both comes nearest, by"
+    assert lines[2].startswith("- +0.2000 ± 0.0000 SRCC to mean with screening none; it is better")
+    assert "in 100% of" in lines[2]
     # Better by 0.2 in one condition, worse by 0.1 in the other.
-    assert (
-        "- +0.0500 ± 0.0000 SRCC to SPO with screening rating; it is better in 50% of" in lines[2]
-    )
-    assert len(lines) == 6
+    assert lines[3].startswith("- +0.0500 ± 0.0000 SRCC to SPO with screening rating; it is better")
+    assert "in 50% of" in lines[3]
+    assert len(lines) == 7
 
 
 def test_the_page_says_simulated_and_holds_every_condition():
     scores = {(t, s): 0.5 for t in tables.TARGETS for s in tables.SCREENINGS}
     near = pd.DataFrame(rows(scores))
-    finds = near.drop(columns=["target", "srcc", "lcc"]).drop_duplicates(ignore_index=True)
+    finds = near.drop(columns=["target", "srcc", "lcc", "srcc kept"]).drop_duplicates(
+        ignore_index=True
+    )
     finds = finds.assign(precision=0.25, recall=np.nan, **{"error / se": 1.125})
     priors = pd.DataFrame({"srcc": [0.75]}, index=pd.Index(["as set"], name="prior"))
     text, whole = tables.page(near, finds, priors, pairs=80)

@@ -321,7 +321,7 @@ y = torch.randn(size)
 model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(dropout), nn.Linear(8, 1))
 if dropout:
     model.insert(1, nn.BatchNorm1d(8))
-model.left_out = nn.Linear(2, 2)  # no part of any loss, as the score head in captioning
+model[0].left_out = nn.Parameter(torch.ones(2))  # of no loss, as the score head in captioning
 work = artifacts.work_folder("tiny", optimisation, [])
 steps = 0
 
@@ -378,13 +378,6 @@ def test_a_training_killed_in_mid_epoch_ends_with_the_bytes_of_an_uninterrupted_
     assert (tmp_path / "straight" / "steps").read_text() == "16"
     assert (tmp_path / "killed" / "steps").read_text() == "10"  # 16 - 6: continued, not repeated
     assert outputs(tmp_path / "killed") == outputs(tmp_path / "straight")
-
-
-def test_a_changed_parameter_does_not_continue_the_old_training(tmp_path):
-    run(tmp_path / "changed", epochs=9, slow_step=7)
-    run(tmp_path / "changed", epochs=4)
-    assert (tmp_path / "changed" / "steps").read_text() == "16"
-    assert len(list((tmp_path / "changed" / "work" / "tiny").iterdir())) == 2
 
 
 def test_two_processes_make_the_updates_of_one(tmp_path):

@@ -180,3 +180,15 @@ def test_a_judge_on_m2d_scores_with_the_users_copy_and_with_no_other(judged: Pat
         file.write(b"another")
     with pytest.raises(ClapError, match="has the sha256"):
         Judge.from_pretrained(judged / "judge", "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_texts_and_sounds_meet(tmp_path: Path):
+    folder = tiny_m2d.write(tmp_path / "own")
+    near, far = opened(folder), checkpoints.encoder(folder, "cuda", AS_IT_IS)
+    waves = [noise(8_000, 1), noise(160_000, 2)]
+    with torch.no_grad():
+        cosines = (far.embed_sounds(waves) * far.embed_texts(TEXTS[:2])).sum(-1).cpu()
+        wanted = (near.embed_sounds(waves) * near.embed_texts(TEXTS[:2])).sum(-1)
+    np.testing.assert_allclose(cosines, wanted, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Empirical Bayes of listener statistics: by hand, by plain loops, and on listeners of known scale."""
+"""Empirical Bayes of listener statistics: by hand, by plain loops, on listeners of known scale."""
 
 import math
 

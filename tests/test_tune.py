@@ -61,6 +61,7 @@ def tuning(**changes: object) -> tune.Tuning:
         "mse_tau": 0.0,
         "margin": 0.1,
         "margin_weight": 0.5,
+        "class_balance": None,
         "encode_batch_size": 5,
         "seed": 1,
         "optimisation": Optimisation(**(optimisation | changes.pop("optimisation", {}))),
@@ -96,6 +97,7 @@ def targets(start: int, end: int) -> pd.DataFrame:
             "text": [TEXTS[number % 6] for number in range(start, end)],
             "mean_score": score,
             "spo_score": (score - 7.0) / 3.0 + 0.1,
+            "latent_score": score - 0.2,
             "ratings": 4,
             "split": "train",
         }
@@ -125,7 +127,27 @@ def test_targets_are_on_the_listeners_scale():
     )
     mean = tune.rated_pairs(frame, "mean", 7.0, 3.0)
     np.testing.assert_allclose(mean.scores, (frame["mean_score"] - 7) / 3, rtol=1e-5)
+    latent = tune.rated_pairs(frame, "latent", 7.0, 3.0)
+    np.testing.assert_allclose(latent.scores, (frame["latent_score"] - 7) / 3, rtol=1e-5)
     assert mean.clip_ids == ["xacle/00000.wav", "xacle/00001.wav", "xacle/00002.wav"]
+
+
+def test_class_balance_changes_what_is_learnt_and_at_beta_0_nothing(clips, tmp_path, monkeypatch):
+    validations(monkeypatch, 3 * [0.1, 0.2])
+    learnt = {}
+    for beta in (None, 0.0, 0.99):
+        changes = {"class_balance": beta, "trainable": "projections"}
+        choice = tuning(optimisation={"epochs": 1, "patience": None}, **changes)
+        model, _ = run(clips, choice, tmp_path / str(beta))
+        learnt[beta] = torch.cat([weights.flatten() for weights in model.parameters()])
+    assert torch.equal(learnt[None], learnt[0.0])
+    assert not torch.equal(learnt[None], learnt[0.99])
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1.0])
+def test_a_class_balance_outside_its_range_is_refused(beta):
+    with pytest.raises(ValueError, match="class_balance"):
+        tuning(class_balance=beta)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,10 @@ def located(path: Path) -> Path:
     try:
         return hub.folder(name, ("*.json", "*.txt", "*.safetensors"))
     except hub.HubError as error:
+        repository, _, revision = name.partition("@")
+        command = f"hf download {repository}" + (f" --revision {revision}" if revision else "")
+        place = f"checkpoints/official/{Path(repository).name}"
         raise ClapError(
             f"{name} is no folder here and is not to be had from the hub. Where the hub is in "
-            f"reach: hf download {name} --local-dir checkpoints/official/{path.name}; then set "
-            "encoders.clap to that folder."
+            f"reach: {command} --local-dir {place}; then set encoders.clap to that folder."
         ) from error

@@ -41,7 +41,14 @@ class M2dClap:
         self.model, self.checkpoint, self.device = model, checkpoint, device
         self.sample_rate = SAMPLE_RATE
         self.window_seconds = WINDOW_SECONDS
-        self.dimensions: int = self._probe().shape[1]
+        with torch.no_grad():
+            read = self.embed_texts(PROBES)
+        if torch.allclose(read[0], read[1], atol=1e-4):
+            raise ClapError(
+                f"{checkpoint}: all texts are read alike, so the files of the text side's "
+                "tokenizer are not in the hub's cache: run once with the hub in reach."
+            )
+        self.dimensions: int = read.shape[1]
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device, sha256: str | None) -> Self:
@@ -58,11 +65,13 @@ class M2dClap:
         place = torch.device(device)
         with _quiet():
             code = _module(folder / CODE)
-            model = code.PortableM2D(weight_file=str(path), flat_features=True).to(place).eval()
+            model = code.PortableM2D(weight_file=str(path), flat_features=True).eval()
+            _build_text_side(model, path)
+            _move(model, place)
         rate = getattr(model.cfg, "sample_rate", SAMPLE_RATE)
         if rate != SAMPLE_RATE:
             raise ClapError(f"{path} hears {rate} Hz: only M2D-CLAPs at 16 kHz can be used.")
-        return cls(model.requires_grad_(False), path, place)
+        return cls(model, path, place)
 
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are those of the file."""
@@ -83,32 +92,26 @@ class M2dClap:
         # NTT's code hands them over on the CPU, wherever the model is.
         return nn.functional.normalize(embedded.to(self.device), dim=-1)
 
-    def _probe(self) -> Tensor:
-        """Builds the text side, which NTT's code puts off, and makes sure that it can read."""
-        try:
-            with _quiet(), torch.no_grad():
-                self.model.encode_clap_text([PROBES[0]], truncate=True)
-                self._move_text_encoder()
-                read = self.embed_texts(PROBES)
-        except OSError as error:
-            raise ClapError(
-                f"{self.checkpoint}: the text side needs a model of the hub (bert-base-uncased for "
-                "the checkpoint of 2025, thenlper/gte-base for older ones), which is not in the "
-                f"hub's cache: run once with the hub in reach. {error}"
-            ) from error
-        if torch.allclose(read[0], read[1], atol=1e-4):
-            raise ClapError(
-                f"{self.checkpoint}: all texts are read alike, so the files of the text side's "
-                "tokenizer are not in the hub's cache: run once with the hub in reach."
-            )
-        return read
 
-    def _move_text_encoder(self) -> None:
-        # That of older copies is no module: it stays behind when the model is moved.
-        encoder = getattr(self.model, "text_encoder", None)
-        network = encoder if isinstance(encoder, nn.Module) else getattr(encoder, "model", None)
-        if isinstance(network, nn.Module):
-            network.to(self.device).eval().requires_grad_(False)
+def _build_text_side(model: Any, path: Path) -> None:  # noqa: ANN401
+    """NTT's code puts it off until a text comes, and builds it on the CPU."""
+    try:
+        with torch.no_grad():
+            model.encode_clap_text([PROBES[0]], truncate=True)
+    except OSError as error:
+        raise ClapError(
+            f"{path}: the text side needs a model of the hub (bert-base-uncased for the checkpoint "
+            "of 2025, thenlper/gte-base for older ones), which is not in the hub's cache: run once "
+            f"with the hub in reach. {error}"
+        ) from error
+
+
+def _move(model: Any, device: torch.device) -> None:  # noqa: ANN401
+    model.to(device).eval().requires_grad_(False)
+    # The text side of older copies is no module, but holds one.
+    network = getattr(getattr(model, "text_encoder", None), "model", None)
+    if isinstance(network, nn.Module):
+        network.to(device).eval().requires_grad_(False)
 
 
 def checkpoint(folder: Path) -> Path:

@@ -75,7 +75,9 @@ def read(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatever was s
 
 
 def check_sha256(path: Path, sha256: str) -> None:
-    """Raises ClapError unless the file has that sha256."""
+    """Raises ClapError unless the file is there and has that sha256."""
+    if not path.is_file():
+        raise ClapError(f"{path} does not exist: encoders.opening.sha256 has nothing to check.")
     found = artifacts.sha256(path)
     if found != sha256.lower():
         raise ClapError(f"{path} has the sha256 {found}, encoders.opening.sha256 is {sha256}.")

@@ -5,8 +5,9 @@ UTF-8 (a byte order mark is fine), comma, double quotes, LF or CRLF. Nothing is 
 """
 
 import csv
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import chain, compress
 from pathlib import Path
 from typing import IO
 
@@ -62,6 +63,16 @@ def iter_rows(path: Path) -> Generator[list[str], None, None]:
                 raise TableError(f"{path}, line {reader.line_num}: {_reason(error)}") from error
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def copy(path: Path, out: IO[str], kept: Iterable[bool]) -> None:
+    """Writes the header of `path` and those of its rows that are `kept`, with LF line ends."""
+    plain = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    with closing(iter_rows(path)) as rows:
+        for row in chain([next(rows)], compress(rows, kept)):
+            # The plain writer leaves a lone carriage return unquoted, which no reader takes.
+            (quoted if "\r" in "".join(row) else plain).writerow(row)
 
 
 def _reason(error: csv.Error) -> str:

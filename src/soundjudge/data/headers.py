@@ -28,7 +28,7 @@ def _remedy(column: str, header: Sequence[str]) -> str:
     if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
         return "separate columns by commas"
     averages = [name for name in header if name in AVERAGES]
-    if column == "score" and averages:
+    if column in ("listener_id", "score") and averages and "score" not in header:
         return f"{averages[0]!r} holds averages, and each listener's own ratings are needed"
     plain = {name.strip().lower(): name for name in header}
     for spelling in (column, *SPELLINGS.get(column, ())):

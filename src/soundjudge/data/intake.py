@@ -18,7 +18,7 @@ from soundjudge.data import shards, tables
 from soundjudge.data.acceptance import Checked, Preparation, checked
 from soundjudge.data.corpus import Rejection, Sound
 from soundjudge.data.rows import shard_path
-from soundjudge.data.shards import Clip
+from soundjudge.data.shards import Clip, ClipWriter
 
 AHEAD = 8  # sounds read ahead, per worker
 
@@ -85,9 +85,10 @@ def write(
     if parts:
         log(f"{read} of {len(ordered)} sounds were read before: going on behind them")
     done = in_order(lambda sound: checked(sound, preparation), ordered[read:], workers)
-    for results in shards.in_shards(done, _samples, preparation.shard_samples):
-        parts.append(_written(work, len(parts), results))
-        read += len(results)
+    for part in _parts(done, ClipWriter(work, preparation.shard_samples, len(parts))):
+        artifacts.write_json(_record(work, len(parts)), asdict(part))
+        parts.append(part)
+        read += part.sounds
         rejections = [rejection for part in parts for rejection in part.rejections]
         log(f"read {read} of {len(ordered)} sounds, {len(rejections)} rejected")
         refuse(rejections)
@@ -98,30 +99,26 @@ def write(
     return _together(parts)
 
 
-def _samples(result: Checked) -> int:
-    return 0 if result.pcm is None else len(result.pcm)
-
-
-def _written(work: Path, number: int, results: Sequence[Checked]) -> Part:
-    clips, rejections = [], []
-    for result in results:
+def _parts(done: Iterable[Checked], writer: ClipWriter) -> Iterator[Part]:
+    """What became of the sounds, shard by shard, when the shard is on disk."""
+    sounds = 0
+    rejections: list[Rejection] = []
+    cut: Counter[str] = Counter()
+    for result in done:
         sound = result.sound
+        if result.pcm is not None and not writer.fits(len(result.pcm)):
+            yield Part(sounds=sounds, clips=writer.close(), rejections=rejections, cut=dict(cut))
+            sounds, rejections, cut = 0, [], Counter()
+        sounds += 1
         if result.pcm is None:
             rejection = Rejection(corpus=sound.corpus, file=sound.file, reason=result.reason)
             rejections.append(rejection)
         else:
-            clip = Clip(
-                clip_id=sound.clip_id, corpus=sound.corpus, split=sound.split, pcm=result.pcm
-            )
-            clips.append(clip)
-    part = Part(
-        sounds=len(results),
-        clips=shards.write_shard(work, number, clips) if clips else [],
-        rejections=rejections,
-        cut=dict(Counter(result.sound.corpus for result in results if result.cut)),
-    )
-    artifacts.write_json(_record(work, number), asdict(part))
-    return part
+            cut[sound.corpus] += result.cut
+            identity = {"clip_id": sound.clip_id, "corpus": sound.corpus, "split": sound.split}
+            writer.add(Clip(**identity, pcm=result.pcm))
+    if sounds:
+        yield Part(sounds=sounds, clips=writer.close(), rejections=rejections, cut=dict(cut))
 
 
 def _kept(work: Path) -> Iterator[Part]:

@@ -5,6 +5,7 @@ A folder of rows is keys.parquet, the row of each key, and shards/00000.npy, 000
 rows (n, ...) end to end. Keys of equal content share a row.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def write_rows(
     shard_path(folder, 0).parent.mkdir(parents=True)
     for block in blocks:
         if not buffer.size:
-            size = max(1, SHARD_BYTES // max(1, block[:1].nbytes))
+            row_bytes = block.dtype.itemsize * math.prod(block.shape[1:])
+            size = max(1, SHARD_BYTES // max(1, row_bytes))
             buffer = np.empty((size, *block.shape[1:]), block.dtype)
         if (block.shape[1:], block.dtype) != (buffer.shape[1:], buffer.dtype):
             raise ShardError(

@@ -5,10 +5,10 @@ A folder of clips is clips.parquet and shards/00000.npy, 00001.npy, ..., each ma
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,6 @@ from soundjudge.data.rows import write_rows as write_rows
 
 FULL_SCALE = 32_768  # int16
 
-Item = TypeVar("Item")
 Row: TypeAlias = tuple[str, str, str, int, int, int, str]  # of the CLIPS table
 
 
@@ -47,43 +46,51 @@ def to_pcm(wave: NDArray[np.float32]) -> NDArray[np.int16]:
 def write_clips(folder: Path, clips: Iterable[Clip], shard_samples: int) -> pd.DataFrame:
     """Writes folder/shards/ with at most `shard_samples` each; returns the CLIPS table.
 
-    Holds one shard in memory, twice. The bytes depend on the clips and their order alone.
+    The bytes depend on the clips and their order alone.
     """
     (folder / "shards").mkdir(parents=True)
-    full = in_shards(clips, lambda clip: len(clip.pcm), shard_samples)
-    rows = [row for number, some in enumerate(full) for row in write_shard(folder, number, some)]
+    writer = ClipWriter(folder, shard_samples)
+    rows = []
+    for clip in clips:
+        if not writer.fits(len(clip.pcm)):
+            rows += writer.close()
+        writer.add(clip)
+    rows += writer.close()
     return pd.DataFrame(rows, columns=list(tables.CLIPS.columns))
 
 
-def in_shards(
-    items: Iterable[Item], samples: Callable[[Item], int], shard_samples: int
-) -> Iterator[list[Item]]:
-    """All items in their order, as lists that have at most `shard_samples` each."""
-    some: list[Item] = []
-    used = 0
-    for item in items:
-        size = samples(item)
-        assert size <= shard_samples, f"{item}: {size} samples in a shard of {shard_samples}"
-        if used + size > shard_samples:
-            yield some
-            some, used = [], 0
-        some.append(item)
-        used += size
-    if some:
-        yield some
+class ClipWriter:
+    """Puts clips end to end into the shards of a folder, one after another; holds one in memory."""
 
+    def __init__(self, folder: Path, shard_samples: int, first: int = 0) -> None:
+        self._folder = folder
+        self._number = first
+        self._buffer = np.empty(shard_samples, np.int16)
+        self._used = 0
+        self._rows: list[Row] = []
 
-def write_shard(folder: Path, number: int, clips: Sequence[Clip]) -> list[Row]:
-    """Writes clips end to end, the whole file or none; returns their rows of the CLIPS table."""
-    with artifacts.atomic_file(shard_path(folder, number)) as temporary:
-        np.save(temporary, np.concatenate([clip.pcm for clip in clips]))
-    rows, offset = [], 0
-    for clip in clips:
+    def fits(self, samples: int) -> bool:
+        """Whether the shard has room for so many samples more."""
+        return self._used + samples <= len(self._buffer)
+
+    def add(self, clip: Clip) -> None:
+        """Puts the clip behind the others; it must fit."""
+        offset, size = self._used, len(clip.pcm)
+        assert self.fits(size), f"{clip.clip_id}: {size} samples, after {offset} in its shard"
+        self._used += size
+        self._buffer[offset : self._used] = clip.pcm
         digest = hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest()
-        size = len(clip.pcm)
-        rows.append((clip.clip_id, clip.corpus, clip.split, number, offset, size, digest))
-        offset += size
-    return rows
+        place = (self._number, offset, size)
+        self._rows.append((clip.clip_id, clip.corpus, clip.split, *place, digest))
+
+    def close(self) -> list[Row]:
+        """Writes the shard, the whole file or none, and begins the next; returns its CLIPS rows."""
+        rows = self._rows
+        if rows:
+            with artifacts.atomic_file(shard_path(self._folder, self._number)) as temporary:
+                np.save(temporary, self._buffer[: self._used])
+        self._number, self._used, self._rows = self._number + 1, 0, []
+        return rows
 
 
 class Clips:

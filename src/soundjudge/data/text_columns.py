@@ -22,13 +22,14 @@ class TextColumn:
     """A column of texts."""
 
     name: str
-    codes: NDArray[np.signedinteger[Any]]  # (N,) 0 to D - 1, or -1 where the cell is empty
+    codes: NDArray[np.integer[Any]]  # (N,) 0 to D - 1, or -1 where the cell is empty
     texts: Series  # (D,)
 
-    def rows_with(self, bad: Series) -> NDArray[np.bool_]:
+    def rows_with(self, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Where (N,) a text stands that is `bad` (D,)."""
-        flags = np.append(bad.to_numpy(dtype=np.bool_), False)  # the last for -1
-        return flags[self.codes]
+        flags = np.append(bad, False)  # the last for -1
+        rows: NDArray[np.bool_] = flags[self.codes]
+        return rows
 
     def at(self, row: int) -> str | None:
         """The text of a row."""
@@ -38,7 +39,8 @@ class TextColumn:
 
 def refuse_blank(column: TextColumn, where: str) -> None:
     """TableError if a cell has nothing but blanks."""
-    bad = column.rows_with(column.texts.str.strip().eq("")) | (column.codes < 0)
+    blank = column.texts.str.strip().eq("").to_numpy(dtype=np.bool_)
+    bad = column.rows_with(blank) | (column.codes < 0)
     if bad.any():
         remedy = "fill it in or remove the row"
         raise TableError(f"{where}, {at_first(bad)}: {column.name} is empty{more(bad)}: {remedy}")
@@ -47,9 +49,10 @@ def refuse_blank(column: TextColumn, where: str) -> None:
 def refuse_leaving(column: TextColumn, where: str) -> None:
     """TableError if a file name is absolute or leads out of its folder, on any system."""
     # Few names have these signs at all: only they are taken apart.
-    suspect = column.texts.str.contains(r"^[/\\]|:|\.\.", regex=True).astype(bool)
-    leaves = suspect.copy()
-    leaves[suspect] = column.texts[suspect].map(_leaves_folder).astype(bool)
+    suspect = column.texts.str.contains(r"^[/\\]|:|\.\.", regex=True).to_numpy(dtype=np.bool_)
+    leaves = np.zeros(len(suspect), dtype=np.bool_)  # (D,)
+    for place in np.flatnonzero(suspect):
+        leaves[place] = _leaves_folder(column.texts.iloc[place])
     bad = column.rows_with(leaves)
     if bad.any():
         raise TableError(
@@ -81,14 +84,13 @@ def refuse_repeated(columns: Sequence[TextColumn], where: str) -> None:
 
 def refuse_conflict(first: TextColumn, second: TextColumn, where: str) -> None:
     """TableError if two rows have the same `first` text and not the same `second` one."""
-    known = np.zeros(
-        len(first.texts) + 1, dtype=np.intp
-    )  # (D + 1,) the row where each stands first
-    known[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
-    conflict = second.codes != second.codes[known[first.codes]]  # (N,)
-    if conflict.any():
-        row = int(conflict.argmax())
-        earlier = int(known[first.codes[row]])
+    some = np.zeros(len(first.texts) + 1, dtype=second.codes.dtype)  # (D + 1,) one of each
+    some[first.codes] = second.codes
+    if not np.array_equal(some[first.codes], second.codes):
+        stands = np.zeros(len(some), dtype=np.intp)  # (D + 1,) the row where each stands first
+        stands[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
+        row = int((second.codes != second.codes[stands[first.codes]]).argmax())
+        earlier = int(stands[first.codes[row]])
         here, there = second.at(row), second.at(earlier)
         has = f"no {second.name}" if here is None else f"the {second.name} {here!r}"
         raise TableError(

@@ -70,4 +70,4 @@ class Captions:
 def contains(known: Integers, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each value is among the sorted `known`: of the values' shape."""
     place = np.searchsorted(known, values)
-    return np.append(known, -1)[place] == values
+    return np.asarray(np.append(known, -1)[place] == values)

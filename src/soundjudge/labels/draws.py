@@ -25,11 +25,11 @@ def drawn(
     high: float,
     rng: np.random.Generator,
 ) -> tuple[Integers, Integers]:
-    """Captions with texts of their group, none above `high`: couples, and what each lacks (C,).
+    """Clips with captions of their group, none above `high`: (2, N), and what each lacks (C,).
 
     `group` (C,) is a number, or -1 for none; the couples `taken` are sorted. The captions of a
     group stand in a circle, in random order, and each goes round it from its own place until it has
-    what is wanted: a text is met about as often as it is said.
+    what is wanted: a caption is met about as often as any other.
     """
     wanted = np.where(group < 0, 0, wanted)
     group = group + 1
@@ -39,7 +39,7 @@ def drawn(
     sizes = np.bincount(group)
     start = (np.cumsum(sizes) - sizes)[group]  # (C,)
     size = sizes[group]  # (C,)
-    lacks, made = wanted, [np.empty(0, dtype=np.int64)]
+    lacks, made = wanted, [np.empty((2, 0), dtype=np.int64)]
     waiting = np.arange(len(group))
     for step in range(1, TRIES):
         waiting = waiting[(lacks[waiting] > 0) & (step < size[waiting])]
@@ -55,5 +55,5 @@ def drawn(
         lacks[waiting[fits]] -= 1
         fresh = np.sort(couples[fits])
         taken = np.insert(taken, np.searchsorted(taken, fresh), fresh)
-        made.append(fresh)
-    return np.concatenate(made), lacks
+        made.append(np.stack([known.clip[waiting[fits]], other[fits]]))
+    return np.concatenate(made, axis=1), lacks

@@ -87,13 +87,13 @@ def pairs(
             " another: widen pseudolabel.similarity."
         )
     order = np.lexsort((caption, clip))
-    clip_ids, caption_ids = table["clip_id"].cat.categories, table["caption_id"]
+    clip_ids, caption_ids = table["clip_id"].cat.categories, pd.Index(table["caption_id"])
     return pd.DataFrame(
         {
             "clip_id": pd.Categorical.from_codes(clip[order], clip_ids),
             "caption_id": pd.Categorical.from_codes(caption[order], caption_ids),
             "matched": kind[order] < 0,
-            "kind": pd.Categorical.from_codes(kind[order], list(KINDS)),
+            "kind": pd.Categorical.from_codes(kind[order], pd.Index(KINDS)),
         }
     )
 
@@ -127,10 +127,13 @@ def _of_split(
         rng = np.random.default_rng([negatives.seed, *f"{split} {kind}".encode()])
         wanted = quota(count, getattr(negatives, kind), rng)
         if kind == "hard":
-            couples = hard_couples(known, negatives, wanted, device)
+            clip, text = np.divmod(hard_couples(known, negatives, wanted, device), known.texts)
+            caption = known.speaker[text]
         else:
             group = np.zeros(count, dtype=np.int64) if kind == "random" else known.label
-            couples, lacks = drawn(known, group, wanted, taken, negatives.similarity[1], rng)
+            (clip, caption), lacks = drawn(
+                known, group, wanted, taken, negatives.similarity[1], rng
+            )
             if kind == "random" and lacks.any():
                 clip_id = table["clip_id"].iloc[known.numbers[lacks.argmax()]]
                 raise NegativesError(
@@ -139,9 +142,8 @@ def _of_split(
                     f"same_label, or closer than {negatives.similarity[1]} to its own: lower "
                     "pseudolabel.random or .hard, or raise pseudolabel.similarity."
                 )
-        taken = np.union1d(taken, couples)
-        clip, text = np.divmod(couples, max(1, known.texts))
-        found.append(np.stack([clip, known.speaker[text], np.full(len(clip), code)]))
+        taken = np.union1d(taken, clip * known.texts + known.text[caption])
+        found.append(np.stack([clip, caption, np.full(len(clip), code)]))
     clip, caption, kinds = np.concatenate(found, axis=1)
     return np.stack([known.clip_numbers[clip], known.numbers[caption], kinds], axis=1)
 

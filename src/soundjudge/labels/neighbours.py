@@ -95,7 +95,9 @@ def _centres(
     sample = _tensor(vectors(drawn), device)  # (S, E)
     centres = sample[:count].clone()  # (C, E)
     for _ in range(ROUNDS):
-        home = torch.cat([(part @ centres.T).argmax(dim=1) for part in sample.split(ROWS)])  # (S,)
+        home = torch.cat(
+            [(part @ centres.T).argmax(dim=1) for part in torch.split(sample, ROWS)]
+        )  # (S,)
         sums = torch.zeros_like(centres).index_add_(0, home, sample)
         lengths = sums.norm(dim=1, keepdim=True)
         centres = torch.where(lengths > 0, sums / lengths.clamp(min=1e-9), centres)

@@ -3,12 +3,14 @@
 P = pairs, L = listeners.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from soundjudge import figures
 from soundjudge.labels import coded, indicators, screening
@@ -127,7 +129,9 @@ def habits(ratings: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _stacked(axes: Axes, edges: Sequence[float], counts: Mapping[str, Sequence[int]]) -> None:
+def _stacked(
+    axes: Axes, edges: NDArray[np.float64], counts: Mapping[str, NDArray[np.integer[Any]]]
+) -> None:
     heap = np.zeros(len(edges) - 1)
     for name, values in counts.items():
         axes.stairs(heap + values, edges, baseline=heap, fill=True, color=COLOURS[name], label=name)

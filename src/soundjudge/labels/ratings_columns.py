@@ -7,7 +7,7 @@ come along untouched and no text is held twice.
 N = ratings, P = pairs, B = rows of a block.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from soundjudge.artifacts import atomic_file
-from soundjudge.data import headers
+from soundjudge.data import headers, text_columns
 from soundjudge.data.tables import TableError
+from soundjudge.data.text_columns import TextColumn
 from soundjudge.labels import coded
 from soundjudge.labels.coded import Coded, Numbers
 
@@ -32,14 +33,17 @@ MERGED = 16  # blocks whose dictionaries are merged at once: more take less time
 def read(path: Path) -> Coded:
     """The ratings of a Parquet file, checked as those of a CSV file are. Raises TableError."""
     with _opened(path) as file:
-        for name in (*IDS, "score"):
-            if name not in file.schema_arrow.names:
-                raise headers.missing(name, file.schema_arrow.names, path)
+        there = file.schema_arrow.names
+    for name in (*IDS, "score"):
+        if name not in there:
+            raise headers.missing(name, there, path)
+    with _opened(path, IDS) as file:
         if not file.metadata.num_rows:
-            raise TableError(f"{path} has no ratings")
+            raise TableError(f"{path} has no ratings: it needs a row for each")
         score = _scores(file, path)
         sound, sounds = _numbers(file, "wav_file_name", path)
         text, texts = _numbers(file, "text", path)
+        _refuse_names(sound, sounds, text, texts, path)
         pair = coded.paired(sound, len(sounds), text, len(texts))
         del sound, sounds, text, texts
         listener, names = _numbers(file, "listener_id", path)
@@ -75,11 +79,13 @@ def write(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def _opened(path: Path, coded_columns: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    if path.is_dir():
+        raise TableError(f"{path} is a folder: name a file (ratings table)")
     if not path.is_file():
         raise TableError(f"{path} does not exist (ratings table)")
     try:
-        with pq.ParquetFile(path, read_dictionary=list(IDS)) as file:
+        with pq.ParquetFile(path, read_dictionary=list(coded_columns)) as file:
             yield file
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path} is not a readable Parquet file: {error}") from error
@@ -138,6 +144,15 @@ def _dictionary(column: pa.Array, where: str) -> pa.DictionaryArray:
     if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
         raise TableError(f"{where} is {values}: store it as text")
     return column if column.type == wanted else column.cast(pa.string()).dictionary_encode()
+
+
+def _refuse_names(
+    sound: Numbers, sounds: pa.Array, text: Numbers, texts: pa.Array, path: Path
+) -> None:
+    heard = TextColumn(name="wav_file_name", codes=sound, texts=sounds.to_pandas())
+    text_columns.refuse_leaving(heard, str(path))
+    said = TextColumn(name="text", codes=text, texts=texts.to_pandas())
+    text_columns.refuse_conflict(heard, said, str(path))
 
 
 def _refuse_repeated(ratings: Coded, path: Path) -> None:

@@ -5,7 +5,6 @@ A ratings file has the columns wav_file_name, text, score (0 to 10) and listener
 N = ratings, P = pairs.
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,20 +15,13 @@ from numpy.typing import NDArray
 
 from soundjudge.artifacts import atomic_file
 from soundjudge.data import delimited, tables
-from soundjudge.data.schema import Table
 from soundjudge.labels import coded, latent, listeners, ratings_columns, screening
 from soundjudge.labels.coded import PAIR, Coded, LabelError
 from soundjudge.labels.latent import Latent
 from soundjudge.labels.screening import Screening
 from soundjudge.labels.shrinkage import Shrinkage
 
-# One clip may be rated with several texts here; in the challenge it never is.
-RATINGS = Table(
-    name="ratings",
-    columns={"wav_file_name": "str", "text": "str", "score": "float", "listener_id": "str"},
-    key=("wav_file_name", "text", "listener_id"),
-    ranges={"score": (0.0, 10.0)},
-)
+RATINGS = tables.RATINGS.without("split", "model_id")
 TARGETS = tables.TARGETS.without("split")
 LATENT = ["latent_score", "latent_se"]
 # Those of params.yaml.
@@ -49,7 +41,7 @@ def read(path: Path) -> pd.DataFrame:
     """The checked ratings of a CSV file."""
     ratings = tables.read(path, RATINGS)
     if ratings.empty:
-        raise tables.TableError(f"{path} has no ratings")
+        raise tables.TableError(f"{path} has no ratings: it needs a row for each")
     return ratings
 
 
@@ -58,7 +50,7 @@ def screen_file(path: Path, out: Path, rules: Screening) -> tuple[Counts, Counts
 
     Returns what was kept and what was read.
     """
-    _same_kind(path, out)
+    _check_output(out, path)
     ratings = _coded(path)
     kept = screening.reasons(ratings, rules) == screening.KEPT
     if not kept.any():
@@ -67,11 +59,8 @@ def screen_file(path: Path, out: Path, rules: Screening) -> tuple[Counts, Counts
     if path.suffix == ".parquet":
         ratings_columns.write(path, out, kept)
     else:
-        header, rows = delimited.read(path)
         with atomic_file(out) as part, part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(row for row, keep in zip(rows, kept, strict=True) if keep)
+            delimited.copy(path, file, kept)
     return _counts(ratings.where(kept)), _counts(ratings)
 
 
@@ -84,7 +73,7 @@ def standardize_file(
     that file; without it the ratings themselves serve. `model` adds the latent scores, for which
     the ratings of `path` alone count.
     """
-    _same_kind(path, out)
+    _check_output(out, path, statistics_from)
     table = read(path) if path.suffix != ".parquet" else None
     ratings = ratings_columns.read(path) if table is None else coded.coded(table)
     known = ratings if statistics_from is None else _coded(statistics_from)
@@ -124,10 +113,19 @@ def _coded(path: Path) -> Coded:
     return ratings_columns.read(path) if path.suffix == ".parquet" else coded.coded(read(path))
 
 
-def _same_kind(path: Path, out: Path) -> None:
-    if (path.suffix == ".parquet") != (out.suffix == ".parquet"):
-        kind, end = ("Parquet", ".parquet") if path.suffix == ".parquet" else ("CSV", ".csv")
-        raise tables.TableError(f"{out}: of ratings in {kind} comes {kind}: let it end in {end}")
+def _check_output(out: Path, path: Path, statistics_from: Path | None = None) -> None:
+    """TableError unless `out` can become a file of the kind of `path`, and is none that is read."""
+    wanted = ".parquet" if path.suffix == ".parquet" else ".csv"
+    if out.is_dir():
+        raise tables.TableError(f"{out} is a folder: name a {wanted} file in it")
+    if out.suffix != wanted:
+        raise tables.TableError(
+            f"{out}: the output is a {wanted} file here: let it end in {wanted}"
+        )
+    if not out.parent.is_dir():
+        raise tables.TableError(f"{out}: {out.parent} is no folder: make it, or name another")
+    if out.resolve() in [read.resolve() for read in (path, statistics_from) if read]:
+        raise tables.TableError(f"{out} is one of the files that are read: choose another output")
 
 
 def _counts(ratings: Coded) -> Counts:

@@ -137,7 +137,7 @@ def mean_strength(known: Moments) -> float:
     between = float(np.sum(n * (known.mean - centre) ** 2)) / (len(n) - 1)
     typical = (total - float(np.sum(n**2)) / total) / (len(n) - 1)
     bias = (between - within) / typical
-    return within / bias if bias > 0 else np.inf
+    return within / bias if bias > LEAST_VARIANCE else np.inf
 
 
 def excess_kurtosis(known: Moments) -> float:

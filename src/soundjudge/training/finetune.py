@@ -70,8 +70,9 @@ def precision(targets: pd.DataFrame) -> NDArray[np.float64]:
     before it has learnt. So weights are mild: a pair known exactly does not outweigh all others.
     """
     spread = float(targets["latent_score"].var(ddof=0))
-    weights: NDArray[np.float64] = 1 / (targets["latent_se"].to_numpy() ** 2 + spread)
-    return weights / weights.mean()
+    variances = targets["latent_se"].to_numpy(dtype=np.float64) ** 2 + spread
+    weights: NDArray[np.float64] = (1 / variances) / (1 / variances).mean()
+    return weights
 
 
 class Sounds:

@@ -23,6 +23,7 @@ from soundjudge.clap.encoder import in_batches, of_each
 from soundjudge.data import xacle
 from soundjudge.data.shards import Clips, Rows, write_rows
 from soundjudge.training import devices, lists, loop, losses
+from soundjudge.training.balancing import class_weights
 from soundjudge.training.optimisation import Optimisation
 
 Target = Literal["spo", "mean", "latent"]
@@ -38,6 +39,7 @@ class Tuning:
     mse_tau: float  # an error on the standardized scale that costs nothing
     margin: float  # an error of a difference that costs nothing
     margin_weight: float
+    class_balance: float | None  # beta of the squared error's class weights; null = all count alike
     encode_batch_size: int  # sounds or texts that a frozen part, or a validation, takes at once
     seed: int
     optimisation: Optimisation  # its items are lists
@@ -48,6 +50,10 @@ class Tuning:
         for name in ("mse_tau", "margin", "margin_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must not be negative.")
+        if self.class_balance is not None and not 0 <= self.class_balance < 1:
+            raise ValueError(
+                f"class_balance is {self.class_balance}: choose 0 to below 1, or null."
+            )
         if self.encode_batch_size < 1:
             raise ValueError(f"encode_batch_size is {self.encode_batch_size}: choose 1 or more.")
 
@@ -59,6 +65,7 @@ class Pairs:
     clip_ids: list[str]
     texts: list[str]
     scores: NDArray[np.float32]  # (N,) on the standardized scale
+    mean_scores: NDArray[np.float64]  # (N,) 0 to 10, by which pairs are classed
 
 
 def rated_pairs(targets: pd.DataFrame, target: Target, mean: float, std: float) -> Pairs:
@@ -70,6 +77,7 @@ def rated_pairs(targets: pd.DataFrame, target: Target, mean: float, std: float) 
         clip_ids=[xacle.clip_id(name) for name in targets["wav_file_name"]],
         texts=list(targets["text"]),
         scores=scores.to_numpy(dtype=np.float32),
+        mean_scores=targets["mean_score"].to_numpy(dtype=np.float64),
     )
 
 
@@ -91,12 +99,16 @@ def tune(
     with place.main_process_first():
         inputs = Inputs(model, [train, validation], clips, tuning, work)
 
+    beta = tuning.class_balance
+    balance = None if beta is None else class_weights(train.mean_scores, beta)  # (N,)
+
     def loss(model: ClapScore, items: loop.Indices, _: torch.Generator) -> Tensor:
         flat = items.ravel()  # B lists of L pairs
         prediction = inputs.scores(train, flat).view(items.shape)  # (B, L)
         target = torch.from_numpy(train.scores[items]).to(prediction.device)  # (B, L)
         margins = losses.pairwise_margin(prediction, target, tuning.margin)
-        error = losses.clipped_mse(prediction, target, tuning.mse_tau)
+        weights = None if balance is None else torch.from_numpy(balance[items]).to(target.device)
+        error = losses.clipped_mse(prediction, target, tuning.mse_tau, weights)
         return error + tuning.margin_weight * margins
 
     def validate() -> float:

@@ -1,0 +1,179 @@
+"""How fast ratings are screened and standardized, next to plain loops, and how many at once.
+
+    python benchmarks/listener_speed.py [--ratings 100000000] [--folder DIR]
+
+30,000 simulated ratings in memory, as many as XACLE's training split has: the loops over groups and
+rows that the method's papers and challenge code are written in, in the same process, with every row
+compared. With --ratings also so many made-up ratings in Parquet files below DIR (6 bytes a rating,
+removed in the end), which the two commands of the command line read and write, each in a process of
+its own. Prints a markdown table; nothing is asserted but equality.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from soundjudge.labels import coded, listeners, screening
+from soundjudge.sample import simulated_listeners
+from soundjudge.sample.simulated_listeners import Panel
+
+PAIRS, A_PAIR, A_LISTENER = 7_500, 4, 13  # of XACLE's training split
+TOLERANCE = 5.0
+BLOCK = 1 << 20  # rows written at once
+T = TypeVar("T")
+REPEATS = 5  # of the fast way: its best time counts, as the plain one is run once
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ratings", type=int, help="in Parquet; about as many are made")
+    parser.add_argument("--folder", type=Path, help="where the Parquet files lie")
+    options = parser.parse_args()
+    print("| what | figure |\n|---|---|")
+    against_loops()
+    if options.ratings:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            in_files(Path(folder), options.ratings)
+
+
+def against_loops() -> None:
+    ratings = simulated()
+    plain, slow = timed(lambda: (kept := plain_screening(ratings), plain_targets(ratings[kept])))
+    made, fast = min((timed(lambda: vectorised(ratings)) for _ in range(REPEATS)), key=seconds)
+    assert plain[0] == made[0].tolist(), "other ratings are kept"
+    numbers = ["mean_score", "spo_score", "ratings"]
+    pairs = [table[coded.PAIR].to_numpy().tolist() for table in (plain[1], made[1])]
+    assert pairs[0] == pairs[1], "other pairs, or in another order"
+    np.testing.assert_allclose(plain[1][numbers], made[1][numbers], rtol=0, atol=1e-9)
+    print(f"| {len(ratings):,} ratings, plain loops | {slow:.1f} s |")
+    print(f"| the same, `soundjudge.labels` | {fast * 1000:.0f} ms ({slow / fast:.0f} times) |")
+    print(f"| rows that differ | 0 of {len(ratings):,} ratings, 0 of {len(made[1]):,} pairs |")
+
+
+def simulated() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    panel = Panel(
+        ratings_per_pair=A_PAIR,
+        ratings_per_listener=A_LISTENER,
+        bias_sd=0.9,
+        scale_sd=0.2,
+        noise_sd=1.3,
+        careless=0.08,
+    )
+    rows = simulated_listeners.ratings(10 * rng.beta(0.7, 0.7, PAIRS), panel, "l", rng)
+    rng.shuffle(rows)
+    frame = pd.DataFrame(rows, columns=["pair", "listener_id", "score"])
+    frame["wav_file_name"] = [f"{pair:05d}.wav" for pair in frame.pop("pair")]
+    frame["text"] = "what is heard in " + frame["wav_file_name"]
+    return frame.astype({"score": float} | dict.fromkeys([*coded.PAIR, "listener_id"], object))
+
+
+def vectorised(ratings: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    kept = screening.agreeing(coded.coded(ratings), TOLERANCE)
+    confirmed = ratings[kept]
+    scales = listeners.scales(confirmed, 0.0)
+    return kept, listeners.targets(confirmed, scales.listeners, scales.overall)
+
+
+def plain_screening(ratings: pd.DataFrame) -> list[bool]:
+    kept = dict.fromkeys(ratings.index, False)
+    for _, group in ratings.groupby("wav_file_name"):
+        for index, row in group.iterrows():
+            others = group.drop(index)["score"]
+            kept[index] = ((others - row["score"]).abs() <= TOLERANCE).any()
+    return [bool(keep) for keep in kept.values()]
+
+
+def plain_targets(ratings: pd.DataFrame) -> pd.DataFrame:
+    scales = {}
+    for listener, group in ratings.groupby("listener_id"):
+        std = group["score"].std()
+        if np.isnan(std) or group["score"].nunique() == 1:
+            std = 1.0
+        scales[listener] = (group["score"].mean(), std)
+    scores = []
+    for _, row in ratings.iterrows():
+        mean, std = scales[row["listener_id"]]
+        scores.append((row["score"] - mean) / std)
+    rows = []
+    for pair, group in ratings.assign(spo_score=scores).groupby(coded.PAIR, sort=False):
+        rows.append((*pair, group["score"].mean(), group["spo_score"].mean(), len(group)))
+    return pd.DataFrame(rows, columns=[*coded.PAIR, "mean_score", "spo_score", "ratings"])
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    start = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - start
+
+
+def seconds(measured: tuple[object, float]) -> float:
+    return measured[1]
+
+
+def in_files(folder: Path, ratings: int) -> None:
+    source = folder / "ratings.parquet"
+    written = write_made_up(source, ratings // A_PAIR)
+    size = source.stat().st_size / 2**30
+    print(f"| {written:,} ratings of {written // A_PAIR:,} pairs in Parquet | {size:.1f} GiB |")
+    kept, targets = folder / "kept.parquet", folder / "targets.parquet"
+    commands = {
+        "screen": ["screen", source, "--tolerance", TOLERANCE, "-o", kept],
+        "standardize": ["standardize", kept, "-o", targets],
+    }
+    for name, words in commands.items():
+        command = [sys.executable, "-m", "soundjudge.cli", *(str(word) for word in words)]
+        _, wall = timed(lambda command=command: subprocess.run(command, check=True))
+        # The largest of all children so far: the first is named rightly, a later one at most.
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        print(f"| `soundjudge {name}` of these | {wall:.0f} s, at most {peak:.1f} GiB |")
+
+
+def write_made_up(path: Path, pairs: int) -> int:
+    """Whole points of listeners with a bias, one round of all pairs after the other, scattered.
+
+    Returns the number of ratings. No listener is in two rounds, so nobody rates a pair twice.
+    """
+    rng = np.random.default_rng(0)
+    quality = rng.uniform(0, 10, pairs).astype(np.float32)
+    crew = -(-pairs // A_LISTENER)  # listeners a round
+    writer = None
+    for number in range(A_PAIR):
+        order = rng.permutation(pairs).astype(np.int32)
+        for start in range(0, pairs, BLOCK):
+            pair = order[start : start + BLOCK]
+            who = number * crew + (start + np.arange(len(pair))) // A_LISTENER
+            felt = quality[pair] + 0.9 * np.sin(who * 1.7) + rng.normal(0, 1.5, len(pair))
+            columns = {
+                "wav_file_name": named("", pair, ".wav"),
+                "text": named("someone does thing number ", pair, " in a room nearby"),
+                "listener_id": named("l", who, ""),
+                "score": pa.array(np.clip(np.rint(felt), 0, 10).astype(np.float32)),
+            }
+            block = pa.table(columns)
+            writer = writer or pq.ParquetWriter(path, block.schema, compression="zstd")
+            writer.write_table(block)
+    assert writer is not None, "there are no pairs"
+    writer.close()
+    return pairs * A_PAIR
+
+
+def named(before: str, numbers: np.ndarray, after: str) -> pa.Array:
+    digits = pc.utf8_lpad(pc.cast(pa.array(numbers), pa.string()), 8, "0")
+    return pc.binary_join_element_wise(before, digits, after, "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What it buys that the captions of one sound share its audio tokens in one sequence.
+
+    python benchmarks/shared_prefix.py [--layers 8 --width 512 --captions 4 --words 25 ...]
+
+One step of `align`, forward and backward, of a language model with random weights, on a list of 16
+pairs: every pair a sequence of its own against one sequence a sound. Both ways take turns, in one
+process and on the same numbers; the table has the medians. No weights or data are needed.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
+
+from soundjudge.model import prompt
+from soundjudge.model.features import AudioFront
+from soundjudge.model.lalm import Lalm, LalmConfig
+from soundjudge.training.listnet import listnet
+
+PAIRS, FEATURE_DIM, VOCABULARY = 16, 768, 1000
+
+
+def lalm(options: argparse.Namespace) -> Lalm:
+    """An audio language model with random weights in the proportions of Qwen2.5-0.5B."""
+    words = {"<eos>": 0, "<unk>": 1} | {f"w{i}": i for i in range(2, VOCABULARY)}
+    split = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=split, eos_token="<eos>")
+    prompt.add_tokens(tokenizer)
+    shape = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=options.width,
+        intermediate_size=options.width * 38 // 7,
+        num_hidden_layers=options.layers,
+        num_attention_heads=options.width // 64,
+        num_key_value_heads=2,
+        max_position_embeddings=2048,
+    )
+    around = LalmConfig(
+        projector_hidden=4 * options.width,
+        projector_dropout=0.0,
+        head=(512, 512, 128),
+        head_dropout=0.0,
+        max_text_tokens=256,
+        order="audio_first",
+        attention=options.attention,
+    )
+    front = AudioFront(audio_tokens=options.audio_tokens, window_seconds=10.0)
+    llm = AutoModelForCausalLM.from_config(shape, attn_implementation=options.attention)
+    return Lalm(llm, tokenizer, around, front, FEATURE_DIM).to(options.device).train()
+
+
+def step(model: Lalm, score: Callable[[], Tensor], wanted: Tensor, bf16: bool) -> float:
+    """Seconds of a forward and a backward pass."""
+    model.zero_grad()
+    start = time.perf_counter()
+    with torch.autocast(wanted.device.type, torch.bfloat16, enabled=bf16):
+        loss = listnet(score().view(1, -1), wanted, 0.1).mean()
+    loss.backward()
+    if wanted.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a shared audio prefix buys.")
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--width", type=int, default=512, help="a multiple of 64")
+    parser.add_argument("--audio-tokens", type=int, default=100)
+    parser.add_argument("--captions", type=int, default=4, help="of one sound; a divisor of 16")
+    parser.add_argument("--words", type=int, default=25, help="tokens a caption")
+    parser.add_argument("--attention", choices=["eager", "sdpa"], default="sdpa")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+
+    torch.manual_seed(0)
+    model, bf16 = lalm(options), options.precision == "bf16"
+    sounds = torch.randn(PAIRS // options.captions, options.audio_tokens, FEATURE_DIM)
+    each = sounds.repeat_interleave(options.captions, dim=0)
+    ids = torch.randint(2, VOCABULARY, (PAIRS, options.words))
+    texts = [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
+    wanted = torch.rand(1, PAIRS, device=options.device)
+    ways = {
+        "a sequence a pair": lambda: model.scores(each, texts),
+        "a sequence a sound": lambda: model.shared_scores(sounds, texts),
+    }
+    with torch.no_grad():
+        alone, shared = (score() for score in ways.values())
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(options.repeats + 1):
+        for name, score in ways.items():
+            taken = step(model, score, wanted, bf16)
+            if turn:  # the first warms up
+                seconds[name].append(taken)
+    frame = options.audio_tokens + 2
+    tokens = [PAIRS * (frame + options.words + 2)]
+    tokens += [len(sounds) * (frame + options.captions * (options.words + 1))]
+    medians = [median(taken) for taken in seconds.values()]
+    print("| one step of 16 pairs | tokens | seconds |\n|---|---|---|")
+    for name, count, taken in zip(ways, tokens, medians, strict=True):
+        print(f"| {name} | {count} | {taken:.3f} |")
+    print(f"| ratio | {tokens[0] / tokens[1]:.2f} | {medians[0] / medians[1]:.2f} |")
+    print(f"\nLargest difference of two scores: {(alone - shared).abs().max():.1e}.")
+
+
+if __name__ == "__main__":
+    main()
