@@ -2,8 +2,7 @@
 
 reads   data/targets/, data/features/, data/prepared/ clips and shards, checkpoints/align/,
         checkpoints/caption/, and the encoder and language model named in params
-writes  checkpoints/finetune/<member>/, metrics/finetune/<member>.json,
-        plots/finetune/<member>/history.csv
+writes  checkpoints/finetune/<member>/, metrics/ and plots/finetune/<member>
 """
 
 import shutil
@@ -40,8 +39,7 @@ def main(name: str) -> None:
     learnt, held_out = (
         tables.read(TARGETS / f"{split}.csv", tables.TARGETS) for split in ("train", "validation")
     )
-    encoder = load_beats(beats)
-    sounds = finetune.Sounds(Rows(FEATURES), Clips(PREPARED), encoder, member.specaugment)
+    sounds = finetune.Sounds(Rows(FEATURES), Clips(PREPARED), load_beats(beats), member.specaugment)
     lalm = start(WARM.get(member.warm_start), shape=WARM["caption"], llm=llm)
     inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", *WARM.values(), llm, beats]
     work = artifacts.work_folder("finetune", [finetuning, member], inputs)

@@ -9,6 +9,7 @@ writes  checkpoints/judge/
 from pathlib import Path
 
 from soundjudge import artifacts, params
+from soundjudge.clap import checkpoints as claps
 from soundjudge.clap.encoder import Opening
 from soundjudge.data import tables, xacle
 from soundjudge.data.shards import Clips
@@ -29,7 +30,8 @@ def main() -> None:
     prediction = params.load("predict", predict.Prediction)
     listed = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
-    clap = params.load("encoders.clap", Path)
+    paths = [params.load("encoders.clap", Path)]
+    paths += params.load("regress.more_claps", tuple[Path, ...])
     opening = params.load("encoders.opening", Opening)
 
     checkpoints = {name: CHECKPOINTS / path for name, path in listed.items()}
@@ -50,7 +52,8 @@ def main() -> None:
             report=REPORT.read_text(encoding="utf-8"),
             opening=opening,
         )
-        judge = Judge.from_pretrained(folder, device, m2d=clap)
+        m2d = next((path for path in paths if claps.kind(path) == "m2d"), None)
+        judge = Judge.from_pretrained(folder, device, m2d=m2d)
         (score,) = judge.score_waves([wave], [expected["text"]], batch_size=1)
         package.check(score, expected["pred_score"], expected["wav_file_name"])
 

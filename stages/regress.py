@@ -1,6 +1,7 @@
-"""Fits a kernel regressor on the features of the frozen CLAP.
+"""Fits a kernel regressor on the features of frozen CLAPs.
 
-reads   data/targets/train.csv, data/prepared/ clips, shards, encoders.clap
+reads   data/targets/train.csv, data/prepared/ clips, shards, encoders.clap, the CLAPs of
+        regress.more_claps
 writes  checkpoints/regress/
 """
 
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from soundjudge import artifacts, params
 from soundjudge.clap import checkpoints, regressor
-from soundjudge.clap.encoder import Opening
+from soundjudge.clap.encoder import Opening, openings
 from soundjudge.data import tables, xacle
 from soundjudge.data.shards import Clips
 from soundjudge.training import devices
@@ -21,19 +22,20 @@ CHECKPOINT = Path("checkpoints/regress")
 def main() -> None:
     devices.deterministic()
     regression = params.load("regress", regressor.Regression)
-    encoder = params.load("encoders.clap", Path)
+    paths = regression.claps(params.load("encoders.clap", Path))
     opening = params.load("encoders.opening", Opening)
     device = devices.process(params.load("device", str)).device
 
-    clap = checkpoints.encoder(encoder, device, opening)
+    each = zip(paths, openings(opening, len(paths)), strict=True)
+    claps = [checkpoints.encoder(path, device, how) for path, how in each]
     targets = tables.read(TARGETS, tables.TARGETS)
     clip_ids = [xacle.clip_id(name) for name in targets["wav_file_name"]]
     scores = targets["mean_score"].to_numpy()
     machine = regressor.fit_rated(
-        clap, Clips(PREPARED), clip_ids, list(targets["text"]), scores, regression
+        claps, Clips(PREPARED), clip_ids, list(targets["text"]), scores, regression
     )
     with artifacts.atomic_folder(CHECKPOINT) as folder:
-        regressor.save(folder, machine, encoder, clap.name())
+        regressor.save(folder, machine, paths, [clap.name() for clap in claps])
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def test_the_figures_tell_hearing_from_knowing_the_language():
 def test_the_page_shows_captions_from_best_to_worst_beside_their_references():
     clips = Clips(
         clip_ids=("x/a", "x/b", "x/c"),
-        references=(("rain | falls", "rain"), ("dog barks",), ("car <horn>\nnow",)),
+        references=(("rain | falls", "rain", "rain"), ("dog barks",), ("car <horn>\nnow",)),
     )
     rows = captions_said.page(["a", "dog barks", "car"], clips).splitlines()[-3:]
     assert rows[0] == "| 5.00 | dog barks | dog barks | x/b |"

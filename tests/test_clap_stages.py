@@ -47,7 +47,7 @@ tune:
     patience: null
     precision: fp32
     checkpoint_steps: 10
-regress: {c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
+regress: {more_claps: [checkpoints/clap2], c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
 embed: {batch_size: 8, precision: fp32, dtype: float32}
 pseudolabel:
   random: 1.5
@@ -124,6 +124,7 @@ def pipeline(in_folder: Path) -> Path:
         tables.write(frame, Path(f"data/targets/{split}.csv"), tables.TARGETS)
     artifacts.write_json(Path("data/targets/global.json"), {"mean": 7.0, "std": 3.0})
     tiny_clap.clap().save(Path("checkpoints/clap"))
+    tiny_clap.clap(seed=1).save(Path("checkpoints/clap2"))
     Path("params.yaml").write_text(yaml.safe_dump(PARAMS))
     return in_folder
 
@@ -146,15 +147,19 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     said = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
     np.testing.assert_allclose(pairs["clap_score"], said / 10, atol=1e-5)
 
-    clap = TransformersClap.load(Path("checkpoints/clap"), "cpu")
-    member = regressor.load(Path("checkpoints/regress"), clap)
+    claps = [
+        TransformersClap.load(Path(f"checkpoints/{name}"), "cpu") for name in ("clap", "clap2")
+    ]
+    member = regressor.load(Path("checkpoints/regress"), claps)
     assert np.isfinite(member.scores([clips.wave("audiocaps/c0")], ["a dog"])).all()
     assert set(artifacts.read_json(Path("metrics/tune.json"))) == {"best_epoch", "validation_srcc"}
     assert len(pd.read_csv("plots/tune/history.csv")) == 3
     name = artifacts.read_json(Path("metrics/pseudolabel.json"))["clapscore"]
     assert name == teacher.name() and name.startswith("clapscore/unfused-")
     assert artifacts.read_json(Path("checkpoints/clapscore/member.json"))["name"] == name
-    assert artifacts.read_json(Path("checkpoints/regress/member.json"))["clap_name"] == clap.name()
+    said = artifacts.read_json(Path("checkpoints/regress/member.json"))
+    assert said["clap"] == ["checkpoints/clap", "checkpoints/clap2"]
+    assert said["clap_name"] == [clap.name() for clap in claps]
 
 
 def embedded(folder: Path) -> None:

@@ -20,6 +20,7 @@ SAMPLE = {
         "llm": "checkpoints/sample/llm",
         "opening": {"backend": "transformers", "sha256": None},
     },
+    "regress": {"more_claps": []},
 }
 
 
@@ -88,6 +89,20 @@ def test_a_missing_clap_is_offered_in_three_kinds_each_with_size_licence_and_sou
     for said in ("clap-htsat-unfused", "Apache-2.0", "630k-audioset-best.pt", "CC0", "0.6 GB",
                  "nttcslab/m2d", "no distribution", "0.36 GB"):  # fmt: skip
         assert said in report
+
+
+def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_folder):
+    path = params(in_folder)
+    values = yaml.safe_load(path.read_text())
+    values["regress"]["more_claps"] = ["checkpoints/other", "checkpoints/m2d"]
+    path.write_text(yaml.safe_dump(values))
+    (in_folder / "checkpoints/m2d").mkdir(parents=True)
+    (in_folder / "checkpoints/m2d/portable_m2d.py").touch()
+    other, m2d = requirements.unmet(requirements.findings(path))
+    assert (other.requirement.key, other.status) == ("regress.more_claps[0]", "missing")
+    assert (m2d.requirement.key, m2d.status) == ("regress.more_claps[1]", "incomplete")
+    assert "m2d_clap_*/checkpoint-*.pth" in m2d.lacking
+    assert other.requirement.stages == m2d.requirement.stages == ("regress",)
 
 
 def test_a_file_of_laions_needs_a_tokenizer_beside_it(in_folder):

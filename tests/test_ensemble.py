@@ -176,7 +176,14 @@ def test_the_stage_combines_named_members_and_flags_strangers(in_folder, monkeyp
     write(members, "old", "test", scores[:5, 2])
     targets = pd.DataFrame(
         {"wav_file_name": [f"validation{i}.wav" for i in range(38)], "text": "t"}
-    ).assign(mean_score=rating[:38], spo_score=0.0, ratings=4, split="validation")
+    ).assign(
+        mean_score=rating[:38],
+        spo_score=0.0,
+        latent_score=5.0,
+        latent_se=1.0,
+        ratings=4,
+        split="validation",
+    )
     tables.write(targets, Path("data/targets/validation.csv"), tables.TARGETS)
     Path("params.yaml").write_text(
         "ensemble: {members: {good: x, noisy: y}, method: nnls, calibration: linear,"

@@ -152,11 +152,9 @@ def test_the_page_says_what_the_metrics_say():
     text = coverage.page(table, {"audiocaps/train and xacle/test": 4, "a/train and b/train": 1})
     assert "| audiocaps | 49,838 | 46,231 | 46,000 | 3 | 2 | 127.5 | 46,100 |" in text
     assert "| audiocaps | silent | 231 |" in text
-    assert (
-        "- 4 sounds are in audiocaps/train and xacle/test, sample for sample,"
-        " and rated for validation or test\n" in text
-    )
-    assert "- 1 sounds are in a/train and b/train, sample for sample\n" in text
+    same = "of the same sounds, sample for sample"
+    assert f"- audiocaps/train and xacle/test: 4 {same}, rated for validation or test\n" in text
+    assert f"- a/train and b/train: 1 {same}\n" in text
     assert "No sound is in two corpora or splits." in coverage.page(table, {})
 
 

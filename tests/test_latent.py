@@ -156,7 +156,7 @@ def test_one_iteration_is_what_loops_and_a_dense_solver_make_of_it():
 
 
 def test_a_general_optimiser_finds_no_better_panel_and_the_same_one():
-    frame, _, _ = drawn(8, 4, 3, seed=6)
+    frame, _, _ = drawn(9, 3, 2, seed=6)
     heard = heard_of(frame)
     found = latent.estimate(coded(frame), CONFIG)
     prior, panel, number = found.prior, found.panel, len(found.panel.level)

@@ -106,6 +106,16 @@ def test_a_lost_pair_counts_with_the_mean_target():
         assert row["srcc kept"] == pytest.approx(1)
 
 
+def test_an_honest_error_is_one_whatever_the_scale():
+    rng = np.random.default_rng(0)
+    truth, error = rng.normal(5, 2, 20000), rng.uniform(0.2, 1, 20000)
+    latent_score = 1 + truth / 2
+    seen = truth + error * rng.normal(size=20000)
+    made = pd.DataFrame({"latent": latent_score, "error": error / 2})
+    assert study.honesty(seen, made) == pytest.approx(1, abs=0.03)
+    assert study.honesty(seen, made.assign(error=error)) == pytest.approx(0.5, abs=0.02)
+
+
 def test_each_simulation_measures_every_target_under_every_screening():
     near, finds = study.measured(condition(), settings(), 80, [3, 0])
     near = pd.DataFrame(near)

@@ -139,9 +139,9 @@ def judged(tmp_path: Path) -> Path:
     waves = [noise(8_000 + 1_000 * n, n) for n in range(6)]
     with torch.no_grad():
         sounds, texts = clap.embed_sounds(waves).numpy(), clap.embed_texts(TEXTS).numpy()
-    choice = regressor.Regression(c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
-    machine = regressor.fit(sounds, texts, np.linspace(0, 10, 6), choice)
-    regressor.save(tmp_path / "checkpoints/regress", machine, path, clap.name())
+    choice = regressor.Regression(more_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
+    machine = regressor.fit(sounds, texts, [clap.dimensions], np.linspace(0, 10, 6), choice)
+    regressor.save(tmp_path / "checkpoints/regress", machine, [path], [clap.name()])
     package.build(
         tmp_path / "judge",
         fitted=ALONE,
@@ -159,7 +159,7 @@ def test_a_judge_holds_no_byte_of_m2d_and_says_so(judged: Path):
     assert names == {"README.md", "judge.json", "member.json", "model.safetensors"}
     weights = judged / "checkpoints/official/m2d" / tiny_m2d.NAME / "checkpoint-30.pth"
     member = artifacts.read_json(judged / "judge/members/regress/member.json")
-    assert member["clap"] == f"m2d@{artifacts.sha256(weights)}"
+    assert member["clap"] == [f"m2d@{artifacts.sha256(weights)}"]
     card = (judged / "judge/README.md").read_text()
     assert "regress: a head alone, fitted on M2D-CLAP" in card and "SOUNDJUDGE_M2D" in card
 

@@ -33,14 +33,7 @@ BEATS = BeatsTraining(
     mixed=0.5,
 )
 CLAP = ClapTraining(
-    seed=1,
-    scenes=4,
-    steps=2,
-    batch=2,
-    learning_rate=0.001,
-    dimensions=8,
-    text_layers=1,
-    vocabulary=300,
+    seed=1, steps=2, batch=2, learning_rate=0.001, dimensions=8, text_layers=1, vocabulary=300
 )
 LLM = LlmTraining(
     seed=1,

@@ -55,7 +55,7 @@ def write_checkpoints(root: Path) -> None:
         clap.save(encoders / "clap")
         ClapScore(clap, mean=7.0, std=2.0).save(root / CHECKPOINTS["clapscore"])
         path = Path("checkpoints/encoders/clap")
-        regressor.save(root / CHECKPOINTS["regress"], _machine(clap), path, clap.name())
+        regressor.save(root / CHECKPOINTS["regress"], _machine(clap), [path], [clap.name()])
         save_beats(_shaken(Beats(_beats_config())), encoders / "beats.pt")
         llm = tiny_lalm.llm_folder(encoders / "llm")
         front = AudioFront(audio_tokens=4, window_seconds=SECONDS)
@@ -110,8 +110,8 @@ def _machine(clap: tiny_clap.TransformersClap) -> regressor.Machine:
     with torch.no_grad():
         sounds = clap.embed_sounds(waves).numpy()
         spoken = clap.embed_texts(texts).numpy()
-    choice = regressor.Regression(c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
-    return regressor.fit(sounds, spoken, np.linspace(0, 10, 8), choice)
+    choice = regressor.Regression(more_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
+    return regressor.fit(sounds, spoken, [clap.dimensions], np.linspace(0, 10, 8), choice)
 
 
 def _beats_config() -> BeatsConfig:

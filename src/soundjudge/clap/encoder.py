@@ -31,6 +31,14 @@ class Opening:
 AS_IT_IS = Opening(backend="transformers", sha256=None)
 
 
+def openings(first: Opening, count: int) -> list[Opening]:
+    """How several CLAPs are opened: encoders.clap, the first, as `first` says; others as they are.
+
+    A sha256 and a backend are said of one file.
+    """
+    return [first, *[AS_IT_IS] * (count - 1)]
+
+
 class ClapEncoder(Protocol):
     """Sounds and texts as unit vectors whose dot product says how well they match."""
 

@@ -1,13 +1,15 @@
-"""A kernel regressor on the embeddings of a frozen CLAP: a strong member in minutes.
+"""A kernel regressor on the embeddings of frozen CLAPs: a strong member in minutes.
 
 After the EnsembleSVR entry of the XACLE challenge: support vector regression with a radial kernel
 on the standardized features of a pair. scikit-learn fits it; what it learned is stored as tensors
-and evaluated here, so that a judge needs no pickle.
+and evaluated here, so that a judge needs no pickle. The features of a pair depend on that pair and
+on the training split alone: the published ones divide by the maximum of the set that is scored.
 
-N pairs, V support vectors, E embedding dimensions, P = 4E + 4 features.
+N pairs, V support vectors, K CLAPs of E_k embedding dimensions, E their sum: the embeddings of all
+CLAPs stand side by side. P = 4E + 4K features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +35,7 @@ Embeddings = NDArray[np.float32]
 class Regression:
     """How the regressor is fitted; section `regress` of params.yaml."""
 
+    more_claps: tuple[Path, ...]  # whose features stand beside those of encoders.clap
     c: float  # weight of the errors against smoothness
     epsilon: float  # error that costs nothing, on the scale -1..1
     gamma: float | Literal["scale"]  # of the kernel; "scale" = 1 / (P * variance)
@@ -47,9 +50,28 @@ class Regression:
         if self.gamma != "scale" and self.gamma <= 0:
             raise ClapError(f"gamma is {self.gamma}: it must be above 0, or 'scale'.")
 
+    def claps(self, first: Path) -> list[Path]:
+        """Where all CLAPs are, encoders.clap first; ClapError if one is named twice."""
+        paths = [first, *self.more_claps]
+        twice = [path for path in self.more_claps if paths.count(path) > 1]
+        if twice:
+            raise ClapError(f"regress.more_claps names {twice[0]} again: name each CLAP once.")
+        return paths
 
-def features(sounds: Embeddings, texts: Embeddings) -> Floats:
-    """[a, t, |a-t|, a*t, cosine, 1 - angle/pi, L1, L2] of unit vectors a, t: (N, E) -> (N, P)."""
+
+def features(sounds: Embeddings, texts: Embeddings, dimensions: Sequence[int]) -> Floats:
+    """The features of each CLAP one after another: (N, E), (N, E) -> (N, P).
+
+    `dimensions` are the E_k, in the order of the embeddings.
+    """
+    assert sum(dimensions) == sounds.shape[1] == texts.shape[1], "embeddings of other CLAPs"
+    cuts = np.cumsum(dimensions)[:-1]
+    pairs = zip(np.split(sounds, cuts, axis=1), np.split(texts, cuts, axis=1), strict=True)
+    return np.concatenate([_of_one_clap(a, t) for a, t in pairs], axis=1)
+
+
+def _of_one_clap(sounds: Embeddings, texts: Embeddings) -> Floats:
+    """[a, t, |a-t|, a*t, cosine, 1 - angle/pi, L1, L2] of unit vectors: (N, E_k) -> (N, 4E_k+4)."""
     a, t = sounds.astype(np.float64), texts.astype(np.float64)
     gap, product = np.abs(a - t), a * t
     cosine = product.sum(axis=1, keepdims=True).clip(-1, 1)  # (N, 1)
@@ -64,6 +86,7 @@ class Machine:
 
     sounds: Embeddings  # (V, E) of the support vectors' pairs
     texts: Embeddings  # (V, E)
+    dimensions: NDArray[np.int64]  # (K,) the E_k
     weights: Floats  # (V,)
     center: Floats  # (P,) of the features
     scale: Floats  # (P,)
@@ -72,7 +95,7 @@ class Machine:
 
     def __call__(self, sounds: Embeddings, texts: Embeddings) -> Floats:
         """Scores of pairs, (N, E) each: (N,), 0 to 10 or a little outside."""
-        x = (features(sounds, texts) - self.center) / self.scale  # (N, P)
+        x = self._standardized(sounds, texts)  # (N, P)
         s = self._support  # (V, P)
         squares = (x**2).sum(1)[:, None] - 2 * x @ s.T + (s**2).sum(1)  # (N, V)
         kernel = np.exp(-self.gamma * squares)
@@ -81,16 +104,28 @@ class Machine:
 
     @cached_property
     def _support(self) -> Floats:
-        return (features(self.sounds, self.texts) - self.center) / self.scale
+        return self._standardized(self.sounds, self.texts)
+
+    def _standardized(self, sounds: Embeddings, texts: Embeddings) -> Floats:
+        return (features(sounds, texts, self.dimensions.tolist()) - self.center) / self.scale
 
 
-def fit(sounds: Embeddings, texts: Embeddings, scores: Floats, regression: Regression) -> Machine:
-    """Support vector regression of scores (N,) in 0..10 on pairs of unit embeddings (N, E)."""
+def fit(
+    sounds: Embeddings,
+    texts: Embeddings,
+    dimensions: Sequence[int],
+    scores: Floats,
+    regression: Regression,
+) -> Machine:
+    """Support vector regression of scores (N,) in 0..10 on pairs of embeddings (N, E).
+
+    Each CLAP's part of an embedding is a unit vector; `dimensions` are the E_k.
+    """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVR
 
     scaler = StandardScaler()
-    standardized = scaler.fit_transform(features(sounds, texts))  # (N, P)
+    standardized = scaler.fit_transform(features(sounds, texts, dimensions))  # (N, P)
     svr = SVR(kernel="rbf", C=regression.c, epsilon=regression.epsilon, gamma=regression.gamma)
     svr.fit(standardized, (scores - 5) / 5)
     # "scale" as scikit-learn defines it; its own number is private.
@@ -100,6 +135,7 @@ def fit(sounds: Embeddings, texts: Embeddings, scores: Floats, regression: Regre
     return Machine(
         sounds=sounds[svr.support_],
         texts=texts[svr.support_],
+        dimensions=np.array(dimensions, dtype=np.int64),
         weights=svr.dual_coef_[0],
         center=scaler.mean_,
         scale=scaler.scale_,
@@ -109,7 +145,7 @@ def fit(sounds: Embeddings, texts: Embeddings, scores: Floats, regression: Regre
 
 
 def fit_rated(
-    clap: ClapEncoder,
+    claps: Sequence[ClapEncoder],
     clips: Clips,
     clip_ids: Sequence[str],
     texts: Sequence[str],
@@ -118,35 +154,42 @@ def fit_rated(
 ) -> Machine:
     """The regression of rated pairs: clips, texts and scores in 0..10, (N,) each."""
 
-    def hear(ids: Sequence[str]) -> Tensor:
-        return clap.embed_sounds([clips.wave(clip_id) for clip_id in ids])
+    def hear(clap: ClapEncoder) -> Callable[[Sequence[str]], Tensor]:
+        return lambda ids: clap.embed_sounds([clips.wave(clip_id) for clip_id in ids])
 
-    sounds = of_each(hear, clip_ids, regression.batch_size)  # (N, E)
-    return fit(sounds, of_each(clap.embed_texts, texts, regression.batch_size), scores, regression)
+    size = regression.batch_size
+    heard = [of_each(hear(clap), clip_ids, size) for clap in claps]  # K x (N, E_k)
+    said = [of_each(clap.embed_texts, texts, size) for clap in claps]
+    dimensions = [clap.dimensions for clap in claps]
+    sides = np.concatenate(heard, axis=1), np.concatenate(said, axis=1)
+    return fit(*sides, dimensions, scores, regression)
 
 
 class Regressor:
-    """A machine with the CLAP that it was fitted on."""
+    """A machine with the CLAPs that it was fitted on, in their order."""
 
-    def __init__(self, clap: ClapEncoder, machine: Machine) -> None:
-        self.clap, self.machine = clap, machine
+    def __init__(self, claps: Sequence[ClapEncoder], machine: Machine) -> None:
+        self.claps, self.machine = claps, machine
+        self.window_seconds = min(clap.window_seconds for clap in claps)
 
     def scores(self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]) -> Floats:
         """Scores of pairs, 0 to 10 or a little outside: (N,)."""
         with torch.no_grad():
-            sounds = self.clap.embed_sounds(waves).cpu().numpy()
-            spoken = self.clap.embed_texts(texts).cpu().numpy()
-        return self.machine(sounds, spoken)
+            heard = [clap.embed_sounds(waves).cpu().numpy() for clap in self.claps]
+            said = [clap.embed_texts(texts).cpu().numpy() for clap in self.claps]
+        return self.machine(np.concatenate(heard, axis=1), np.concatenate(said, axis=1))
 
 
-def save(folder: Path, machine: Machine, clap: Path, name: str) -> None:
-    """Writes what was learned; into member.json the CLAP's path from the root, and its name."""
+def save(folder: Path, machine: Machine, claps: Sequence[Path], names: Sequence[str]) -> None:
+    """Writes what was learned; into member.json each CLAP's path from the root, and its name."""
     folder.mkdir(parents=True, exist_ok=True)
     fields = Machine.__dataclass_fields__
     tensors = {field: torch.from_numpy(getattr(machine, field)) for field in fields}
     artifacts.save_tensors(folder / TENSORS, tensors)
-    member = {"kind": "regress", "clap": clap.as_posix(), "clap_name": name}
-    artifacts.write_json(folder / MEMBER, member)
+    paths = [path.as_posix() for path in claps]
+    artifacts.write_json(
+        folder / MEMBER, {"kind": "regress", "clap": paths, "clap_name": list(names)}
+    )
 
 
 def load_machine(folder: Path) -> Machine:
@@ -158,9 +201,26 @@ def load_machine(folder: Path) -> Machine:
     return Machine(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
-def load(folder: Path, clap: ClapEncoder) -> Regressor:
-    """The regressor of a folder that `save` wrote, with the CLAP that its member.json names."""
+def load(folder: Path, claps: Sequence[ClapEncoder], by_name: bool = True) -> Regressor:
+    """The regressor of a folder that `save` wrote, with the CLAPs that its member.json names.
+
+    Raises ClapError for a CLAP that is not the one it was fitted on. `by_name=False` compares
+    dimensions alone: a judge opens its copy of a CLAP by another backend, under another name, and
+    holds it to its file's sha256.
+    """
     member = artifacts.read_json(folder / MEMBER)
     if member.get("kind") != "regress":
         raise ClapError(f"{folder / MEMBER}: kind is {member.get('kind')!r}, not 'regress'.")
-    return Regressor(clap, load_machine(folder))
+    machine = load_machine(folder)
+    dimensions = machine.dimensions.tolist()
+    if [clap.dimensions for clap in claps] != dimensions:
+        found = [clap.dimensions for clap in claps]
+        raise ClapError(f"{folder} was fitted on CLAPs of {dimensions} dimensions, not {found}.")
+    if by_name:
+        for path, name, clap in zip(member["clap"], member["clap_name"], claps, strict=True):
+            if clap.name() != name:
+                raise ClapError(
+                    f"{folder} was fitted on {name}, but {path} now holds {clap.name()}: put the "
+                    "former back, or fit again with 'dvc repro --force --single-item regress'."
+                )
+    return Regressor(claps, machine)

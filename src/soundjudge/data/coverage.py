@@ -137,8 +137,8 @@ def page(table: Mapping[str, Coverage], shared: Mapping[str, int]) -> str:
         lines += [_row([corpus, reason, f"{count:,}"]) for reason, count in one.rejected.items()]
     lines += ["", "Each one is named in `data/prepared/rejected.csv`.", ""]
     lines += [
-        f"- {count:,} sounds are in {places}, sample for sample"
-        + (", and rated for validation or test" if any(one in places for one in RATED) else "")
+        f"- {places}: {count:,} of the same sounds, sample for sample"
+        + (", rated for validation or test" if any(one in places for one in RATED) else "")
         for places, count in shared.items()
     ] or ["No sound is in two corpora or splits."]
     return "\n".join(lines) + "\n"

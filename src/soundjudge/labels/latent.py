@@ -6,7 +6,8 @@ The most probable habits under weak priors, the qualities integrated out: that o
 posterior mean, so pairs with few or noisy ratings lie nearer to the mean. Where ratings say
 nothing the priors speak: a listener with one rating is nearly the mean listener, one with one
 opinion for all gets a small scale or a large noise and hardly counts, and pairs without common
-listeners are compared as if their panels were on average alike.
+listeners are compared as if their panels were on average alike. The scale is that of the mean
+listener, careless ones included: with many of these it is narrower than the attentive ones'.
 """
 
 from dataclasses import dataclass

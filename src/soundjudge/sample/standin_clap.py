@@ -1,12 +1,10 @@
 """The stand-in CLAP: a small transformers `ClapModel` that has heard the sample's recordings.
 
-Trained from scratch on composed scenes, by the contrastive loss of CLAP (Wu et al. 2023, equation
-3) and by tagging what sounds, from which the official audio tower starts, too. Like the real one
-it hears which events there are, hardly their order or number. A scene is heard once and read
-often, in other words each time: its spectrogram costs as much as a step of the tower.
+Trained from scratch on scenes composed anew for every batch, by the contrastive loss of CLAP (Wu et
+al. 2023, equation 3) and by tagging what sounds, from which the official audio tower starts, too.
+Like the real one it hears which events there are, hardly their order or number.
 
-Letters: N scenes, B scenes of a batch, F frames, M mel bands, E embedding dimensions, H width of
-the audio tower, C classes.
+Letters: B sounds of a batch, E embedding dimensions, H width of the audio tower, C classes.
 """
 
 import math
@@ -27,7 +25,6 @@ from soundjudge.sample.scenes import Recording, Scene
 MEL_BANDS = 32
 WIDTH = 32  # of the first Swin stage; doubles at every stage
 STAGES = (1, 2, 2)
-GAIN_DB = 6.0  # a scene is heard this much louder or softer, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +32,6 @@ class ClapTraining:
     """How the stand-in CLAP is trained."""
 
     seed: int
-    scenes: int  # N, composed once
     steps: int
     batch: int  # scenes
     learning_rate: float
@@ -61,14 +57,11 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1
     )
-    drawn, mels = _heard(clap, pool, training, rng)
     clap.train()
     running = 0.0
     for step in range(1, training.steps + 1):
-        some = rng.choice(len(drawn), training.batch, replace=False)
-        louder = torch.from_numpy(rng.uniform(-GAIN_DB, GAIN_DB, (len(some), 1, 1, 1))).float()
-        batch = [drawn[number] for number in some]
-        loss = _loss(clap, tagger, batch, mels[some].float() + louder, classes, rng)
+        drawn = [scenes.draw(pool, rng) for _ in range(training.batch)]
+        loss = _loss(clap, tagger, drawn, classes, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -136,33 +129,15 @@ def config(training: ClapTraining, tokens: int) -> ClapConfig:
     )
 
 
-def _heard(
-    clap: TransformersClap,
-    pool: Sequence[Recording],
-    training: ClapTraining,
-    rng: np.random.Generator,
-) -> tuple[list[Scene], Tensor]:
-    """Scenes and their spectrograms (N, 1, F, M), in half precision."""
-    drawn = [scenes.draw(pool, rng) for _ in range(training.scenes)]
-    mels = []
-    with torch.no_grad():
-        for start in range(0, len(drawn), training.batch):
-            some = drawn[start : start + training.batch]
-            waves = [generators.at_random(scenes.render(scene, rng)[0], rng) for scene in some]
-            mels.append(clap.log_mel(waves).half())
-    return drawn, torch.cat(mels)
-
-
 def _loss(
     clap: TransformersClap,
     tagger: nn.Module,
     drawn: Sequence[Scene],
-    mels: Tensor,
     classes: dict[str, int],
     rng: np.random.Generator,
 ) -> Tensor:
-    """Of the scenes and their spectrograms (B, 1, F, M)."""
-    pooled = clap.pool_mels(mels)  # (B, H)
+    heard = [generators.at_random(scenes.render(scene, rng)[0], rng) for scene in drawn]
+    pooled = clap.pool_mels(clap.log_mel(heard))  # (B, H)
     sounds = clap.project_sounds(pooled)  # (B, E)
     texts = clap.embed_texts([scenes.caption(scene, rng) for scene in drawn])  # (B, E)
     logits = clap.model.logit_scale_a.exp() * sounds @ texts.T  # (B, B)

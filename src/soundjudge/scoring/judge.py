@@ -82,6 +82,7 @@ class Judge:
             device=members.device(device),
             window_seconds=contents.window_seconds,
             m2d=m2d,
+            by_name=False,  # the copies are held by their sha256
         )
         # A member without weight would be computed for nothing.
         weighted = zip(contents.ensemble.members, contents.ensemble.weights, strict=True)

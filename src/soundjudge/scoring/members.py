@@ -7,7 +7,7 @@ B pairs, T samples at 16 kHz, M audio tokens, D feature width.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from soundjudge import artifacts
-from soundjudge.clap.encoder import AS_IT_IS, ClapEncoder, Opening
+from soundjudge.clap.encoder import AS_IT_IS, ClapEncoder, Opening, openings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from soundjudge.model.lalm import Lalm
 
 MEMBER = "member.json"
-# kind -> the keys of member.json that name an encoder outside of the member's folder
+# kind -> the keys of member.json that name encoders outside of the member's folder, one or several
 ENCODERS: dict[str, tuple[str, ...]] = {
     "clapscore": (),
     "regress": ("clap",),
@@ -96,9 +96,11 @@ class Loader:
     window_seconds: float
     "the longest sound that a member will be given"
     opening: Opening = AS_IT_IS
-    "of the CLAPs that members name"
+    "of the CLAP that a member names, of the first where it names several"
     m2d: Path | None = None
     "the user's own M2D-CLAP, for a judge that stands on one"
+    by_name: bool = True
+    "CLAPs must have the names that members were fitted on"
     encoders: dict[Path, SharedBeats] = field(default_factory=dict)
 
     def member(self, folder: Path) -> Member:
@@ -113,20 +115,23 @@ class Loader:
         if values["kind"] == "regress":
             from soundjudge.clap import regressor
 
-            regress = regressor.load(folder, self._clap(str(values["clap"])))
-            self._check_window(folder, regress.clap.window_seconds)
+            named = paths(values, "clap")
+            each = zip(named, openings(self.opening, len(named)), strict=True)
+            claps = [self._clap(name, opening) for name, opening in each]
+            regress = regressor.load(folder, claps, self.by_name)
+            self._check_window(folder, regress.window_seconds)
             return regress
         from soundjudge.model import checkpoint
 
         lalm = checkpoint.load(folder).to(self.device)
         self._check_window(folder, lalm.front.window_seconds)
-        return LalmMember(lalm, self._beats(self.root / str(values["beats"])))
+        return LalmMember(lalm, self._beats(self.root / paths(values, "beats")[0]))
 
-    def _clap(self, name: str) -> ClapEncoder:
+    def _clap(self, name: str, opening: Opening) -> ClapEncoder:
         from soundjudge.clap import checkpoints
 
         if not name.startswith(M2D):
-            return checkpoints.encoder(self.root / name, self.device, self.opening)
+            return checkpoints.encoder(self.root / name, self.device, opening)
         folder = self.m2d or os.environ.get(M2D_FOLDER)
         if not folder:
             raise MemberError(
@@ -161,10 +166,17 @@ def read(folder: Path) -> dict[str, object]:
     kind = values.get("kind") if isinstance(values, dict) else None
     if kind not in ENCODERS:
         raise MemberError(f"{path}: kind is {kind!r}, known are {', '.join(ENCODERS)}")
-    lacking = [key for key in ENCODERS[kind] if not isinstance(values.get(key), str)]
-    if lacking:
-        raise MemberError(f"{path} does not say where its {lacking[0]} is")
+    for key in ENCODERS[kind]:
+        said = paths(values, key)
+        if not said or not all(isinstance(one, str) for one in said):
+            raise MemberError(f"{path} does not say where its {key} is")
     return dict(values)
+
+
+def paths(values: Mapping[str, object], key: str) -> list[str]:
+    """Where member.json says that its encoders of one kind are."""
+    said = values.get(key)
+    return said if isinstance(said, list) else [said] if isinstance(said, str) else []
 
 
 def copy_encoder(kind: str, source: Path, target: Path, opening: Opening) -> None:

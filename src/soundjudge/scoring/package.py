@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from soundjudge import artifacts
-from soundjudge.clap.encoder import AS_IT_IS, Opening
+from soundjudge.clap.encoder import AS_IT_IS, Opening, openings
 from soundjudge.scoring import judge, members
 from soundjudge.scoring.ensemble import Ensemble
 
@@ -56,6 +56,8 @@ calibration is {calibration}; scores are clipped to 0..10.
 M2D_NOTE = """\
 {members}: a head alone, fitted on M2D-CLAP, whose licence (NTT, evaluation only) allows no copy \
 in this folder; to score, name your own copy in the environment variable {variable}"""
+# An encoder of a member: kind, path from the root, how it is opened.
+Encoder = tuple[str, str, Opening]
 # Points of the 0-10 scale within which the judge repeats what the pipeline predicted.
 SAME_SCORE = 1e-3
 
@@ -95,13 +97,13 @@ def build(
     `checkpoints` names each member's folder; the paths inside of them start at `root`. A CLAP that
     no copy may hold stays where it is: the judge asks for it by its sha256.
     """
-    encoders: dict[tuple[str, str], str] = {}
+    encoders: dict[Encoder, str] = {}
     for name in fitted.members:
         if name not in checkpoints:
             raise PackageError(f"the ensemble has a member {name}, ensemble.members has not")
-        _copy_member(checkpoints[name], folder / "members" / name, encoders, root)
-    for (kind, path), name in encoders.items():
-        members.copy_encoder(kind, root / path, folder / "encoders" / name, opening)
+        _copy_member(checkpoints[name], folder / "members" / name, encoders, root, opening)
+    for (kind, path, how), name in encoders.items():
+        members.copy_encoder(kind, root / path, folder / "encoders" / name, how)
     return seal(
         folder,
         fitted=fitted,
@@ -143,23 +145,26 @@ def check(scored: float, expected: float, what: str) -> None:
 
 
 def _copy_member(
-    source: Path, target: Path, encoders: dict[tuple[str, str], str], root: Path
+    source: Path, target: Path, encoders: dict[Encoder, str], root: Path, opening: Opening
 ) -> None:
     """Copies a checkpoint and lets it name its encoders by their place in the judge."""
     values = members.read(source)
     shutil.copytree(source, target)
     for kind in members.ENCODERS[str(values["kind"])]:
-        path = str(values[kind])
-        values[kind] = members.external(kind, root / path)
-        if values[kind] is None:
-            name = encoders.setdefault((kind, path), _free(kind, encoders))
-            values[kind] = f"encoders/{name}"
+        paths = members.paths(values, kind)
+        each = zip(paths, openings(opening, len(paths)), strict=True)
+        places = [_place((kind, path, how), encoders, root) for path, how in each]
+        values[kind] = places if isinstance(values[kind], list) else places[0]
     artifacts.write_json(target / members.MEMBER, values)
 
 
-def _free(kind: str, encoders: Mapping[tuple[str, str], str]) -> str:
-    same = sum(1 for other, _ in encoders if other == kind)
-    return f"{kind}{same + 1}" if same else kind
+def _place(encoder: Encoder, encoders: dict[Encoder, str], root: Path) -> str:
+    """Where the judge finds an encoder; one that it holds gets a name in `encoders`."""
+    kind, path, _ = encoder
+    if outside := members.external(kind, root / path):
+        return outside
+    same = sum(1 for other, _, _ in encoders if other == kind)
+    return f"encoders/{encoders.setdefault(encoder, f'{kind}{same + 1}' if same else kind)}"
 
 
 def _files(folder: Path) -> dict[str, judge.File]:
@@ -187,10 +192,15 @@ def _card(contents: judge.Contents, folder: Path, packaging: Packaging, report: 
         f"| {name} | {said[name]['kind']} | {weight:.3f} |"
         for name, weight in zip(blend.members, blend.weights, strict=True)
     ]
-    external = [name for name in said if str(said[name].get("clap")).startswith(members.M2D)]
+    external = {
+        name: [path for path in members.paths(values, "clap") if path.startswith(members.M2D)]
+        for name, values in said.items()
+    }
+    if len({path for paths in external.values() for path in paths}) > 1:
+        raise PackageError("members stand on several M2D-CLAPs: a judge can ask for one alone")
     notes = list(packaging.notes)
-    if external:
-        names = ", ".join(external)
+    if any(external.values()):
+        names = ", ".join(name for name, paths in external.items() if paths)
         notes.append(M2D_NOTE.format(members=names, variable=members.M2D_FOLDER))
     # The report's own headings become sections of this page.
     lines = [f"#{line}" if line.startswith("#") else line for line in report.splitlines()]

@@ -1,7 +1,7 @@
 """What a params.yaml needs and no stage makes, and what of it is there."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,11 @@ def findings(path: Path, root: Path = Path()) -> list[Finding]:
     for key, choices in kinds.items():
         needed = (LAION_CLAP,) if package and key == "encoders.clap" else ()
         found.append(_finding(choices, params.load(key, Path, path), root, needed))
+    further = params.load("regress.more_claps", tuple[Path, ...], path)
+    for number, clap in enumerate(further):
+        key = f"regress.more_claps[{number}]"
+        choices = [replace(kind, key=key, stages=("regress",)) for kind in kinds["encoders.clap"]]
+        found.append(_finding(choices, clap, root, ()))
     return found
 
 

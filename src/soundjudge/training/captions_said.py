@@ -100,15 +100,16 @@ def measured(said: list[str], clips: Clips) -> dict[str, float]:
 
 
 def page(said: list[str], clips: Clips) -> str:
-    """Markdown for people: captions beside their references, from the best to the worst."""
+    """Markdown for people: captions beside their distinct references, the best ones first."""
     scores = captioning_metrics.cider_d(said, clips.references)  # (N,)
     order = np.argsort(-scores, kind="stable")
     shown = order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
-    rows = [
-        f"| {scores[i]:.2f} | {_cell(said[i])} | {'<br>'.join(map(_cell, clips.references[i]))} "
-        f"| {_cell(clips.clip_ids[i])} |"
-        for i in shown
-    ]
+    rows = []
+    for i in shown:
+        people = "<br>".join(_cell(text) for text in dict.fromkeys(clips.references[i]))
+        rows.append(
+            f"| {scores[i]:.2f} | {_cell(said[i])} | {people} | {_cell(clips.clip_ids[i])} |"
+        )
     lines = [
         "# What the model says of held-out clips",
         "",
