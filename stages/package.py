@@ -1,8 +1,7 @@
 """Everything that scoring needs in one folder, with a model card, proved on one pair.
 
 reads   checkpoints/ members and ensemble.json, the encoders they name, metrics/evaluate.md,
-        one pair of data/prepared/ and data/predictions/ensemble/validation.csv,
-        data/predictions/members/<member>/checkpoint.json
+        one pair of data/prepared/ and of data/predictions/ensemble/, what members predicted with
 writes  checkpoints/judge/
 """
 
@@ -17,10 +16,9 @@ from soundjudge.scoring import ensemble, package, predict
 from soundjudge.scoring.judge import Judge
 
 CHECKPOINTS = Path("checkpoints")
-ENSEMBLE = Path("checkpoints/ensemble.json")
+ENSEMBLE = CHECKPOINTS / "ensemble.json"
 PREPARED = Path("data/prepared")
-PREDICTIONS = Path("data/predictions/ensemble/validation.csv")
-MEMBERS = Path("data/predictions/members")
+PREDICTIONS = Path("data/predictions")
 REPORT = Path("metrics/evaluate.md")
 JUDGE = Path("checkpoints/judge")
 
@@ -30,15 +28,15 @@ def main() -> None:
     prediction = params.load("predict", predict.Prediction)
     listed = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
-    paths = [params.load("encoders.clap", Path)]
-    paths += params.load("regress.more_claps", tuple[Path, ...])
+    encoder = params.load("encoders.clap", Path)
+    more = params.load("regress.more_claps", tuple[Path, ...])
     opening = params.load("encoders.opening", Opening)
 
     checkpoints = {name: CHECKPOINTS / path for name, path in listed.items()}
     for name, checkpoint in checkpoints.items():
-        predict.check_signature(MEMBERS / name, checkpoint)
+        predict.check_signature(PREDICTIONS / "members" / name, checkpoint)
     fitted = ensemble.from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
-    expected = tables.read(PREDICTIONS, tables.PREDICTIONS).iloc[0]
+    expected = tables.read(PREDICTIONS / "ensemble/validation.csv", tables.PREDICTIONS).iloc[0]
     wave = Clips(PREPARED).wave(xacle.clip_id(expected["wav_file_name"]))
 
     with artifacts.atomic_folder(JUDGE) as folder:
@@ -52,7 +50,7 @@ def main() -> None:
             report=REPORT.read_text(encoding="utf-8"),
             opening=opening,
         )
-        m2d = next((path for path in paths if claps.kind(path) == "m2d"), None)
+        m2d = next((path for path in (encoder, *more) if claps.kind(path) == "m2d"), None)
         judge = Judge.from_pretrained(folder, device, m2d=m2d)
         (score,) = judge.score_waves([wave], [expected["text"]], batch_size=1)
         package.check(score, expected["pred_score"], expected["wav_file_name"])

@@ -8,7 +8,7 @@ writes  checkpoints/regress/
 from pathlib import Path
 
 from soundjudge import artifacts, params
-from soundjudge.clap import checkpoints, regressor
+from soundjudge.clap import checkpoints, kernel_machine, regressor
 from soundjudge.clap.encoder import Opening, openings
 from soundjudge.data import tables, xacle
 from soundjudge.data.shards import Clips
@@ -21,7 +21,7 @@ CHECKPOINT = Path("checkpoints/regress")
 
 def main() -> None:
     devices.deterministic()
-    regression = params.load("regress", regressor.Regression)
+    regression = params.load("regress", kernel_machine.Regression)
     paths = regression.claps(params.load("encoders.clap", Path))
     opening = params.load("encoders.opening", Opening)
     device = devices.process(params.load("device", str)).device

@@ -1,5 +1,6 @@
 """Alignment: the list loss on pseudo-labels, and validation by rank."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +54,19 @@ def test_pairs_carry_their_texts_and_the_teachers_raw_scores(tmp_path):
     assert pairs.sounds_of(np.array([1])) == ["audiocaps/c4_0"]
     assert pairs.texts_of(np.array([1])) == ["dog barks and rain"]
     np.testing.assert_allclose(pairs.targets, [1, 5 / 6, 5 / 6, 1], rtol=1e-6)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="LoRA needs the package peft")
+def test_lora_leaves_a_plain_model_whose_scores_are_those_of_the_best_epoch(tmp_path):
+    lalm, features, _, held_out, fit = trained(tmp_path, llm=tiny_training.LORA)
+    assert set(lalm.state_dict()) == set(tiny_lalm.lalm(tmp_path / "plain").state_dict())
+    said = scores(lalm, features, held_out, 4)
+    assert fit.best_value == pytest.approx(correlations.srcc(said, held_out.targets))
+    start = tiny_lalm.lalm(tmp_path / "plain").state_dict()
+    moved = {n for n, tensor in lalm.state_dict().items() if not torch.equal(tensor, start[n])}
+    inside = {n.split(".")[-2] for n in moved if n.startswith("llm.")}
+    # Two targets, and the table of embeddings (tied to the output) for its new rows.
+    assert inside == {"q_proj", "v_proj", "embed_tokens", "lm_head"}
 
 
 @pytest.mark.parametrize("loss", ["listmle", "margin", "mse"])

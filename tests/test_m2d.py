@@ -12,7 +12,7 @@ import tiny_m2d
 import torch
 
 from soundjudge import artifacts
-from soundjudge.clap import checkpoints, regressor
+from soundjudge.clap import checkpoints, kernel_machine, regressor
 from soundjudge.clap.encoder import AS_IT_IS, ClapError, Opening
 from soundjudge.scoring import members, package
 from soundjudge.scoring.calibration import Calibration
@@ -139,8 +139,10 @@ def judged(tmp_path: Path) -> Path:
     waves = [noise(8_000 + 1_000 * n, n) for n in range(6)]
     with torch.no_grad():
         sounds, texts = clap.embed_sounds(waves).numpy(), clap.embed_texts(TEXTS).numpy()
-    choice = regressor.Regression(more_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
-    machine = regressor.fit(sounds, texts, [clap.dimensions], np.linspace(0, 10, 6), choice)
+    choice = kernel_machine.Regression(
+        more_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
+    )
+    machine = kernel_machine.fit(sounds, texts, [clap.dimensions], np.linspace(0, 10, 6), choice)
     regressor.save(tmp_path / "checkpoints/regress", machine, [path], [clap.name()])
     package.build(
         tmp_path / "judge",

@@ -181,7 +181,9 @@ def test_a_captioned_corpus_may_be_incomplete_but_not_absent(raw):
     with pytest.raises(PreparationError, match=r"audiocaps: .*prepare\.max_missing is 0\.4"):
         preparation.listed(settings(max_missing=0.4))
     shutil.rmtree(raw / "audiocaps/audio")
-    with pytest.raises(PreparationError, match="audiocaps: .* 4 sounds or their captions cannot be used"):
+    with pytest.raises(
+        PreparationError, match="audiocaps: .* 4 sounds or their captions cannot be used"
+    ):
         preparation.listed(settings(max_missing=1.0))
 
 
@@ -229,7 +231,10 @@ def test_of_two_files_of_one_name_the_lossless_one_counts(tmp_path):
     [
         ("00000.wav,a dog,5,new,m1", r"train\.csv, row 5: .*'a dog', but 'a dog barks' in row 1"),
         ("00000.wav,a dog barks,5,3sa,m1", r"train\.csv, row 5: .* a second time"),
-        ("00000.wav,a dog barks,5,new,m2", r"train\.csv, row 5: .* model_id 'm2', but 'm1' in row 1"),
+        (
+            "00000.wav,a dog barks,5,new,m2",
+            r"train\.csv, row 5: .* model_id 'm2', but 'm1' in row 1",
+        ),
         ("../x.wav,a dog,5,new,m1", r"train\.csv, row 5: wav_file_name '\.\./x\.wav' must be"),
         ("x.wav,a dog,12,new,m1", r"train\.csv, row 5: score 12\.0 lies outside 0 to 10"),
         ("x.wav,a dog,5,,m1", r"train\.csv, row 5: listener_id is empty"),

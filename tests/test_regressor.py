@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from soundjudge import artifacts
-from soundjudge.clap import checkpoints, regressor
+from soundjudge.clap import checkpoints, kernel_machine, regressor
 from soundjudge.clap.encoder import AS_IT_IS, ClapEncoder, ClapError, Opening, openings
 from soundjudge.scoring import members, package
 from soundjudge.scoring.calibration import Calibration
@@ -50,25 +50,25 @@ class Ears:
         return torch.tensor([[np.cos(a), 0, np.sin(a)] for a in angles], dtype=torch.float32)
 
 
-def fitted(claps: list[ClapEncoder]) -> regressor.Machine:
+def fitted(claps: list[ClapEncoder]) -> kernel_machine.Machine:
     with torch.no_grad():
         sounds = np.concatenate([clap.embed_sounds(WAVES).numpy() for clap in claps], axis=1)
         texts = np.concatenate([clap.embed_texts(TEXTS).numpy() for clap in claps], axis=1)
     dimensions = [clap.dimensions for clap in claps]
-    return regressor.fit(sounds, texts, dimensions, np.arange(6.0), regression(epsilon=0.01))
+    return kernel_machine.fit(sounds, texts, dimensions, np.arange(6.0), regression(epsilon=0.01))
 
 
-def regression(**changes: object) -> regressor.Regression:
+def regression(**changes: object) -> kernel_machine.Regression:
     values = {"more_claps": (), "c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
-    return regressor.Regression(**(values | changes))
+    return kernel_machine.Regression(**(values | changes))
 
 
 def test_features_are_those_of_a_pair_by_hand():
     a = np.array([[1.0, 0.0]], dtype=np.float32)
     t = np.array([[0.0, 1.0]], dtype=np.float32)
     expected = [1, 0, 0, 1, 1, 1, 0, 0, 0, 0.5, 2, np.sqrt(2)]  # a t |a-t| a*t cos angle L1 L2
-    np.testing.assert_allclose(regressor.features(a, t, [2])[0], expected)
-    both = regressor.features(np.hstack([a, t]), np.hstack([t, t]), [2, 2])
+    np.testing.assert_allclose(kernel_machine.features(a, t, [2])[0], expected)
+    both = kernel_machine.features(np.hstack([a, t]), np.hstack([t, t]), [2, 2])
     equal = [0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 0]  # of the second CLAP, after those of the first
     np.testing.assert_allclose(both[0], expected + equal)
 
@@ -78,20 +78,20 @@ def test_features_are_those_of_a_pair_by_hand():
 def test_scores_equal_those_of_scikit_learn(gamma, dimensions):
     sounds, texts = units(60, 1, *dimensions), units(60, 2, *dimensions)
     scores = 5 + 4 * (sounds * texts).sum(1).astype(np.float64)
-    machine = regressor.fit(sounds, texts, dimensions, scores, regression(gamma=gamma))
-    x = StandardScaler().fit(regressor.features(sounds, texts, dimensions))
+    machine = kernel_machine.fit(sounds, texts, dimensions, scores, regression(gamma=gamma))
+    x = StandardScaler().fit(kernel_machine.features(sounds, texts, dimensions))
     svr = SVR(C=0.5, epsilon=0.08, gamma=gamma)
-    svr.fit(x.transform(regressor.features(sounds, texts, dimensions)), (scores - 5) / 5)
+    svr.fit(x.transform(kernel_machine.features(sounds, texts, dimensions)), (scores - 5) / 5)
     new, words = units(9, 3, *dimensions), units(9, 4, *dimensions)
-    expected = 5 * svr.predict(x.transform(regressor.features(new, words, dimensions))) + 5
+    expected = 5 * svr.predict(x.transform(kernel_machine.features(new, words, dimensions))) + 5
     np.testing.assert_allclose(machine(new, words), expected, rtol=0, atol=1e-6)
 
 
 def test_the_second_clap_counts():
     sounds, texts = units(60, 1, 6, 4), units(60, 2, 6, 4)
     scores = 5 + 4 * (sounds * texts)[:, 6:].sum(1).astype(np.float64)
-    both = regressor.fit(sounds, texts, [6, 4], scores, regression(c=10.0))
-    one = regressor.fit(sounds[:, :6], texts[:, :6], [6], scores, regression(c=10.0))
+    both = kernel_machine.fit(sounds, texts, [6, 4], scores, regression(c=10.0))
+    one = kernel_machine.fit(sounds[:, :6], texts[:, :6], [6], scores, regression(c=10.0))
     new, words = units(200, 3, 6, 4), units(200, 4, 6, 4)
     cosine = (new * words)[:, 6:].sum(1)
     assert np.corrcoef(both(new, words), cosine)[0, 1] > 0.8
@@ -100,7 +100,7 @@ def test_the_second_clap_counts():
 
 def test_one_pair_scores_as_it_does_in_a_set():
     sounds, texts = units(40, 1, 6, 4), units(40, 2, 6, 4)
-    machine = regressor.fit(sounds, texts, [6, 4], np.linspace(0, 10, 40), regression())
+    machine = kernel_machine.fit(sounds, texts, [6, 4], np.linspace(0, 10, 40), regression())
     new, words = units(9, 3, 6, 4), units(9, 4, 6, 4)
     alone = [machine(new[[row]], words[[row]])[0] for row in range(9)]
     np.testing.assert_allclose(alone, machine(new, words), rtol=0, atol=1e-9)

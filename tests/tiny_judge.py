@@ -7,7 +7,7 @@ import tiny_clap
 import tiny_lalm
 import torch
 
-from soundjudge.clap import regressor
+from soundjudge.clap import kernel_machine, regressor
 from soundjudge.clap.clapscore import ClapScore
 from soundjudge.model import checkpoint
 from soundjudge.model.beats import Beats, BeatsConfig, save_beats
@@ -105,13 +105,15 @@ def _shaken(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
-def _machine(clap: tiny_clap.TransformersClap) -> regressor.Machine:
+def _machine(clap: tiny_clap.TransformersClap) -> kernel_machine.Machine:
     waves, texts = pairs(8)
     with torch.no_grad():
         sounds = clap.embed_sounds(waves).numpy()
         spoken = clap.embed_texts(texts).numpy()
-    choice = regressor.Regression(more_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8)
-    return regressor.fit(sounds, spoken, [clap.dimensions], np.linspace(0, 10, 8), choice)
+    choice = kernel_machine.Regression(
+        more_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
+    )
+    return kernel_machine.fit(sounds, spoken, [clap.dimensions], np.linspace(0, 10, 8), choice)
 
 
 def _beats_config() -> BeatsConfig:
