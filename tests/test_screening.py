@@ -227,20 +227,29 @@ def test_likelihoods_beat_the_correlation_with_the_others():
 def test_the_evidence_of_a_kind_is_the_density_of_its_normal_distribution():
     rng = np.random.default_rng(0)
     who = np.array([0, 0, 0, 1, 1, 2], dtype=np.int32)
-    deviation, variance = rng.normal(size=6), rng.uniform(0.5, 2, 6)
+    deviation, quality, variance = rng.normal(size=6), rng.normal(size=6), rng.uniform(0.5, 2, 6)
     noise = rng.dirichlet(np.ones(len(carelessness.GRID)))
-    kind = carelessness._Kind(spread=0.7, noise=noise)
-    found = carelessness._explained(who, deviation, variance, kind, 4)
+    kind = carelessness._Kind(spread=0.7, slope=0.3, noise=noise)
+    found = carelessness._explained(who, deviation, quality, variance, kind, 4)
     for listener in range(3):
         mine = who == listener
-        likelihood = 0.0
-        for weight, factor in zip(noise, carelessness.GRID, strict=True):
-            covariance = np.diag(factor * variance[mine]) + 0.7
+        x = np.column_stack([np.ones(mine.sum()), quality[mine]])  # bias and scale
+        prior = np.diag([0.7, 0.3])
+        parts, squares = [], []
+        for factor in carelessness.GRID:
+            covariance = np.diag(factor * variance[mine]) + x @ prior @ x.T
             normal = stats.multivariate_normal(np.zeros(mine.sum()), covariance)
-            likelihood += weight * normal.pdf(deviation[mine])
-        assert found.evidence[listener] == pytest.approx(math.log(likelihood))
+            parts.append(normal.pdf(deviation[mine]))
+            gain = prior @ x.T @ np.linalg.inv(covariance)
+            effects, rest = gain @ deviation[mine], prior - gain @ x @ prior
+            squares.append(effects**2 + np.diag(rest))
+        weight = noise * parts / (noise @ parts)
+        assert found.evidence[listener] == pytest.approx(math.log(noise @ parts))
+        assert found.factors[:, listener] == pytest.approx(weight)
+        expected = weight @ np.array(squares)
+        assert [found.squares[listener], found.slopes[listener]] == pytest.approx(list(expected))
     assert found.evidence[3] == pytest.approx(0.0)  # no ratings, no evidence
-    assert found.squares[3] == pytest.approx(0.7)
+    assert (found.squares[3], found.slopes[3]) == pytest.approx((0.7, 0.3))
 
 
 def test_listeners_whom_nobody_can_be_compared_with_stay():

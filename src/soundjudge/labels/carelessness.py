@@ -4,20 +4,22 @@ With a dozen ratings a listener's correlation with the others is mostly noise, a
 else gives a careless listener away: differences from the others far beyond those of all the rest.
 So two explanations of all ratings of a listener are compared by their likelihoods.
 
-Attentive: rating = quality of the pair + bias + noise. Quality is N(mu, tau2) over pairs, bias
-N(0, beta2) over listeners, noise N(0, g * sigma2) over ratings. Of the quality, only the others'
-mean rating o is known; with W the sum of their attentiveness and omega2 = beta2 + sigma2,
+Attentive: rating = mu + bias + scale * quality + noise. Quality is N(0, tau2) over pairs, bias
+N(0, beta2) and scale N(1, kappa2) over listeners, noise N(0, g * sigma2) over ratings. Of the
+quality, only the others' mean rating o is known; with W the sum of their attentiveness and omega2
+the variance of ratings within pairs,
 
-    quality given o  ~  N(mu + k (o - mu), tau2 (1 - k)),    k = tau2 / (tau2 + omega2 / W),
+    quality given o  ~  N(k (o - mu), tau2 (1 - k)),    k = tau2 / (tau2 + omega2 / W),
 
 the linear regression of truth on a fallible mean (Kelley 1947; Searle, Casella and McCulloch,
-Variance Components, 1992, ch. 7).
+Variance Components, 1992, ch. 7). That the scale changes the variance, too, is left out.
 Careless: rating = habit + noise, without the pair: habit N(m, gamma2) over listeners, noise
 N(0, g * upsilon2), upsilon2 being the variance of all ratings.
 
 Good and bad days are the factor g, whose distribution over a grid is estimated for each of both
 kinds (nonparametric empirical Bayes: Laird 1978); so a merely noisy listener stays attentive, and
-one who always answers about the same is careless all the same. Bias and habit are integrated out.
+one who always answers about the same is careless all the same. Bias, scale and habit are integrated
+out.
 EM (Dempster, Laird and Rubin 1977) alternates the probability of each listener's carelessness with
 the share of careless listeners and the parameters of both kinds; mu, tau2, omega2 and the others'
 means are moments, in which a listener weighs as much as she is attentive. The probability is an
@@ -37,6 +39,8 @@ from soundjudge.labels.coded import Coded, Floats
 
 GRID = np.exp(np.linspace(-3.0, 2.0, 11))  # (G,) factors of the noise variance, 0.05 to 7.4
 ROUNDING = 1 / 12  # variance of rounding to whole points: nobody's noise is smaller
+SPREAD = 1.0  # before any data: variance of bias and of habit, believed like one listener
+SLOPE, SLOPES = 0.05, 5.0  # before any data: variance of the scale, believed like so many people
 SHARE, LISTENERS = 0.05, 10.0  # before any data: so many careless, and believed like so many people
 LEAST = 1e-6  # weight of anyone, so that no sum of weights is 0
 ROUNDS, SETTLED = 100, 1e-4  # at most so many; all probabilities moved by less
@@ -47,6 +51,7 @@ class _Kind:
     """What is believed of one kind of listener."""
 
     spread: float  # variance of the bias or habit
+    slope: float  # variance of the scale; of a careless listener without effect
     noise: Floats  # (G,) probabilities of the factors
 
 
@@ -57,6 +62,7 @@ class _Explained:
     evidence: Floats  # (L,) log likelihood
     factors: Floats  # (G, L) probability of each noise factor
     squares: Floats  # (L,) expected square of the bias or habit
+    slopes: Floats  # (L,) expected square of the scale less 1
 
 
 def probabilities(ratings: Coded) -> Floats:
@@ -72,14 +78,14 @@ def probabilities(ratings: Coded) -> Floats:
     careless = np.full(ratings.listeners, SHARE)
     share = SHARE
     start = np.exp(-0.5 * np.log(GRID) ** 2)
-    attentive_kind = careless_kind = _Kind(spread=1.0, noise=start / start.sum())
+    attentive_kind = careless_kind = _Kind(spread=SPREAD, slope=SLOPE, noise=start / start.sum())
     listener, size = ratings.listener, ratings.listeners
     heard = coded.counts(listener, size) > 0
     for _ in range(ROUNDS):
-        expected, variance = _expected(ratings, careless, attentive_kind.spread)
-        attentive = _explained(listener, ratings.score - expected, variance, attentive_kind, size)
-        deviation, total = _habit(ratings, careless)
-        indifferent = _explained(listener, deviation, total, careless_kind, size)
+        attentive = _explained(
+            listener, *_expected(ratings, careless, attentive_kind.spread), attentive_kind, size
+        )
+        indifferent = _explained(listener, *_habit(ratings, careless), careless_kind, size)
         odds = np.log(share / (1 - share)) + indifferent.evidence - attentive.evidence
         before, careless = careless, expit(odds)
         careless[~heard] = share
@@ -92,8 +98,8 @@ def probabilities(ratings: Coded) -> Floats:
     return careless
 
 
-def _expected(ratings: Coded, careless: Floats, spread: float) -> tuple[Floats, Floats]:
-    """What an unbiased attentive listener would rate, and its variance. 2 x (N,)"""
+def _expected(ratings: Coded, careless: Floats, spread: float) -> tuple[Floats, Floats, Floats]:
+    """Ratings less what an average attentive listener would give, quality, and variance. (N,)"""
     pair, pairs = ratings.pair, ratings.pairs
     score = ratings.score.astype(np.float64, copy=False)
     weight = np.maximum(1 - careless, LEAST)[ratings.listener]  # (N,)
@@ -110,41 +116,61 @@ def _expected(ratings: Coded, careless: Floats, spread: float) -> tuple[Floats, 
     rest = (summed[pair] - weight * score) - centre * others  # W (o - mu)
     known = quality / (quality * others + within)  # k / W
     noise = max(within - spread, ROUNDING)
-    return centre + known * rest, noise + quality * (1 - known * others)
+    return score - centre - known * rest, known * rest, noise + quality * (1 - known * others)
 
 
-def _habit(ratings: Coded, careless: Floats) -> tuple[Floats, Floats]:
-    """Ratings less the careless listeners' mean, and the variance of all ratings. 2 x (N,)"""
+def _habit(ratings: Coded, careless: Floats) -> tuple[Floats, Floats, Floats]:
+    """Ratings less the careless listeners' mean, no quality, and the variance of all. 3 x (N,)"""
     weight = np.maximum(careless, LEAST)[ratings.listener]
     score = ratings.score.astype(np.float64, copy=False)
     deviation = score - float(np.sum(weight * score) / np.sum(weight))
-    return deviation, np.full(len(score), max(float(np.var(score)), ROUNDING))
+    variance = max(float(np.var(score)), ROUNDING)
+    return deviation, np.zeros(len(score)), np.full(len(score), variance)
 
 
 def _explained(
-    listener: NDArray[np.int32], deviation: Floats, variance: Floats, kind: _Kind, size: int
+    listener: NDArray[np.int32],
+    deviation: Floats,
+    quality: Floats,
+    variance: Floats,
+    kind: _Kind,
+    size: int,
 ) -> _Explained:
-    """deviation = a listener's constant N(0, spread) + noise N(0, g * variance)."""
+    """deviation = constant N(0, spread) + N(0, slope) * quality + noise N(0, g * variance).
+
+    Both random effects have a normal posterior; determinant and inverse are those of 2 x 2.
+    """
     count = coded.counts(listener, size)
     logs = coded.sums(listener, np.log(2 * np.pi * variance), size)  # (L,)
-    precision = coded.sums(listener, 1 / variance, size)
-    first = coded.sums(listener, deviation / variance, size)
-    second = coded.sums(listener, deviation**2 / variance, size)
+    squares = coded.sums(listener, deviation**2 / variance, size)
     factor = GRID[:, None]  # (G, 1)
-    held = 1 + kind.spread * precision / factor  # (G, L)
-    mean = kind.spread * first / factor / held
-    likelihood = -0.5 * (
-        logs + count * np.log(factor) + np.log(held) + second / factor - mean * first / factor
-    )
+    one = kind.spread * coded.sums(listener, 1 / variance, size) / factor  # (G, L)
+    two = kind.slope * coded.sums(listener, quality**2 / variance, size) / factor
+    cross = coded.sums(listener, quality / variance, size) / factor
+    level = coded.sums(listener, deviation / variance, size) / factor
+    tilt = coded.sums(listener, deviation * quality / variance, size) / factor
+    determinant = (1 + one) * (1 + two) - kind.spread * kind.slope * cross**2
+    bias = kind.spread * ((1 + two) * level - kind.slope * cross * tilt) / determinant
+    scale = kind.slope * ((1 + one) * tilt - kind.spread * cross * level) / determinant
+    exponent = squares / factor - bias * level - scale * tilt
+    likelihood = -0.5 * (logs + count * np.log(factor) + np.log(determinant) + exponent)
     joint = likelihood + np.log(kind.noise)[:, None]
     evidence = logsumexp(joint, axis=0)  # (L,)
     factors = np.exp(joint - evidence)
-    squares = (factors * (mean**2 + kind.spread / held)).sum(axis=0)
-    return _Explained(evidence=evidence, factors=factors, squares=squares)
+    return _Explained(
+        evidence=evidence,
+        factors=factors,
+        squares=(factors * (bias**2 + kind.spread * (1 + two) / determinant)).sum(axis=0),
+        slopes=(factors * (scale**2 + kind.slope * (1 + one) / determinant)).sum(axis=0),
+    )
 
 
 def _kind(explained: _Explained, weight: Floats, start: Floats) -> _Kind:
-    """The parameters most likely for listeners of these weights; a prior counts as one listener."""
-    spread = float((explained.squares @ weight + 1.0) / (weight.sum() + 1.0))
+    """The parameters most likely for listeners of these weights, and a little of what was."""
+    total = float(weight.sum())
     noise = explained.factors @ weight + start / start.sum()
-    return _Kind(spread=spread, noise=noise / noise.sum())
+    return _Kind(
+        spread=float(explained.squares @ weight + SPREAD) / (total + 1),
+        slope=float(explained.slopes @ weight + SLOPE * SLOPES) / (total + SLOPES),
+        noise=noise / noise.sum(),
+    )
