@@ -100,7 +100,8 @@ def train(seed: int) -> dict[str, Path]:
 def furnish(room: Path, training: Training, seed: int, inputs: dict[str, Path]) -> None:
     """A folder that a stage can run in: params, and links to data, encoders and checkpoints."""
     values = changed(yaml.safe_load(PARAMS.read_text(encoding="utf-8")), training, seed)
-    shared = {path: ROOT / path for path in ("data", *values["encoders"].values())}
+    encoders = [path for path in values["encoders"].values() if isinstance(path, str)]
+    shared = {path: ROOT / path for path in ("data", *encoders)}
     for path, target in (shared | inputs).items():
         link = room / path
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -133,6 +133,11 @@ def prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
 def write_params(folder: Path) -> None:
     values = {
         "device": "cpu",
+        "encoders": {
+            "clap": "checkpoints/clap",
+            "opening": {"backend": "transformers", "sha256": None},
+        },
+        "regress": {"more_claps": []},
         "predict": {"window_seconds": tiny_judge.SECONDS, "batch_size": 4},
         "ensemble": {
             "members": {

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from soundjudge import artifacts, correlations
-from soundjudge.clap import clapscore, embeddings
+from soundjudge.clap import clapscore
 from soundjudge.clap.clapscore import ClapScore
 from soundjudge.data import shards, tables
 from soundjudge.training import losses, plots, tune
@@ -234,28 +234,6 @@ def test_too_few_pairs_for_a_list_are_refused(clips, tmp_path):
 def test_impossible_settings_are_refused_by_name(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         tuning(**changes)
-
-
-def test_embeddings_go_on_where_a_killed_run_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(embeddings, "CHUNK", 4)
-    keys = [f"key{number}" for number in range(10)]
-    items = [str(number) for number in range(10)]
-    seen: list[str] = []
-    killed: list[bool] = []
-
-    def encode(batch: list[str]) -> torch.Tensor:
-        if len(seen) == 8 and not killed:
-            killed.append(True)
-            raise KeyboardInterrupt
-        seen.extend(batch)
-        return torch.tensor([[float(item), 1.0] for item in batch])
-
-    with pytest.raises(KeyboardInterrupt):
-        embeddings.write(tmp_path / "out", keys, items, encode, 3, tmp_path / "work")
-    embeddings.write(tmp_path / "out", keys, items, encode, 3, tmp_path / "work")
-    assert seen == items  # nothing twice
-    rows = shards.Rows(tmp_path / "out")
-    assert rows.gather(["key9", "key0"]).tolist() == [[9.0, 1.0], [0.0, 1.0]]
 
 
 def test_a_history_is_drawn_with_its_best_epoch():

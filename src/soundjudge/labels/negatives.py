@@ -8,6 +8,7 @@ count as one text, clips of the same samples as one sound.
 C captions, N couples, K neighbours. A couple is a clip and a text, see captions.py.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +57,12 @@ class Negatives:
             )
         if self.pool is not None and self.pool < 1:
             raise NegativesError(f"pool is {self.pool}: it must be at least 1, or null for all.")
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The cosines that are taken; at 1 all, since rounding carries equal texts above it."""
+        low, high = self.similarity
+        return low, high if high < 1 else math.inf
 
 
 def pairs(
@@ -131,9 +138,7 @@ def _of_split(
             caption = known.speaker[text]
         else:
             group = np.zeros(count, dtype=np.int64) if kind == "random" else known.label
-            (clip, caption), lacks = drawn(
-                known, group, wanted, taken, negatives.similarity[1], rng
-            )
+            (clip, caption), lacks = drawn(known, group, wanted, taken, negatives.band[1], rng)
             if kind == "random" and lacks.any():
                 clip_id = table["clip_id"].iloc[known.numbers[lacks.argmax()]]
                 raise NegativesError(
@@ -157,7 +162,7 @@ def hard_couples(
     spare = min(SPARE, int(known.own_counts.max()))
     search = neighbours.Search(
         size=min(known.texts, int(wanted.max()) + spare),
-        band=negatives.similarity,
+        band=negatives.band,
         pool=negatives.pool,
         seed=negatives.seed,
     )
@@ -167,5 +172,5 @@ def hard_couples(
     suits[suits] = ~known.own(couples[suits])
     # A sound's only text is the one whose neighbours these are.
     several = suits & (known.own_counts[known.sound[known.clip]] > 1)[:, None]
-    suits[several] = known.closest(couples[several]) <= negatives.similarity[1]
+    suits[several] = known.closest(couples[several]) <= negatives.band[1]
     return np.unique(couples[suits & (np.cumsum(suits, axis=1) <= wanted[:, None])])
