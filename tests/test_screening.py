@@ -228,15 +228,15 @@ def test_the_evidence_of_a_kind_is_the_density_of_its_normal_distribution():
     rng = np.random.default_rng(0)
     who = np.array([0, 0, 0, 1, 1, 2], dtype=np.int32)
     deviation, quality, variance = rng.normal(size=6), rng.normal(size=6), rng.uniform(0.5, 2, 6)
-    noise = rng.dirichlet(np.ones(11))
-    kind = carelessness._Kind(spread=0.7, slope=0.3, grid=carelessness.ATTENTIVE, noise=noise)
+    noise = rng.dirichlet(np.ones(len(carelessness.GRID)))
+    kind = carelessness._Kind(spread=0.7, slope=0.3, noise=noise)
     found = carelessness._explained(who, deviation, quality, variance, kind, 4)
     for listener in range(3):
         mine = who == listener
         x = np.column_stack([np.ones(mine.sum()), quality[mine]])  # bias and scale
         prior = np.diag([0.7, 0.3])
         parts, squares = [], []
-        for factor in kind.grid:
+        for factor in carelessness.GRID:
             covariance = np.diag(factor * variance[mine]) + x @ prior @ x.T
             normal = stats.multivariate_normal(np.zeros(mine.sum()), covariance)
             parts.append(normal.pdf(deviation[mine]))
