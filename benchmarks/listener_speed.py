@@ -4,7 +4,7 @@
 
 30,000 simulated ratings in memory, as many as XACLE's training split has: the loops over groups and
 rows that the method's papers and challenge code are written in, in the same process, with every row
-compared. With --ratings also so many made-up ratings in Parquet files below DIR (6 bytes a rating,
+compared. With --ratings also so many made-up ratings in Parquet files below DIR (20 bytes a rating,
 removed in the end), which the two commands of the command line read and write, each in a process of
 its own. Prints a markdown table; nothing is asserted but equality.
 """
@@ -135,10 +135,20 @@ def in_files(folder: Path, ratings: int) -> None:
     }
     for name, words in commands.items():
         command = [sys.executable, "-m", "soundjudge.cli", *(str(word) for word in words)]
+        before = children()
         _, wall = timed(lambda command=command: subprocess.run(command, check=True))
-        # The largest of all children so far: the first is named rightly, a later one at most.
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"| `soundjudge {name}` of these | {wall:.0f} s, at most {peak:.1f} GiB |")
+        after = children()
+        worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        # The largest of all children so far: right for the first, no more than that for the second.
+        peak = after.ru_maxrss / 2**20
+        print(
+            f"| `soundjudge {name}` of these | {wall:.0f} s, {worked:.0f} s of a processor, "
+            f"at most {peak:.1f} GiB |"
+        )
+
+
+def children() -> resource.struct_rusage:
+    return resource.getrusage(resource.RUSAGE_CHILDREN)
 
 
 def write_made_up(path: Path, pairs: int) -> int:
