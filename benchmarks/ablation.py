@@ -43,7 +43,9 @@ class Training(NamedTuple):
     """One run of a stage."""
 
     command: str
-    changes: dict[str, str]  # keys of the stage's section of params.yaml -> value; the seed is one
+    changes: dict[
+        str, str
+    ]  # key -> value: of the stage's section, or dotted from params.yaml's root
     reads: tuple[str, ...] = ()  # trainings whose checkpoints lie in its room
 
 
@@ -73,13 +75,13 @@ SYSTEMS = {  # row of the table -> training; None: nothing in it is drawn at ran
 }
 
 
-def train(seed: int) -> dict[str, Path]:
+def train(trainings: dict[str, Training], seed: int) -> dict[str, Path]:
     """The checkpoint of each training."""
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     found: dict[str, Path] = {}
     keys: dict[str, str] = {}
-    for name, training in TRAININGS.items():
-        inputs = {PRODUCTS[TRAININGS[read].command]: found[read] for read in training.reads}
+    for name, training in trainings.items():
+        inputs = {PRODUCTS[trainings[read].command]: found[read] for read in training.reads}
         stage = lock[training.command.replace(" ", "@")]
         deps = [dep for dep in stage["deps"] if dep["path"] not in PRODUCTS.values()]
         above = [keys[read] for read in training.reads]
@@ -115,10 +117,14 @@ def furnish(room: Path, training: Training, seed: int, inputs: dict[str, Path]) 
 def changed(values: dict[str, Any], training: Training, seed: int) -> dict[str, Any]:
     """The params of a training."""
     stage, *member = training.command.split()
-    section = values[stage]["members"][member[0]] if member else values[stage]
+    own = values[stage]["members"][member[0]] if member else values[stage]
     for key, value in {**training.changes, "seed": seed}.items():
-        assert key in section, f"{stage} has no {key} in params.yaml"
-        section[key] = value
+        *outer, last = key.split(".")
+        section = values if outer else own
+        for name in outer:
+            section = section[name]
+        assert last in section, f"{stage} has no {key} in params.yaml"
+        section[last] = value
     return values
 
 
@@ -192,7 +198,7 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
     found = []
     for seed in seeds:
-        trained = train(seed)
+        trained = train(TRAININGS, seed)
         checkpoints = {system: trained[name] for system, name in SYSTEMS.items() if name}
         checkpoints |= {CLAP: untuned(), REGRESSOR: ROOT / "checkpoints/regress"}
         found.append(judged(checkpoints))

@@ -26,10 +26,9 @@ import yaml
 from numpy.typing import NDArray
 
 from soundjudge import artifacts
-from soundjudge.clap.embeddings import CHUNK
 from soundjudge.clap.encoder import in_batches
 from soundjudge.clap.transformers_clap import TransformersClap
-from soundjudge.data import audio, rows, tables
+from soundjudge.data import audio, chunks, rows, tables
 from soundjudge.labels import neighbours
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,14 +95,13 @@ def write_corpus(folder: Path, count: int, dtype: str, changes: dict[str, object
     for made in (heard, said):
         (made / "shards").mkdir(parents=True)
     space = Space(rng)
-    for shard, start in enumerate(range(0, count, CHUNK)):
-        read = space.texts(min(CHUNK, count - start))
+    for shard, start in enumerate(range(0, count, chunks.ITEMS)):
+        read = space.texts(min(chunks.ITEMS, count - start))
         np.save(rows.shard_path(said, shard), read.astype(dtype))
         np.save(rows.shard_path(heard, shard), space.sounds(read).astype(dtype))
     for made in (heard, said):
         rows.write_keys(made, ids, np.arange(count))
-    artifacts.write_json(folder / "data/embeddings/teacher.json", {"clapscore": "random"})
-    (folder / "data/embeddings/teacher.json").write_text('{"clapscore": "random numbers"}\n')
+    artifacts.write_json(folder / "data/embeddings/teacher.json", {"clapscore": "random numbers"})
     recipe = yaml.safe_load((ROOT / "recipes/tmu2026.yaml").read_text())
     values = {"device": "cpu", "pseudolabel": recipe["pseudolabel"] | changes}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))

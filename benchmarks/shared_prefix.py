@@ -13,11 +13,10 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from random_lalm import FIRST_WORD, lalm, text
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
+from transformers import Qwen2Config
 
-from soundjudge.model import prompt
 from soundjudge.model.features import AudioFront
 from soundjudge.model.lalm import Lalm, LalmConfig
 from soundjudge.training.listnet import listnet
@@ -25,21 +24,17 @@ from soundjudge.training.listnet import listnet
 PAIRS, FEATURE_DIM, VOCABULARY = 16, 768, 1000
 
 
-def lalm(options: argparse.Namespace) -> Lalm:
+def model_of(options: argparse.Namespace) -> Lalm:
     """An audio language model with random weights in the proportions of Qwen2.5-0.5B."""
-    words = {"<eos>": 0, "<unk>": 1} | {f"w{i}": i for i in range(2, VOCABULARY)}
-    split = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=split, eos_token="<eos>")
-    prompt.add_tokens(tokenizer)
     shape = Qwen2Config(
-        vocab_size=len(tokenizer),
+        vocab_size=VOCABULARY,
         hidden_size=options.width,
         intermediate_size=options.width * 38 // 7,
         num_hidden_layers=options.layers,
         num_attention_heads=options.width // 64,
         num_key_value_heads=2,
         max_position_embeddings=2048,
+        tie_word_embeddings=True,
     )
     around = LalmConfig(
         projector_hidden=4 * options.width,
@@ -51,8 +46,7 @@ def lalm(options: argparse.Namespace) -> Lalm:
         attention=options.attention,
     )
     front = AudioFront(audio_tokens=options.audio_tokens, window_seconds=10.0)
-    llm = AutoModelForCausalLM.from_config(shape, attn_implementation=options.attention)
-    return Lalm(llm, tokenizer, around, front, FEATURE_DIM).to(options.device).train()
+    return lalm(shape, around, front, FEATURE_DIM).to(options.device).train()
 
 
 def step(model: Lalm, score: Callable[[], Tensor], wanted: Tensor, bf16: bool) -> float:
@@ -81,11 +75,11 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(0)
-    model, bf16 = lalm(options), options.precision == "bf16"
+    model, bf16 = model_of(options), options.precision == "bf16"
     sounds = torch.randn(PAIRS // options.captions, options.audio_tokens, FEATURE_DIM)
     each = sounds.repeat_interleave(options.captions, dim=0)
-    ids = torch.randint(2, VOCABULARY, (PAIRS, options.words))
-    texts = [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
+    ids = torch.randint(FIRST_WORD, VOCABULARY - 3, (PAIRS, options.words))
+    texts = [text(row) for row in ids.tolist()]
     wanted = torch.rand(1, PAIRS, device=options.device)
     ways = {
         "a sequence a pair": lambda: model.scores(each, texts),

@@ -8,11 +8,10 @@ writes  checkpoints/judge/
 from pathlib import Path
 
 from soundjudge import artifacts, params
-from soundjudge.clap import checkpoints as claps
-from soundjudge.clap.encoder import Opening
+from soundjudge.clap.opening import Opening
 from soundjudge.data import tables, xacle
 from soundjudge.data.shards import Clips
-from soundjudge.scoring import ensemble, package, predict
+from soundjudge.scoring import ensemble, members, own_m2d, package, predict
 from soundjudge.scoring.judge import Judge
 
 CHECKPOINTS = Path("checkpoints")
@@ -28,8 +27,6 @@ def main() -> None:
     prediction = params.load("predict", predict.Prediction)
     listed = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
-    encoder = params.load("encoders.clap", Path)
-    more = params.load("regress.more_claps", tuple[Path, ...])
     opening = params.load("encoders.opening", Opening)
 
     checkpoints = {name: CHECKPOINTS / path for name, path in listed.items()}
@@ -50,8 +47,8 @@ def main() -> None:
             report=REPORT.read_text(encoding="utf-8"),
             opening=opening,
         )
-        m2d = next((path for path in (encoder, *more) if claps.kind(path) == "m2d"), None)
-        judge = Judge.from_pretrained(folder, device, m2d=m2d)
+        own = own_m2d.among(members.claps(checkpoints.values()))
+        judge = Judge.from_pretrained(folder, device, m2d=own)
         (score,) = judge.score_waves([wave], [expected["text"]], batch_size=1)
         package.check(score, expected["pred_score"], expected["wav_file_name"])
 

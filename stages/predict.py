@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from soundjudge import artifacts, params
-from soundjudge.clap.encoder import Opening
+from soundjudge.clap.opening import Opening
 from soundjudge.data import tables
 from soundjudge.data.shards import Clips
 from soundjudge.scoring import members, predict

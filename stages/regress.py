@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soundjudge import artifacts, params
 from soundjudge.clap import checkpoints, kernel_machine, regressor
-from soundjudge.clap.encoder import Opening, openings
+from soundjudge.clap.opening import Opening
 from soundjudge.data import tables, xacle
 from soundjudge.data.shards import Clips
 from soundjudge.training import devices
@@ -22,12 +22,12 @@ CHECKPOINT = Path("checkpoints/regress")
 def main() -> None:
     devices.deterministic()
     regression = params.load("regress", kernel_machine.Regression)
-    paths = regression.claps(params.load("encoders.clap", Path))
     opening = params.load("encoders.opening", Opening)
+    named = regression.claps(params.load("encoders.clap", Path), opening)
+    checkpoints.check_one_m2d([path for path, _ in named])
     device = devices.process(params.load("device", str)).device
 
-    each = zip(paths, openings(opening, len(paths)), strict=True)
-    claps = [checkpoints.encoder(path, device, how) for path, how in each]
+    claps = [checkpoints.encoder(path, device, how) for path, how in named]
     targets = tables.read(TARGETS, tables.TARGETS)
     clip_ids = [xacle.clip_id(name) for name in targets["wav_file_name"]]
     scores = targets["mean_score"].to_numpy()
@@ -35,7 +35,7 @@ def main() -> None:
         claps, Clips(PREPARED), clip_ids, list(targets["text"]), scores, regression
     )
     with artifacts.atomic_folder(CHECKPOINT) as folder:
-        regressor.save(folder, machine, paths, [clap.name() for clap in claps])
+        regressor.save(folder, machine, named, [clap.name() for clap in claps])
 
 
 if __name__ == "__main__":

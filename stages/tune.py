@@ -11,7 +11,7 @@ from pathlib import Path
 from soundjudge import artifacts, figures, params
 from soundjudge.clap import checkpoints
 from soundjudge.clap.clapscore import ClapScore
-from soundjudge.clap.encoder import Opening
+from soundjudge.clap.opening import Opening
 from soundjudge.data import tables
 from soundjudge.data.shards import Clips
 from soundjudge.training import devices, loop, plots, tune

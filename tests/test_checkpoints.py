@@ -11,7 +11,8 @@ import torch
 
 from soundjudge import artifacts
 from soundjudge.clap import checkpoints, weight_files
-from soundjudge.clap.encoder import AS_IT_IS, ClapError, Opening
+from soundjudge.clap.encoder import ClapError
+from soundjudge.clap.opening import AS_IT_IS, Opening
 from soundjudge.clap.transformers_clap import TransformersClap
 
 
@@ -63,6 +64,14 @@ def test_another_sha256_than_that_of_the_params_is_refused(tmp_path: Path):
     right = artifacts.sha256(tmp_path / "model.safetensors")
     opening = Opening(backend="transformers", sha256=right.upper())
     assert checkpoints.encoder(tmp_path, "cpu", opening).dimensions == 8
+
+
+def test_a_sha256_of_a_file_that_is_not_there_is_refused(tmp_path: Path):
+    tiny_clap.clap().save(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    opening = Opening(backend="transformers", sha256="0" * 64)
+    with pytest.raises(ClapError, match=r"model\.safetensors does not exist: there is no file to"):
+        checkpoints.encoder(tmp_path, "cpu", opening)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a file of torch's", b"PK\x03\x04broken"])

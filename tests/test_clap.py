@@ -9,7 +9,7 @@ import tiny_clap
 import torch
 import torchaudio
 from safetensors.torch import load_file, save_file
-from transformers import ClapFeatureExtractor
+from transformers import AutoTokenizer, ClapFeatureExtractor
 
 from soundjudge import artifacts
 from soundjudge.clap.encoder import ClapError, in_batches
@@ -172,6 +172,47 @@ def test_a_folder_without_tokenizer_is_refused_instead_of_reading_all_texts_alik
         TransformersClap.load(tmp_path, "cpu")
 
 
+def test_the_five_tokens_that_an_offline_tokenizer_without_files_has_are_refused(tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"model_type": "roberta"}')
+    found = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert found("a dog")["input_ids"] == found("rain falls")["input_ids"]  # the trap
+    with pytest.raises(ClapError, match="knows only 5 tokens.*put the tokenizer of the checkpoint"):
+        TransformersClap(tiny_clap.model(), found, Extractor(**tiny_clap.NUMBERS))
+
+
+def test_a_tokenizer_that_pads_with_another_token_is_refused():
+    strange = tiny_clap.tokenizer()
+    strange.pad_token = "<unk>"
+    with pytest.raises(ClapError, match="pads with token 3, the text tower with 1"):
+        TransformersClap(tiny_clap.model(), strange, Extractor(**tiny_clap.NUMBERS))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not safetensors"])
+def test_weights_that_are_missing_or_broken_are_refused_by_their_folder(tmp_path: Path, content):
+    tiny_clap.clap().save(tmp_path)
+    path = tmp_path / "model.safetensors"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ClapError, match=f"{tmp_path.name}.*the weights can't be read"):
+        TransformersClap.load(tmp_path, "cpu")
+
+
+def test_of_a_long_sound_a_fused_clap_too_hears_the_first_window_however_it_is_drawn():
+    numbers = tiny_clap.NUMBERS | {"truncation": "fusion"}
+    fused = tiny_clap.model(fused=True)
+    clap = TransformersClap(fused, tiny_clap.tokenizer(), Extractor(**numbers)).eval()
+    wave = noise(40_000)
+    with torch.no_grad():
+        np.random.seed(1)  # noqa: NPY002  the published extractor draws from it
+        first = clap.embed_sounds([wave])
+        np.random.seed(2)  # noqa: NPY002
+        again = clap.embed_sounds([wave])
+        assert torch.equal(first, again)
+        assert torch.equal(first, clap.embed_sounds([wave[:9_600]]))
+
+
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
 def test_a_folder_that_lacks_a_config_is_refused_by_its_name(tmp_path: Path, name):
     tiny_clap.clap().save(tmp_path)
@@ -194,6 +235,8 @@ def test_a_front_end_that_the_tower_cannot_read_is_refused():
         tiny_clap.clap(feature_size=32)
     with pytest.raises(ClapError, match="truncation"):
         tiny_clap.clap(truncation="middle")
+    with pytest.raises(ClapError, match="padding: 'mirror' is none of"):
+        tiny_clap.clap(padding="mirror")
 
 
 def test_texts_longer_than_the_position_table_are_cut():

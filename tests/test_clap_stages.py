@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny_clap
+import tiny_m2d
 import torch
 import yaml
 
 from soundjudge import artifacts
 from soundjudge.clap import clapscore, regressor
+from soundjudge.clap.encoder import ClapError
 from soundjudge.clap.transformers_clap import TransformersClap
 from soundjudge.data import shards, tables
 from soundjudge.data.rows import Rows, write_rows
@@ -48,7 +50,7 @@ tune:
     precision: fp32
     checkpoint_steps: 10
 regress: {more_claps: [checkpoints/clap2], c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
-embed: {batch_size: 8, precision: fp32, dtype: float32}
+embed: {batch_size: 8, precision: fp32, dtype: float32, engine: local, workers: null}
 pseudolabel:
   random: 1.5
   hard: 1
@@ -160,6 +162,54 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     said = artifacts.read_json(Path("checkpoints/regress/member.json"))
     assert said["clap"] == ["checkpoints/clap", "checkpoints/clap2"]
     assert said["clap_name"] == [clap.name() for clap in claps]
+
+
+def test_a_tuned_m2d_clap_teaches_from_its_differences_and_its_users_copy(pipeline):
+    own = tiny_m2d.write(Path("checkpoints/m2d"))
+    encoders = PARAMS["encoders"] | {"clap": "checkpoints/m2d"}
+    tuning = PARAMS["tune"] | {"trainable": "both"}
+    values = PARAMS | {"encoders": encoders, "tune": tuning}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    for name in ("tune", "embed", "pseudolabel"):
+        stage(name)
+    names = {path.name for path in Path("checkpoints/clapscore").iterdir()}
+    assert names == {"deltas.safetensors", "member.json"}
+    teacher = clapscore.load(Path("checkpoints/clapscore"), "cpu")
+    assert artifacts.read_json(Path("data/embeddings/teacher.json")) == {
+        "clapscore": teacher.name()
+    }
+    pairs = tables.read(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
+    clips = shards.Clips(Path("data/prepared"))
+    texts = [WORDS[int(caption[1:])] for caption in pairs["caption_id"]]
+    said = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
+    np.testing.assert_allclose(pairs["clap_score"], said / 10, atol=1e-5)
+    (own / "portable_m2d.py").unlink()
+    with pytest.raises(ClapError, match=r"checkpoints/m2d must hold portable_m2d\.py"):
+        stage("embed")
+
+
+def test_two_m2d_claps_stop_regress_before_anything_is_opened(pipeline):
+    for number, name in enumerate(("one", "two")):
+        folder = tiny_m2d.write(Path("checkpoints") / name, weights_seed=number)
+        (folder / "portable_m2d.py").write_text("raise AssertionError('it was opened')")
+    encoders = PARAMS["encoders"] | {"clap": "checkpoints/one"}
+    further = PARAMS["regress"] | {"more_claps": ["checkpoints/two"]}
+    values = PARAMS | {"encoders": encoders, "regress": further}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ClapError, match="a judge can ask its user for one alone"):
+        stage("regress")
+
+
+@pytest.mark.parametrize("name", ["tune", "regress"])
+def test_an_id_of_the_hub_out_of_reach_stops_a_stage_with_the_command_that_downloads_it(
+    pipeline, name
+):
+    encoders = PARAMS["encoders"] | {"clap": "someone/no-such-clap"}
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"encoders": encoders}))
+    shutil.rmtree("data/targets")  # it is said before anything is read
+    wanted = "hf download someone/no-such-clap --local-dir checkpoints/official/no-such-clap"
+    with pytest.raises(ClapError, match=f"{wanted}; then name checkpoints/official/no-such-clap"):
+        stage(name)
 
 
 def embedded(folder: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from soundjudge import artifacts
 from soundjudge.params import ParamsError
 from soundjudge.scoring import requirements
 
@@ -103,6 +104,39 @@ def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_f
     assert (m2d.requirement.key, m2d.status) == ("regress.more_claps[1]", "incomplete")
     assert "m2d_clap_*/checkpoint-*.pth" in m2d.lacking
     assert other.requirement.stages == m2d.requirement.stages == ("regress",)
+
+
+def test_a_clap_by_its_id_on_the_hub_is_offered_as_the_command_that_downloads_it(in_folder):
+    path = params(in_folder, clap="laion/clap-htsat-unfused@v1")
+    found = requirements.findings(path)
+    clap = clap_of(found)
+    assert (clap.status, clap.alternatives) == ("missing", ())
+    report = "\n".join(requirements.lines(found))
+    place = "checkpoints/official/clap-htsat-unfused"
+    command = f"hf download laion/clap-htsat-unfused --revision v1 --local-dir {place}"
+    assert f"get it   {command}; then name {place} in its place" in report
+
+
+def test_another_sha256_than_the_one_asked_for_is_incomplete(in_folder):
+    for name in ("one", "two"):
+        (in_folder / name).mkdir()
+        for file in ("config.json", "preprocessor_config.json", "tokenizer.json"):
+            (in_folder / name / file).write_text("{}")
+        (in_folder / name / "model.safetensors").write_bytes(name.encode())
+    path = params(in_folder, clap="one")
+    values = yaml.safe_load(path.read_text())
+    sums = {n: artifacts.sha256(in_folder / n / "model.safetensors") for n in ("one", "two")}
+
+    def states(first: str, second: str) -> list[str]:
+        values["encoders"]["opening"]["sha256"] = first
+        values["regress"]["more_claps"] = [{"path": "two", "sha256": second}]
+        path.write_text(yaml.safe_dump(values))
+        found = requirements.findings(path)
+        return [f.status for f in found if f.path.name in ("one", "two")]
+
+    assert states(sums["one"], sums["two"]) == ["there", "there"]
+    assert states(sums["two"], sums["one"]) == ["incomplete", "incomplete"]
+    assert f"which has {sums['two']}" in "\n".join(requirements.lines(requirements.findings(path)))
 
 
 def test_a_file_of_laions_needs_a_tokenizer_beside_it(in_folder):

@@ -1,6 +1,7 @@
 """Everything distinct is embedded once, and a killed run goes on where it was."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,17 @@ from torch import Tensor
 from soundjudge import artifacts
 from soundjudge.clap import embeddings
 from soundjudge.clap.embeddings import Distinct, Embedding, EmbeddingError
+from soundjudge.data import chunks
 from soundjudge.data.rows import Rows
 
-CHOICE = {"batch_size": 4, "precision": "fp32", "dtype": "float32"}
+CHOICE = {
+    "batch_size": 4,
+    "precision": "fp32",
+    "dtype": "float32",
+    "engine": "local",
+    "workers": None,
+}
+CPU = torch.device("cpu")
 
 
 def choice(**changes: object) -> Embedding:
@@ -44,6 +53,14 @@ def things(count: int = 11) -> Distinct:
     return Distinct(keys=keys, items=items, rows=np.arange(2 * count) // 2)
 
 
+def write(folder, made, encode, embedding, work, count=chunks.ITEMS):
+    """Chunks of `count` items below `work`, those that are missing, then the folder of rows."""
+    writer = partial(embeddings.write_chunk, encode=encode, embedding=embedding, device=CPU)
+    parts = chunks.split("things", made.items, work, count)
+    chunks.make(parts, lambda device: {"things": writer}, "local", None, "cpu")
+    chunks.gather(folder, parts, made.keys, made.rows)
+
+
 def test_captions_of_equal_text_are_read_once_and_short_ones_first():
     captions = pd.DataFrame(
         {"caption_id": list("dcba"), "text": ["rain", "a long caption", "rain", "wind"]}
@@ -68,10 +85,9 @@ def test_a_caption_of_an_unknown_clip_is_named():
         embeddings.clips(pd.DataFrame({"clip_id": ["a", "x"]}), clips)
 
 
-def test_each_item_is_encoded_once_and_found_by_all_its_keys(tmp_path, monkeypatch):
-    monkeypatch.setattr(embeddings, "CHUNK", 4)
+def test_each_item_is_encoded_once_and_found_by_all_its_keys(tmp_path):
     encoder = Encoder()
-    embeddings.write(tmp_path / "out", things(), encoder, choice(), tmp_path / "work", "cpu")
+    write(tmp_path / "out", things(), encoder, choice(), tmp_path / "work", 4)
     assert encoder.seen == things().items
     kept = Rows(tmp_path / "out")
     assert (len(kept), kept.shape) == (22, (11, 6))
@@ -82,50 +98,23 @@ def test_each_item_is_encoded_once_and_found_by_all_its_keys(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("dies_at", ["item00", "item05", "item10"])
-def test_a_run_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
-    tmp_path, monkeypatch, dies_at
-):
-    monkeypatch.setattr(embeddings, "CHUNK", 4)
+def test_a_run_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(tmp_path, dies_at):
     whole, work = tmp_path / "whole", tmp_path / "work"
-    embeddings.write(whole, things(), Encoder(), choice(), tmp_path / "elsewhere", "cpu")
+    write(whole, things(), Encoder(), choice(), tmp_path / "elsewhere", 4)
     killed = Encoder(dies_at)
     with pytest.raises(KeyboardInterrupt):
-        embeddings.write(tmp_path / "lost", things(), killed, choice(), work, "cpu")
-    (work / ".part-00001.npy").write_bytes(b"half a file")  # as a harder kill leaves it
+        write(tmp_path / "lost", things(), killed, choice(), work, 4)
+    (work / "things").mkdir(parents=True, exist_ok=True)  # killed at the first
+    (work / "things/.part-00001.npy").write_bytes(b"half a file")  # as a harder kill leaves it
     second = Encoder()
-    embeddings.write(tmp_path / "out", things(), second, choice(), work, "cpu")
+    write(tmp_path / "out", things(), second, choice(), work, 4)
     done = 4 * (int(dies_at[-2:]) // 4)
     assert second.seen == things().items[done:]
     assert artifacts.sha256(tmp_path / "out") == artifacts.sha256(whole)
 
 
-def test_chunks_may_be_made_by_anyone_in_any_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(embeddings, "CHUNK", 4)
-    whole, work = tmp_path / "whole", tmp_path / "work"
-    embeddings.write(whole, things(), Encoder(), choice(), tmp_path / "elsewhere", "cpu")
-    for number in (2, 0, 1):
-        items = things().items[4 * number : 4 * number + 4]
-        embeddings.write_chunk(work / f"{number:05d}.npy", items, Encoder(), choice(), "cpu")
-    idle = Encoder()
-    embeddings.write(tmp_path / "out", things(), idle, choice(), work, "cpu")
-    assert idle.seen == []
-    assert artifacts.sha256(tmp_path / "out") == artifacts.sha256(whole)
-
-
-def test_where_no_link_can_be_made_the_shards_are_copied(tmp_path, monkeypatch):
-    def refuse(self: Path, target: Path) -> None:
-        raise OSError("another disk")
-
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
-    embeddings.write(tmp_path / "out", things(), Encoder(), choice(), tmp_path / "work", "cpu")
-    assert len(Rows(tmp_path / "out")) == 22
-    assert (tmp_path / "work/00000.npy").is_file()  # until the stage has ended
-
-
 def test_float16_is_kept_as_such(tmp_path):
-    embeddings.write(
-        tmp_path / "out", things(), Encoder(), choice(dtype="float16"), tmp_path / "work", "cpu"
-    )
+    write(tmp_path / "out", things(), Encoder(), choice(dtype="float16"), tmp_path / "work")
     kept = Rows(tmp_path / "out")
     assert kept.dtype == np.float16
     np.testing.assert_allclose(kept["key00"], Encoder()(["item00"])[0], atol=1e-3)
@@ -133,7 +122,7 @@ def test_float16_is_kept_as_such(tmp_path):
 
 def test_nothing_to_embed_gives_an_empty_folder(tmp_path):
     nothing = Distinct(keys=[], items=[], rows=np.empty(0, np.int64))
-    embeddings.write(tmp_path / "out", nothing, Encoder(), choice(), tmp_path / "work", "cpu")
+    write(tmp_path / "out", nothing, Encoder(), choice(), tmp_path / "work")
     assert len(Rows(tmp_path / "out")) == 0
 
 
@@ -145,8 +134,8 @@ def test_a_vector_without_direction_is_an_error_that_names_the_item(tmp_path, va
         return made
 
     with pytest.raises(EmbeddingError, match="no finite vector for 'item06'"):
-        embeddings.write(tmp_path / "out", things(), encode, choice(), tmp_path / "work", "cpu")
-    assert list((tmp_path / "work").iterdir()) == []
+        write(tmp_path / "out", things(), encode, choice(), tmp_path / "work")
+    assert list((tmp_path / "work/things").iterdir()) == []
 
 
 def test_a_clap_embeds_a_caption_of_5000_words_and_one_of_a_single_sign(tmp_path):
@@ -154,9 +143,7 @@ def test_a_clap_embeds_a_caption_of_5000_words_and_one_of_a_single_sign(tmp_path
     long = " ".join(["a dog barks"] * 1667)
     captions = pd.DataFrame({"caption_id": ["a", "b", "c"], "text": [long, "!", "a dog barks"]})
     made = embeddings.texts(captions)
-    embeddings.write(
-        tmp_path / "out", made, clap.embed_texts, choice(), tmp_path / "work", clap.device.type
-    )
+    write(tmp_path / "out", made, clap.embed_texts, choice(), tmp_path / "work")
     kept = Rows(tmp_path / "out")
     np.testing.assert_allclose(np.linalg.norm(kept.gather(["a", "b", "c"]), axis=1), 1, 1e-6)
     with torch.no_grad():
@@ -168,13 +155,12 @@ def test_bf16_changes_little_and_still_gives_unit_vectors(tmp_path):
     clap = tiny_clap.clap()
     captions = pd.DataFrame({"caption_id": list("abc"), "text": ["a dog", "rain falls", "engine"]})
     for precision in ("fp32", "bf16"):
-        embeddings.write(
+        write(
             tmp_path / precision,
             embeddings.texts(captions),
             clap.embed_texts,
             choice(precision=precision),
             tmp_path / f"work-{precision}",
-            "cpu",
         )
     full, half = (Rows(tmp_path / name).gather(list("abc")) for name in ("fp32", "bf16"))
     np.testing.assert_allclose(np.linalg.norm(half, axis=1), 1, 1e-6)
@@ -184,3 +170,8 @@ def test_bf16_changes_little_and_still_gives_unit_vectors(tmp_path):
 def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match="batch_size is 0"):
         choice(batch_size=0)
+
+
+def test_workers_without_an_engine_that_has_them_are_refused():
+    with pytest.raises(ValueError, match="workers is 2 and engine local"):
+        choice(workers=2)

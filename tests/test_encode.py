@@ -1,6 +1,7 @@
 """Every clip becomes one row of features, the same in the stage as anywhere else."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from soundjudge.data import shards, tables
+from soundjudge import artifacts
+from soundjudge.data import chunks, shards, tables
 from soundjudge.model import beats, fbank, features
 from soundjudge.model.projector import pool
 
@@ -23,7 +25,16 @@ encode:
   front: {audio_tokens: 3, window_seconds: 0.5}
   batch_size: 2
   dtype: float32
+  engine: local
+  workers: null
 """
+LOCAL = {"engine": "local", "workers": None}
+
+
+@pytest.fixture(autouse=True)
+def own_determinism():
+    yield
+    torch.use_deterministic_algorithms(False)  # which every stage turns on
 
 
 def encoder():
@@ -115,16 +126,16 @@ def test_a_front_that_hears_nothing_is_refused(values):
 
 def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match="batch_size is 0"):
-        features.Encoding(front=FRONT, batch_size=0, dtype="float32")
+        features.Encoding(front=FRONT, batch_size=0, dtype="float32", **LOCAL)
 
 
 def test_features_that_are_no_numbers_name_their_clip(tmp_path):
     network = encoder()
     with torch.no_grad():
         network.layer_norm.bias.fill_(torch.nan)
-    encoding = features.Encoding(front=FRONT, batch_size=2, dtype="float32")
+    encoding = features.Encoding(front=FRONT, batch_size=2, dtype="float32", **LOCAL)
     with pytest.raises(ValueError, match=r"xacle/00000\.wav"):
-        list(features.encode_clips(network, prepared(tmp_path), encoding))
+        list(features.encode_clips(network, prepared(tmp_path), list(SECONDS), encoding))
 
 
 def run_stage(folder):
@@ -150,11 +161,59 @@ def test_the_stage_writes_a_row_for_every_clip(tmp_path):
 
 def test_half_precision_and_another_batch_size_change_the_last_digits_only(tmp_path):
     network, clips = encoder(), prepared(tmp_path)
-    pairs = features.Encoding(front=FRONT, batch_size=2, dtype="float32")
-    whole = list(features.encode_clips(network, clips, pairs))
-    halves = features.Encoding(front=FRONT, batch_size=3, dtype="float16")
-    half = list(features.encode_clips(network, clips, halves))
+    pairs = features.Encoding(front=FRONT, batch_size=2, dtype="float32", **LOCAL)
+    whole = list(features.encode_clips(network, clips, clips.ids(), pairs))
+    halves = features.Encoding(front=FRONT, batch_size=3, dtype="float16", **LOCAL)
+    half = list(features.encode_clips(network, clips, clips.ids(), halves))
     assert [len(block) for block in whole] == [2, 1]
     assert [len(block) for block in half] == [3]
     assert half[0].dtype == np.float16
     np.testing.assert_allclose(half[0], np.concatenate(whole), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "width", "dtype", "clips"),
+    [
+        (100, 768, "float16", 436),  # the published encoder: 153,600 bytes a clip, 2^26 a chunk
+        (100, 768, "float32", 218),
+        (16, 128, "float32", 1024),  # small rows: what a killed run loses is what counts
+        (100, 2**20, "float32", 1),
+    ],
+)
+def test_a_chunk_is_as_many_clips_as_memory_and_a_killed_run_can_lose(tokens, width, dtype, clips):
+    front = features.AudioFront(audio_tokens=tokens, window_seconds=10.0)
+    encoding = features.Encoding(front=front, batch_size=2, dtype=dtype, **LOCAL)
+    assert encoding.chunk_size(width) == clips
+
+
+def test_a_killed_stage_loses_the_chunk_it_was_at_and_ends_with_the_same_bytes(
+    in_folder, monkeypatch
+):
+    prepared(Path("data/prepared"))
+    beats.save_beats(encoder(), Path("beats.pt"))
+    Path("params.yaml").write_text(PARAMS)
+    monkeypatch.setattr(chunks, "ITEMS", 1)
+    encode, encoded = features.write_chunk, []
+
+    def noted(chunk, **rest):
+        encode(chunk, **rest)
+        encoded.extend(chunk.items)
+
+    def killed(chunk, **rest):
+        if encoded:
+            raise KeyboardInterrupt
+        noted(chunk, **rest)
+
+    def stage(write):
+        monkeypatch.setattr(features, "write_chunk", write)
+        runpy.run_path(str(ROOT / "stages/encode.py"), run_name="__main__")
+
+    stage(encode)
+    whole = artifacts.sha256(Path("data/features"))
+    assert len(list(Path("data/features/shards").iterdir())) == 3
+    with pytest.raises(KeyboardInterrupt):
+        stage(killed)
+    stage(noted)
+    assert encoded == list(SECONDS)  # none of them twice
+    assert artifacts.sha256(Path("data/features")) == whole
+    assert not list(Path("work/encode").iterdir())

@@ -128,8 +128,11 @@ def test_specaugment_changes_training_and_not_validation(tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_stored_features_and_the_encoder_itself_train_the_same_bytes(tmp_path, dtype):
     clips, beats = tiny_training.clips(tmp_path / "prepared"), tiny_training.encoder()
-    encoding = Encoding(front=tiny_lalm.FRONT, batch_size=7, dtype=dtype)
-    write_rows(tmp_path / "rows", clips.ids(), encode_clips(beats, clips, encoding))
+    encoding = Encoding(
+        front=tiny_lalm.FRONT, batch_size=7, dtype=dtype, engine="local", workers=None
+    )
+    ids = clips.ids()
+    write_rows(tmp_path / "rows", ids, encode_clips(beats, clips, ids, encoding))
     # A mask less than one wide hides nothing, and makes the encoder hear every sound.
     idle = SpecAugment(freq_mask=1, time_mask=1, per="sound")
     for masks in (None, idle):

@@ -13,7 +13,8 @@ import torch
 import transformers
 
 from soundjudge.clap import checkpoints, laion, laion_names
-from soundjudge.clap.encoder import AS_IT_IS, ClapError, Opening
+from soundjudge.clap.encoder import ClapError
+from soundjudge.clap.opening import AS_IT_IS, Opening
 from soundjudge.clap.spectrogram import Extractor
 from soundjudge.clap.transformers_clap import TransformersClap
 
@@ -195,6 +196,10 @@ def test_another_front_end_than_the_published_one_is_refused(tmp_path: Path):
     state["audio_branch.logmel_extractor.melW"] = torch.zeros(513, 64)
     with pytest.raises(ClapError, match="mel filters"):
         laion.load(write(tmp_path / "a.pt", state), "cpu", None)
+    state = laion_state(tiny_model())
+    state["audio_branch.spectrogram_extractor.stft.conv_real.weight"] = torch.ones(513, 1, 1024)
+    with pytest.raises(ClapError, match="the window of this CLAP"):
+        laion.load(write(tmp_path / "a.pt", state), "cpu", None)
 
 
 def test_a_file_without_tokenizer_beside_it_says_which_files_to_get(tmp_path: Path):
@@ -202,6 +207,15 @@ def test_a_file_without_tokenizer_beside_it_says_which_files_to_get(tmp_path: Pa
     for file in tmp_path.glob("*.json"):
         file.unlink()
     with pytest.raises(ClapError, match=r"roberta-base's config\.json, tokenizer\.json"):
+        laion.load(path, "cpu", None)
+
+
+def test_a_config_without_vocabulary_beside_a_file_is_no_tokenizer(tmp_path: Path):
+    path = write(tmp_path / "a.pt", laion_state(tiny_model()))
+    for file in tmp_path.glob("*.json"):
+        file.unlink()
+    (tmp_path / "config.json").write_text('{"model_type": "roberta"}')
+    with pytest.raises(ClapError, match="knows only 5 tokens"):
         laion.load(path, "cpu", None)
 
 
@@ -220,6 +234,10 @@ def test_without_the_package_its_backend_says_how_to_go_on(tmp_path: Path):
         checkpoints.encoder(path, "cpu", opening)
     with pytest.raises(ClapError, match="can't be tuned"):
         checkpoints.tunable(path, "cpu", opening)
+    from soundjudge.clap import laion_backend
+
+    with pytest.raises(ClapError, match=r"not installed: pip install 'soundjudge\[laion\]'"):
+        laion_backend.package_module("HTSAT-tiny", False, transformers.RobertaConfig(), "cpu")
     tiny_clap.clap().save(tmp_path / "folder")
     with pytest.raises(ClapError, match=r"no \.pt file"):
         checkpoints.encoder(tmp_path / "folder", "cpu", opening)

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_laion
 import tiny_clap
 import tiny_judge
 import tiny_m2d
 import torch
+import yaml
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from soundjudge import artifacts
+from soundjudge import artifacts, params
 from soundjudge.clap import checkpoints, kernel_machine, regressor
-from soundjudge.clap.encoder import AS_IT_IS, ClapEncoder, ClapError, Opening, openings
+from soundjudge.clap.encoder import ClapEncoder, ClapError
+from soundjudge.clap.opening import AS_IT_IS, Opening, Pinned
 from soundjudge.scoring import members, package
 from soundjudge.scoring.calibration import Calibration
 from soundjudge.scoring.ensemble import Ensemble
@@ -23,6 +26,15 @@ TEXTS = ["a dog", "a cat", "rain falls", "a bell", "engine", "a dog barks"]
 WAVES = [
     0.1 * np.random.default_rng(seed).normal(size=5_000).astype(np.float32) for seed in range(6)
 ]
+
+
+ALONE = Ensemble(
+    members=("regress",),
+    mean=(0.0,),
+    std=(1.0,),
+    weights=(1.0,),
+    calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
+)
 
 
 def units(rows: int, seed: int, *dimensions: int) -> np.ndarray:
@@ -61,6 +73,10 @@ def fitted(claps: list[ClapEncoder]) -> kernel_machine.Machine:
 def regression(**changes: object) -> kernel_machine.Regression:
     values = {"more_claps": (), "c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
     return kernel_machine.Regression(**(values | changes))
+
+
+def named(paths: list[Path]) -> list[tuple[Path, Opening]]:
+    return [(path, AS_IT_IS) for path in paths]
 
 
 def test_features_are_those_of_a_pair_by_hand():
@@ -115,7 +131,7 @@ def test_a_saved_regressor_scores_as_before_and_is_written_to_the_same_bytes(tmp
     machine = fitted(claps)
     paths, names = [Path("encoders/clap"), Path("encoders/ears")], [c.name() for c in claps]
     for name in ("a", "b"):
-        regressor.save(tmp_path / name, machine, paths, names)
+        regressor.save(tmp_path / name, machine, named(paths), names)
     assert artifacts.sha256(tmp_path / "a") == artifacts.sha256(tmp_path / "b")
     assert {path.suffix for path in (tmp_path / "a").iterdir()} == {".json", ".safetensors"}
     loaded = regressor.load(tmp_path / "a", claps)
@@ -127,7 +143,7 @@ def test_a_saved_regressor_scores_as_before_and_is_written_to_the_same_bytes(tmp
 def test_other_weights_under_an_old_path_are_refused_by_name(tmp_path: Path):
     claps = [tiny_clap.clap(), Ears()]
     paths, names = [Path("encoders/clap"), Path("encoders/ears")], [c.name() for c in claps]
-    regressor.save(tmp_path, fitted(claps), paths, names)
+    regressor.save(tmp_path, fitted(claps), named(paths), names)
     with pytest.raises(
         ClapError, match="fitted on ears@1, but encoders/ears now holds ears@2.*dvc"
     ):
@@ -136,17 +152,54 @@ def test_other_weights_under_an_old_path_are_refused_by_name(tmp_path: Path):
         regressor.load(tmp_path, claps[::-1], by_name=False)
 
 
-def test_a_sha256_and_a_backend_are_said_of_the_first_clap_alone():
+def test_a_backend_is_said_of_the_first_clap_alone_and_each_has_a_sha256_of_its_own():
     first = Opening(backend="laion-clap", sha256="00")
-    assert openings(first, 3) == [first, AS_IT_IS, AS_IT_IS]
+    more = (Path("b"), Pinned(path=Path("c"), sha256="11"), Pinned(path=Path("d"), sha256=None))
+    pinned = Opening(backend="transformers", sha256="11")
+    assert regression(more_claps=more).claps(Path("a"), first) == [
+        (Path("a"), first),
+        (Path("b"), AS_IT_IS),
+        (Path("c"), pinned),
+        (Path("d"), AS_IT_IS),
+    ]
+
+
+def test_further_claps_are_paths_or_paths_with_a_sha256(in_folder):
+    section = {"c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
+
+    def read(more_claps: object) -> kernel_machine.Regression:
+        values = {"regress": section | {"more_claps": more_claps}}
+        Path("params.yaml").write_text(yaml.safe_dump(values))
+        return params.load("regress", kernel_machine.Regression)
+
+    more = read(["a", {"path": "b.pt", "sha256": "12"}]).more_claps
+    assert more == (Path("a"), Pinned(path=Path("b.pt"), sha256="12"))
+    with pytest.raises(params.ParamsError, match=r"more_claps\[0\]\.sha256 is missing: add it"):
+        read([{"path": "b.pt"}])
+    with pytest.raises(
+        params.ParamsError, match=r"more_claps\[1\]\.sha is not a known key: did you"
+    ):
+        read(["a", {"path": "b.pt", "sha": "12"}])
 
 
 def test_a_clap_named_twice_is_refused():
     more = (Path("b"), Path("c"))
-    assert regression(more_claps=more).claps(Path("a")) == [Path("a"), *more]
-    for first, named in (("b", ("c", "b")), ("a", ("b", "c", "b"))):
+    claps = regression(more_claps=more).claps(Path("a"), AS_IT_IS)
+    assert [path for path, _ in claps] == [Path("a"), *more]
+    for first, names in (("b", ("c", "b")), ("a", ("b", "c", "b"))):
         with pytest.raises(ClapError, match="names b again"):
-            regression(more_claps=tuple(map(Path, named))).claps(Path(first))
+            regression(more_claps=tuple(map(Path, names))).claps(Path(first), AS_IT_IS)
+    again = (Path("b"), Pinned(path=Path("b"), sha256="1"))
+    with pytest.raises(ClapError, match="names b again"):
+        regression(more_claps=again).claps(Path("a"), AS_IT_IS)
+
+
+def test_two_m2d_claps_are_refused_because_a_judge_can_ask_for_one_alone(tmp_path: Path):
+    one, two = (tiny_m2d.write(tmp_path / name, weights_seed=n) for n, name in enumerate("ab"))
+    tiny_clap.clap().save(tmp_path / "c")
+    checkpoints.check_one_m2d([tmp_path / "c", one])
+    with pytest.raises(ClapError, match="/a and .*/b are M2D-CLAPs.*out of.*regress.more_claps"):
+        checkpoints.check_one_m2d([one, tmp_path / "c", two])
 
 
 def test_a_judge_holds_a_copy_of_each_clap_that_it_may_and_asks_for_the_other(tmp_path: Path):
@@ -157,17 +210,10 @@ def test_a_judge_holds_a_copy_of_each_clap_that_it_may_and_asks_for_the_other(tm
     tiny_m2d.write(root / paths[2])
     claps = [checkpoints.encoder(root / path, "cpu", AS_IT_IS) for path in paths]
     machine = fitted(claps)
-    regressor.save(root / "regress", machine, paths, [clap.name() for clap in claps])
-    alone = Ensemble(
-        members=("regress",),
-        mean=(0.0,),
-        std=(1.0,),
-        weights=(1.0,),
-        calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
-    )
+    regressor.save(root / "regress", machine, named(paths), [clap.name() for clap in claps])
     package.build(
         tmp_path / "judge",
-        fitted=alone,
+        fitted=ALONE,
         checkpoints={"regress": root / "regress"},
         root=root,
         window_seconds=1.0,
@@ -181,6 +227,59 @@ def test_a_judge_holds_a_copy_of_each_clap_that_it_may_and_asks_for_the_other(tm
     loader = members.Loader(root=root, device=torch.device("cpu"), window_seconds=1.0)
     raw = loader.member(root / "regress").scores(WAVES, TEXTS)
     np.testing.assert_allclose(judge.score_waves(WAVES, TEXTS, 6), raw.clip(0, 10), atol=1e-4)
+
+
+def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(tmp_path: Path):
+    root, paths = tmp_path / "pipeline", [Path("one"), Path("two/630k.pt")]
+    tiny_clap.clap(hop_length=320, max_length_s=1.2).save(root / paths[0])
+    (root / "two").mkdir()
+    file = test_laion.write(root / paths[1], test_laion.laion_state(test_laion.tiny_model()))
+    torch.save(torch.load(file, weights_only=False) | {"made": Path("by")}, file)
+    with pytest.raises(ClapError, match=r"pathlib.*in regress\.more_claps: the sha256 beside"):
+        checkpoints.encoder(file, "cpu", AS_IT_IS)
+    pinned = Pinned(path=paths[1], sha256=artifacts.sha256(file))
+    both = regression(more_claps=(pinned,)).claps(paths[0], AS_IT_IS)
+    claps = [checkpoints.encoder(root / path, "cpu", how) for path, how in both]
+    regressor.save(root / "regress", fitted(claps), both, [clap.name() for clap in claps])
+    said = artifacts.read_json(root / "regress/member.json")
+    assert said["more_sha256"] == [pinned.sha256]
+
+    loader = members.Loader(root=root, device=torch.device("cpu"), window_seconds=1.0)
+    raw = loader.member(root / "regress").scores(WAVES, TEXTS)
+    package.build(
+        tmp_path / "judge",
+        fitted=ALONE,
+        checkpoints={"regress": root / "regress"},
+        root=root,
+        window_seconds=1.0,
+        packaging=tiny_judge.PACKAGING,
+        report="# Agreement",
+    )
+    judge = Judge.from_pretrained(tmp_path / "judge", "cpu")  # it holds safetensors, not that file
+    np.testing.assert_allclose(judge.score_waves(WAVES, TEXTS, 6), raw.clip(0, 10), atol=1e-4)
+    with file.open("ab") as more:
+        more.write(b"another")
+    with pytest.raises(ClapError, match=f"{pinned.sha256} is asked for"):
+        loader.member(root / "regress")
+
+
+def test_a_machine_that_lacks_an_array_is_refused(tmp_path: Path):
+    regressor.save(tmp_path, fitted([Ears()]), named([Path("a")]), ["ears@1"])
+    stored = artifacts.load_tensors(tmp_path / "model.safetensors")
+    del stored["dimensions"]
+    artifacts.save_tensors(tmp_path / "model.safetensors", stored)
+    with pytest.raises(ClapError, match="does not hold sounds, texts, dimensions, weights"):
+        regressor.load(tmp_path, [Ears()])
+
+
+def test_a_regressor_of_an_older_format_is_refused_with_a_remedy(tmp_path: Path):
+    regressor.save(tmp_path, fitted([Ears()]), named([Path("a")]), ["ears@1"])
+    member = artifacts.read_json(tmp_path / "member.json")
+    del member["more_sha256"]
+    artifacts.write_json(tmp_path / "member.json", member)
+    loader = members.Loader(root=tmp_path, device=torch.device("cpu"), window_seconds=1.0)
+    with pytest.raises(members.MemberError, match="run regress again"):
+        loader.member(tmp_path)
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path: Path):

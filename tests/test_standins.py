@@ -33,7 +33,14 @@ BEATS = BeatsTraining(
     mixed=0.5,
 )
 CLAP = ClapTraining(
-    seed=1, steps=2, batch=2, learning_rate=0.001, dimensions=8, text_layers=1, vocabulary=300
+    seed=1,
+    scenes=4,
+    steps=2,
+    batch=2,
+    learning_rate=0.001,
+    dimensions=8,
+    text_layers=1,
+    vocabulary=300,
 )
 LLM = LlmTraining(
     seed=1,
@@ -48,6 +55,7 @@ LLM = LlmTraining(
     vocabulary=300,
     slots=4,
     noise=0.1,
+    order="text_first",
 )
 TEXTS = ["A dog barks", "An owl hoots twice, then a bell rings"]
 

@@ -49,6 +49,7 @@ SMALL = {
         "beats.width": 16,
         "beats.layers": 1,
         "beats.phases": [{"steps": 2, "batch": 2, "seconds": 0.64}],
+        "clap.scenes": 4,
         "clap.steps": 2,
         "clap.batch": 2,
         "clap.dimensions": 16,

@@ -9,6 +9,7 @@ import torch
 
 from soundjudge.clap import kernel_machine, regressor
 from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.opening import AS_IT_IS
 from soundjudge.model import checkpoint
 from soundjudge.model.beats import Beats, BeatsConfig, save_beats
 from soundjudge.model.features import AudioFront
@@ -55,7 +56,8 @@ def write_checkpoints(root: Path) -> None:
         clap.save(encoders / "clap")
         ClapScore(clap, mean=7.0, std=2.0).save(root / CHECKPOINTS["clapscore"])
         path = Path("checkpoints/encoders/clap")
-        regressor.save(root / CHECKPOINTS["regress"], _machine(clap), [path], [clap.name()])
+        named = [(path, AS_IT_IS)]
+        regressor.save(root / CHECKPOINTS["regress"], _machine(clap), named, [clap.name()])
         save_beats(_shaken(Beats(_beats_config())), encoders / "beats.pt")
         llm = tiny_lalm.llm_folder(encoders / "llm")
         front = AudioFront(audio_tokens=4, window_seconds=SECONDS)

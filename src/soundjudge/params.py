@@ -140,6 +140,10 @@ def _union(choices: tuple[Any, ...], value: object, where: str) -> object:
     if value is None and type(None) in choices:
         return None
     errors = []
+    if isinstance(value, dict) and (
+        sections := [c for c in choices if dataclasses.is_dataclass(c)]
+    ):
+        choices = tuple(sections)  # nothing else has keys
     for choice in (choice for choice in choices if choice is not type(None)):
         try:
             return _convert(choice, value, where)

@@ -6,13 +6,15 @@ a folder with portable_m2d.py          M2D-CLAP by NTT's code
 owner/name, or owner/name@revision     a transformers folder on the hub
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from soundjudge.clap import laion, m2d, weight_files
-from soundjudge.clap.encoder import ClapEncoder, ClapError, Opening
+from soundjudge.clap import laion, m2d, m2d_copy, weight_files
+from soundjudge.clap.encoder import ClapEncoder, ClapError
+from soundjudge.clap.opening import Opening
 from soundjudge.clap.transformers_clap import TransformersClap
 from soundjudge.data import hub
 
@@ -31,29 +33,48 @@ def encoder(path: Path, device: str | torch.device, opening: Opening) -> ClapEnc
         return LaionClap.load(_laion_file(path), device, opening.sha256)
     if kind(path) == "m2d":
         return m2d.M2dClap.load(path, device, opening.sha256)
-    return tunable(path, device, opening)
+    return as_transformers(path, device, opening.sha256)
 
 
-def tunable(path: Path, device: str | torch.device, opening: Opening) -> TransformersClap:
-    """The CLAP at `path`, with towers whose weights can be trained and saved."""
-    if kind(path) == "m2d" or opening.backend == "laion-clap":
-        who = "M2D-CLAP" if kind(path) == "m2d" else "the package laion-clap"
+def tunable(
+    path: Path, device: str | torch.device, opening: Opening
+) -> TransformersClap | m2d.M2dClap:
+    """The CLAP at `path`, with towers whose weights can be trained."""
+    if opening.backend == "laion-clap":
         raise ClapError(
-            f"{path}: {who} is run by code that is not ours and can't be tuned; regress can use it "
-            "as it is. For tune, name a transformers folder, or a .pt file of LAION's with "
-            "encoders.opening.backend: transformers."
+            f"{path}: what the package laion-clap runs can't be tuned; regress can use it. For tune, "
+            "set encoders.opening.backend to transformers."
         )
+    if kind(path) == "m2d":
+        clap = m2d.M2dClap.load(path, device, opening.sha256)
+        clap.check_parts()
+        return clap
+    return as_transformers(path, device, opening.sha256)
+
+
+def as_transformers(path: Path, device: str | torch.device, sha256: str | None) -> TransformersClap:
+    """The CLAP of a transformers folder, an id of the hub or a .pt file: it can be saved."""
     if kind(path) == "laion":
-        return laion.load(_laion_file(path), device, opening.sha256)
+        return laion.load(_laion_file(path), device, sha256)
     folder = located(path)
-    if opening.sha256 is not None:
-        weight_files.check_sha256(folder / "model.safetensors", opening.sha256)
+    if sha256 is not None:
+        weight_files.check_sha256(folder / "model.safetensors", sha256)
     return TransformersClap.load(folder, device)
+
+
+def check_one_m2d(paths: Sequence[Path]) -> None:
+    """Raises ClapError for several M2D-CLAPs: of a judge's user no more than one is asked for."""
+    found = [path.as_posix() for path in paths if kind(path) == "m2d"]
+    if len(found) > 1:
+        raise ClapError(
+            f"{' and '.join(found)} are M2D-CLAPs, and a judge can ask its user for one alone: "
+            "take all others out of encoders.clap and regress.more_claps."
+        )
 
 
 def kind(path: Path) -> Kind:
     """What lies at `path`, by its names alone."""
-    if (path / m2d.CODE).is_file():
+    if (path / m2d_copy.CODE).is_file():
         return "m2d"
     ours = (path / "preprocessor_config.json", path / "processor_config.json")
     if path.suffix == ".pt" or (any(path.glob("*.pt")) and not any(p.is_file() for p in ours)):
@@ -76,10 +97,8 @@ def located(path: Path) -> Path:
     try:
         return hub.folder(name, ("*.json", "*.txt", "*.safetensors"))
     except hub.HubError as error:
-        repository, _, revision = name.partition("@")
-        command = f"hf download {repository}" + (f" --revision {revision}" if revision else "")
-        place = f"checkpoints/official/{Path(repository).name}"
+        command, place = hub.download(name)
         raise ClapError(
             f"{name} is no folder here and is not to be had from the hub. Where the hub is in "
-            f"reach: {command} --local-dir {place}; then set encoders.clap to that folder."
+            f"reach: {command}; then name {place} in its place in params.yaml."
         ) from error

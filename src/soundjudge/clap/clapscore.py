@@ -8,7 +8,7 @@ B pairs, T samples at 16 kHz, E embedding dimensions.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -16,17 +16,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from soundjudge import artifacts
-from soundjudge.clap.encoder import ClapError
+from soundjudge.clap import m2d_deltas
+from soundjudge.clap.encoder import PROBES, ClapError
+from soundjudge.clap.m2d import M2dClap
 from soundjudge.clap.transformers_clap import TransformersClap
 
 Trainable = Literal["audio", "text", "both", "projections"]
+# The parts that each choice trains: a tower always with its projection.
+TRAINED: dict[Trainable, tuple[str, ...]] = {
+    "audio": ("audio_model", "audio_projection"),
+    "text": ("text_model", "text_projection"),
+    "both": ("audio_model", "audio_projection", "text_model", "text_projection"),
+    "projections": ("audio_projection", "text_projection"),
+}
 MEMBER = "member.json"
+WHOLE, DELTAS = "clapscore", "clapscore-deltas"  # kinds of member: all weights, or what changed
 
 
 class ClapScore(nn.Module):
     """A CLAP and the scale that its cosine is trained on."""
 
-    def __init__(self, clap: TransformersClap, mean: float, std: float) -> None:
+    def __init__(self, clap: TransformersClap | M2dClap, mean: float, std: float) -> None:
         super().__init__()
         if not std > 0:
             raise ClapError(
@@ -65,36 +75,54 @@ class ClapScore(nn.Module):
 
         `audio` is the audio tower with its projection (as published), `text` likewise, `both` is
         all four, `projections` is the two heads on frozen towers. Batch-norms are never trained.
+        ClapError where this CLAP has no such part, or computes it without gradients.
         """
-        assert trainable in get_args(Trainable), f"{trainable!r} is no choice of trainable parts"
-        model = self.clap.model.requires_grad_(False)
-        if trainable in ("audio", "both", "projections"):
-            model.audio_projection.requires_grad_(True)
-        if trainable in ("text", "both", "projections"):
-            model.text_projection.requires_grad_(True)
-        if trainable in ("audio", "both"):
-            model.audio_model.requires_grad_(True)
-        if trainable in ("text", "both"):
-            model.text_model.requires_grad_(True)
+        self.clap.requires_grad_(False)
+        parts = self.clap.parts()
+        chosen = [weights for part in TRAINED[trainable] for weights in parts[part]]
+        if not chosen:
+            raise ClapError(
+                f"this CLAP has no {' and no '.join(TRAINED[trainable])}: tune.trainable can't be "
+                f"{trainable}."
+            )
+        for weights in chosen:
+            weights.requires_grad_(True)
         # They scale the input of an interpolation that has no deterministic gradient on a GPU.
         for module in self._batch_norms():
             module.requires_grad_(False)
+        if "text_model" in TRAINED[trainable] and not self.clap.pool_texts(PROBES).requires_grad:
+            raise ClapError(
+                "the text side of this CLAP is computed without gradients: tune.trainable can be "
+                "audio or projections."
+            )
 
     def name(self) -> str:
         """What these scores are called wherever they are stored."""
         return f"clapscore/{self.clap.name()}"
 
     def save(self, folder: Path) -> None:
-        """Writes a transformers folder and member.json."""
-        self.clap.save(folder)
-        scale = {"mean": self.mean, "std": self.std}
-        artifacts.write_json(folder / MEMBER, {"kind": "clapscore", "name": self.name(), **scale})
+        """Writes a transformers folder, or of an M2D-CLAP the deltas alone, and member.json."""
+        scale = {"name": self.name(), "mean": self.mean, "std": self.std}
+        if isinstance(self.clap, M2dClap):
+            copy = m2d_deltas.save(folder, self.clap)
+            artifacts.write_json(folder / MEMBER, {"kind": DELTAS, **scale, **copy})
+        else:
+            self.clap.save(folder)
+            artifacts.write_json(folder / MEMBER, {"kind": WHOLE, **scale})
 
 
-def load(folder: Path, device: str | torch.device) -> ClapScore:
-    """The fitted CLAP of a folder that `ClapScore.save` wrote, in eval mode."""
+def load(folder: Path, device: str | torch.device, copy: Path | None = None) -> ClapScore:
+    """The fitted CLAP of a folder that `ClapScore.save` wrote, in eval mode.
+
+    `copy`: where the user's M2D-CLAP lies, for deltas; else where member.json says.
+    """
     member = artifacts.read_json(folder / MEMBER)
-    if member.get("kind") != "clapscore":
-        raise ClapError(f"{folder / MEMBER}: kind is {member.get('kind')!r}, not 'clapscore'.")
-    clap = TransformersClap.load(folder, device)
+    kind = member.get("kind")
+    if kind not in (WHOLE, DELTAS):
+        raise ClapError(f"{folder / MEMBER}: kind is {kind!r}, not {WHOLE!r} or {DELTAS!r}.")
+    clap: TransformersClap | M2dClap
+    if kind == DELTAS:
+        clap = m2d_deltas.load(folder, member, copy or Path(member["clap"]), device)
+    else:
+        clap = TransformersClap.load(folder, device)
     return ClapScore(clap, member["mean"], member["std"]).eval()

@@ -1,12 +1,10 @@
-"""Embeddings of very many things, each distinct one made once, kept where a killed run finds them.
+"""Embeddings of very many things, each distinct one made once.
 
-N keys, U distinct items, B items of a batch, E embedding dimensions.
+N keys, U distinct items, C items of a chunk, B items of a batch, E embedding dimensions.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,9 +15,8 @@ from torch import Tensor
 
 from soundjudge import artifacts
 from soundjudge.clap.encoder import in_batches
-from soundjudge.data import rows
-
-CHUNK = 4096  # items of a shard: what a killed run loses at most
+from soundjudge.data import chunks
+from soundjudge.data.chunks import Chunk
 
 Encode = Callable[[Sequence[str]], Tensor]  # items -> (B, E)
 
@@ -35,11 +32,14 @@ class Embedding:
     batch_size: int  # clips or captions at once
     precision: Literal["fp32", "bf16"]  # of the encoder
     dtype: Literal["float32", "float16"]  # of the stored embeddings
+    engine: chunks.Engine  # this process, or actors on a Ray cluster
+    workers: int | None  # actors
 
     def __post_init__(self) -> None:
-        """Refuses an empty batch."""
+        """Refuses an empty batch, and workers without an engine that has them."""
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}, it must be at least 1.")
+        chunks.check(self.engine, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,50 +76,18 @@ def texts(captions: pd.DataFrame) -> Distinct:
     )
 
 
-def write(
-    folder: Path, things: Distinct, encode: Encode, embedding: Embedding, work: Path, device: str
-) -> None:
-    """Writes unit embeddings of `things` as a folder of rows; goes on with what `work` holds."""
-    work.mkdir(parents=True, exist_ok=True)
-    chunks = [things.items[start : start + CHUNK] for start in range(0, len(things.items), CHUNK)]
-    for number, chunk in enumerate(chunks):
-        path = work / f"{number:05d}.npy"
-        if not path.exists():
-            write_chunk(path, chunk, encode, embedding, device)
-    if not chunks:
-        rows.write_rows(folder, [], [])
-        return
-    rows.shard_path(folder, 0).parent.mkdir(parents=True)
-    for number in range(len(chunks)):
-        _place(work / f"{number:05d}.npy", rows.shard_path(folder, number))
-    rows.write_keys(folder, things.keys, things.rows)
-
-
-def write_chunk(
-    path: Path, items: Sequence[str], encode: Encode, embedding: Embedding, device: str
-) -> None:
-    """Encodes some items and writes their shard: an array file (len(items), E), or none.
-
-    It depends on nothing but its arguments, so that chunks may be made anywhere in any order.
-    """
-    with torch.autocast(device, torch.bfloat16, enabled=embedding.precision == "bf16"):
-        encoded = np.concatenate(list(in_batches(encode, items, embedding.batch_size)))
+def write_chunk(chunk: Chunk, encode: Encode, embedding: Embedding, device: torch.device) -> None:
+    """Writes the unit embeddings of a chunk's items: an array file (C, E), or none."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=embedding.precision == "bf16"):
+        encoded = np.concatenate(list(in_batches(encode, chunk.items, embedding.batch_size)))
     # In bf16 a unit vector is one within a hundredth only.
-    lengths = np.linalg.norm(encoded, axis=1, keepdims=True)  # (B, 1)
+    lengths = np.linalg.norm(encoded, axis=1, keepdims=True)  # (C, 1)
     wrong = ~(np.isfinite(lengths) & (lengths > 0)).ravel()
     if wrong.any():
-        item = items[int(wrong.argmax())]
+        item = chunk.items[int(wrong.argmax())]
         raise EmbeddingError(
             f"the teacher gives no finite vector for {item[:80]!r}: check that sound or text, and "
             "the weights of checkpoints/clapscore."
         )
-    with artifacts.atomic_file(path) as temporary:
+    with artifacts.atomic_file(chunk.path) as temporary:
         np.save(temporary, (encoded / lengths).astype(embedding.dtype))
-
-
-def _place(path: Path, target: Path) -> None:
-    # A link, not a move: until the stage has ended, a killed run needs it where it is.
-    try:
-        target.hardlink_to(path)
-    except OSError:
-        shutil.copyfile(path, target)

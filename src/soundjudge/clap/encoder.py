@@ -4,39 +4,22 @@ B batch, T samples at 16 kHz, E embedding dimensions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 T = TypeVar("T")
+# Weights that can be trained: audio_model, audio_projection, text_model, text_projection.
+Parts = dict[str, list[nn.Parameter]]
+PROBES = ("a dog barks", "rain falls on a roof")  # two texts that no CLAP reads alike
 
 
 class ClapError(ValueError):
     """A CLAP checkpoint, or what was given to it, cannot be used."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """How a checkpoint is opened; section `encoders.opening` of params.yaml."""
-
-    backend: Literal["transformers", "laion-clap"]  # what runs a .pt file of LAION's
-    sha256: str | None  # that the weights' file must have; None = any, if it can't run code
-
-
-AS_IT_IS = Opening(backend="transformers", sha256=None)
-
-
-def openings(first: Opening, count: int) -> list[Opening]:
-    """How several CLAPs are opened: encoders.clap, the first, as `first` says; others as they are.
-
-    A sha256 and a backend are said of one file.
-    """
-    return [first, *[AS_IT_IS] * (count - 1)]
 
 
 class ClapEncoder(Protocol):

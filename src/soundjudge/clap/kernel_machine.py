@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundjudge.clap.encoder import ClapError
+from soundjudge.clap.opening import Opening, Pinned, openings
 
 Floats = NDArray[np.float64]
 Embeddings = NDArray[np.float32]
@@ -27,7 +28,7 @@ Embeddings = NDArray[np.float32]
 class Regression:
     """How the regressor is fitted; section `regress` of params.yaml."""
 
-    more_claps: tuple[Path, ...]  # whose features stand beside those of encoders.clap
+    more_claps: tuple[Path | Pinned, ...]  # whose features stand beside those of encoders.clap
     c: float  # weight of the errors against smoothness
     epsilon: float  # error that costs nothing, on the scale -1..1
     gamma: float | Literal["scale"]  # of the kernel; "scale" = 1 / (P * variance)
@@ -42,13 +43,21 @@ class Regression:
         if self.gamma != "scale" and self.gamma <= 0:
             raise ClapError(f"gamma is {self.gamma}: it must be above 0, or 'scale'.")
 
-    def claps(self, first: Path) -> list[Path]:
-        """Where all CLAPs are, encoders.clap first; ClapError if one is named twice."""
-        paths = [first, *self.more_claps]
-        twice = [path for path in self.more_claps if paths.count(path) > 1]
+    def claps(self, first: Path, opening: Opening) -> list[tuple[Path, Opening]]:
+        """Where all CLAPs are, and how each is opened: encoders.clap and encoders.opening first.
+
+        ClapError if one is named twice.
+        """
+        further = [
+            clap if isinstance(clap, Pinned) else Pinned(path=clap, sha256=None)
+            for clap in self.more_claps
+        ]
+        more = [clap.path for clap in further]
+        twice = [path for path in more if [first, *more].count(path) > 1]
         if twice:
             raise ClapError(f"regress.more_claps names {twice[0]} again: name each CLAP once.")
-        return paths
+        sums = [clap.sha256 for clap in further]
+        return list(zip([first, *more], openings(opening, sums), strict=True))
 
 
 def features(sounds: Embeddings, texts: Embeddings, dimensions: Sequence[int]) -> Floats:

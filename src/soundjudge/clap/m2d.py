@@ -1,20 +1,11 @@
-"""M2D-CLAP, run by the user's own copy of NTT's `portable_m2d.py`.
+"""M2D-CLAP, run by the user's own copy of NTT's code, whole or part by part.
 
-NTT's licence allows evaluation alone: no copy of the code or of the weights may leave the user's
-folder, which holds `portable_m2d.py` and `m2d_clap_*/checkpoint-*.pth` as they were unpacked. The
-code reads the architecture from the name of the checkpoint's folder, so a path is taken as it is
-given, symbolic links and all.
-
-B batch, T samples at 16 kHz, S samples of the window, E embedding dimensions.
+B batch, T samples at 16 kHz, S samples of the window, F frames, M mel bands, N patches, H tower
+width, E embedding dimensions.
 """
 
-import contextlib
-import importlib.util
-import io
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -22,23 +13,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge import artifacts
-from soundjudge.clap import weight_files
-from soundjudge.clap.encoder import ClapError
+from soundjudge.clap import deltas, m2d_copy
+from soundjudge.clap.encoder import PROBES, ClapError, Parts
 
-CODE = "portable_m2d.py"
-WEIGHTS = "m2d_clap_*/checkpoint-*.pth"
 SAMPLE_RATE = 16_000  # Hz
 WINDOW_SECONDS = 10.0  # a shorter sound gets silence at its end, as in NTT's own example
 VERSION = 1  # of the code around NTT's: raise it when equal weights give other embeddings
-PROBES = ("a dog barks", "rain falls on a roof")  # two texts that no CLAP reads alike
 
 
-class M2dClap:
-    """`PortableM2D` behind the interface of `ClapEncoder`; frozen, it can't be tuned."""
+class M2dClap(nn.Module):
+    """`PortableM2D` behind the interface of `ClapEncoder`.
 
-    def __init__(self, model: Any, checkpoint: Path, device: torch.device) -> None:  # noqa: ANN401
-        self.model, self.checkpoint, self.device = model, checkpoint, device
+    Front end, tower and projection can be run one by one, as those of `TransformersClap`, once
+    `check_parts` has found that this gives what NTT's own calls give.
+    """
+
+    def __init__(self, model: Any, checkpoint: Path, fixed: frozenset[str]) -> None:  # noqa: ANN401
+        super().__init__()
+        self.model, self.checkpoint = model, checkpoint
+        self.fixed = fixed  # names of weights that NTT's code itself never trains
+        text = model.text_encoder
+        # The text side of older copies is no module, but holds one.
+        self.text_network = None if isinstance(text, nn.Module) else getattr(text, "model", None)
         self.sample_rate = SAMPLE_RATE
         self.window_seconds = WINDOW_SECONDS
         with torch.no_grad():
@@ -52,38 +48,84 @@ class M2dClap:
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device, sha256: str | None) -> Self:
-        """The one CLAP of a folder, in eval mode.
-
-        NTT's code opens its file as a pickle that may run anything, so the file is read first with
-        nothing but tensors allowed, or must have the sha256.
-        """
-        path = checkpoint(folder)
-        if sha256 is None:
-            weight_files.read(path, None)
-        else:
-            weight_files.check_sha256(path, sha256)
-        place = torch.device(device)
-        with _quiet():
-            code = _module(folder / CODE)
-            model = code.PortableM2D(weight_file=str(path), flat_features=True).eval()
-            _build_text_side(model, path)
-            _move(model, place)
+        """The one CLAP of a folder, frozen and in eval mode; `sha256`: see `m2d_copy.opened`."""
+        path = m2d_copy.checkpoint(folder)
+        model = m2d_copy.opened(folder, sha256)
         rate = getattr(model.cfg, "sample_rate", SAMPLE_RATE)
         if rate != SAMPLE_RATE:
             raise ClapError(f"{path} hears {rate} Hz: only M2D-CLAPs at 16 kHz can be used.")
-        return cls(model, path, place)
+        fixed = {name for name, weights in model.named_parameters() if not weights.requires_grad}
+        return cls(model, path, frozenset(fixed)).to(device).eval().requires_grad_(False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the user's copy lies."""
+        return self.checkpoint.parents[1]
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are those of the file."""
-        weights = f"{self.checkpoint.parent.name}-{artifacts.sha256(self.checkpoint)[:8]}"
+        """Checkpoint, protocol and pooling; the digits are those of the weights."""
+        weights = f"{self.checkpoint.parent.name}-{deltas.digest(self.weights())[:8]}"
         return f"{weights}/16k-first{WINDOW_SECONDS:g}s-pad/projection@{VERSION}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.parameters()).device
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights, live."""
+        return {name: weights.data for name, weights in self.named_parameters()}
+
+    def parts(self) -> Parts:
+        """The weights that can be trained; a projection that this checkpoint lacks has none."""
+        sides = ("audio_proj", "text_proj")
+        backbone = dict(self.model.backbone.named_parameters(prefix="backbone"))
+        of = {
+            side: [w for name, w in backbone.items() if name.startswith(f"backbone.{side}.")]
+            for side in sides
+        }
+        projections = {id(weights) for side in sides for weights in of[side]}
+        tower = [
+            weights
+            for name, weights in backbone.items()
+            if id(weights) not in projections and name not in self.fixed
+        ]
+        network = self.model.text_encoder if self.text_network is None else self.text_network
+        return {
+            "audio_model": tower,
+            "audio_projection": of["audio_proj"],
+            "text_model": list(network.parameters()),
+            "text_projection": of["text_proj"],
+        }
+
+    def log_mel(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """NTT's log-mel spectrograms: (B, 1, M, F)."""
+        mels: Tensor = self.model.to_normalized_feature(self._windows(waves))
+        return mels
+
+    def pool_mels(self, mels: Tensor) -> Tensor:
+        """The audio tower: (B, 1, M, F) -> (B, H), or (B, N, H) where the projection pools."""
+        pooled: Tensor = self.model.encode_lms(mels)  # (B, N, H)
+        pools_itself = hasattr(self.model.backbone.audio_proj, "dont_average")
+        return pooled if pools_itself else pooled.mean(dim=-2)
+
+    def project_sounds(self, pooled: Tensor) -> Tensor:
+        """Audio tower outputs as unit embeddings: (B, E)."""
+        return nn.functional.normalize(self.model.backbone.audio_proj(pooled), dim=-1)
+
+    def pool_texts(self, texts: Sequence[str]) -> Tensor:
+        """The text tower; very long texts are cut: (B, H)."""
+        pooled: Tensor = self.model.text_encoder(list(texts), truncate=True)
+        return pooled.to(self.device)
+
+    def project_texts(self, pooled: Tensor) -> Tensor:
+        """Text tower outputs (B, H) as unit embeddings (B, E)."""
+        project = getattr(self.model.backbone, "text_proj", nn.Identity())
+        return nn.functional.normalize(project(pooled).float(), dim=-1)
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds: (B, E)."""
-        size = round(WINDOW_SECONDS * SAMPLE_RATE)
-        rows = [torch.from_numpy(wave[:size]) for wave in waves]
-        windows = torch.stack([nn.functional.pad(row, (0, size - len(row))) for row in rows])
-        embedded: Tensor = self.model.encode_clap_audio(windows.to(self.device))  # (B, S) -> (B, E)
+        embedded: Tensor = self.model.encode_clap_audio(self._windows(waves))  # (B, S) -> (B, E)
         return nn.functional.normalize(embedded, dim=-1)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -92,57 +134,30 @@ class M2dClap:
         # NTT's code hands them over on the CPU, wherever the model is.
         return nn.functional.normalize(embedded.to(self.device), dim=-1)
 
-
-def _build_text_side(model: Any, path: Path) -> None:  # noqa: ANN401
-    """NTT's code puts it off until a text comes, and builds it on the CPU."""
-    try:
+    def check_parts(self) -> None:
+        """Raises ClapError unless the parts, one after the other, embed as NTT's own calls do."""
+        wave = np.sin(np.arange(SAMPLE_RATE, dtype=np.float32) ** 1.5 / 100)
         with torch.no_grad():
-            model.encode_clap_text([PROBES[0]], truncate=True)
-    except OSError as error:
-        raise ClapError(
-            f"{path}: the text side needs a model of the hub (bert-base-uncased for the checkpoint "
-            "of 2025, thenlper/gte-base for older ones), which is not in the hub's cache: run once "
-            f"with the hub in reach. {error}"
-        ) from error
+            try:
+                heard = self.project_sounds(self.pool_mels(self.log_mel([wave])))
+                read = self.project_texts(self.pool_texts(PROBES))
+            except (AttributeError, TypeError) as error:
+                raise ClapError(self._untunable(str(error))) from error
+            for parts, whole in (
+                (heard, self.embed_sounds([wave])),
+                (read, self.embed_texts(PROBES)),
+            ):
+                if parts.shape != whole.shape or not torch.allclose(parts, whole, atol=1e-5):
+                    raise ClapError(self._untunable("its parts do not make up the whole"))
 
-
-def _move(model: Any, device: torch.device) -> None:  # noqa: ANN401
-    model.to(device).eval().requires_grad_(False)
-    # The text side of older copies is no module, but holds one.
-    network = getattr(getattr(model, "text_encoder", None), "model", None)
-    if isinstance(network, nn.Module):
-        network.to(device).eval().requires_grad_(False)
-
-
-def checkpoint(folder: Path) -> Path:
-    """The weights of a folder, by the path that leads to them."""
-    found = sorted(folder.glob(WEIGHTS))
-    if not (folder / CODE).is_file() or len(found) != 1:
-        raise ClapError(
-            f"{folder} must hold {CODE} and one {WEIGHTS}, under the names that they were unpacked "
-            f"with; it holds {len(found)} of the latter."
+    def _untunable(self, reason: str) -> str:
+        return (
+            f"{self.folder / m2d_copy.CODE} can't be tuned ({reason}): use NTT's copy of 2025 "
+            "as it is, or name another CLAP for tune."
         )
-    return found[0]
 
-
-def _module(path: Path) -> ModuleType:
-    """NTT's code as a module of its own, known to nobody else."""
-    spec = importlib.util.spec_from_file_location("portable_m2d", path)
-    assert spec is not None and spec.loader is not None, f"{path} has the suffix of Python code"
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ImportError as error:
-        raise ClapError(f"{path} needs more: pip install 'soundjudge[m2d]'. {error}") from error
-    return module
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """NTT's code prints, and older copies extend sys.path; neither shows outside."""
-    before = list(sys.path)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        sys.path[:] = before
+    def _windows(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        size = round(WINDOW_SECONDS * SAMPLE_RATE)
+        rows = [torch.from_numpy(wave[:size]) for wave in waves]
+        padded = [nn.functional.pad(row, (0, size - len(row))) for row in rows]
+        return torch.stack(padded).to(self.device)  # (B, S)

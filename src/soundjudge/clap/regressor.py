@@ -14,6 +14,7 @@ from torch import Tensor
 from soundjudge import artifacts
 from soundjudge.clap.encoder import ClapEncoder, ClapError, of_each
 from soundjudge.clap.kernel_machine import Floats, Machine, Regression, fit
+from soundjudge.clap.opening import Opening
 from soundjudge.data.shards import Clips
 
 MEMBER = "member.json"
@@ -56,16 +57,27 @@ class Regressor:
         return self.machine(np.concatenate(heard, axis=1), np.concatenate(said, axis=1))
 
 
-def save(folder: Path, machine: Machine, claps: Sequence[Path], names: Sequence[str]) -> None:
-    """Writes what was learned; into member.json each CLAP's path from the root, and its name."""
+def save(
+    folder: Path,
+    machine: Machine,
+    claps: Sequence[tuple[Path, Opening]],
+    names: Sequence[str],
+) -> None:
+    """Writes what was learned; into member.json each CLAP's path from the root, and its name.
+
+    Also the sha256 that each file but the first must have, or null; of the first, params.yaml says.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     fields = Machine.__dataclass_fields__
     tensors = {field: torch.from_numpy(getattr(machine, field)) for field in fields}
     artifacts.save_tensors(folder / TENSORS, tensors)
-    paths = [path.as_posix() for path in claps]
-    artifacts.write_json(
-        folder / MEMBER, {"kind": "regress", "clap": paths, "clap_name": list(names)}
-    )
+    member = {
+        "kind": "regress",
+        "clap": [path.as_posix() for path, _ in claps],
+        "clap_name": list(names),
+        "more_sha256": [opening.sha256 for _, opening in claps[1:]],
+    }
+    artifacts.write_json(folder / MEMBER, member)
 
 
 def load_machine(folder: Path) -> Machine:

@@ -18,10 +18,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
-from soundjudge.clap.encoder import ClapError
+from soundjudge.clap.encoder import ClapError, Parts
 from soundjudge.clap.spectrogram import Extractor, LogMel
 
 __all__ = ["Extractor", "TransformersClap"]
@@ -66,7 +67,7 @@ class TransformersClap(nn.Module):
             model, report = ClapModel.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ClapError(f"{folder}: the weights can't be read: {error}") from error
         missing = [key for key in report["missing_keys"] if not key.endswith(COMPUTED)]
         strange = [key for key in report["unexpected_keys"] if not key.endswith(COMPUTED)]
@@ -113,6 +114,11 @@ class TransformersClap(nn.Module):
     def device(self) -> torch.device:
         """Where the model is."""
         return self.log_mel.mel_filters.device
+
+    def parts(self) -> Parts:
+        """The weights that can be trained."""
+        names = ("audio_model", "audio_projection", "text_model", "text_projection")
+        return {name: list(getattr(self.model, name).parameters()) for name in names}
 
     def pool_mels(self, mels: Tensor) -> Tensor:
         """The audio tower: (B, 1, F, M) -> (B, H)."""

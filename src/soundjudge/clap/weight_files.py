@@ -67,8 +67,8 @@ def read(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatever was s
     except ForeignObjectError as error:
         raise ClapError(
             f"{path} holds {error}, which is neither a tensor nor a plain value: opening it could "
-            f"run foreign code. If you trust this very file, set encoders.opening.sha256 to "
-            f"{artifacts.sha256(path)}."
+            "run foreign code. If you trust this very file, set encoders.opening.sha256 (of a CLAP "
+            f"in regress.more_claps: the sha256 beside its path) to {artifacts.sha256(path)}."
         ) from error
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ClapError(f"{path} is no whole PyTorch file, load it again: {error}") from error
@@ -77,7 +77,10 @@ def read(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatever was s
 def check_sha256(path: Path, sha256: str) -> None:
     """Raises ClapError unless the file is there and has that sha256."""
     if not path.is_file():
-        raise ClapError(f"{path} does not exist: encoders.opening.sha256 has nothing to check.")
+        raise ClapError(f"{path} does not exist: there is no file to have the sha256 {sha256}.")
     found = artifacts.sha256(path)
     if found != sha256.lower():
-        raise ClapError(f"{path} has the sha256 {found}, encoders.opening.sha256 is {sha256}.")
+        raise ClapError(
+            f"{path} has the sha256 {found}, and {sha256} is asked for: put that file there, or, "
+            "if params.yaml asks for it, correct it there."
+        )

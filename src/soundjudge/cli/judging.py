@@ -90,10 +90,16 @@ def score_table(
 @app.command()
 def doctor(
     params: Annotated[Path, typer.Option(help="The params.yaml to look at.")] = Path("params.yaml"),
+    model: Annotated[
+        Path | None, typer.Option(help="Look at this judge instead: what it needs beside itself.")
+    ] = None,
 ) -> None:
     """Say what this params.yaml needs, what is there, what is missing and where to get it."""
-    from soundjudge.scoring import requirements
+    from soundjudge.scoring import own_m2d, requirements
 
+    if model is not None:
+        typer.echo(own_m2d.check(model))
+        return
     found = requirements.findings(params)
     typer.echo("\n".join(requirements.lines(found)))
     if requirements.unmet(found):

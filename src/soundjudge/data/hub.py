@@ -14,6 +14,14 @@ def is_id(name: str) -> bool:
     return name.count("/") == 1 and not Path(name).parent.exists()
 
 
+def download(name: str) -> tuple[str, str]:
+    """The command that puts the hub's folder into one here, and the path of that."""
+    repository, _, revision = name.partition("@")
+    place = f"checkpoints/official/{Path(repository).name}"
+    command = f"hf download {repository}" + (f" --revision {revision}" if revision else "")
+    return f"{command} --local-dir {place}", place
+
+
 def folder(name: str, patterns: Sequence[str] | None = None) -> Path:
     """The hub's folder in its cache here, fetched if need be; `patterns` say which files."""
     from huggingface_hub import snapshot_download

@@ -81,6 +81,8 @@ def adapt(llm: PreTrainedModel, how: LlmTraining) -> None:
         # Layer by layer: they are alike, so all but the first find their machine code ready.
         for layer in _layers(llm):
             layer.compile()
+        # Says to the compiler, too, whether the same bits are asked for; see training/devices.py.
+        torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())
 
 
 def settle(llm: PreTrainedModel, how: LlmTraining) -> None:

@@ -1,10 +1,12 @@
 """The stand-in CLAP: a small transformers `ClapModel` that has heard the sample's recordings.
 
-Trained from scratch on scenes composed anew for every batch, by the contrastive loss of CLAP (Wu et
-al. 2023, equation 3) and by tagging what sounds, from which the official audio tower starts, too.
+Trained from scratch on a store of scenes, whose spectrograms are made once and whose captions are
+worded anew for every batch, by the contrastive loss of CLAP (Wu et al. 2023, equation 3) and by
+tagging what sounds, from which the official audio tower starts, too.
 Like the real one it hears which events there are, hardly their order or number.
 
-Letters: B sounds of a batch, E embedding dimensions, H width of the audio tower, C classes.
+Letters: N stored scenes, B sounds of a batch, F frames, M mel bands, E embedding dimensions,
+H width of the audio tower, C classes.
 """
 
 import math
@@ -32,8 +34,9 @@ class ClapTraining:
     """How the stand-in CLAP is trained."""
 
     seed: int
+    scenes: int  # N
     steps: int
-    batch: int  # scenes
+    batch: int  # B
     learning_rate: float
     dimensions: int  # E
     text_layers: int
@@ -52,6 +55,9 @@ def train(
     clap = TransformersClap(model, tokenizer, extractor())
     classes = {text: i for i, text in enumerate(sorted({one.caption for one in pool}))}
     tagger = nn.Linear(model.config.audio_config.hidden_size, len(classes))
+    stored = [scenes.draw(pool, rng) for _ in range(training.scenes)]
+    mels = _spectrograms(clap, stored, rng)
+    log(f"CLAP: {len(stored)} scenes rendered")
     parameters = [*clap.parameters(), *tagger.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -60,8 +66,9 @@ def train(
     clap.train()
     running = 0.0
     for step in range(1, training.steps + 1):
-        drawn = [scenes.draw(pool, rng) for _ in range(training.batch)]
-        loss = _loss(clap, tagger, drawn, classes, rng)
+        places = rng.choice(training.scenes, training.batch, replace=False)
+        drawn = [stored[place] for place in places]
+        loss = _loss(clap, tagger, mels[places].float(), drawn, classes, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -129,15 +136,23 @@ def config(training: ClapTraining, tokens: int) -> ClapConfig:
     )
 
 
+def _spectrograms(
+    clap: TransformersClap, stored: Sequence[Scene], rng: np.random.Generator
+) -> Tensor:
+    """Every scene once as a generator may render it: (N, 1, F, M) float16, in dB."""
+    waves = (generators.at_random(scenes.render(scene, rng)[0], rng) for scene in stored)
+    return torch.cat([clap.log_mel([wave]).half() for wave in waves])
+
+
 def _loss(
     clap: TransformersClap,
     tagger: nn.Module,
+    mels: Tensor,
     drawn: Sequence[Scene],
     classes: dict[str, int],
     rng: np.random.Generator,
 ) -> Tensor:
-    heard = [generators.at_random(scenes.render(scene, rng)[0], rng) for scene in drawn]
-    pooled = clap.pool_mels(clap.log_mel(heard))  # (B, H)
+    pooled = clap.pool_mels(mels)  # (B, H)
     sounds = clap.project_sounds(pooled)  # (B, E)
     texts = clap.embed_texts([scenes.caption(scene, rng) for scene in drawn])  # (B, E)
     logits = clap.model.logit_scale_a.exp() * sounds @ texts.T  # (B, B)

@@ -41,6 +41,7 @@ class LlmTraining:
     vocabulary: int  # tokens at most
     slots: int  # M
     noise: float  # standard deviation added to a slot
+    order: prompt.Order  # in which it is asked; captions come behind the slots either way
 
 
 class Reader(nn.Module):
@@ -72,7 +73,7 @@ def train(
     running = 0.0
     for step in range(1, training.steps + 1):
         batch = reading.draw(pool, training.batch, training.slots, rng)
-        parts = _losses(reader, tokenizer, batch, training.noise)
+        parts = _losses(reader, tokenizer, batch, training)
         loss = torch.stack(parts).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -120,15 +121,18 @@ def _losses(
     reader: Reader,
     tokenizer: Any,  # noqa: ANN401
     read: reading.Reading,
-    noise: float,
+    training: LlmTraining,
 ) -> list[Tensor]:
-    """ListNet on the overlap, matched or not, named or not slot by slot, and saying it."""
-    slots = _slots(reader, tokenizer, read.slots, noise)  # (B, M, H)
+    """ListNet on the overlap, matched or not, named or not slot by slot, and saying it.
+
+    Slots before the text cannot tell whether it names them.
+    """
+    slots = _slots(reader, tokenizer, read.slots, training.noise)  # (B, M, H)
     count = slots.shape[1]
     eos = tokenizer.eos_token_id
     tokens = prompt.TokenIds(audio_start=eos, audio_end=eos, score=eos, eos=eos)
     ids = tokenizer(read.texts, add_special_tokens=False)["input_ids"]
-    asked = prompt.scoring(ids, tokens, count, "text_first")
+    asked = prompt.scoring(ids, tokens, count, training.order)
     hidden = _hidden(reader, asked, slots.repeat_interleave(reading.CAPTIONS, dim=0))  # (P, L, H)
     at_score = hidden[torch.arange(len(ids)), asked.score_index]  # (P, H)
     overlap = reader.overlap(at_score).view(-1, reading.CAPTIONS)
@@ -136,15 +140,15 @@ def _losses(
     listwise = -(target * overlap.log_softmax(dim=1)).sum(dim=1).mean()
     binary = functional.binary_cross_entropy_with_logits
     same = binary(reader.same(at_score).squeeze(1), read.same)
-    at_slots = reader.named(hidden[asked.audio]).view(-1, count)  # (P, M)
-    named = binary(at_slots, read.named)
-
     told = prompt.captioning(ids[:: reading.CAPTIONS], tokens, count)
     saying = _hidden(reader, told, slots)  # (B, L, H)
     logits = reader.llm.lm_head(saying[:, :-1])  # (B, L - 1, V)
     spoken = told.text[:, 1:]
     caption = functional.cross_entropy(logits[spoken], told.ids[:, 1:][spoken])
-    return [listwise, same, named, caption]
+    if training.order == "audio_first":
+        return [listwise, same, caption]
+    at_slots = reader.named(hidden[asked.audio]).view(-1, count)  # (P, M)
+    return [listwise, same, binary(at_slots, read.named), caption]
 
 
 def _hidden(reader: Reader, sequences: prompt.Sequences, slots: Tensor) -> Tensor:

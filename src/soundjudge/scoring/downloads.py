@@ -21,6 +21,8 @@ class Requirement:
     "a folder that holds nothing but a README.md says: without this corpus"
     marks: tuple[str, ...] = ()
     "of several kinds of one thing, how a file's name begins or ends that tells this one"
+    weights: str = ""
+    "the name or pattern inside the folder of the file that a sha256 in params.yaml is said of"
     beside: bool = False
     "a lone file needs the pieces in its folder"
     packages: tuple[tuple[str, str], ...] = ()
@@ -80,6 +82,7 @@ REQUIREMENTS = (
             ("tokenizer.json", "vocab.json", "vocab.txt"),
         ),
         marks=("preprocessor_config.json", "processor_config.json"),
+        weights="model.safetensors",
         stages=("tune", "regress"),
         size="about 0.6 GB",
         licence="Apache-2.0 (laion/clap-htsat-unfused)",
@@ -90,6 +93,7 @@ REQUIREMENTS = (
         key="encoders.clap",
         what="CLAP, a .pt file of LAION's with the tokenizer of roberta-base beside it",
         marks=(".pt",),
+        weights="*.pt",
         pieces=(("*.pt",), ("config.json",), ("tokenizer.json", "merges.txt")),
         beside=True,
         stages=("tune", "regress"),
@@ -100,13 +104,15 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="encoders.clap",
-        what="M2D-CLAP, a folder with NTT's code and weights; it can't be tuned",
+        what="M2D-CLAP, a folder with NTT's code and weights",
         marks=("portable_m2d.py", "m2d_clap"),
         pieces=(("portable_m2d.py",), ("m2d_clap_*/checkpoint-*.pth",)),
+        weights="m2d_clap_*/checkpoint-*.pth",
         packages=(("timm", "m2d"), ("einops", "m2d"), ("nnAudio", "m2d")),
-        stages=("regress",),
+        stages=("tune", "regress"),
         size="about 0.36 GB of weights for sound; for text a BERT-base, from the hub's cache",
-        licence="NTT's: non-commercial evaluation, no distribution; a judge holds no copy",
+        licence="NTT's: non-commercial evaluation, no distribution; a judge holds no copy, and "
+        "whoever uses it needs one",
         source="https://github.com/nttcslab/m2d (examples/portable_m2d.py; under releases "
         "m2d_clap_vit_base-80x1001p16x16p16kpBpTI-2025.zip, unpacked, its folder's name kept)",
     ),

@@ -24,7 +24,7 @@ from soundjudge.scoring.ensemble import Ensemble
 from soundjudge.scoring.predict import Prediction, raw_scores
 
 JUDGE = "judge.json"
-FORMAT = 1
+FORMAT = 2  # raise it when an older judge would be misread
 
 Sound = str | Path | tuple[ArrayLike, int]
 """A file, or samples (T,) or (T, channels) with their sample rate in Hz."""
@@ -144,8 +144,12 @@ def read(folder: Path) -> Contents:
             f"{folder} holds no {JUDGE}: make a judge with 'dvc repro package', or name its folder"
         )
     values = artifacts.read_json(path)
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise JudgeError(f"{path} is not of format {FORMAT}: this version cannot read that judge")
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise JudgeError(
+            f"{path} is of format {found}, and this version reads format {FORMAT} alone: package "
+            "that judge again with 'dvc repro package'"
+        )
     return params.build(Contents, values, f"{path}: ")
 
 

@@ -6,8 +6,7 @@ by paths from a root: the repository, or the judge's own folder.
 B pairs, T samples at 16 kHz, M audio tokens, D feature width.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from soundjudge import artifacts
-from soundjudge.clap.encoder import AS_IT_IS, ClapEncoder, Opening, openings
+from soundjudge.clap.encoder import ClapEncoder
+from soundjudge.clap.opening import AS_IT_IS, Opening, openings
+from soundjudge.scoring import own_m2d
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,12 +31,10 @@ MEMBER = "member.json"
 # kind -> the keys of member.json that name encoders outside of the member's folder, one or several
 ENCODERS: dict[str, tuple[str, ...]] = {
     "clapscore": (),
+    "clapscore-deltas": ("clap",),
     "regress": ("clap",),
     "lalm": ("beats",),
 }
-# In a judge's member.json: a CLAP that no copy may hold, by the sha256 of its weights.
-M2D = "m2d@"
-M2D_FOLDER = "SOUNDJUDGE_M2D"  # the environment variable that says where the user's own copy lies
 # Seconds by which a window may exceed what a member hears: rounding of a model's own sample rate.
 ROUNDING = 0.01
 
@@ -106,18 +105,17 @@ class Loader:
     def member(self, folder: Path) -> Member:
         """The checkpoint in `folder`, strictly, in evaluation mode."""
         values = read(folder)
-        if values["kind"] == "clapscore":
+        if values["kind"] in ("clapscore", "clapscore-deltas"):
             from soundjudge.clap import clapscore
 
-            score = clapscore.load(folder, self.device)
+            copy = [self._place(name) for name in paths(values, "clap")]  # none, or one
+            score = clapscore.load(folder, self.device, *copy)
             self._check_window(folder, score.clap.window_seconds)
             return score
         if values["kind"] == "regress":
             from soundjudge.clap import regressor
 
-            named = paths(values, "clap")
-            each = zip(named, openings(self.opening, len(named)), strict=True)
-            claps = [self._clap(name, opening) for name, opening in each]
+            claps = [self._clap(name, how) for name, how in clap_openings(values, self.opening)]
             regress = regressor.load(folder, claps, self.by_name)
             self._check_window(folder, regress.window_seconds)
             return regress
@@ -130,17 +128,15 @@ class Loader:
     def _clap(self, name: str, opening: Opening) -> ClapEncoder:
         from soundjudge.clap import checkpoints
 
-        if not name.startswith(M2D):
-            return checkpoints.encoder(self.root / name, self.device, opening)
-        folder = self.m2d or os.environ.get(M2D_FOLDER)
-        if not folder:
-            raise MemberError(
-                "this judge stands on M2D-CLAP, which NTT's licence does not let it carry: put "
-                "portable_m2d.py and the folder of the weights (https://github.com/nttcslab/m2d) "
-                f"into one folder, and name that in the environment variable {M2D_FOLDER}"
-            )
-        own = Opening(backend="transformers", sha256=name.removeprefix(M2D))
-        return checkpoints.encoder(Path(folder), self.device, own)
+        if own_m2d.is_reference(name):
+            opening = Opening(backend="transformers", sha256=own_m2d.sha256(name))
+        return checkpoints.encoder(self._place(name), self.device, opening)
+
+    def _place(self, name: str) -> Path:
+        """Where a CLAP lies that member.json names."""
+        if own_m2d.is_reference(name):
+            return own_m2d.located(name, self.m2d)
+        return self.root / name
 
     def _beats(self, path: Path) -> SharedBeats:
         from soundjudge.model.beats import load_beats
@@ -179,6 +175,19 @@ def paths(values: Mapping[str, object], key: str) -> list[str]:
     return said if isinstance(said, list) else [said] if isinstance(said, str) else []
 
 
+def clap_openings(values: Mapping[str, object], first: Opening) -> list[tuple[str, Opening]]:
+    """The CLAPs of a regressor's member.json with how each is opened, the first as `first` says."""
+    named, sums = paths(values, "clap"), values.get("more_sha256")
+    if not isinstance(sums, list) or len(sums) != len(named) - 1:
+        raise MemberError("a regressor does not say which sha256 its CLAPs have: run regress again")
+    return list(zip(named, openings(first, sums), strict=True))
+
+
+def claps(folders: Iterable[Path]) -> list[Path]:
+    """The CLAPs that trained checkpoints name, by their paths from the root."""
+    return [Path(name) for folder in folders for name in paths(read(folder), "clap")]
+
+
 def copy_encoder(kind: str, source: Path, target: Path, opening: Opening) -> None:
     """An official checkpoint as a folder of safetensors: loaded strictly, and saved.
 
@@ -191,19 +200,7 @@ def copy_encoder(kind: str, source: Path, target: Path, opening: Opening) -> Non
     else:
         from soundjudge.clap import checkpoints
 
-        ours = Opening(backend="transformers", sha256=opening.sha256)
-        checkpoints.tunable(source, "cpu", ours).save(target)
-
-
-def external(kind: str, source: Path) -> str | None:
-    """What a judge's member.json says in place of an encoder that no copy may hold; else None."""
-    if kind != "clap":
-        return None
-    from soundjudge.clap import checkpoints, m2d
-
-    if checkpoints.kind(source) != "m2d":
-        return None
-    return M2D + artifacts.sha256(m2d.checkpoint(source))
+        checkpoints.as_transformers(source, "cpu", opening.sha256).save(target)
 
 
 def device(name: str) -> torch.device:

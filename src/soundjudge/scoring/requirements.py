@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from soundjudge import params
+from soundjudge import artifacts, params
+from soundjudge.clap.opening import Opening, Pinned
+from soundjudge.data import hub
 from soundjudge.scoring.downloads import REQUIREMENTS, Requirement
 
 SAMPLE_FOLDERS = (Path("data/sample"), Path("checkpoints/sample"))
@@ -33,16 +35,21 @@ def findings(path: Path, root: Path = Path()) -> list[Finding]:
     kinds: dict[str, list[Requirement]] = {}
     for requirement in REQUIREMENTS:
         kinds.setdefault(requirement.key, []).append(requirement)
-    package = params.load("encoders.opening.backend", str, path) == "laion-clap"
+    opening = params.load("encoders.opening", Opening, path)
     found = []
     for key, choices in kinds.items():
-        needed = (LAION_CLAP,) if package and key == "encoders.clap" else ()
-        found.append(_finding(choices, params.load(key, Path, path), root, needed))
-    further = params.load("regress.more_claps", tuple[Path, ...], path)
-    for number, clap in enumerate(further):
+        if key == "encoders.clap":
+            needed = (LAION_CLAP,) if opening.backend == "laion-clap" else ()
+            clap = Pinned(path=params.load(key, Path, path), sha256=opening.sha256)
+            found.append(_clap(choices, clap, root, needed))
+        else:
+            found.append(_finding(choices, params.load(key, Path, path), root, ()))
+    further = params.load("regress.more_claps", tuple[Path | Pinned, ...], path)
+    for number, named in enumerate(further):
         key = f"regress.more_claps[{number}]"
         choices = [replace(kind, key=key, stages=("regress",)) for kind in kinds["encoders.clap"]]
-        found.append(_finding(choices, clap, root, ()))
+        clap = named if isinstance(named, Pinned) else Pinned(path=named, sha256=None)
+        found.append(_clap(choices, clap, root, ()))
     return found
 
 
@@ -74,6 +81,26 @@ def lines(found: list[Finding]) -> list[str]:
     else:
         report.append("nothing is missing: dvc repro can run")
     return report
+
+
+def _clap(
+    choices: list[Requirement], clap: Pinned, root: Path, packages: tuple[tuple[str, str], ...]
+) -> Finding:
+    """A CLAP's: it may be named by its id on the hub, and pinned."""
+    name = clap.path.as_posix()
+    if hub.is_id(name):
+        command, place = hub.download(name)
+        source = f"{command}; then name {place} in its place: DVC watches folders alone"
+        choices = [replace(kind, source=source) for kind in choices[:1]]
+    found = _finding(choices, clap.path, root, packages)
+    files = sorted((root / clap.path).glob(found.requirement.weights)) or [root / clap.path]
+    if clap.sha256 is None or not files[0].is_file():
+        return found
+    has = artifacts.sha256(files[0])
+    if has == clap.sha256.lower():
+        return found
+    lacking = (f"the sha256 {clap.sha256} of {files[0].name}, which has {has}",)
+    return replace(found, status="incomplete", lacking=found.lacking + lacking)
 
 
 def _finding(

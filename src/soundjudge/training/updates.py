@@ -51,10 +51,11 @@ class Updates(Generic[M]):
         share = np.array_split(batch, place.num_processes)[place.process_index]
         weight = len(share) * place.num_processes / len(batch)
         bf16 = self.optimisation.precision == "bf16"
+        # First of all: the forward pass has no use for the last step's gradients, only for memory.
+        self.optimizer.zero_grad()
         with torch.autocast(place.device.type, torch.bfloat16, enabled=bf16):
             # Without a share, one item of weight 0 keeps this process in step with the others.
             value: Tensor = self.loss(share if len(share) else batch[:1], generator)
-        self.optimizer.zero_grad()
         (value * weight).backward()
         if self.optimisation.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.trained, self.optimisation.clip_norm)

@@ -1,0 +1,263 @@
+"""How long a step of `align` takes, next to the plain way and to what the machine could do.
+
+    python benchmarks/align.py [--device auto --layers 24 --precision fp32 --steps 2]
+
+At the published sizes with random weights, a step (forward, loss, backward, clipping, AdamW) on a
+list of 16 pairs in these ways, which take turns in one process and on the same weights:
+
+    plain             16 sounds from wav files through BEATs, every pair a sequence of its own
+    ours              features from a memory-mapped corpus, as in recipes/tmu2026.yaml
+    ours, in memory   the same, the features in memory already
+    ours, shared      sounds first, and a sequence a sound with 4 captions behind it
+
+The features are dropped from the page cache before every step. Prints markdown tables: the least
+of the seconds, as other work on the machine can only add. `operations.py` has the arithmetic.
+"""
+
+import argparse
+import re
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import operations
+import torch
+from align_corpus import CAPTIONS, Corpus, Held
+from operations import PAIRS, RECIPE
+from random_lalm import lalm
+from torch import Tensor
+
+from soundjudge import params
+from soundjudge.model.beats import Beats
+from soundjudge.model.lalm import Lalm
+from soundjudge.model.prompt import Order
+from soundjudge.training import align, devices
+from soundjudge.training.lists import Draw, clip_lists, random_lists
+from soundjudge.training.pairs import gathered
+from soundjudge.training.ranking import list_loss
+from soundjudge.training.updates import Indices, Updates
+
+LOADS = 30  # lists whose loading is timed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a list is made and scored."""
+
+    order: Order = "text_first"
+    together: int = 1  # captions of a clip in a list
+    plain: bool = False
+    held: bool = False  # features in memory
+
+    def lists(self, corpus: Corpus, rng: np.random.Generator) -> Indices:
+        """Lists (L, S) of the pairs that this way can score."""
+        clips = corpus.pairs.clip[: PAIRS * CAPTIONS] if self.plain else corpus.pairs.clip
+        draw: Draw = random_lists(len(clips), PAIRS)
+        if self.together > 1:
+            draw = clip_lists(clips, PAIRS, self.together)
+        return draw(rng)
+
+
+WAYS = {
+    "plain": Way(plain=True),
+    "ours": Way(),
+    "ours, in memory": Way(held=True),
+    "ours, shared": Way(order="audio_first", together=CAPTIONS),
+}
+
+
+class Bench:
+    """The model, its optimiser and the corpus; a step of any way."""
+
+    def __init__(self, model: Lalm, corpus: Corpus, alignment: align.Alignment) -> None:
+        self.model, self.corpus, self.alignment = model, corpus, alignment
+        self.device = next(model.parameters()).device
+        self.bf16 = alignment.optimisation.precision == "bf16"
+        self.of_lists = list_loss(alignment, corpus.pairs.targets)
+        self.updates = Updates(model, self._loss, alignment.optimisation)
+        self.features: Held | None = None
+        self.way = WAYS["plain"]
+
+    def seconds(self, way: Way, items: Indices) -> float:
+        """Of one step on the lists `items` (1, S)."""
+        self._go(way)
+        self.features = None
+        if way.held:
+            sounds = self.corpus.pairs.sounds_of(items.ravel())
+            self.features = Held(self.corpus.features, sounds)
+        self.corpus.forget()
+        generator = torch.Generator()
+        settle(self.device)
+        start = time.perf_counter()
+        self.updates.step(items, self.alignment.optimisation.learning_rate, generator)
+        settle(self.device)
+        return time.perf_counter() - start
+
+    @torch.no_grad()
+    def said(self, way: Way, items: Indices) -> Tensor:
+        """The scores of lists without dropout, as the precision gives them: (1, S)."""
+        self._go(way)
+        self.model.eval()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            scores = self._scores(items).float().cpu()
+        self.model.train()
+        return scores
+
+    def operations(self, way: Way, items: Indices) -> int:
+        """That a step on these lists needs."""
+        front, sizes = self.corpus.sizes.front, self.corpus.sizes
+        words = [len(text.split()) for text in self.corpus.pairs.texts_of(items.ravel())]
+        together = way.together > 1
+        own = operations.alone(front, words)
+        sequences = operations.shared(front, words, way.together) if together else own
+        return sum(operations.step(sizes, sequences, PAIRS, plain=way.plain).values())
+
+    def _go(self, way: Way) -> None:
+        self.way = way
+        self.model.config = replace(self.model.config, order=way.order)
+
+    def _loss(self, model: Lalm, items: Indices, _: torch.Generator) -> Tensor:
+        wanted, weights = self.corpus.pairs.wanted(items, self.device)
+        return self.of_lists(self._scores(items), wanted, weights)
+
+    def _scores(self, items: Indices) -> Tensor:
+        given = self.corpus.pairs
+        if not self.way.plain:
+            features = self.features or self.corpus.features
+            return align.listed_scores(self.model, features, given, items, self.way.together)
+        flat = items.ravel()
+        sounds = self.corpus.encoded(given.sounds_of(flat))
+        return self.model.scores(sounds, given.texts_of(flat)).view(items.shape)
+
+
+def settle(device: torch.device) -> None:
+    """Waits until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def matrix_rate(device: torch.device, bf16: bool) -> float:
+    """Operations a second in products of two square matrices, the most of some."""
+    size = 8192 if device.type == "cuda" else 2048
+    one = torch.randn(size, size, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
+    least = float("inf")
+    for _ in range(5):
+        settle(device)
+        start = time.perf_counter()
+        one @ one
+        settle(device)
+        least = min(least, time.perf_counter() - start)
+    return 2 * size**3 / least
+
+
+def forget_peak(device: torch.device) -> None:
+    """Lets `peak` begin anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak(device: torch.device) -> float:
+    """The most GiB held at once since `forget_peak`: of the GPU, or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    (kibibytes,) = re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(kibibytes) / 2**20
+
+
+def report_steps(bench: Bench, steps: int) -> None:
+    """The table of the ways, and how far their scores are apart."""
+    rng = np.random.default_rng(1)
+    lists = {name: way.lists(bench.corpus, rng)[: steps + 1] for name, way in WAYS.items()}
+    warm = WAYS if bench.device.type == "cuda" else ["ours, shared"]
+    for name in warm:
+        bench.seconds(WAYS[name], lists[name][steps:])
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
+    shares: dict[str, list[float]] = {name: [] for name in WAYS}
+    peaks = dict.fromkeys(WAYS, 0.0)
+    rates = []
+    for turn in range(steps):
+        for name, way in WAYS.items():
+            items = lists[name][turn : turn + 1]
+            rates.append(matrix_rate(bench.device, bench.bf16))
+            forget_peak(bench.device)
+            seconds[name].append(bench.seconds(way, items))
+            shares[name].append(bench.operations(way, items) / seconds[name][-1])
+            peaks[name] = max(peaks[name], peak(bench.device))
+    print("| a step on 16 pairs | seconds | times faster | share of matrix rate | peak |")
+    print("|---|---|---|---|---|")
+    for name in WAYS:
+        least = min(seconds[name])
+        cells = [f"{least:.3g}", f"{min(seconds['plain']) / least:.2f}"]
+        cells += [f"{max(shares[name]) / max(rates):.0%}", f"{peaks[name]:.1f} GiB"]
+        print(f"| {name} | {' | '.join(cells)} |")
+    low, high = min(rates), max(rates)
+    print(f"\nMatrix rate {high / 1e9:,.0f} x 10^9 a second (the least of them {low / 1e9:,.0f}).")
+
+
+def report_scores(bench: Bench) -> None:
+    """How far the ways are apart on the same weights."""
+    each = CAPTIONS * np.arange(PAIRS).reshape(1, -1)  # a pair of every clip with a wav file
+    plain, ours = (bench.said(WAYS[name], each) for name in ("plain", "ours"))
+    groups = np.arange(PAIRS).reshape(1, -1)
+    shared, apart = (
+        bench.said(replace(WAYS["ours, shared"], together=together), groups)
+        for together in (CAPTIONS, 1)
+    )
+    print("| scores of 16 pairs | standard deviation | largest difference |\n|---|---|---|")
+    for name, one, other in (("plain, ours", plain, ours), ("alone, shared", apart, shared)):
+        print(f"| {name} | {one.std():.3g} | {(one - other).abs().max():.1e} |")
+
+
+def report_loading(bench: Bench) -> None:
+    """Milliseconds in which the features of a list are read, from disk and from the page cache."""
+    lists = WAYS["ours"].lists(bench.corpus, np.random.default_rng(2))
+    taken: dict[str, list[float]] = {"from disk": [], "from the page cache": []}
+    for name in taken:
+        bench.corpus.forget()
+        if name == "from the page cache":
+            for block in bench.corpus.features.blocks():
+                block.sum()
+        for number in range(LOADS):
+            if name == "from disk":
+                bench.corpus.forget()
+            sounds = bench.corpus.pairs.sounds_of(lists[number % len(lists)])
+            start = time.perf_counter()
+            gathered(bench.corpus.features, sounds)
+            taken[name].append(time.perf_counter() - start)
+    print("| features of 16 pairs | milliseconds, median |\n|---|---|")
+    for name, seconds in taken.items():
+        print(f"| {name} | {1000 * median(seconds):.1f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--layers", type=int, default=24, help="of the language model")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--steps", type=int, default=2, help="of each way")
+    parser.add_argument("--clips", type=int, default=2000, help="of the corpus")
+    options = parser.parse_args()
+
+    torch.manual_seed(0)
+    device = devices.process(options.device).device
+    alignment = params.load("align", align.Alignment, RECIPE)
+    optimisation = replace(alignment.optimisation, precision=options.precision)
+    sizes = operations.published(options.layers)
+    beats = Beats(sizes.beats).eval().to(device)
+    model = lalm(sizes.llm, sizes.around, sizes.front, sizes.beats.encoder_embed_dim)
+    model.to(device).train()
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Corpus(Path(folder), sizes, beats, options.clips)
+        bench = Bench(model, corpus, replace(alignment, optimisation=optimisation))
+        report_scores(bench)
+        report_steps(bench, options.steps)
+        report_loading(bench)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""A corpus of alignment with random numbers: features of many clips, wav files of a few.
+
+Letters: B = clips, M = audio tokens, D = encoder width.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+from numpy.typing import NDArray
+from operations import PAIRS, Sizes
+from random_lalm import FIRST_WORD, text
+from torch import Tensor
+
+from soundjudge.data import audio, rows
+from soundjudge.model import prompt
+from soundjudge.model.beats import Beats
+from soundjudge.model.features import encode_waves
+from soundjudge.training.pairs import pairs
+
+CAPTIONS = 4  # of a clip
+WORDS = (3, 23)  # tokens of a caption, each length as likely: 13 on average
+BLOCK = 200  # rows drawn at once
+
+
+class Corpus:
+    """Clips with captions; of the first 16 the wav files, of all the features, in a folder."""
+
+    def __init__(self, folder: Path, sizes: Sizes, beats: Beats, clips: int) -> None:
+        self.folder, self.sizes, self.beats = folder, sizes, beats
+        rng = np.random.default_rng(0)
+        names = [f"clip{number:06d}" for number in range(clips)]
+        for name in names[:PAIRS]:
+            noise = 0.1 * rng.standard_normal(sizes.front.samples)
+            soundfile.write(folder / f"{name}.wav", noise, audio.SAMPLE_RATE)
+        rows.write_rows(folder / "features", names, self._blocks(names, rng))
+        lengths = rng.integers(*WORDS, endpoint=True, size=CAPTIONS * clips)
+        last = sizes.llm.vocab_size - len(prompt.NEW_TOKENS)
+        texts = [text(rng.integers(FIRST_WORD, last, size=n).tolist()) for n in lengths]
+        said = rng.uniform(-1, 1, len(texts))
+        self.pairs = pairs(pd.Series(names).repeat(CAPTIONS), pd.Series(texts), said)
+        self.features = rows.Rows(folder / "features")
+
+    def forget(self) -> None:
+        """Drops the features from the page cache."""
+        self.features = None  # what is mapped would stay
+        for path in sorted((self.folder / "features/shards").iterdir()):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self.features = rows.Rows(self.folder / "features")
+
+    def encoded(self, clip_ids: Sequence[str]) -> Tensor:
+        """The features of clips from their wav files: (B, M, D)."""
+        waves = [audio.read(self.folder / f"{name}.wav") for name in clip_ids]
+        return encode_waves(self.beats, waves, self.sizes.front)
+
+    def _blocks(self, names: list[str], rng: np.random.Generator) -> Iterator[NDArray[Any]]:
+        made = self.encoded(names[:PAIRS]).cpu().numpy().astype(np.float16)
+        yield made
+        for start in range(PAIRS, len(names), BLOCK):
+            shape = (min(BLOCK, len(names) - start), *made.shape[1:])
+            yield rng.standard_normal(shape, np.float32).astype(np.float16)
+
+
+class Held:
+    """Features that are in memory, in place of memory-mapped rows."""
+
+    def __init__(self, features: rows.Rows, clip_ids: Sequence[str]) -> None:
+        self.clip_ids = list(clip_ids)
+        self.features = features.gather(clip_ids).astype(np.float32)
+
+    def gather(self, clip_ids: Sequence[str]) -> NDArray[Any]:
+        """The features of the clips that are held: (B, M, D)."""
+        assert list(clip_ids) == self.clip_ids
+        return self.features

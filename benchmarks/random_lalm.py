@@ -1,0 +1,31 @@
+"""An audio language model of any size with random weights, made in memory."""
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
+
+from soundjudge.model import prompt
+from soundjudge.model.features import AudioFront
+from soundjudge.model.lalm import Lalm, LalmConfig
+
+FIRST_WORD = 2  # the end and the unknown word stand before w2, w3, ...
+
+
+def lalm(llm: Qwen2Config, around: LalmConfig, front: AudioFront, feature_dim: int) -> Lalm:
+    """An audio language model whose words are `w2`, `w3`, ..., a token each, up to its table."""
+    words = {"<eos>": 0, "<unk>": 1}
+    last = llm.vocab_size - len(prompt.NEW_TOKENS)
+    words |= {f"w{i}": i for i in range(FIRST_WORD, last)}
+    split = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=split, eos_token="<eos>")
+    prompt.add_tokens(tokenizer)
+    made = AutoModelForCausalLM.from_config(
+        llm, dtype=torch.float32, attn_implementation=around.attention
+    )
+    return Lalm(made, tokenizer, around, front, feature_dim)
+
+
+def text(numbers: list[int]) -> str:
+    """A text of as many tokens; `numbers` are of words, from `FIRST_WORD` on."""
+    return " ".join(f"w{number}" for number in numbers)
