@@ -11,11 +11,13 @@ list of 16 pairs in these ways, which take turns in one process and on the same 
     ours, shared      sounds first, and a sequence a sound with 4 captions behind it
 
 The features are dropped from the page cache before every step. Prints markdown tables: the least
-of the seconds, as other work on the machine can only add. `operations.py` has the arithmetic.
+of the seconds, as other work on the machine can only add. On a CPU, ratios and rates are those of
+processor seconds, which such work leaves nearly alone where there is one thread
+(OMP_NUM_THREADS=1). `operations.py` has the arithmetic.
 """
 
 import argparse
-import re
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ import numpy as np
 import operations
 import torch
 from align_corpus import CAPTIONS, Corpus, Held
+from machine import Clock, matrix_rate
 from operations import PAIRS, RECIPE
 from random_lalm import lalm
 from torch import Tensor
@@ -69,6 +72,16 @@ WAYS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What a step took."""
+
+    wall: float  # seconds
+    busy: float  # processor seconds on a CPU, wall seconds on a GPU
+    operations: int
+    peak: float  # GiB
+
+
 class Bench:
     """The model, its optimiser and the corpus; a step of any way."""
 
@@ -81,20 +94,20 @@ class Bench:
         self.features: Held | None = None
         self.way = WAYS["plain"]
 
-    def seconds(self, way: Way, items: Indices) -> float:
-        """Of one step on the lists `items` (1, S)."""
+    def step(self, way: Way, items: Indices) -> Taken:
+        """One step on the lists `items` (1, S)."""
         self._go(way)
         self.features = None
         if way.held:
             sounds = self.corpus.pairs.sounds_of(items.ravel())
             self.features = Held(self.corpus.features, sounds)
         self.corpus.forget()
-        generator = torch.Generator()
-        settle(self.device)
-        start = time.perf_counter()
-        self.updates.step(items, self.alignment.optimisation.learning_rate, generator)
-        settle(self.device)
-        return time.perf_counter() - start
+        generator, rate = torch.Generator(), self.alignment.optimisation.learning_rate
+        clock = Clock(self.device)
+        self.updates.step(items, rate, generator)
+        wall, busy = clock.seconds()
+        needed = self._operations(items)
+        return Taken(wall=wall, busy=busy, operations=needed, peak=clock.peak())
 
     @torch.no_grad()
     def said(self, way: Way, items: Indices) -> Tensor:
@@ -106,13 +119,12 @@ class Bench:
         self.model.train()
         return scores
 
-    def operations(self, way: Way, items: Indices) -> int:
-        """That a step on these lists needs."""
-        front, sizes = self.corpus.sizes.front, self.corpus.sizes
+    def _operations(self, items: Indices) -> int:
+        sizes, way = self.corpus.sizes, self.way
         words = [len(text.split()) for text in self.corpus.pairs.texts_of(items.ravel())]
-        together = way.together > 1
-        own = operations.alone(front, words)
-        sequences = operations.shared(front, words, way.together) if together else own
+        sequences = operations.alone(sizes.front, words)
+        if way.together > 1:
+            sequences = operations.shared(sizes.front, words, way.together)
         return sum(operations.step(sizes, sequences, PAIRS, plain=way.plain).values())
 
     def _go(self, way: Way) -> None:
@@ -133,70 +145,31 @@ class Bench:
         return self.model.scores(sounds, given.texts_of(flat)).view(items.shape)
 
 
-def settle(device: torch.device) -> None:
-    """Waits until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def matrix_rate(device: torch.device, bf16: bool) -> float:
-    """Operations a second in products of two square matrices, the most of some."""
-    size = 8192 if device.type == "cuda" else 2048
-    one = torch.randn(size, size, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
-    least = float("inf")
-    for _ in range(5):
-        settle(device)
-        start = time.perf_counter()
-        one @ one
-        settle(device)
-        least = min(least, time.perf_counter() - start)
-    return 2 * size**3 / least
-
-
-def forget_peak(device: torch.device) -> None:
-    """Lets `peak` begin anew."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def peak(device: torch.device) -> float:
-    """The most GiB held at once since `forget_peak`: of the GPU, or of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    (kibibytes,) = re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(kibibytes) / 2**20
-
-
 def report_steps(bench: Bench, steps: int) -> None:
-    """The table of the ways, and how far their scores are apart."""
+    """The table of the ways."""
     rng = np.random.default_rng(1)
     lists = {name: way.lists(bench.corpus, rng)[: steps + 1] for name, way in WAYS.items()}
     warm = WAYS if bench.device.type == "cuda" else ["ours, shared"]
     for name in warm:
-        bench.seconds(WAYS[name], lists[name][steps:])
-    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
-    shares: dict[str, list[float]] = {name: [] for name in WAYS}
-    peaks = dict.fromkeys(WAYS, 0.0)
+        bench.step(WAYS[name], lists[name][steps:])
+    taken: dict[str, list[Taken]] = {name: [] for name in WAYS}
     rates = []
     for turn in range(steps):
         for name, way in WAYS.items():
-            items = lists[name][turn : turn + 1]
             rates.append(matrix_rate(bench.device, bench.bf16))
-            forget_peak(bench.device)
-            seconds[name].append(bench.seconds(way, items))
-            shares[name].append(bench.operations(way, items) / seconds[name][-1])
-            peaks[name] = max(peaks[name], peak(bench.device))
-    print("| a step on 16 pairs | seconds | times faster | share of matrix rate | peak |")
-    print("|---|---|---|---|---|")
-    for name in WAYS:
-        least = min(seconds[name])
-        cells = [f"{least:.3g}", f"{min(seconds['plain']) / least:.2f}"]
-        cells += [f"{max(shares[name]) / max(rates):.0%}", f"{peaks[name]:.1f} GiB"]
+            taken[name].append(bench.step(way, lists[name][turn : turn + 1]))
+            sys.stderr.write(f"{name}, {rates[-1] / 1e9:.1f}: {taken[name][-1]}\n")
+    plain = min(step.busy for step in taken["plain"])
+    print("| a step on 16 pairs | wall s | busy s | times faster | of matrix rate | peak |")
+    print("|---|---|---|---|---|---|")
+    for name, some in taken.items():
+        least = min(step.busy for step in some)
+        rate = max(step.operations / step.busy for step in some)
+        cells = [f"{min(step.wall for step in some):.3g}", f"{least:.3g}", f"{plain / least:.2f}"]
+        cells += [f"{rate / max(rates):.0%}", f"{max(step.peak for step in some):.1f} GiB"]
         print(f"| {name} | {' | '.join(cells)} |")
-    low, high = min(rates), max(rates)
-    print(f"\nMatrix rate {high / 1e9:,.0f} x 10^9 a second (the least of them {low / 1e9:,.0f}).")
+    low, high = min(rates) / 1e9, max(rates) / 1e9
+    print(f"\nMatrix rate: {high:,.0f} x 10^9 a busy second (the least of them {low:,.0f}).\n")
 
 
 def report_scores(bench: Bench) -> None:
@@ -229,9 +202,9 @@ def report_loading(bench: Bench) -> None:
             start = time.perf_counter()
             gathered(bench.corpus.features, sounds)
             taken[name].append(time.perf_counter() - start)
-    print("| features of 16 pairs | milliseconds, median |\n|---|---|")
+    print("| features of 16 pairs | milliseconds, median | least |\n|---|---|---|")
     for name, seconds in taken.items():
-        print(f"| {name} | {1000 * median(seconds):.1f} |")
+        print(f"| {name} | {1000 * median(seconds):.1f} | {1000 * min(seconds):.1f} |")
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -135,7 +134,7 @@ def test_a_vector_without_direction_is_an_error_that_names_the_item(tmp_path, va
 
     with pytest.raises(EmbeddingError, match="no finite vector for 'item06'"):
         write(tmp_path / "out", things(), encode, choice(), tmp_path / "work")
-    assert list((tmp_path / "work/things").iterdir()) == []
+    assert not list((tmp_path / "work").rglob("*.npy"))
 
 
 def test_a_clap_embeds_a_caption_of_5000_words_and_one_of_a_single_sign(tmp_path):

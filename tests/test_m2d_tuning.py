@@ -274,3 +274,16 @@ def test_every_weight_that_can_be_trained_is_in_one_part(tmp_path):
         "text_model": ["model.text_encoder.model.weight"],
         "text_projection": ["model.backbone.text_proj.bias", "model.backbone.text_proj.weight"],
     }
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_deltas_are_exact_too(in_folder):
+    model = fresh(tiny_m2d.write(Path("m2d"))).to("cuda")
+    with torch.no_grad():
+        for weights in model.clap.parts()["audio_model"]:
+            weights.mul_(1.001)
+    model.save(Path("tuned"))
+    loaded = clapscore.load(Path("tuned"), "cuda")
+    after = model.clap.weights()
+    assert all(torch.equal(weights, after[n]) for n, weights in loaded.clap.weights().items())

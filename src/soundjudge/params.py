@@ -140,10 +140,8 @@ def _union(choices: tuple[Any, ...], value: object, where: str) -> object:
     if value is None and type(None) in choices:
         return None
     errors = []
-    if isinstance(value, dict) and (
-        sections := [c for c in choices if dataclasses.is_dataclass(c)]
-    ):
-        choices = tuple(sections)  # nothing else has keys
+    if isinstance(value, dict):  # keys can only be meant for a section, where one is possible
+        choices = tuple(filter(dataclasses.is_dataclass, choices)) or choices
     for choice in (choice for choice in choices if choice is not type(None)):
         try:
             return _convert(choice, value, where)

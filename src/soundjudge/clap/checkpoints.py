@@ -42,8 +42,8 @@ def tunable(
     """The CLAP at `path`, with towers whose weights can be trained."""
     if opening.backend == "laion-clap":
         raise ClapError(
-            f"{path}: what the package laion-clap runs can't be tuned; regress can use it. For tune, "
-            "set encoders.opening.backend to transformers."
+            f"{path}: what the package laion-clap runs can't be tuned; regress can use it. For "
+            "tune, set encoders.opening.backend to transformers."
         )
     if kind(path) == "m2d":
         clap = m2d.M2dClap.load(path, device, opening.sha256)

@@ -18,6 +18,7 @@ from soundjudge.clap.encoder import PROBES, ClapError, Parts
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW_SECONDS = 10.0  # a shorter sound gets silence at its end, as in NTT's own example
+PROJECTIONS = ("audio_proj.", "text_proj.")  # what the names of their weights begin with
 VERSION = 1  # of the code around NTT's: raise it when equal weights give other embeddings
 
 
@@ -78,24 +79,19 @@ class M2dClap(nn.Module):
 
     def parts(self) -> Parts:
         """The weights that can be trained; a projection that this checkpoint lacks has none."""
-        sides = ("audio_proj", "text_proj")
-        backbone = dict(self.model.backbone.named_parameters(prefix="backbone"))
-        of = {
-            side: [w for name, w in backbone.items() if name.startswith(f"backbone.{side}.")]
-            for side in sides
-        }
-        projections = {id(weights) for side in sides for weights in of[side]}
+        backbone = dict(self.model.backbone.named_parameters())
         tower = [
             weights
             for name, weights in backbone.items()
-            if id(weights) not in projections and name not in self.fixed
+            if not name.startswith(PROJECTIONS) and f"backbone.{name}" not in self.fixed
         ]
-        network = self.model.text_encoder if self.text_network is None else self.text_network
+        heads = [[w for name, w in backbone.items() if name.startswith(p)] for p in PROJECTIONS]
+        text = self.text_network or self.model.text_encoder
         return {
             "audio_model": tower,
-            "audio_projection": of["audio_proj"],
-            "text_model": list(network.parameters()),
-            "text_projection": of["text_proj"],
+            "audio_projection": heads[0],
+            "text_model": list(text.parameters()) if isinstance(text, nn.Module) else [],
+            "text_projection": heads[1],
         }
 
     def log_mel(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:

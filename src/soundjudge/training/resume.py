@@ -86,7 +86,7 @@ def write(
     if place.is_main_process:
         state = {
             "run": {f.name: getattr(run, f.name) for f in fields(Run) if f.name != "loss_sum"},
-            "module": copied(moving(module)),
+            "module": moving(module),
             "optimizer": optimizer.state_dict(),
             "processes": processes,
         }

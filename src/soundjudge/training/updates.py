@@ -51,8 +51,6 @@ class Updates(Generic[M]):
         share = np.array_split(batch, place.num_processes)[place.process_index]
         weight = len(share) * place.num_processes / len(batch)
         bf16 = self.optimisation.precision == "bf16"
-        # First of all: the forward pass has no use for the last step's gradients, only for memory.
-        self.optimizer.zero_grad()
         with torch.autocast(place.device.type, torch.bfloat16, enabled=bf16):
             # Without a share, one item of weight 0 keeps this process in step with the others.
             value: Tensor = self.loss(share if len(share) else batch[:1], generator)
@@ -62,4 +60,6 @@ class Updates(Generic[M]):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        # At once: neither the next forward pass nor a validation has use for gradients.
+        self.optimizer.zero_grad()
         return value.detach().float() * len(share)
