@@ -11,7 +11,7 @@ from pathlib import Path
 from soundjudge import artifacts, params
 from soundjudge.data import chunks
 from soundjudge.data.shards import Clips
-from soundjudge.model import features
+from soundjudge.model import encoding
 from soundjudge.model.beats import load_beats
 from soundjudge.training import devices
 
@@ -19,26 +19,26 @@ PREPARED = Path("data/prepared")
 FEATURES = Path("data/features")
 
 
-def opened(encoder: Path, encoding: features.Encoding, wanted: str) -> dict[str, chunks.Writer]:
+def opened(encoder: Path, choice: encoding.Encoding, wanted: str) -> dict[str, chunks.Writer]:
     devices.deterministic()
     beats = load_beats(encoder).to(devices.process(wanted).device)
     clips = Clips(PREPARED)
-    write = partial(features.write_chunk, beats=beats, clips=clips, encoding=encoding)
+    write = partial(encoding.write_chunk, beats=beats, clips=clips, choice=choice)
     return {"clips": write}
 
 
 def main() -> None:
-    encoding = params.load("encode", features.Encoding)
+    choice = params.load("encode", encoding.Encoding)
     encoder = params.load("encoders.beats", Path)
     device = params.load("device", str)
 
     clips = Clips(PREPARED)
     inputs = [PREPARED / "clips.parquet", encoder]
-    work = artifacts.work_folder("encode", chunks.identity(encoding), inputs)
-    count = encoding.chunk_size(load_beats(encoder).config.encoder_embed_dim)
+    work = artifacts.work_folder("encode", chunks.identity(choice), inputs)
+    count = choice.chunk_size(load_beats(encoder).config.encoder_embed_dim)
     parts = chunks.split("clips", clips.ids(), work, count)
-    make = partial(opened, encoder, encoding)
-    chunks.make(parts, make, encoding.engine, encoding.workers, device)
+    make = partial(opened, encoder, choice)
+    chunks.make(parts, make, choice.engine, choice.workers, device)
 
     with artifacts.atomic_folder(FEATURES) as folder:
         chunks.gather(folder, parts, clips.ids())

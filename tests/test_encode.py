@@ -12,7 +12,8 @@ import torch
 
 from soundjudge import artifacts
 from soundjudge.data import chunks, shards, tables
-from soundjudge.model import beats, fbank, features
+from soundjudge.model import beats, encoding, fbank, features
+from soundjudge.model.encoding import Encoding
 from soundjudge.model.projector import pool
 
 ROOT = Path(__file__).parent.parent
@@ -126,16 +127,16 @@ def test_a_front_that_hears_nothing_is_refused(values):
 
 def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match="batch_size is 0"):
-        features.Encoding(front=FRONT, batch_size=0, dtype="float32", **LOCAL)
+        Encoding(front=FRONT, batch_size=0, dtype="float32", **LOCAL)
 
 
 def test_features_that_are_no_numbers_name_their_clip(tmp_path):
     network = encoder()
     with torch.no_grad():
         network.layer_norm.bias.fill_(torch.nan)
-    encoding = features.Encoding(front=FRONT, batch_size=2, dtype="float32", **LOCAL)
+    choice = Encoding(front=FRONT, batch_size=2, dtype="float32", **LOCAL)
     with pytest.raises(ValueError, match=r"xacle/00000\.wav"):
-        list(features.encode_clips(network, prepared(tmp_path), list(SECONDS), encoding))
+        list(encoding.encode_clips(network, prepared(tmp_path), list(SECONDS), choice))
 
 
 def run_stage(folder):
@@ -161,10 +162,10 @@ def test_the_stage_writes_a_row_for_every_clip(tmp_path):
 
 def test_half_precision_and_another_batch_size_change_the_last_digits_only(tmp_path):
     network, clips = encoder(), prepared(tmp_path)
-    pairs = features.Encoding(front=FRONT, batch_size=2, dtype="float32", **LOCAL)
-    whole = list(features.encode_clips(network, clips, clips.ids(), pairs))
-    halves = features.Encoding(front=FRONT, batch_size=3, dtype="float16", **LOCAL)
-    half = list(features.encode_clips(network, clips, clips.ids(), halves))
+    pairs = Encoding(front=FRONT, batch_size=2, dtype="float32", **LOCAL)
+    whole = list(encoding.encode_clips(network, clips, clips.ids(), pairs))
+    halves = Encoding(front=FRONT, batch_size=3, dtype="float16", **LOCAL)
+    half = list(encoding.encode_clips(network, clips, clips.ids(), halves))
     assert [len(block) for block in whole] == [2, 1]
     assert [len(block) for block in half] == [3]
     assert half[0].dtype == np.float16
@@ -182,8 +183,8 @@ def test_half_precision_and_another_batch_size_change_the_last_digits_only(tmp_p
 )
 def test_a_chunk_is_as_many_clips_as_memory_and_a_killed_run_can_lose(tokens, width, dtype, clips):
     front = features.AudioFront(audio_tokens=tokens, window_seconds=10.0)
-    encoding = features.Encoding(front=front, batch_size=2, dtype=dtype, **LOCAL)
-    assert encoding.chunk_size(width) == clips
+    choice = Encoding(front=front, batch_size=2, dtype=dtype, **LOCAL)
+    assert choice.chunk_size(width) == clips
 
 
 def test_a_killed_stage_loses_the_chunk_it_was_at_and_ends_with_the_same_bytes(
@@ -193,7 +194,7 @@ def test_a_killed_stage_loses_the_chunk_it_was_at_and_ends_with_the_same_bytes(
     beats.save_beats(encoder(), Path("beats.pt"))
     Path("params.yaml").write_text(PARAMS)
     monkeypatch.setattr(chunks, "ITEMS", 1)
-    encode, encoded = features.write_chunk, []
+    encode, encoded = encoding.write_chunk, []
 
     def noted(chunk, **rest):
         encode(chunk, **rest)
@@ -205,7 +206,7 @@ def test_a_killed_stage_loses_the_chunk_it_was_at_and_ends_with_the_same_bytes(
         noted(chunk, **rest)
 
     def stage(write):
-        monkeypatch.setattr(features, "write_chunk", write)
+        monkeypatch.setattr(encoding, "write_chunk", write)
         runpy.run_path(str(ROOT / "stages/encode.py"), run_name="__main__")
 
     stage(encode)

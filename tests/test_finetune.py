@@ -15,7 +15,8 @@ import yaml
 from soundjudge import artifacts
 from soundjudge.data.rows import Rows, write_rows
 from soundjudge.model import checkpoint
-from soundjudge.model.features import Encoding, encode_clips, encode_waves
+from soundjudge.model.encoding import Encoding, encode_clips
+from soundjudge.model.features import encode_waves
 from soundjudge.training import finetune, loop
 from soundjudge.training.specaugment import SpecAugment
 
