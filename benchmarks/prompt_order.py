@@ -3,7 +3,8 @@
 python benchmarks/prompt_order.py [--seeds 1 2 3]
 
 For each order a stand-in language model of its own, which learnt to read in that order with equal
-steps, and then the three trainings of params.yaml. Rooms and their upkeep are those of ablation.py.
+steps, and then the three trainings of params.yaml. Rooms and their upkeep are those of ablation.py,
+and so are the trainings in the order of params.yaml. Two seeds or more.
 """
 
 import argparse
@@ -44,25 +45,32 @@ def language_model(order: str) -> Path:
     return folder
 
 
-def trainings(order: str) -> dict[str, Training]:
-    """The three trainings of an order, named apart from the ablation's."""
-    llm = {"encoders.llm": str(language_model(order)), "caption.model.order": order}
-    names = [f"{step}-{order}" for step in ("caption", "align", "finetune")]
-    caption, align, finetune = names
+def trainings(order: str, llm: Path) -> dict[str, Training]:
+    """The trainings 1, 2 and 3 of an order; those of params.yaml's order are the ablation's own."""
+    caption, align, finetune = names(order)
+    if llm == STANDINS / "llm":
+        return {name: ablation.TRAININGS[name] for name in (caption, align, finetune)}
+    changes = {"encoders.llm": str(llm), "caption.model.order": order}
     return {
-        caption: Training("caption", llm),
-        align: Training("align", llm, (caption,)),
-        finetune: Training("finetune full1", llm, (caption, align)),
+        caption: Training("caption", changes),
+        align: Training("align", changes, (caption,)),
+        finetune: Training("finetune full1", changes, (caption, align)),
     }
 
 
-def scores(trained: dict[str, Path], order: str) -> dict[str, float]:
-    """SRCC on test by the listeners' mean ratings, after the second training and the third."""
-    steps = {step: trained[f"{step}-{order}"] for step in ("align", "finetune")}
+def names(order: str) -> tuple[str, str, str]:
+    """What the trainings of an order are called."""
+    own = order == params.load("caption.model.order", str, ablation.PARAMS)
+    mark = "" if own else f"-{order}"
+    return f"caption{mark}", f"align{mark}", f"1+2+3{mark}"
+
+
+def scores(trained: dict[str, Path]) -> dict[str, float]:
+    """SRCC on test by the listeners' mean ratings of each checkpoint."""
     ratings = tables.read(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
     settings = params.load("evaluate", evaluation.Evaluation, ablation.PARAMS)
-    judged = evaluation.judged(ablation.scored(steps, "test"), ratings, settings)
-    return {step: row["srcc"] for step, row in evaluation.numbers(judged).items() if step in steps}
+    judged = evaluation.judged(ablation.scored(trained, "test"), ratings, settings)
+    return {name: row["srcc"] for name, row in evaluation.numbers(judged).items()}
 
 
 def learnt(checkpoint: Path) -> float:
@@ -78,15 +86,14 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
     print("| order | 2: validation, to the teacher | 2: test | 3: test |\n|---|---|---|---|")
     for order in ORDERS:
+        told = trainings(order, language_model(order))
+        _, align, finetune = names(order)
         rows = []
         for seed in seeds:
-            trained = ablation.train(trainings(order), seed)
-            test = scores(trained, order)
-            rows.append([learnt(trained[f"align-{order}"]), test["align"], test["finetune"]])
-        cells = [
-            f"{mean(c):.3f}" + (f" ± {stdev(c):.3f}" if len(c) > 1 else "")
-            for c in zip(*rows, strict=True)
-        ]
+            trained = ablation.train(told, seed)
+            test = scores({name: trained[name] for name in (align, finetune)})
+            rows.append([learnt(trained[align]), test[align], test[finetune]])
+        cells = [f"{mean(column):.3f} ± {stdev(column):.3f}" for column in zip(*rows, strict=True)]
         print(f"| {order} | {' | '.join(cells)} |", flush=True)
 
 
