@@ -186,7 +186,10 @@ def test_a_hub_id_that_cannot_be_fetched_is_one_sentence(in_folder):
 
 def test_judge_json_is_read_strictly(copied):
     contents = artifacts.read_json(copied / "judge.json")
-    for change, reason in (({"format": 1}, "package that judge again"), ({"windows": 3}, "windows")):
+    for change, reason in (
+        ({"format": 1}, "package that judge again"),
+        ({"windows": 3}, "windows"),
+    ):
         (copied / "judge.json").write_text(json.dumps(contents | change))
         with pytest.raises(ValueError, match=reason):
             Judge.from_pretrained(copied)
