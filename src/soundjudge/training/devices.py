@@ -27,5 +27,5 @@ def process(device: str) -> PartialState:
 def deterministic() -> None:
     """Asks torch for the same bits in every run; a stage calls it before anything else."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # What use_deterministic_algorithms(True) does, but for two seconds spent on importing a compiler.
+    # As use_deterministic_algorithms(True), which takes two seconds to import a compiler besides.
     torch.set_deterministic_debug_mode("error")
