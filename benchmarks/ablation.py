@@ -21,20 +21,24 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
-from soundjudge import artifacts, figures, params
+from soundjudge import params
 from soundjudge.clap.clapscore import ClapScore
-from soundjudge.clap.transformers_clap import TransformersClap
-from soundjudge.data import tables
-from soundjudge.data.shards import Clips
-from soundjudge.scoring import ensemble, evaluation, members, panel, predict
+from soundjudge.clap.encoders.transformers_clap import TransformersClap
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables import tables
+from soundjudge.reporting import plotting
+from soundjudge.runtime import artifacts, devices
+from soundjudge.scoring.ensemble import ensemble, panel
+from soundjudge.scoring.evaluation import evaluation
+from soundjudge.scoring.members import members, predict
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMS, ROOMS, PAGE = ROOT / "params.yaml", ROOT / "work/ablation", ROOT / "benchmarks/ablation.md"
 PREPARED, TARGETS = ROOT / "data/prepared", ROOT / "data/targets"
 PRODUCTS = {  # stage and its argument -> the checkpoint that it leaves
-    "tune": "checkpoints/clapscore",
+    "tune_clap": "checkpoints/clapscore",
     "caption": "checkpoints/caption",
-    "align": "checkpoints/align",
+    "pretrain": "checkpoints/pretrain",
     "finetune full1": "checkpoints/finetune/full1",
 }
 
@@ -50,14 +54,14 @@ class Training(NamedTuple):
 
 
 TRAININGS = {  # each after those that it reads; a new language model takes its sizes from caption
-    "tune-mean": Training("tune", {"target": "mean"}),
-    "tune-spo": Training("tune", {"target": "spo"}),
+    "tune-mean": Training("tune_clap", {"target": "mean"}),
+    "tune-spo": Training("tune_clap", {"target": "spo"}),
     "caption": Training("caption", {}),
-    "align": Training("align", {"warm_start": "caption"}, ("caption",)),
-    "align-alone": Training("align", {"warm_start": "none"}, ("caption",)),
-    "3": Training("finetune full1", {"warm_start": "none"}, ("caption", "align")),
-    "2+3": Training("finetune full1", {"warm_start": "align"}, ("caption", "align-alone")),
-    "1+2+3": Training("finetune full1", {"warm_start": "align"}, ("caption", "align")),
+    "pretrain": Training("pretrain", {"warm_start": "caption"}, ("caption",)),
+    "align-alone": Training("pretrain", {"warm_start": "none"}, ("caption",)),
+    "3": Training("finetune full1", {"warm_start": "none"}, ("caption", "pretrain")),
+    "2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "align-alone")),
+    "1+2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "pretrain")),
 }
 CLAP, SPO = "CLAP as it came", "CLAP tuned on standardized ratings (SPO)"
 REGRESSOR, FULL = "regressor on CLAP features", "language model, 1+2+3"
@@ -68,7 +72,7 @@ SYSTEMS = {  # row of the table -> training; None: nothing in it is drawn at ran
     SPO: "tune-spo",
     REGRESSOR: None,
     "language model, 2 (no human ratings)": "align-alone",
-    "language model, 1+2 (no human ratings)": "align",
+    "language model, 1+2 (no human ratings)": "pretrain",
     "language model, 3": "3",
     "language model, 2+3": "2+3",
     FULL: "1+2+3",
@@ -138,38 +142,42 @@ def untuned() -> Path:
 
 def scored(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
     """wav_file_name, text and one column of raw scores a checkpoint."""
-    prediction = params.load("predict", predict.Prediction, PARAMS)
-    device = members.device(params.load("device", str, PARAMS))
-    loader = members.Loader(root=ROOT, device=device, window_seconds=prediction.window_seconds)
-    rated = tables.read(PREPARED / "rated.parquet", tables.RATED)
+    prediction = params.load("predict", predict.PredictionConfig, PARAMS)
+    device = devices.resolve_device(params.load("device", str, PARAMS))
+    loader = members.MemberLoader(
+        root=ROOT, device=device, window_seconds=prediction.window_seconds
+    )
+    rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     pairs = rated[rated["split"] == split].reset_index(drop=True)
     table = pairs[["wav_file_name", "text"]].copy()
     for name, folder in checkpoints.items():
-        said = predict.predict(loader.member(folder), Clips(PREPARED), pairs, prediction)
+        said = predict.predict(loader.member(folder), ClipStore(PREPARED), pairs, prediction)
         table[name] = said["pred_score"]
     return table
 
 
-def judged(checkpoints: dict[str, Path]) -> evaluation.Judged:
+def judged(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
     """All systems and the ensemble on test; its weights come from validation."""
-    fitting = params.load("ensemble", ensemble.Fitting, PARAMS)
+    fitting = params.load("ensemble", ensemble.EnsembleConfig, PARAMS)
     fitting = dataclasses.replace(fitting, members={"spo": SPO, "regress": REGRESSOR, "lm": FULL})
     names = {system: member for member, system in fitting.members.items()}
-    targets = tables.read(TARGETS / "validation.csv", tables.TARGETS)
+    targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
     three = {system: checkpoints[system] for system in names}
-    fitted = panel.fit(scored(three, "validation").rename(columns=names), targets, fitting)
+    fitted = panel.fit_panel(scored(three, "validation").rename(columns=names), targets, fitting)
     test = scored(checkpoints, "test")
-    test[ENSEMBLE] = panel.blend(test.rename(columns=names), fitted)["pred_score"]
-    ratings = tables.read(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
-    return evaluation.judged(test, ratings, params.load("evaluate", evaluation.Evaluation, PARAMS))
+    test[ENSEMBLE] = panel.blend_panel(test.rename(columns=names), fitted)["pred_score"]
+    ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
+    return evaluation.evaluate_split(
+        test, ratings, params.load("evaluate", evaluation.EvaluationConfig, PARAMS)
+    )
 
 
-def page(seeds: list[int], found: list[evaluation.Judged], note: str) -> str:
+def page(seeds: list[int], found: list[evaluation.EvaluatedSplit], note: str) -> str:
     """The table, a row a system."""
     ceiling = found[0].ceiling
     above = "" if ceiling is None else f" Noise ceiling of the raters: SRCC {ceiling.srcc:.3f}."
     lines = [
-        f"# {figures.titled('What each training adds', note)}\n",
+        f"# {plotting.title_with_note('What each training adds', note)}\n",
         f"Test split, {len(found[0].compared.frame)} pairs. Mean ± standard deviation over the "
         f"training seeds {', '.join(map(str, seeds))}; brackets: "
         f"{found[0].compared.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
@@ -177,7 +185,7 @@ def page(seeds: list[int], found: list[evaluation.Judged], note: str) -> str:
         "are the same for all seeds. Made by `python benchmarks/ablation.py`.\n",
         f"| system | SRCC | SRCC, seed {seeds[0]} | LCC | KTAU |\n|---|---|---|---|---|",
     ]
-    numbers = [evaluation.numbers(one) for one in found]
+    numbers = [evaluation.system_metrics(one) for one in found]
     for system, drawn in {**SYSTEMS, ENSEMBLE: ENSEMBLE}.items():
         rows = [row[system] for row in numbers]
         srcc, lcc, ktau = (

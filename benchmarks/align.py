@@ -34,14 +34,15 @@ from random_lalm import lalm
 from torch import Tensor
 
 from soundjudge import params
-from soundjudge.model.beats import Beats
-from soundjudge.model.lalm import Lalm
-from soundjudge.model.prompt import Order
-from soundjudge.training import align, devices
-from soundjudge.training.lists import Draw, clip_lists, random_lists
-from soundjudge.training.pairs import gathered
-from soundjudge.training.ranking import list_loss
-from soundjudge.training.updates import Indices, Updates
+from soundjudge.model.audio.beats.beats import Beats
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.prompt import Order
+from soundjudge.runtime import devices
+from soundjudge.training import pretrain
+from soundjudge.training.lalm.training_pairs import gather_features
+from soundjudge.training.loop.updates import Indices, Updates
+from soundjudge.training.ranking.lists import Draw, clip_lists, random_lists
+from soundjudge.training.ranking.ranking import list_loss
 
 LOADS = 30  # lists whose loading is timed
 
@@ -83,14 +84,14 @@ class Taken:
 
 
 class Bench:
-    """The model, its optimiser and the corpus; a step of any way."""
+    """The model, its optimizer and the corpus; a step of any way."""
 
-    def __init__(self, model: Lalm, corpus: Corpus, alignment: align.Alignment) -> None:
+    def __init__(self, model: Lalm, corpus: Corpus, alignment: pretrain.PretrainConfig) -> None:
         self.model, self.corpus, self.alignment = model, corpus, alignment
         self.device = next(model.parameters()).device
-        self.bf16 = alignment.optimisation.precision == "bf16"
+        self.bf16 = alignment.optimization.precision == "bf16"
         self.of_lists = list_loss(alignment, corpus.pairs.targets)
-        self.updates = Updates(model, self._loss, alignment.optimisation)
+        self.updates = Updates(model, self._loss, alignment.optimization)
         self.features: Held | None = None
         self.way = WAYS["plain"]
 
@@ -102,7 +103,7 @@ class Bench:
             sounds = self.corpus.pairs.sounds_of(items.ravel())
             self.features = Held(self.corpus.features, sounds)
         self.corpus.forget()
-        generator, rate = torch.Generator(), self.alignment.optimisation.learning_rate
+        generator, rate = torch.Generator(), self.alignment.optimization.learning_rate
         clock = Clock(self.device)
         self.updates.step(items, rate, generator)
         wall, busy = clock.seconds()
@@ -122,9 +123,9 @@ class Bench:
     def _operations(self, items: Indices) -> int:
         sizes, way = self.corpus.sizes, self.way
         words = [len(text.split()) for text in self.corpus.pairs.texts_of(items.ravel())]
-        sequences = operations.alone(sizes.front, words)
+        sequences = operations.alone(sizes.frontend, words)
         if way.together > 1:
-            sequences = operations.shared(sizes.front, words, way.together)
+            sequences = operations.shared(sizes.frontend, words, way.together)
         return sum(operations.step(sizes, sequences, PAIRS, plain=way.plain).values())
 
     def _go(self, way: Way) -> None:
@@ -139,7 +140,7 @@ class Bench:
         given = self.corpus.pairs
         if not self.way.plain:
             features = self.features or self.corpus.features
-            return align.listed_scores(self.model, features, given, items, self.way.together)
+            return pretrain.score_lists(self.model, features, given, items, self.way.together)
         flat = items.ravel()
         sounds = self.corpus.encoded(given.sounds_of(flat))
         return self.model.scores(sounds, given.texts_of(flat)).view(items.shape)
@@ -200,7 +201,7 @@ def report_loading(bench: Bench) -> None:
                 bench.corpus.forget()
             sounds = bench.corpus.pairs.sounds_of(lists[number % len(lists)])
             start = time.perf_counter()
-            gathered(bench.corpus.features, sounds)
+            gather_features(bench.corpus.features, sounds)
             taken[name].append(time.perf_counter() - start)
     print("| features of 16 pairs | milliseconds, median | least |\n|---|---|---|")
     for name, seconds in taken.items():
@@ -217,16 +218,16 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(0)
-    device = devices.process(options.device).device
-    alignment = params.load("align", align.Alignment, RECIPE)
-    optimisation = replace(alignment.optimisation, precision=options.precision)
+    device = devices.process_state(options.device).device
+    alignment = params.load("pretrain", pretrain.PretrainConfig, RECIPE)
+    optimization = replace(alignment.optimization, precision=options.precision)
     sizes = operations.published(options.layers)
     beats = Beats(sizes.beats).eval().to(device)
-    model = lalm(sizes.llm, sizes.around, sizes.front, sizes.beats.encoder_embed_dim)
+    model = lalm(sizes.llm, sizes.around, sizes.frontend, sizes.beats.encoder_embed_dim)
     model.to(device).train()
     with tempfile.TemporaryDirectory() as folder:
         corpus = Corpus(Path(folder), sizes, beats, options.clips)
-        bench = Bench(model, corpus, replace(alignment, optimisation=optimisation))
+        bench = Bench(model, corpus, replace(alignment, optimization=optimization))
         report_scores(bench)
         report_steps(bench, options.steps)
         report_loading(bench)

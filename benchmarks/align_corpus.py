@@ -16,11 +16,13 @@ from operations import PAIRS, Sizes
 from random_lalm import FIRST_WORD, text
 from torch import Tensor
 
-from soundjudge.data import audio, rows
-from soundjudge.model import prompt
-from soundjudge.model.beats import Beats
-from soundjudge.model.features import encode_waves
-from soundjudge.training.pairs import pairs
+from soundjudge.data.arrays import array_store
+from soundjudge.data.audio import audio
+from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.model.audio.audio_encoder import encode_waves
+from soundjudge.model.audio.beats.beats import Beats
+from soundjudge.model.lalm import prompt
+from soundjudge.training.lalm.training_pairs import make_pairs
 
 CAPTIONS = 4  # of a clip
 WORDS = (3, 23)  # tokens of a caption, each length as likely: 13 on average
@@ -35,15 +37,15 @@ class Corpus:
         rng = np.random.default_rng(0)
         names = [f"clip{number:06d}" for number in range(clips)]
         for name in names[:PAIRS]:
-            noise = 0.1 * rng.standard_normal(sizes.front.samples)
-            soundfile.write(folder / f"{name}.wav", noise, audio.SAMPLE_RATE)
-        rows.write_rows(folder / "features", names, self._blocks(names, rng))
+            noise = 0.1 * rng.standard_normal(sizes.frontend.samples)
+            soundfile.write(folder / f"{name}.wav", noise, SAMPLE_RATE)
+        array_store.write_rows(folder / "features", names, self._blocks(names, rng))
         lengths = rng.integers(*WORDS, endpoint=True, size=CAPTIONS * clips)
         last = sizes.llm.vocab_size - len(prompt.NEW_TOKENS)
         texts = [text(rng.integers(FIRST_WORD, last, size=n).tolist()) for n in lengths]
         said = rng.uniform(-1, 1, len(texts))
-        self.pairs = pairs(pd.Series(names).repeat(CAPTIONS), pd.Series(texts), said)
-        self.features = rows.Rows(folder / "features")
+        self.pairs = make_pairs(pd.Series(names).repeat(CAPTIONS), pd.Series(texts), said)
+        self.features = array_store.ArrayStore(folder / "features")
 
     def forget(self) -> None:
         """Drops the features from the page cache."""
@@ -52,12 +54,12 @@ class Corpus:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        self.features = rows.Rows(self.folder / "features")
+        self.features = array_store.ArrayStore(self.folder / "features")
 
     def encoded(self, clip_ids: Sequence[str]) -> Tensor:
         """The features of clips from their wav files: (B, M, D)."""
-        waves = [audio.read(self.folder / f"{name}.wav") for name in clip_ids]
-        return encode_waves(self.beats, waves, self.sizes.front)
+        waves = [audio.read_audio(self.folder / f"{name}.wav") for name in clip_ids]
+        return encode_waves(self.beats, waves, self.sizes.frontend)
 
     def _blocks(self, names: list[str], rng: np.random.Generator) -> Iterator[NDArray[Any]]:
         made = self.encoded(names[:PAIRS]).cpu().numpy().astype(np.float16)
@@ -70,7 +72,7 @@ class Corpus:
 class Held:
     """Features that are in memory, in place of memory-mapped rows."""
 
-    def __init__(self, features: rows.Rows, clip_ids: Sequence[str]) -> None:
+    def __init__(self, features: array_store.ArrayStore, clip_ids: Sequence[str]) -> None:
         self.clip_ids = list(clip_ids)
         self.features = features.gather(clip_ids).astype(np.float32)
 

@@ -21,11 +21,12 @@ import yaml
 from measured_run import Noted
 from needed_stages import needed, value
 
-from soundjudge import artifacts, params
-from soundjudge.data import tables
-from soundjudge.sample import scenes, upstream
-from soundjudge.sample.simulated_listeners import Panel
-from soundjudge.scoring import requirements
+from soundjudge import params
+from soundjudge.data.tables import tables
+from soundjudge.doctor import requirements
+from soundjudge.runtime import artifacts
+from soundjudge.sample.composition import scenes, upstream
+from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "benchmarks"
@@ -34,17 +35,17 @@ SEED = 2026
 # Few steps, few pairs: nothing that decides the size of a model, a list, a step or a sequence.
 CHANGES: dict[str, dict[str, object]] = {
     "tmu2026": {
-        "tune.optimisation.epochs": 1,
-        "caption.optimisation.epochs": 2,
-        "align.optimisation.epochs": 1,
-        "finetune.training.optimisation.epochs": 1,
+        "tune_clap.optimization.epochs": 1,
+        "caption.optimization.epochs": 2,
+        "pretrain.optimization.epochs": 1,
+        "finetune.training.optimization.epochs": 1,
         "pseudolabel.random": 0.5,  # so few texts that 1.9 others a caption may not be there
         "pseudolabel.similarity": [-1.0, 1.0],  # random weights find all texts alike
         "ensemble.folds": 4,  # of few pairs
         "evaluate.note": "random weights",
     },
     "spo2026": {
-        "tune.optimisation.epochs": 1,
+        "tune_clap.optimization.epochs": 1,
         "ensemble.folds": 4,
         "evaluate.note": "random weights",
     },
@@ -89,15 +90,17 @@ def furnish(project: Path, recipe: str, device: str) -> None:
 
 def missing(project: Path) -> dict[str, Path]:
     """What `soundjudge doctor` misses: key of params.yaml -> path."""
-    found = requirements.findings(project / "params.yaml", root=project)
-    return {finding.requirement.key: finding.path for finding in requirements.unmet(found)}
+    found = requirements.find_requirements(project / "params.yaml", root=project)
+    return {
+        finding.requirement.key: finding.path for finding in requirements.unmet_requirements(found)
+    }
 
 
 def compose(project: Path, sizes: upstream.Sizes) -> None:
     """The corpora that are missing, made as the sample's are."""
-    pool = scenes.recordings(ROOT / "data/sample/clips")
+    pool = scenes.load_recordings(ROOT / "data/sample/clips")
     sample = ROOT / "data/sample/params.yaml"
-    panels = params.load("compose.panels", dict[str, Panel], sample)
+    panels = params.load("compose.panels", dict[str, SimulatedPanel], sample)
     for key, path in missing(project).items():
         folder = project / path
         if key == "prepare.xacle":
@@ -165,15 +168,15 @@ def agree(project: Path, members: Iterable[str]) -> None:
     Random weights may rank against the listeners, and `ensemble` refuses such members.
     """
     path, pair = project / "data/targets/validation.csv", ["wav_file_name", "text"]
-    targets = tables.read(path, tables.TARGETS)
+    targets = tables.read_table(path, tables.TARGETS)
     said = targets[pair].assign(score=0.0)
     for name in members:
         predictions = project / "data/predictions/members" / name / "validation.csv"
-        found = said[pair].merge(tables.read(predictions, tables.PREDICTIONS), on=pair)
+        found = said[pair].merge(tables.read_table(predictions, tables.PREDICTIONS), on=pair)
         said["score"] += found["pred_score"]
     places = said["score"].rank(method="first").astype(int) - 1
     targets["mean_score"] = targets["mean_score"].sort_values().to_numpy()[places]
-    tables.write(targets, path, tables.TARGETS)
+    tables.write_table(targets, path, tables.TARGETS)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from recovery_tables import FACTORS, SCREENINGS, TARGETS, page
 
-from soundjudge import artifacts, correlations, params
-from soundjudge.labels import coded, latent, listeners, screening
-from soundjudge.sample import simulated_listeners
-from soundjudge.sample.simulated_listeners import Panel
+from soundjudge import params
+from soundjudge.labels.ratings import latent, listeners, rating_arrays, screening
+from soundjudge.reporting import metrics
+from soundjudge.runtime import artifacts
+from soundjudge.sample.composition import simulated_listeners
+from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "benchmarks/listener_recovery.md"
@@ -31,7 +33,12 @@ PAGE = ROOT / "benchmarks/listener_recovery.md"
 SPREADS = {"small": (0.3, 0.05), "medium": (0.9, 0.2), "large": (1.5, 0.4)}  # of bias, log scale
 NOISE = 1.3  # rating points, as in the sample
 TRUTH = (1.3, 0.5)  # beta distribution: mean ratings near 6.9 and a peak at the top, as XACLE's
-PRIORS = [{"scale_sd": 0.1}, {"scale_sd": 0.3}, {"noise_ratings": 2.0}, {"noise_ratings": 8.0}]
+PRIORS = [
+    {"scale_sd": 0.1},
+    {"scale_sd": 0.3},
+    {"noise_prior_weight": 2.0},
+    {"noise_prior_weight": 8.0},
+]
 
 Manner = Literal["all attentive", "at random", "constant", "lapses"]
 
@@ -56,7 +63,7 @@ class Settings:
     """What params.yaml says of screening and of the latent model."""
 
     screen: screening.Screening
-    latent: latent.Latent
+    latent: latent.LatentConfig
 
 
 def grid() -> Iterator[Condition]:
@@ -83,7 +90,7 @@ def simulated(
     """The truth of each pair, the ratings, and the ids of the careless listeners."""
     truth = 10 * rng.beta(*TRUTH, pairs)
     bias, scale = SPREADS[condition.spread]
-    panel = Panel(
+    panel = SimulatedPanel(
         ratings_per_pair=condition.per_pair,
         ratings_per_listener=condition.per_listener,
         bias_sd=bias,
@@ -91,7 +98,7 @@ def simulated(
         noise_sd=NOISE,
         careless=0.0,  # `spoil` makes them, so that it is known who they are
     )
-    rows = simulated_listeners.ratings(truth, panel, "l", rng)
+    rows = simulated_listeners.simulate_ratings(truth, panel, "l", rng)
     frame = pd.DataFrame(rows, columns=["pair", "listener_id", "score"])
     frame["wav_file_name"] = frame["pair"].map("{:05d}.wav".format)
     frame = frame.assign(text="t", score=frame["score"].astype(float))
@@ -116,11 +123,11 @@ def spoil(
 
 def targets(ratings: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """The four targets and the latent standard error of each pair that is left, by file name."""
-    plain, pulled = (listeners.scales(ratings, pull) for pull in (0.0, "empirical_bayes"))
-    table = listeners.targets(ratings, plain.listeners, plain.overall)
+    plain, pulled = (listeners.listener_scales(ratings, pull) for pull in (0.0, "empirical_bayes"))
+    table = listeners.build_targets(ratings, plain.listeners, plain.overall)
     table = table.rename(columns={"mean_score": "mean", "spo_score": "SPO"})
-    shrunken = listeners.targets(ratings, pulled.listeners, pulled.overall)
-    said = latent.fit(ratings, settings.latent).pairs
+    shrunken = listeners.build_targets(ratings, pulled.listeners, pulled.overall)
+    said = latent.fit_latent(ratings, settings.latent).pairs
     return table.assign(
         **{"SPO shrunken": shrunken["spo_score"], "latent": said["latent_score"]},
         error=said["latent_se"],
@@ -139,9 +146,9 @@ def recovered(
         values = every[target].fillna(every[target].mean()).to_numpy()
         yield {
             "target": target,
-            "srcc": correlations.srcc(values, truth),
-            "lcc": correlations.lcc(values, truth),
-            "srcc kept": correlations.srcc(values[kept], truth[kept]),
+            "srcc": metrics.srcc(values, truth),
+            "lcc": metrics.lcc(values, truth),
+            "srcc kept": metrics.srcc(values[kept], truth[kept]),
         }
 
 
@@ -175,12 +182,12 @@ def measured(
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """The rows of one simulation: of targets, and of screenings."""
     truth, ratings, careless = simulated(condition, pairs, np.random.default_rng(seed))
-    numbers = coded.coded(ratings)
+    numbers = rating_arrays.rating_arrays(ratings)
     common: dict[str, object] = {**condition.factors(), "seed": seed[0]}
     trusted = {}
     for method in SCREENINGS:
         rules = dataclasses.replace(settings.screen, method=method)
-        trusted[method] = screening.reasons(numbers, rules) == screening.KEPT
+        trusted[method] = screening.drop_reasons(numbers, rules) == screening.KEPT
     left = [np.isin(np.arange(pairs), ratings["pair"][kept]) for kept in trusted.values()]
     near: list[dict[str, object]] = []
     finds: list[dict[str, object]] = []
@@ -204,9 +211,9 @@ def sensitivity(settings: Settings, pairs: int, seeds: list[int]) -> pd.DataFram
             truth, ratings, _ = simulated(condition, pairs, np.random.default_rng([seed, number]))
             for change in [{}, *PRIORS]:
                 config = dataclasses.replace(settings.latent, **change)
-                score = latent.fit(ratings, config).pairs["latent_score"]
+                score = latent.fit_latent(ratings, config).pairs["latent_score"]
                 name = ", ".join(f"{key} {value:g}" for key, value in change.items())
-                rows.append({"prior": name or "as set", "srcc": correlations.srcc(score, truth)})
+                rows.append({"prior": name or "as set", "srcc": metrics.srcc(score, truth)})
     return pd.DataFrame(rows).groupby("prior", sort=False)["srcc"].mean().to_frame()
 
 
@@ -219,7 +226,7 @@ def main() -> None:
         parser.error("--pairs: 500 or more, or there are hardly any listeners of 50 ratings each")
     settings = Settings(
         screen=params.load("screen", screening.Screening, ROOT / "params.yaml"),
-        latent=params.load("standardize.latent", latent.Latent, ROOT / "params.yaml"),
+        latent=params.load("standardize.latent", latent.LatentConfig, ROOT / "params.yaml"),
     )
     began = time.process_time()
     near, finds = [], []

@@ -25,9 +25,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from soundjudge.labels import coded, listeners, screening
-from soundjudge.sample import simulated_listeners
-from soundjudge.sample.simulated_listeners import Panel
+from soundjudge.labels.ratings import listeners, rating_arrays, screening
+from soundjudge.sample.composition import simulated_listeners
+from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
 PAIRS, A_PAIR, A_LISTENER = 7_500, 4, 13  # of XACLE's training split
 TOLERANCE = 5.0
@@ -51,10 +51,10 @@ def main() -> None:
 def against_loops() -> None:
     ratings = simulated()
     plain, slow = timed(lambda: (kept := plain_screening(ratings), plain_targets(ratings[kept])))
-    made, fast = min((timed(lambda: vectorised(ratings)) for _ in range(REPEATS)), key=seconds)
+    made, fast = min((timed(lambda: vectorized(ratings)) for _ in range(REPEATS)), key=seconds)
     assert plain[0] == made[0].tolist(), "other ratings are kept"
     numbers = ["mean_score", "spo_score", "ratings"]
-    pairs = [table[coded.PAIR].to_numpy().tolist() for table in (plain[1], made[1])]
+    pairs = [table[rating_arrays.PAIR].to_numpy().tolist() for table in (plain[1], made[1])]
     assert pairs[0] == pairs[1], "other pairs, or in another order"
     np.testing.assert_allclose(plain[1][numbers], made[1][numbers], rtol=0, atol=1e-9)
     print(f"| {len(ratings):,} ratings, plain loops | {slow:.1f} s |")
@@ -64,7 +64,7 @@ def against_loops() -> None:
 
 def simulated() -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    panel = Panel(
+    panel = SimulatedPanel(
         ratings_per_pair=A_PAIR,
         ratings_per_listener=A_LISTENER,
         bias_sd=0.9,
@@ -72,19 +72,21 @@ def simulated() -> pd.DataFrame:
         noise_sd=1.3,
         careless=0.08,
     )
-    rows = simulated_listeners.ratings(10 * rng.beta(0.7, 0.7, PAIRS), panel, "l", rng)
+    rows = simulated_listeners.simulate_ratings(10 * rng.beta(0.7, 0.7, PAIRS), panel, "l", rng)
     rng.shuffle(rows)
     frame = pd.DataFrame(rows, columns=["pair", "listener_id", "score"])
     frame["wav_file_name"] = [f"{pair:05d}.wav" for pair in frame.pop("pair")]
     frame["text"] = "what is heard in " + frame["wav_file_name"]
-    return frame.astype({"score": float} | dict.fromkeys([*coded.PAIR, "listener_id"], object))
+    return frame.astype(
+        {"score": float} | dict.fromkeys([*rating_arrays.PAIR, "listener_id"], object)
+    )
 
 
-def vectorised(ratings: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    kept = screening.agreeing(coded.coded(ratings), TOLERANCE)
+def vectorized(ratings: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    kept = screening.is_confirmed(rating_arrays.rating_arrays(ratings), TOLERANCE)
     confirmed = ratings[kept]
-    scales = listeners.scales(confirmed, 0.0)
-    return kept, listeners.targets(confirmed, scales.listeners, scales.overall)
+    scales = listeners.listener_scales(confirmed, 0.0)
+    return kept, listeners.build_targets(confirmed, scales.listeners, scales.overall)
 
 
 def plain_screening(ratings: pd.DataFrame) -> list[bool]:
@@ -108,9 +110,9 @@ def plain_targets(ratings: pd.DataFrame) -> pd.DataFrame:
         mean, std = scales[row["listener_id"]]
         scores.append((row["score"] - mean) / std)
     rows = []
-    for pair, group in ratings.assign(spo_score=scores).groupby(coded.PAIR, sort=False):
+    for pair, group in ratings.assign(spo_score=scores).groupby(rating_arrays.PAIR, sort=False):
         rows.append((*pair, group["score"].mean(), group["spo_score"].mean(), len(group)))
-    return pd.DataFrame(rows, columns=[*coded.PAIR, "mean_score", "spo_score", "ratings"])
+    return pd.DataFrame(rows, columns=[*rating_arrays.PAIR, "mean_score", "spo_score", "ratings"])
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:

@@ -2,7 +2,7 @@
 
     python benchmarks/measured_run.py NOTED.json SCRIPT [ARGUMENTS]
 
-Memory is the process's own at its largest. Every step of soundjudge's optimiser loop is timed. On a
+Memory is the process's own at its largest. Every step of soundjudge's optimizer loop is timed. On a
 processor without bf16 arithmetic a training gets its products from bf16_products.py.
 """
 
@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypedDict
 
-TRAININGS = ("tune", "caption", "align", "finetune")
+TRAININGS = ("tune_clap", "caption", "pretrain", "finetune")
 
 
 class Step(TypedDict):
-    """A step of an optimiser."""
+    """A step of an optimizer."""
 
     seconds: float
     busy: float  # seconds of all threads
@@ -61,7 +61,7 @@ def main() -> None:
 
 def note_steps(steps: list[Step]) -> None:
     """From now on every step of the loop is added to `steps`."""
-    from soundjudge.training.updates import Updates
+    from soundjudge.training.loop.updates import Updates
 
     step = Updates.step
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from transformers import Qwen2Config
 
 from soundjudge import params
-from soundjudge.model import fbank
-from soundjudge.model.beats_layers import MEL_BINS, BeatsConfig
-from soundjudge.model.features import AudioFront
-from soundjudge.model.lalm_config import LalmConfig
+from soundjudge.model.audio.beats import fbank
+from soundjudge.model.audio.beats.layers import MEL_BINS, BeatsConfig
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm.lalm_config import LalmConfig
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes/tmu2026.yaml"
 PAIRS = 16  # of a list
@@ -33,7 +33,7 @@ class Sizes:
 
     llm: Qwen2Config
     around: LalmConfig
-    front: AudioFront
+    frontend: AudioFrontend
     beats: BeatsConfig
 
 
@@ -56,20 +56,20 @@ def published(layers: int = 24) -> Sizes:
         max_distance=800,
     )
     around = params.load("caption.model", LalmConfig, RECIPE)
-    front = params.load("encode.front", AudioFront, RECIPE)
-    return Sizes(llm=llm, around=around, front=front, beats=beats)
+    frontend = params.load("features.frontend", AudioFrontend, RECIPE)
+    return Sizes(llm=llm, around=around, frontend=frontend, beats=beats)
 
 
-def alone(front: AudioFront, words: Sequence[int]) -> list[int]:
+def alone(frontend: AudioFrontend, words: Sequence[int]) -> list[int]:
     """L of every pair as a sequence of its own; `words` are the tokens of each text."""
-    return [front.audio_tokens + 2 + text + 2 for text in words]  # [SCORE] [EOS]
+    return [frontend.audio_tokens + 2 + text + 2 for text in words]  # [SCORE] [EOS]
 
 
-def shared(front: AudioFront, words: Sequence[int], captions: int) -> list[int]:
+def shared(frontend: AudioFrontend, words: Sequence[int], captions: int) -> list[int]:
     """L of every sound with all its texts behind it, `captions` in a row of `words`."""
     firsts = range(0, len(words), captions)
     asked = [sum(words[first : first + captions]) + captions for first in firsts]
-    return [front.audio_tokens + 2 + text for text in asked]
+    return [frontend.audio_tokens + 2 + text for text in asked]
 
 
 def step(sizes: Sizes, sequences: Sequence[int], pairs: int, *, plain: bool) -> dict[str, int]:
@@ -77,7 +77,7 @@ def step(sizes: Sizes, sequences: Sequence[int], pairs: int, *, plain: bool) -> 
     llm, places = sizes.llm, sum(sequences)
     maps = 2 * llm.num_hidden_layers * _layer_weights(llm) * places
     products = 2 * 2 * llm.num_hidden_layers * llm.hidden_size * sum(n * n for n in sequences)
-    tokens = len(sequences) * sizes.front.audio_tokens
+    tokens = len(sequences) * sizes.frontend.audio_tokens
     inner, beside = _projector_weights(sizes)
     head = _head_weights(sizes)
     return {
@@ -97,7 +97,7 @@ def encoding(sizes: Sizes) -> int:
     """Operations of BEATs, forward, for one window of sound; its log-mel picture left out."""
     beats = sizes.beats
     patch, width = beats.input_patch_size, beats.encoder_embed_dim
-    patches = fbank.frames(sizes.front.samples) // patch * (MEL_BINS // patch)  # N
+    patches = fbank.num_frames(sizes.frontend.samples) // patch * (MEL_BINS // patch)  # N
     weights = patch * patch * beats.embed_dim
     if beats.embed_dim != width:
         weights += beats.embed_dim * width
@@ -153,8 +153,8 @@ def main() -> None:
     options = parser.parse_args()
 
     sizes, words = published(), [options.words] * PAIRS
-    own = alone(sizes.front, words)
-    together = shared(sizes.front, words, options.captions)
+    own = alone(sizes.frontend, words)
+    together = shared(sizes.frontend, words, options.captions)
     steps = {
         "plain": step(sizes, own, PAIRS, plain=True),
         "ours": step(sizes, own, PAIRS, plain=False),
@@ -163,7 +163,7 @@ def main() -> None:
     print(table(steps))
     print(f"\nPlaces: {sum(own)}, {sum(own)} and {sum(together)}.")
     moved = trained(sizes) * BYTES
-    print(f"Optimiser and clipping move {moved / 1e9:.1f} GB a step, whatever the way.")
+    print(f"Optimizer and clipping move {moved / 1e9:.1f} GB a step, whatever the way.")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from soundjudge.data import audio, preparation
-from soundjudge.data.acceptance import Preparation
+from soundjudge.data.audio import audio
+from soundjudge.data.corpora import preparation
+from soundjudge.data.corpora.acceptance import Preparation
 
 SECONDS = 10
 
@@ -130,7 +131,7 @@ def read(corpus: Path, workers: int) -> int:
 
 
 def decode(corpus: Path, workers: int) -> int:
-    return in_threads(lambda path: len(audio.read(path, SECONDS + 1.0)), corpus, workers)
+    return in_threads(lambda path: len(audio.read_audio(path, SECONDS + 1.0)), corpus, workers)
 
 
 def prepare(corpus: Path, workers: int) -> int:
@@ -142,13 +143,13 @@ def prepare(corpus: Path, workers: int) -> int:
         max_seconds=float(SECONDS),
         silence_dbfs=-70.0,
         max_characters=1_000,
-        max_rejected=0.0,
-        max_missing=0.0,
+        max_rejected_fraction=0.0,
+        max_missing_fraction=0.0,
         shard_samples=2**26,
     )
-    corpora = preparation.listed(settings)
+    corpora = preparation.list_corpora(settings)
     out, work = corpus / "out", corpus / "work"
-    done = preparation.write(corpora, settings, out, work, workers, log=lambda line: None)
+    done = preparation.write_prepared(corpora, settings, out, work, workers, log=lambda line: None)
     return done.coverage["audiocaps"].kept
 
 

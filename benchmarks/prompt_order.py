@@ -2,7 +2,7 @@
 
 python benchmarks/prompt_order.py [--seeds 1 2 3]
 
-For each order a stand-in language model of its own, which learnt to read in that order with equal
+For each order a stand-in language model of its own, which learned to read in that order with equal
 steps, and then the three trainings of params.yaml. Rooms and their upkeep are those of ablation.py,
 and so are the trainings in the order of params.yaml. Two seeds or more.
 """
@@ -19,10 +19,12 @@ import ablation
 import pandas as pd
 from ablation import ROOT, Training
 
-from soundjudge import artifacts, params
-from soundjudge.data import tables
-from soundjudge.sample import scenes, standin_llm
-from soundjudge.scoring import evaluation
+from soundjudge import params
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts
+from soundjudge.sample.composition import scenes
+from soundjudge.sample.standins import standin_llm
+from soundjudge.scoring.evaluation import evaluation
 
 ORDERS = ("text_first", "audio_first")
 STANDINS = ROOT / "checkpoints/sample"
@@ -30,15 +32,15 @@ ROOM = ROOT / "work/prompt_order"
 
 
 def language_model(order: str) -> Path:
-    """A stand-in language model that learnt in `order`; the committed one is text_first."""
-    committed = params.load("llm", standin_llm.LlmTraining, STANDINS / "params.yaml")
+    """A stand-in language model that learned in `order`; the committed one is text_first."""
+    committed = params.load("llm", standin_llm.StandinLlmTraining, STANDINS / "params.yaml")
     if order == committed.order:
         return STANDINS / "llm"
     folder = ROOM / f"llm-{order}"
     if not folder.exists():
         training = dataclasses.replace(committed, order=order)
-        pool = scenes.recordings(ROOT / "data/sample/clips")
-        llm, tokenizer = standin_llm.train(pool, training, logging.info)
+        pool = scenes.load_recordings(ROOT / "data/sample/clips")
+        llm, tokenizer = standin_llm.train_llm(pool, training, logging.info)
         with artifacts.atomic_folder(folder) as made:
             llm.save_pretrained(made)
             tokenizer.save_pretrained(made)
@@ -47,14 +49,14 @@ def language_model(order: str) -> Path:
 
 def trainings(order: str, llm: Path) -> dict[str, Training]:
     """The trainings 1, 2 and 3 of an order; those of params.yaml's order are the ablation's own."""
-    caption, align, finetune = names(order)
+    caption, pretrain, finetune = names(order)
     if llm == STANDINS / "llm":
-        return {name: ablation.TRAININGS[name] for name in (caption, align, finetune)}
+        return {name: ablation.TRAININGS[name] for name in (caption, pretrain, finetune)}
     changes = {"encoders.llm": str(llm), "caption.model.order": order}
     return {
         caption: Training("caption", changes),
-        align: Training("align", changes, (caption,)),
-        finetune: Training("finetune full1", changes, (caption, align)),
+        pretrain: Training("pretrain", changes, (caption,)),
+        finetune: Training("finetune full1", changes, (caption, pretrain)),
     }
 
 
@@ -62,20 +64,22 @@ def names(order: str) -> tuple[str, str, str]:
     """What the trainings of an order are called."""
     own = order == params.load("caption.model.order", str, ablation.PARAMS)
     mark = "" if own else f"-{order}"
-    return f"caption{mark}", f"align{mark}", f"1+2+3{mark}"
+    return f"caption{mark}", f"pretrain{mark}", f"1+2+3{mark}"
 
 
 def scores(trained: dict[str, Path]) -> dict[str, float]:
     """SRCC on test by the listeners' mean ratings of each checkpoint."""
-    ratings = tables.read(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
-    settings = params.load("evaluate", evaluation.Evaluation, ablation.PARAMS)
-    judged = evaluation.judged(ablation.scored(trained, "test"), ratings, settings)
-    return {name: row["srcc"] for name, row in evaluation.numbers(judged).items()}
+    ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
+    settings = params.load("evaluate", evaluation.EvaluationConfig, ablation.PARAMS)
+    judged = evaluation.evaluate_split(ablation.scored(trained, "test"), ratings, settings)
+    return {name: row["srcc"] for name, row in evaluation.system_metrics(judged).items()}
 
 
-def learnt(checkpoint: Path) -> float:
+def learned(checkpoint: Path) -> float:
     """The best SRCC on validation in a training's history."""
-    return float(pd.read_csv(checkpoint.parents[1] / "plots/align/history.csv")["validation"].max())
+    return float(
+        pd.read_csv(checkpoint.parents[1] / "plots/pretrain/history.csv")["validation"].max()
+    )
 
 
 def main() -> None:
@@ -87,12 +91,12 @@ def main() -> None:
     print("| order | 2: validation, to the teacher | 2: test | 3: test |\n|---|---|---|---|")
     for order in ORDERS:
         told = trainings(order, language_model(order))
-        _, align, finetune = names(order)
+        _, pretrain, finetune = names(order)
         rows = []
         for seed in seeds:
             trained = ablation.train(told, seed)
-            test = scores({name: trained[name] for name in (align, finetune)})
-            rows.append([learnt(trained[align]), test[align], test[finetune]])
+            test = scores({name: trained[name] for name in (pretrain, finetune)})
+            rows.append([learned(trained[pretrain]), test[pretrain], test[finetune]])
         cells = [f"{mean(column):.3f} ± {stdev(column):.3f}" for column in zip(*rows, strict=True)]
         print(f"| {order} | {' | '.join(cells)} |", flush=True)
 

@@ -25,11 +25,14 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from soundjudge import artifacts
-from soundjudge.clap.encoder import in_batches
-from soundjudge.clap.transformers_clap import TransformersClap
-from soundjudge.data import audio, chunks, rows, tables
-from soundjudge.labels import neighbours
+from soundjudge.clap.encoders.encoder import encode_batches
+from soundjudge.clap.encoders.transformers_clap import TransformersClap
+from soundjudge.data.arrays import array_store
+from soundjudge.data.audio import audio
+from soundjudge.data.jobs import chunks
+from soundjudge.data.tables import tables
+from soundjudge.labels.pairs import neighbors
+from soundjudge.runtime import artifacts
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data/sample/clips"
@@ -37,7 +40,7 @@ CLAP = ROOT / "checkpoints/sample/clap"
 SIZE = 512  # E
 TOPICS, SCENES, SHADES = 40, 3000, 24  # of the embeddings: clusters in clusters, and what varies
 SPLITS = {"train": 0.96, "validation": 0.01, "test": 0.03}
-SEEKERS = 2000  # texts whose neighbours are sought exactly
+SEEKERS = 2000  # texts whose neighbors are sought exactly
 SOUNDS = 48  # of the sample, for the encoders
 
 
@@ -87,20 +90,20 @@ def write_corpus(folder: Path, count: int, dtype: str, changes: dict[str, object
     names = [f"{number:05d}.wav" for number in range(min(3000, count))]
     rated = pd.DataFrame({"wav_file_name": names, "text": texts[: len(names)], "split": "test"})
     prepared = folder / "data/prepared"
-    tables.write(clips, prepared / "clips.parquet", tables.CLIPS)
-    tables.write(captions, prepared / "captions.parquet", tables.CAPTIONS)
-    tables.write(rated, prepared / "rated.parquet", tables.RATED)
+    tables.write_table(clips, prepared / "clips.parquet", tables.CLIPS)
+    tables.write_table(captions, prepared / "captions.parquet", tables.CAPTIONS)
+    tables.write_table(rated, prepared / "rated.parquet", tables.RATED)
 
     heard, said = folder / "data/embeddings/clips", folder / "data/embeddings/captions"
     for made in (heard, said):
         (made / "shards").mkdir(parents=True)
     space = Space(rng)
-    for shard, start in enumerate(range(0, count, chunks.ITEMS)):
-        read = space.texts(min(chunks.ITEMS, count - start))
-        np.save(rows.shard_path(said, shard), read.astype(dtype))
-        np.save(rows.shard_path(heard, shard), space.sounds(read).astype(dtype))
+    for shard, start in enumerate(range(0, count, chunks.MAX_CHUNK_ITEMS)):
+        read = space.texts(min(chunks.MAX_CHUNK_ITEMS, count - start))
+        np.save(array_store.shard_path(said, shard), read.astype(dtype))
+        np.save(array_store.shard_path(heard, shard), space.sounds(read).astype(dtype))
     for made in (heard, said):
-        rows.write_keys(made, ids, np.arange(count))
+        array_store.write_keys(made, ids, np.arange(count))
     artifacts.write_json(folder / "data/embeddings/teacher.json", {"clapscore": "random numbers"})
     recipe = yaml.safe_load((ROOT / "recipes/tmu2026.yaml").read_text())
     values = {"device": "cpu", "pseudolabel": recipe["pseudolabel"] | changes}
@@ -120,15 +123,17 @@ def run_stage(folder: Path) -> tuple[float, float, float]:
 
 def floor(folder: Path) -> float:
     """Seconds for one read of the embeddings and a dot product a pair, and nothing else."""
-    pairs = tables.read(folder / "data/pseudo/pairs.parquet", tables.PAIRS)
-    heard, said = (rows.Rows(folder / "data/embeddings" / name) for name in ("clips", "captions"))
+    pairs = tables.read_table(folder / "data/pseudo/pairs.parquet", tables.PAIRS)
+    heard, said = (
+        array_store.ArrayStore(folder / "data/embeddings" / name) for name in ("clips", "captions")
+    )
     clip, caption = (
         heard.places(pairs["clip_id"].to_numpy()),
         said.places(pairs["caption_id"].to_numpy()),
     )
     start = time.perf_counter()
     sounds, texts = (np.concatenate(list(made.blocks())) for made in (heard, said))
-    for block in neighbours.blocks(np.arange(len(pairs)), 8192):
+    for block in neighbors.iter_blocks(np.arange(len(pairs)), 8192):
         one, other = sounds[clip[block]], texts[caption[block]]
         np.einsum("ne,ne->n", one.astype(np.float32), other.astype(np.float32))
     return time.perf_counter() - start
@@ -137,14 +142,14 @@ def floor(folder: Path) -> float:
 def recall(folder: Path, pool: int | None) -> tuple[float, float, float]:
     """How many exact nearest texts the cells find, and the mean cosines of what both find."""
     settings = yaml.safe_load((folder / "params.yaml").read_text())["pseudolabel"]
-    said = rows.Rows(folder / "data/embeddings/captions")
+    said = array_store.ArrayStore(folder / "data/embeddings/captions")
     low, high = settings["similarity"]
-    search = neighbours.Search(size=1, band=(low, high), pool=pool, seed=settings["seed"])
+    search = neighbors.NeighborSearch(size=1, band=(low, high), pool=pool, seed=settings["seed"])
 
-    def vectors(texts: neighbours.Integers) -> NDArray[np.float32]:
+    def vectors(texts: neighbors.Integers) -> NDArray[np.float32]:
         return said.take(texts).astype(np.float32)
 
-    found = neighbours.nearest(vectors, len(said), search, "cpu")[:SEEKERS, 0]
+    found = neighbors.nearest_neighbors(vectors, len(said), search, "cpu")[:SEEKERS, 0]
     seekers = vectors(np.arange(len(found)))
     cosines = np.concatenate([seekers @ block.astype(np.float32).T for block in said.blocks()], 1)
     cosines[(cosines > high) | (cosines < low)] = -1
@@ -159,7 +164,7 @@ def encoders(pairs_a_clip: float) -> tuple[float, float, float]:
     clap = TransformersClap.load(CLAP, "cpu")
     with (SAMPLE / "manifest.csv").open(encoding="utf-8") as file:
         listed = list(csv.DictReader(file))[:SOUNDS]
-    waves = [audio.read(SAMPLE / "ogg" / f"{line['clip_id']}.ogg") for line in listed]
+    waves = [audio.read_audio(SAMPLE / "ogg" / f"{line['clip_id']}.ogg") for line in listed]
     texts = [line["caption"] for line in listed]
     rng = np.random.default_rng(0)
     clip = np.repeat(np.arange(SOUNDS), 4)[: round(SOUNDS * pairs_a_clip)]
@@ -167,8 +172,8 @@ def encoders(pairs_a_clip: float) -> tuple[float, float, float]:
 
     def seconds(clip: NDArray[np.int64], text: NDArray[np.int64], batch_size: int) -> float:
         start = time.perf_counter()
-        list(in_batches(clap.embed_sounds, [waves[number] for number in clip], batch_size))
-        list(in_batches(clap.embed_texts, [texts[number] for number in text], batch_size))
+        list(encode_batches(clap.embed_sounds, [waves[number] for number in clip], batch_size))
+        list(encode_batches(clap.embed_texts, [texts[number] for number in text], batch_size))
         return time.perf_counter() - start
 
     each = np.arange(SOUNDS)

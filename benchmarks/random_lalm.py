@@ -4,14 +4,15 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
 
-from soundjudge.model import prompt
-from soundjudge.model.features import AudioFront
-from soundjudge.model.lalm import Lalm, LalmConfig
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm import prompt
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.lalm_config import LalmConfig
 
 FIRST_WORD = 2  # the end and the unknown word stand before w2, w3, ...
 
 
-def lalm(llm: Qwen2Config, around: LalmConfig, front: AudioFront, feature_dim: int) -> Lalm:
+def lalm(llm: Qwen2Config, around: LalmConfig, frontend: AudioFrontend, feature_dim: int) -> Lalm:
     """An audio language model whose words are `w2`, `w3`, ..., a token each, up to its table."""
     words = {"<eos>": 0, "<unk>": 1}
     last = llm.vocab_size - len(prompt.NEW_TOKENS)
@@ -23,7 +24,7 @@ def lalm(llm: Qwen2Config, around: LalmConfig, front: AudioFront, feature_dim: i
     made = AutoModelForCausalLM.from_config(
         llm, dtype=torch.float32, attn_implementation=around.attention
     )
-    return Lalm(made, tokenizer, around, front, feature_dim)
+    return Lalm(made, tokenizer, around, frontend, feature_dim)
 
 
 def text(numbers: list[int]) -> str:

@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 import transformers
 
-from soundjudge.clap import laion
-from soundjudge.model.beats import Beats, BeatsConfig, save_beats
-from soundjudge.scoring import requirements
+from soundjudge.clap.encoders import laion
+from soundjudge.doctor import requirements
+from soundjudge.model.audio.beats.beats import Beats, save_beats
+from soundjudge.model.audio.beats.layers import BeatsConfig
 
 SEED = 2026
 SAMPLE = Path(__file__).resolve().parent.parent / "checkpoints/sample"
@@ -38,7 +39,7 @@ def clap(folder: Path) -> int:
     model = transformers.ClapModel(transformers.ClapConfig())
     assert model.config.text_config.vocab_size >= ROBERTA_TOKENS
     model.save_pretrained(folder)
-    transformers.ClapFeatureExtractor(**laion.FRONT_END, truncation="rand_trunc").save_pretrained(
+    transformers.ClapFeatureExtractor(**laion.FRONTEND, truncation="rand_trunc").save_pretrained(
         folder
     )
     tokenizer(SAMPLE / "clap", folder, ROBERTA_TOKENS)
@@ -80,14 +81,16 @@ def parameters(model: torch.nn.Module) -> int:
 
 
 MAKERS: dict[str, Callable[[Path], int]] = {
-    "encoders.beats": beats,
+    "encoders.audio": beats,
     "encoders.clap": clap,
     "encoders.llm": llm,
 }
 
 
 def main() -> None:
-    for finding in requirements.unmet(requirements.findings(Path("params.yaml"))):
+    for finding in requirements.unmet_requirements(
+        requirements.find_requirements(Path("params.yaml"))
+    ):
         make = MAKERS.get(finding.requirement.key)
         if make is not None:
             torch.manual_seed(SEED)

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from soundjudge import Judge
-from soundjudge.data import audio, tables
+from soundjudge.data.audio import audio
+from soundjudge.data.tables import tables
+from soundjudge.data.tables.tables import SAMPLE_RATE
 
 SAMPLE = Path("data/sample/xacle")
 
@@ -28,11 +30,11 @@ def main() -> None:
     options = parser.parse_args()
 
     averages = SAMPLE / "meta_data" / "validation_average.csv"
-    pairs = tables.read(averages, tables.RATED.without("split", "model_id"), extra=True)
+    pairs = tables.read_table(averages, tables.RATED.without("split", "model_id"), extra=True)
     pairs = pairs.head(options.pairs)
     sounds = [SAMPLE / "wav" / "validation" / name for name in pairs["wav_file_name"]]
     texts = list(pairs["text"])
-    seconds = sum(len(audio.read(sound)) for sound in sounds) / audio.SAMPLE_RATE
+    seconds = sum(len(audio.read_audio(sound)) for sound in sounds) / SAMPLE_RATE
 
     command = [sys.executable, "-m", "soundjudge.cli", "score", str(sounds[0]), texts[0]]
     start = time.perf_counter()

@@ -17,9 +17,10 @@ from random_lalm import FIRST_WORD, lalm, text
 from torch import Tensor
 from transformers import Qwen2Config
 
-from soundjudge.model.features import AudioFront
-from soundjudge.model.lalm import Lalm, LalmConfig
-from soundjudge.training.listnet import listnet
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.lalm_config import LalmConfig
+from soundjudge.training.ranking.listnet import listnet
 
 PAIRS, FEATURE_DIM, VOCABULARY = 16, 768, 1000
 
@@ -45,8 +46,8 @@ def model_of(options: argparse.Namespace) -> Lalm:
         order="audio_first",
         attention=options.attention,
     )
-    front = AudioFront(audio_tokens=options.audio_tokens, window_seconds=10.0)
-    return lalm(shape, around, front, FEATURE_DIM).to(options.device).train()
+    frontend = AudioFrontend(audio_tokens=options.audio_tokens, window_seconds=10.0)
+    return lalm(shape, around, frontend, FEATURE_DIM).to(options.device).train()
 
 
 def step(model: Lalm, score: Callable[[], Tensor], wanted: Tensor, bf16: bool) -> float:

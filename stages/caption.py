@@ -9,13 +9,16 @@ from pathlib import Path
 
 import torch
 
-from soundjudge import artifacts, params
-from soundjudge.data import tables
-from soundjudge.data.shards import Rows
-from soundjudge.model import checkpoint
-from soundjudge.model.features import AudioFront
-from soundjudge.model.lalm import Lalm
-from soundjudge.training import caption, captions_said, devices, loop
+from soundjudge import params
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.tables import tables
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.runtime import artifacts, devices
+from soundjudge.training import caption
+from soundjudge.training.captions import caption_report
+from soundjudge.training.loop import loop
 
 FEATURES = Path("data/features")
 CLIPS = Path("data/prepared/clips.parquet")
@@ -27,31 +30,40 @@ HISTORY = Path("plots/caption/history.csv")
 
 
 def main() -> None:
-    captioning = params.load("caption", caption.Captioning)
-    front = params.load("encode.front", AudioFront)
-    llm, beats = params.load("encoders.llm", Path), params.load("encoders.beats", Path)
+    captioning = params.load("caption", caption.CaptionConfig)
+    frontend = params.load("features.frontend", AudioFrontend)
+    llm, encoder = params.load("encoders.llm", Path), params.load("encoders.audio", Path)
     device = params.load("device", str)
 
-    devices.deterministic()
+    devices.make_deterministic()
     torch.manual_seed(captioning.seed)
-    features, clips = Rows(FEATURES), tables.read(CLIPS, tables.CLIPS)
-    captions = tables.read(CAPTIONS, tables.CAPTIONS)
-    learnt, held_out = (
-        caption.captioned(captions, clips, getattr(captioning, key), f"caption.{key}")
+    features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
+    captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
+    train_pairs, validation_pairs = (
+        caption.select_captioned(captions, clips, getattr(captioning, key), f"caption.{key}")
         for key in ("train_splits", "validation_splits")
     )
-    chosen = captions_said.drawn(held_out, captioning.generation.clips, captioning.seed)
-    lalm = Lalm.from_llm(llm, captioning.model, front, features.shape[-1])
-    settings = {"caption": captioning, "front": front}
+    chosen = caption_report.sample_clips(
+        validation_pairs, captioning.generation.clips, captioning.seed
+    )
+    lalm = Lalm.from_llm(llm, captioning.model, frontend, features.shape[-1])
+    settings = {"caption": captioning, "frontend": frontend}
     work = artifacts.work_folder("caption", settings, [FEATURES, CLIPS, CAPTIONS, llm])
     fit = caption.train(
-        lalm, features, learnt, held_out, captioning, work=work, device=device, log=loop.say
+        lalm,
+        features,
+        train_pairs,
+        validation_pairs,
+        captioning,
+        work=work,
+        device=device,
+        log=loop.log_line,
     )
 
-    if devices.process(device).is_main_process:
-        checkpoint.save(CHECKPOINT, lalm, beats.as_posix(), caption.summary(fit))
-        said = captions_said.report(lalm, features, chosen, captioning.generation, PAGE)
-        artifacts.write_json(METRICS, caption.summary(fit) | said)
+    if devices.process_state(device).is_main_process:
+        checkpoint.save_lalm(CHECKPOINT, lalm, encoder.as_posix(), caption.summarize(fit))
+        said = caption_report.write_report(lalm, features, chosen, captioning.generation, PAGE)
+        artifacts.write_json(METRICS, caption.summarize(fit) | said)
         loop.write_history(HISTORY, fit.history)
         shutil.rmtree(work)
 

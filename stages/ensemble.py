@@ -10,9 +10,10 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from soundjudge import artifacts, params
-from soundjudge.data import tables
-from soundjudge.scoring import ensemble, panel
+from soundjudge import params
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble import ensemble, panel
 
 MEMBERS = Path("data/predictions/members")
 TARGETS = Path("data/targets/validation.csv")
@@ -22,24 +23,24 @@ ENSEMBLE = Path("checkpoints/ensemble.json")
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    fitting = params.load("ensemble", ensemble.Fitting)
+    fitting = params.load("ensemble", ensemble.EnsembleConfig)
     names = tuple(fitting.members)
 
-    validation = panel.read(MEMBERS, names, "validation")
-    test = panel.read(MEMBERS, names, "test")
-    targets = tables.read(TARGETS, tables.TARGETS)
-    for stranger in panel.strangers(MEMBERS, names):
+    validation = panel.read_panel(MEMBERS, names, "validation")
+    test = panel.read_panel(MEMBERS, names, "test")
+    targets = tables.read_table(TARGETS, tables.TARGETS)
+    for stranger in panel.unknown_members(MEMBERS, names):
         logging.warning("%s is no member in params.yaml: not used", MEMBERS / stranger)
 
-    fitted = panel.fit(validation, targets, fitting)
-    crossfitted = panel.crossfitted(validation, targets, fitting)
+    fitted = panel.fit_panel(validation, targets, fitting)
+    crossfitted = panel.crossfit_panel(validation, targets, fitting)
     with artifacts.atomic_folder(BLENDS) as folder:
         for name, predictions in (
-            ("validation", panel.blend(validation, fitted)),
+            ("validation", panel.blend_panel(validation, fitted)),
             ("validation_crossfitted", crossfitted),
-            ("test", panel.blend(test, fitted)),
+            ("test", panel.blend_panel(test, fitted)),
         ):
-            tables.write(predictions, folder / f"{name}.csv", tables.PREDICTIONS)
+            tables.write_table(predictions, folder / f"{name}.csv", tables.PREDICTIONS)
     artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted))
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from soundjudge import artifacts, figures, params
-from soundjudge.data import tables
-from soundjudge.scoring import ensemble, evaluation, panel, plots
+from soundjudge import params
+from soundjudge.data.tables import tables
+from soundjudge.reporting import plotting
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble import ensemble, panel
+from soundjudge.scoring.evaluation import evaluation, evaluation_plots
 
 RATINGS = Path("data/prepared/ratings.parquet")
 TEST_RATINGS = Path("data/test_labels/ratings.parquet")
@@ -24,16 +27,19 @@ PLOTS = Path("plots/evaluate")
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rules = params.load("evaluate", evaluation.Evaluation)
-    fitted = ensemble.from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
+    note = params.load("note", str)
+    rules = params.load("evaluate", evaluation.EvaluationConfig)
+    fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
 
-    ratings = pd.concat([tables.read(path, tables.RATINGS) for path in (RATINGS, TEST_RATINGS)])
-    for stranger in panel.strangers(PREDICTIONS / "members", fitted.members):
+    ratings = pd.concat(
+        [tables.read_table(path, tables.RATINGS) for path in (RATINGS, TEST_RATINGS)]
+    )
+    for stranger in panel.unknown_members(PREDICTIONS / "members", fitted.members):
         logging.warning("%s/members/%s is no member: not judged", PREDICTIONS, stranger)
     # Without test labels there is nothing to say about test.
     splits = [
-        evaluation.judged(
-            panel.with_ensemble(PREDICTIONS, fitted.members, split),
+        evaluation.evaluate_split(
+            panel.read_panel_with_ensemble(PREDICTIONS, fitted.members, split),
             ratings[ratings["split"] == split],
             rules,
         )
@@ -41,14 +47,14 @@ def main() -> None:
         if (ratings["split"] == split).any()
     ]
 
-    artifacts.write_json(METRICS / "evaluate.json", evaluation.results(splits, rules.note))
-    evaluation.write_page(splits, fitted, rules.note, METRICS / "evaluate.md")
-    evaluation.write_generators(splits, rules.note, METRICS / "systems.csv")
+    artifacts.write_json(METRICS / "evaluate.json", evaluation.evaluation_results(splits, note))
+    evaluation.write_page(splits, fitted, note, METRICS / "evaluate.md")
+    evaluation.write_generators(splits, note, METRICS / "systems.csv")
     with artifacts.atomic_folder(PLOTS) as folder:
-        figures.save(plots.agreement(splits, rules.note), folder / "srcc.png")
+        plotting.save_figure(evaluation_plots.plot_agreement(splits, note), folder / "srcc.png")
         for judged in splits:
-            picture = plots.scatter(judged, judged.headline, rules.note)
-            figures.save(picture, folder / f"{judged.split}.png")
+            picture = evaluation_plots.plot_scatter(judged, judged.headline, note)
+            plotting.save_figure(picture, folder / f"{judged.split}.png")
 
 
 if __name__ == "__main__":

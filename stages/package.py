@@ -7,12 +7,16 @@ writes  checkpoints/judge/
 
 from pathlib import Path
 
-from soundjudge import artifacts, params
-from soundjudge.clap.opening import Opening
-from soundjudge.data import tables, xacle
-from soundjudge.data.shards import Clips
-from soundjudge.scoring import ensemble, members, own_m2d, package, predict
-from soundjudge.scoring.judge import Judge
+from soundjudge import params
+from soundjudge.clap.encoders.source import Opening
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble import ensemble
+from soundjudge.scoring.judge import package
+from soundjudge.scoring.judge.card import Packaging
+from soundjudge.scoring.judge.judge import Judge
+from soundjudge.scoring.members import members, own_m2d, predict
 
 CHECKPOINTS = Path("checkpoints")
 ENSEMBLE = CHECKPOINTS / "ensemble.json"
@@ -23,21 +27,23 @@ JUDGE = Path("checkpoints/judge")
 
 
 def main() -> None:
-    packaging = params.load("package", package.Packaging)
-    prediction = params.load("predict", predict.Prediction)
+    packaging = params.load("package", Packaging)
+    prediction = params.load("predict", predict.PredictionConfig)
     listed = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
     opening = params.load("encoders.opening", Opening)
 
     checkpoints = {name: CHECKPOINTS / path for name, path in listed.items()}
     for name, checkpoint in checkpoints.items():
-        predict.check_signature(PREDICTIONS / "members" / name, checkpoint)
-    fitted = ensemble.from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
-    expected = tables.read(PREDICTIONS / "ensemble/validation.csv", tables.PREDICTIONS).iloc[0]
-    wave = Clips(PREPARED).wave(xacle.clip_id(expected["wav_file_name"]))
+        predict.check_provenance(PREDICTIONS / "members" / name, checkpoint)
+    fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
+    expected = tables.read_table(PREDICTIONS / "ensemble/validation.csv", tables.PREDICTIONS).iloc[
+        0
+    ]
+    wave = ClipStore(PREPARED).wave(tables.rated_clip_id(expected["wav_file_name"]))
 
     with artifacts.atomic_folder(JUDGE) as folder:
-        package.build(
+        package.build_judge(
             folder,
             fitted=fitted,
             checkpoints=checkpoints,
@@ -47,10 +53,10 @@ def main() -> None:
             report=REPORT.read_text(encoding="utf-8"),
             opening=opening,
         )
-        own = own_m2d.among(members.claps(checkpoints.values()))
+        own = own_m2d.first_m2d(members.clap_paths(checkpoints.values()))
         judge = Judge.from_pretrained(folder, device, m2d=own)
         (score,) = judge.score_waves([wave], [expected["text"]], batch_size=1)
-        package.check(score, expected["pred_score"], expected["wav_file_name"])
+        package.check_score(score, expected["pred_score"], expected["wav_file_name"])
 
 
 if __name__ == "__main__":

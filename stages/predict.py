@@ -9,11 +9,12 @@ writes  data/predictions/members/<member>/{validation,test}.csv and checkpoint.j
 import sys
 from pathlib import Path
 
-from soundjudge import artifacts, params
-from soundjudge.clap.opening import Opening
-from soundjudge.data import tables
-from soundjudge.data.shards import Clips
-from soundjudge.scoring import members, predict
+from soundjudge import params
+from soundjudge.clap.encoders.source import Opening
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts, devices
+from soundjudge.scoring.members import members, predict
 
 PREPARED = Path("data/prepared")
 CHECKPOINTS = Path("checkpoints")
@@ -22,23 +23,25 @@ SPLITS = ("validation", "test")
 
 
 def main(name: str) -> None:
-    prediction = params.load("predict", predict.Prediction)
+    prediction = params.load("predict", predict.PredictionConfig)
     checkpoint = params.load(f"ensemble.members.{name}", str)
-    device = members.device(params.load("device", str))
+    device = devices.resolve_device(params.load("device", str))
     opening = params.load("encoders.opening", Opening)
 
-    clips = Clips(PREPARED)
-    rated = tables.read(PREPARED / "rated.parquet", tables.RATED)
+    clips = ClipStore(PREPARED)
+    rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     window = prediction.window_seconds
-    loader = members.Loader(root=Path(), device=device, window_seconds=window, opening=opening)
+    loader = members.MemberLoader(
+        root=Path(), device=device, window_seconds=window, opening=opening
+    )
     member = loader.member(CHECKPOINTS / checkpoint)
 
     with artifacts.atomic_folder(PREDICTIONS / name) as folder:
         for split in SPLITS:
             pairs = rated[rated["split"] == split]
             scores = predict.predict(member, clips, pairs, prediction)
-            tables.write(scores, folder / f"{split}.csv", tables.PREDICTIONS)
-        predict.sign(folder, CHECKPOINTS / checkpoint)
+            tables.write_table(scores, folder / f"{split}.csv", tables.PREDICTIONS)
+        predict.write_provenance(folder, CHECKPOINTS / checkpoint)
 
 
 if __name__ == "__main__":

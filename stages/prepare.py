@@ -10,9 +10,11 @@ import os
 import shutil
 from pathlib import Path
 
-from soundjudge import artifacts, params
-from soundjudge.data import coverage, intake, preparation, tables
-from soundjudge.data.acceptance import Preparation
+from soundjudge import params
+from soundjudge.data.corpora import coverage, intake, preparation
+from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts
 
 PREPARED = Path("data/prepared")
 TEST_LABELS = Path("data/test_labels")
@@ -22,20 +24,22 @@ METRICS = Path("metrics")
 def main() -> None:
     settings = params.load("prepare", Preparation)
 
-    corpora = preparation.listed(settings)
-    identity = intake.identity(preparation.sounds(corpora), settings)
+    corpora = preparation.list_corpora(settings)
+    identity = intake.intake_identity(preparation.all_sounds(corpora), settings)
     work = artifacts.work_folder("prepare", identity, [])
     with artifacts.atomic_folder(PREPARED) as folder:
         workers = os.cpu_count() or 1
-        prepared = preparation.write(corpora, settings, folder, work, workers, log=print)
-    clips = tables.read(PREPARED / "clips.parquet", tables.CLIPS)["clip_id"]
+        prepared = preparation.write_prepared(corpora, settings, folder, work, workers, log=print)
+    clips = tables.read_table(PREPARED / "clips.parquet", tables.CLIPS)["clip_id"]
     with artifacts.atomic_folder(TEST_LABELS) as folder:
-        ratings = preparation.quarantined(corpora, clips)
-        tables.write(ratings, folder / "ratings.parquet", tables.RATINGS)
-    numbers = coverage.metrics(prepared.coverage, prepared.overlap)
+        ratings = preparation.test_ratings(corpora, clips)
+        tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
+    numbers = coverage.coverage_metrics(prepared.coverage, prepared.overlap)
     artifacts.write_json(METRICS / "prepare.json", numbers)
     with artifacts.atomic_file(METRICS / "prepare.md") as page:
-        page.write_text(coverage.page(prepared.coverage, prepared.overlap), encoding="utf-8")
+        page.write_text(
+            coverage.coverage_page(prepared.coverage, prepared.overlap), encoding="utf-8"
+        )
     shutil.rmtree(work.parent)  # what other settings left behind is as large, and of no more use
 
 

@@ -6,11 +6,12 @@ writes  data/pseudo/pairs.parquet, metrics/pseudolabel.json, plots/pseudolabel/s
 
 from pathlib import Path
 
-from soundjudge import artifacts, figures, params
-from soundjudge.data import tables
-from soundjudge.data.rows import Rows
-from soundjudge.labels import negatives, pseudolabels, vectors, wording
-from soundjudge.training import devices
+from soundjudge import params
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.tables import tables
+from soundjudge.labels.pairs import negatives, pseudolabels, text_overlap, unit_vectors
+from soundjudge.reporting import plotting
+from soundjudge.runtime import artifacts, devices
 
 PREPARED = Path("data/prepared")
 EMBEDDINGS = Path("data/embeddings")
@@ -20,28 +21,30 @@ PLOTS = Path("plots/pseudolabel")
 
 
 def main() -> None:
-    devices.deterministic()
-    choice = params.load("pseudolabel", negatives.Negatives)
-    device = devices.process(params.load("device", str)).device
+    devices.make_deterministic()
+    choice = params.load("pseudolabel", negatives.NegativeConfig)
+    device = devices.process_state(params.load("device", str)).device
 
-    captions = tables.read(PREPARED / "captions.parquet", tables.CAPTIONS)
-    clips = tables.read(PREPARED / "clips.parquet", tables.CLIPS)
-    rated = tables.read(PREPARED / "rated.parquet", tables.RATED)
-    heard, said = Rows(EMBEDDINGS / "clips"), Rows(EMBEDDINGS / "captions")
-    vectors.check(heard)
-    vectors.check(said)
+    captions = tables.read_table(PREPARED / "captions.parquet", tables.CAPTIONS)
+    clips = tables.read_table(PREPARED / "clips.parquet", tables.CLIPS)
+    rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
+    heard, said = ArrayStore(EMBEDDINGS / "clips"), ArrayStore(EMBEDDINGS / "captions")
+    unit_vectors.check_unit_vectors(heard)
+    unit_vectors.check_unit_vectors(said)
 
-    captions = captions.assign(words=wording.words(captions["text"]))
-    rated = rated.assign(words=wording.words(rated["text"]))
-    repeated = wording.repeats(captions["words"], rated, choice.exclude_rated)
-    pairs = negatives.pairs(captions[~repeated], clips, said, choice, device)
-    scored = pseudolabels.clap_scores(pairs, heard, said)
+    captions = captions.assign(words=text_overlap.normalize_texts(captions["text"]))
+    rated = rated.assign(words=text_overlap.normalize_texts(rated["text"]))
+    repeated = text_overlap.repeats_rated_text(captions["words"], rated, choice.exclude_rated)
+    pairs = negatives.build_pairs(captions[~repeated], clips, said, choice, device)
+    scored = pseudolabels.score_pairs(pairs, heard, said)
 
-    tables.write(scored, PAIRS, tables.PAIRS)
+    tables.write_table(scored, PAIRS, tables.PAIRS)
     with artifacts.atomic_folder(PLOTS) as folder:
-        figures.save(pseudolabels.histogram(scored, ""), folder / "scores.png")
-    overlap = wording.overlap(captions["words"], rated)
-    summary = pseudolabels.summary(scored) | artifacts.read_json(EMBEDDINGS / "teacher.json")
+        plotting.save_figure(pseudolabels.plot_scores(scored, ""), folder / "scores.png")
+    overlap = text_overlap.count_overlap(captions["words"], rated)
+    summary = pseudolabels.summarize_pairs(scored) | artifacts.read_json(
+        EMBEDDINGS / "teacher.json"
+    )
     excluded = int(repeated.sum())
     artifacts.write_json(METRICS, {**summary, "overlap": overlap, "captions_excluded": excluded})
 

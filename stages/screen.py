@@ -7,9 +7,11 @@ writes  data/screened/ratings.parquet, data/screened/{dropped,listeners}.csv, me
 
 from pathlib import Path
 
-from soundjudge import artifacts, figures, params
-from soundjudge.data import tables
-from soundjudge.labels import effect, indicators, plots, screening
+from soundjudge import params
+from soundjudge.data.tables import tables
+from soundjudge.labels.ratings import listener_indicators, rating_plots, screening, screening_effect
+from soundjudge.reporting import plotting
+from soundjudge.runtime import artifacts
 
 RATINGS = Path("data/prepared/ratings.parquet")
 SCREENED = Path("data/screened")
@@ -19,22 +21,26 @@ PLOTS = Path("plots/screen")
 
 def main() -> None:
     rules = params.load("screen", screening.Screening)
-    note = params.load("evaluate.note", str)
+    note = params.load("note", str)
 
-    ratings = tables.read(RATINGS, tables.RATINGS)
-    kept = screening.screen(ratings, rules)
-    dropped = screening.dropped(ratings, rules)
-    listeners = indicators.listeners(ratings, rules)
-    numbers = effect.before_and_after(ratings, kept, dropped)
+    ratings = tables.read_table(RATINGS, tables.RATINGS)
+    kept = screening.screen_ratings(ratings, rules)
+    dropped = screening.dropped_ratings(ratings, rules)
+    listeners = listener_indicators.listener_indicators(ratings, rules)
+    numbers = screening_effect.compare_screening(ratings, kept, dropped)
 
     with artifacts.atomic_folder(SCREENED) as folder:
-        tables.write(kept, folder / "ratings.parquet", tables.RATINGS)
-        tables.write(dropped, folder / "dropped.csv", screening.DROPPED)
-        tables.write(listeners, folder / "listeners.csv", indicators.LISTENERS)
+        tables.write_table(kept, folder / "ratings.parquet", tables.RATINGS)
+        tables.write_table(dropped, folder / "dropped.csv", screening.DROPPED)
+        tables.write_table(listeners, folder / "listeners.csv", listener_indicators.LISTENERS)
     with artifacts.atomic_folder(PLOTS) as folder:
-        figures.save(plots.ratings(ratings, dropped, rules, note), folder / "ratings.png")
-        figures.save(plots.listeners(ratings, listeners, note), folder / "listeners.png")
-        figures.save(plots.agreement(numbers, note), folder / "agreement.png")
+        plotting.save_figure(
+            rating_plots.plot_ratings(ratings, dropped, rules, note), folder / "ratings.png"
+        )
+        plotting.save_figure(
+            rating_plots.plot_listeners(ratings, listeners, note), folder / "listeners.png"
+        )
+        plotting.save_figure(rating_plots.plot_agreement(numbers, note), folder / "agreement.png")
     artifacts.write_json(METRICS, {"note": note} | numbers)
 
 

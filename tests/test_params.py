@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from soundjudge import params
-from soundjudge.params import ParamsError
+from soundjudge.errors import ParamsError
 
 
 @dataclass(frozen=True, kw_only=True)

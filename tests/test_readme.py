@@ -13,11 +13,11 @@ import pytest
 import soundfile
 import tiny_judge
 import yaml
+from repository import ROOT
 from typer.testing import CliRunner
 
 from soundjudge.cli import app
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 BENCHMARKS = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")

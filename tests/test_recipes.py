@@ -8,11 +8,11 @@ from types import ModuleType
 
 import pytest
 import yaml
+from repository import ROOT
 
 from soundjudge import params
-from soundjudge.scoring import requirements
+from soundjudge.doctor import requirements
 
-ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 STAGES = sorted((ROOT / "stages").glob("*.py"))
 # What a user names freely: any number of entries, each of one form.
@@ -106,7 +106,7 @@ def test_every_member_of_the_ensemble_is_trained_by_some_stage(recipe: Path) -> 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_the_judge_hears_no_more_at_once_than_its_members_were_trained_on(recipe: Path) -> None:
     values = read(recipe)
-    heard = value(values, "encode.front.window_seconds")
+    heard = value(values, "features.frontend.window_seconds")
     assert value(values, "predict.window_seconds") <= heard
 
 
@@ -129,8 +129,8 @@ def test_every_key_of_a_recipe_has_a_comment(recipe: Path) -> None:
 def test_doctor_reads_every_recipe_and_asks_for_real_data_where_it_is_meant(
     recipe: Path, tmp_path: Path
 ) -> None:
-    found = requirements.findings(recipe, root=tmp_path)
-    missing = {finding.requirement.key for finding in requirements.unmet(found)}
+    found = requirements.find_requirements(recipe, root=tmp_path)
+    missing = {finding.requirement.key for finding in requirements.unmet_requirements(found)}
     assert ("prepare.xacle" in missing) == (recipe.stem != "sample")
     assert value(read(recipe), "evaluate.note") == ("simulated ratings" if not missing else "")
 
@@ -139,34 +139,34 @@ def test_doctor_reads_every_recipe_and_asks_for_real_data_where_it_is_meant(
     ("dotted", "published"),
     [
         ("prepare.max_seconds", 10.0),
-        ("encode.front", {"audio_tokens": 100, "window_seconds": 10.0}),
+        ("features.frontend", {"audio_tokens": 100, "window_seconds": 10.0}),
         ("caption.model.projector_hidden", 3584),
         ("caption.model.projector_dropout", 0.1),
         ("caption.model.head", [512, 512, 128]),
         ("caption.model.head_dropout", 0.1),
         ("caption.model.max_text_tokens", 256),
         ("caption.model.order", "text_first"),
-        ("caption.optimisation.learning_rate", 1e-5),
-        ("caption.optimisation.epochs", 3),
-        ("align.list_size", 16),
-        ("align.captions_per_clip", None),
-        ("align.temperature", 1.0),
-        ("align.optimisation.learning_rate", 1e-5),
-        ("align.optimisation.epochs", 20),
-        ("align.optimisation.batch_size", 1),
+        ("caption.optimization.learning_rate", 1e-5),
+        ("caption.optimization.epochs", 3),
+        ("pretrain.list_size", 16),
+        ("pretrain.captions_per_clip", None),
+        ("pretrain.temperature", 1.0),
+        ("pretrain.optimization.learning_rate", 1e-5),
+        ("pretrain.optimization.epochs", 20),
+        ("pretrain.optimization.batch_size", 1),
         ("finetune.training.list_size", 16),
         ("finetune.training.temperature", 1.0),
-        ("finetune.training.optimisation.learning_rate", 6.2e-6),
-        ("finetune.training.optimisation.epochs", 150),
-        ("finetune.training.optimisation.patience", 20),
-        ("finetune.training.optimisation.batch_size", 1),
+        ("finetune.training.optimization.learning_rate", 6.2e-6),
+        ("finetune.training.optimization.epochs", 150),
+        ("finetune.training.optimization.patience", 20),
+        ("finetune.training.optimization.batch_size", 1),
         (
             "finetune.members.full1.specaugment",
             {"freq_mask": 15, "time_mask": 30, "per": "batch"},
         ),
         ("finetune.members.full1.target", "mean"),
         ("finetune.members.full1.weights", "none"),
-        ("align.loss", "listnet"),
+        ("pretrain.loss", "listnet"),
         ("finetune.training.loss", "listnet"),
     ],
 )
@@ -174,9 +174,9 @@ def test_tmu2026_has_the_published_numbers(dotted: str, published: object) -> No
     assert value(read(ROOT / "recipes/tmu2026.yaml"), dotted) == published
 
 
-@pytest.mark.parametrize("training", ["caption", "align", "finetune.training"])
+@pytest.mark.parametrize("training", ["caption", "pretrain", "finetune.training"])
 def test_tmu2026_steps_as_published(training: str) -> None:
-    steps = value(read(ROOT / "recipes/tmu2026.yaml"), f"{training}.optimisation")
+    steps = value(read(ROOT / "recipes/tmu2026.yaml"), f"{training}.optimization")
     published = {"optimizer": "adamw", "weight_decay": 0.01, "warmup_steps": 0}
     published |= {"final_lr_ratio": 0.01, "clip_norm": 1.0, "precision": "bf16"}
     assert {key: steps[key] for key in published} == published
@@ -193,7 +193,7 @@ def test_spo2026_has_the_published_numbers() -> None:
     published = {"method": "rating", "tolerance": 5, "splits": ["train", "validation"]}
     assert published.items() <= value(values, "screen").items()
     assert value(values, "prepare.max_seconds") == 10.0
-    tune = value(values, "tune")
+    tune = value(values, "tune_clap")
     assert (tune["target"], tune["trainable"], tune["list_size"], tune["seed"]) == (
         "spo",
         "audio",
@@ -201,7 +201,7 @@ def test_spo2026_has_the_published_numbers() -> None:
         3,
     )
     assert (tune["mse_tau"], tune["margin"], tune["margin_weight"]) == (0.0, 0.1, 0.5)
-    steps = tune["optimisation"]
+    steps = tune["optimization"]
     assert (steps["optimizer"], steps["learning_rate"], steps["epochs"]) == ("adam", 1e-4, 50)
     assert (steps["patience"], steps["final_lr_ratio"], steps["warmup_steps"]) == (20, 0.0, 0)
     assert value(values, "ensemble.members") == {"clapscore": "clapscore"}
@@ -210,6 +210,6 @@ def test_spo2026_has_the_published_numbers() -> None:
 def test_spo2026_needs_no_captioned_corpus_and_no_weights_but_clap(tmp_path: Path) -> None:
     (tmp_path / "data/none").mkdir(parents=True)
     (tmp_path / "data/none/README.md").write_text("no corpus\n")
-    found = requirements.findings(ROOT / "recipes/spo2026.yaml", root=tmp_path)
-    missing = {finding.requirement.key for finding in requirements.unmet(found)}
+    found = requirements.find_requirements(ROOT / "recipes/spo2026.yaml", root=tmp_path)
+    missing = {finding.requirement.key for finding in requirements.unmet_requirements(found)}
     assert missing == {"prepare.xacle", "encoders.clap"}

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import yaml
+from repository import ROOT
 
-from soundjudge import artifacts
+from soundjudge.runtime import artifacts
 
-ROOT = Path(__file__).resolve().parent.parent
 # All that a fresh clone gives to the stages.
 FOLDERS = ("src", "stages", "data/sample/clips", "data/none")
 FILES = (
@@ -35,13 +35,13 @@ SMALL = {
         "compose.sizes.xacle": [24, 16, 12],
     },
     "params.yaml": {
-        "tune.list_size": 8,
-        "tune.optimisation.epochs": 1,
+        "tune_clap.list_size": 8,
+        "tune_clap.optimization.epochs": 1,
         "pseudolabel.random": 0.5,  # a split of three clips has few texts
         "pseudolabel.similarity": [-1.0, 1.0],  # untrained encoders find all texts alike
-        "caption.optimisation.epochs": 1,
-        "align.optimisation.epochs": 1,
-        "finetune.training.optimisation.epochs": 1,
+        "caption.optimization.epochs": 1,
+        "pretrain.optimization.epochs": 1,
+        "finetune.training.optimization.epochs": 1,
         "ensemble.folds": 2,
         "evaluate.bootstrap": 100,
     },
@@ -169,8 +169,8 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
 
     ran, ran_there = repro(one, other)
     assert set(ran) == {
-        "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "tune", "regress",
-        "embed", "pseudolabel", "encode", "caption", "align", "finetune@full1",
+        "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "tune_clap", "regress",
+        "embed", "pseudolabel", "features", "caption", "pretrain", "finetune@full1",
         "predict@clapscore", "predict@regress", "predict@full1", "ensemble", "evaluate", "package",
     }  # fmt: skip
     assert len(ran) == 18

@@ -4,7 +4,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import ClapConfig, ClapModel, PreTrainedTokenizerFast
 
-from soundjudge.clap.transformers_clap import Extractor, TransformersClap
+from soundjudge.clap.encoders.spectrogram import FeatureExtractor
+from soundjudge.clap.encoders.transformers_clap import TransformersClap
 
 WORDS = ["a", "dog", "cat", "barks", "rain", "falls", "bell", "rings", "then", "while", "engine"]
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -79,5 +80,5 @@ def model(
 
 
 def clap(seed: int = 0, **numbers: object) -> TransformersClap:
-    extractor = Extractor(**(NUMBERS | numbers))
+    extractor = FeatureExtractor(**(NUMBERS | numbers))
     return TransformersClap(model(seed), tokenizer(), extractor).eval()

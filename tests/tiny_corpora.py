@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from soundjudge import artifacts, params
-from soundjudge.data import coverage, intake, preparation, tables
-from soundjudge.data.acceptance import Preparation
+from soundjudge import params
+from soundjudge.data.corpora import coverage, intake, preparation
+from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts
 
 SETTINGS = {
     "xacle": "raw/xacle",
@@ -17,8 +19,8 @@ SETTINGS = {
     "max_seconds": 0.5,
     "silence_dbfs": -70.0,
     "max_characters": 200,
-    "max_rejected": 0.5,
-    "max_missing": 0.9,
+    "max_rejected_fraction": 0.5,
+    "max_missing_fraction": 0.9,
     "shard_samples": 12_000,
 }
 
@@ -91,14 +93,16 @@ def settings(**change) -> Preparation:
 def prepared(folder: str = "out", workers: int = 2, **change) -> dict:
     """Prepares as the stage does, and returns the metrics."""
     using = settings(**change)
-    corpora = preparation.listed(using)
-    work = artifacts.work_folder("prepare", intake.identity(preparation.sounds(corpora), using), [])
+    corpora = preparation.list_corpora(using)
+    work = artifacts.work_folder(
+        "prepare", intake.intake_identity(preparation.all_sounds(corpora), using), []
+    )
     with artifacts.atomic_folder(Path(folder)) as out:
-        done = preparation.write(corpora, using, out, work, workers, log=lambda line: None)
-    return coverage.metrics(done.coverage, done.overlap)
+        done = preparation.write_prepared(corpora, using, out, work, workers, log=lambda line: None)
+    return coverage.coverage_metrics(done.coverage, done.overlap)
 
 
 def rejected(folder: str = "out") -> dict[str, str]:
     """File -> reason."""
-    frame = tables.read(Path(folder) / "rejected.csv", tables.REJECTED)
+    frame = tables.read_table(Path(folder) / "rejected.csv", tables.REJECTED)
     return dict(zip(frame["file"], frame["reason"], strict=True))

@@ -7,17 +7,20 @@ import tiny_clap
 import tiny_lalm
 import torch
 
-from soundjudge.clap import kernel_machine, regressor
 from soundjudge.clap.clapscore import ClapScore
-from soundjudge.clap.opening import AS_IT_IS
-from soundjudge.model import checkpoint
-from soundjudge.model.beats import Beats, BeatsConfig, save_beats
-from soundjudge.model.features import AudioFront
-from soundjudge.model.lalm import Lalm
-from soundjudge.scoring import members, package
-from soundjudge.scoring.calibration import Calibration
-from soundjudge.scoring.ensemble import Ensemble
-from soundjudge.scoring.predict import Prediction, raw_scores
+from soundjudge.clap.encoders.source import AS_IT_IS
+from soundjudge.clap.regression import kernel_machine, regressor
+from soundjudge.model.audio.beats.beats import Beats, save_beats
+from soundjudge.model.audio.beats.layers import BeatsConfig
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.scoring.ensemble.calibration import Calibration
+from soundjudge.scoring.ensemble.ensemble import Ensemble
+from soundjudge.scoring.judge import package
+from soundjudge.scoring.judge.card import Packaging
+from soundjudge.scoring.members import members
+from soundjudge.scoring.members.predict import PredictionConfig, raw_scores
 
 SECONDS = 1.2
 WORDS = ["a", "dog", "barks", "rain", "roof", "bell", "car", "then", "and", "engine"]
@@ -27,10 +30,10 @@ CHECKPOINTS = {
     "one": "checkpoints/finetune/one",
     "two": "checkpoints/finetune/two",
 }
-PACKAGING = package.Packaging(
-    name="tiny", version="1.0", licence="mit", data="Nothing: it is random.", notes=("All free.",)
+PACKAGING = Packaging(
+    name="tiny", version="1.0", license="mit", data="Nothing: it is random.", notes=("All free.",)
 )
-PREDICTION = Prediction(window_seconds=SECONDS, batch_size=4)
+PREDICTION = PredictionConfig(window_seconds=SECONDS, batch_size=4)
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:
@@ -57,19 +60,21 @@ def write_checkpoints(root: Path) -> None:
         ClapScore(clap, mean=7.0, std=2.0).save(root / CHECKPOINTS["clapscore"])
         path = Path("checkpoints/encoders/clap")
         named = [(path, AS_IT_IS)]
-        regressor.save(root / CHECKPOINTS["regress"], _machine(clap), named, [clap.name()])
+        regressor.save_regressor(
+            root / CHECKPOINTS["regress"], _machine(clap), named, [clap.name()]
+        )
         save_beats(_shaken(Beats(_beats_config())), encoders / "beats.pt")
         llm = tiny_lalm.llm_folder(encoders / "llm")
-        front = AudioFront(audio_tokens=4, window_seconds=SECONDS)
+        frontend = AudioFrontend(audio_tokens=4, window_seconds=SECONDS)
         for name in ("one", "two"):
-            lalm = Lalm.from_llm(llm, tiny_lalm.CONFIG, front, feature_dim=16)
+            lalm = Lalm.from_llm(llm, tiny_lalm.CONFIG, frontend, feature_dim=16)
             folder = root / CHECKPOINTS[name]
-            checkpoint.save(folder, _shaken(lalm), "checkpoints/encoders/beats.pt", {})
+            checkpoint.save_lalm(folder, _shaken(lalm), "checkpoints/encoders/beats.pt", {})
 
 
 def ensemble(root: Path) -> Ensemble:
     """Equal parts of all four, scaled so that scores fill the middle of 0 to 10."""
-    loader = members.Loader(
+    loader = members.MemberLoader(
         root=root, device=torch.device("cpu"), window_seconds=PREDICTION.window_seconds
     )
     loaded = [loader.member(root / path) for path in CHECKPOINTS.values()]
@@ -87,7 +92,7 @@ def ensemble(root: Path) -> Ensemble:
 def build(folder: Path, root: Path) -> Path:
     """The judge of these checkpoints in `folder`."""
     write_checkpoints(root)
-    package.build(
+    package.build_judge(
         folder,
         fitted=ensemble(root),
         checkpoints={name: root / path for name, path in CHECKPOINTS.items()},
@@ -107,15 +112,17 @@ def _shaken(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
-def _machine(clap: tiny_clap.TransformersClap) -> kernel_machine.Machine:
+def _machine(clap: tiny_clap.TransformersClap) -> kernel_machine.KernelMachine:
     waves, texts = pairs(8)
     with torch.no_grad():
         sounds = clap.embed_sounds(waves).numpy()
         spoken = clap.embed_texts(texts).numpy()
-    choice = kernel_machine.Regression(
-        more_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
+    choice = kernel_machine.RegressionConfig(
+        extra_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
     )
-    return kernel_machine.fit(sounds, spoken, [clap.dimensions], np.linspace(0, 10, 8), choice)
+    return kernel_machine.fit_kernel_machine(
+        sounds, spoken, [clap.dimensions], np.linspace(0, 10, 8), choice
+    )
 
 
 def _beats_config() -> BeatsConfig:

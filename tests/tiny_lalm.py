@@ -6,13 +6,14 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from soundjudge.model.features import AudioFront
-from soundjudge.model.lalm import Lalm, LalmConfig
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.lalm_config import LalmConfig
 
 WORDS = ["<eos>", "<pad>", "<unk>", "a", "dog", "barks", "rain", "on", "roof", "car", "and"]
 SPARE_ROWS = 5  # official folders have more rows than tokens, too
 FEATURE_DIM = 6
-FRONT = AudioFront(audio_tokens=4, window_seconds=1.0)
+FRONT = AudioFrontend(audio_tokens=4, window_seconds=1.0)
 CONFIG = LalmConfig(
     projector_hidden=12,
     projector_dropout=0.1,

@@ -1,18 +1,17 @@
 """Made-up recordings for the tests of the sample: tones with captions, some short, some long."""
 
-from pathlib import Path
-
 import numpy as np
+from repository import ROOT
 
-from soundjudge.data import audio
-from soundjudge.sample import scenes
-from soundjudge.sample.scenes import Recording
-from soundjudge.sample.simulated_listeners import Panel
+from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.sample.composition import scenes
+from soundjudge.sample.composition.scenes import Recording
+from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
-CLIPS = Path(__file__).resolve().parent.parent / "data" / "sample" / "clips"
+CLIPS = ROOT / "data" / "sample" / "clips"
 LABELS = ("dog", "owl", "rain", "car", "bell", "door", "horse", "ship")
 SHORT, LONG = 0.5, 3.0  # seconds; only the short ones can be counted
-PANEL = Panel(
+PANEL = SimulatedPanel(
     ratings_per_pair=4,
     ratings_per_listener=8,
     bias_sd=0.9,
@@ -24,7 +23,7 @@ PANEL = Panel(
 
 def recording(label: str, take: int = 1, seconds: float = SHORT, hertz: float = 440.0) -> Recording:
     """'A dog sounds once' is the first take of a dog; every take has a group of its own."""
-    time = np.arange(round(seconds * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return Recording(
         clip_id=f"{label}{take}",
         caption=f"A {label} sounds as take {take}",
@@ -45,5 +44,5 @@ def pool(takes: int = 2) -> list[Recording]:
 
 def real(number: int) -> list[Recording]:
     """Every so many-th of the sample's own recordings, `number` in all, of different labels."""
-    chosen = {one.label: one for one in scenes.recordings(CLIPS)}
+    chosen = {one.label: one for one in scenes.load_recordings(CLIPS)}
     return list(chosen.values())[:number]

@@ -10,16 +10,21 @@ import numpy as np
 import pandas as pd
 import tiny_lalm
 import torch
+from tiny_clips import write_clips
 
-from soundjudge.data import shards, tables
-from soundjudge.model.adaptation import LlmTraining, Lora
-from soundjudge.model.beats import Beats, BeatsConfig, save_beats
-from soundjudge.training.loop import Optimisation
+from soundjudge.data.arrays.array_store import ArrayStore, write_rows
+from soundjudge.data.clips import clip_store
+from soundjudge.data.corpora.clip_writer import Clip, to_pcm
+from soundjudge.data.tables import tables
+from soundjudge.model.audio.beats.beats import Beats, save_beats
+from soundjudge.model.audio.beats.layers import BeatsConfig
+from soundjudge.model.lalm.adaptation import LlmTraining, Lora
+from soundjudge.training.loop.optimization import Optimization
 
 TEXTS = ["a dog barks", "rain on a roof", "a car", "a dog and a car", "rain", "dog barks and rain"]
 SPLITS = ["train"] * 4 + ["validation"] * 2
 PAIR_SPLITS = ["train"] * 16 + ["validation"] * 8
-OPTIMISATION = Optimisation(
+OPTIMISATION = Optimization(
     optimizer="adamw",
     learning_rate=0.003,
     weight_decay=0.01,
@@ -72,24 +77,24 @@ def rated_names() -> list[str]:
     return [f"{i:05d}.wav" for i in range(24)]
 
 
-def clips(folder: Path) -> shards.Clips:
+def clips(folder: Path) -> clip_store.ClipStore:
     """data/prepared: clips and shards of both corpora, and captions."""
     rng = np.random.default_rng(0)
     rows = [(name, split) for name, split in zip(captioned_ids(), SPLITS, strict=True)]
     rows += [(f"xacle/{name}", s) for name, s in zip(rated_names(), PAIR_SPLITS, strict=True)]
     sounds = (
-        shards.Clip(
+        Clip(
             clip_id=name,
             corpus=name.split("/")[0],
             split=split,
-            pcm=shards.to_pcm(rng.normal(0, 0.1, 8_000).astype(np.float32)),
+            pcm=to_pcm(rng.normal(0, 0.1, 8_000).astype(np.float32)),
         )
         for name, split in rows
     )
-    table = shards.write_clips(folder, sounds, shard_samples=100_000)
-    tables.write(table, folder / "clips.parquet", tables.CLIPS)
-    tables.write(captions(), folder / "captions.parquet", tables.CAPTIONS)
-    return shards.Clips(folder)
+    table = write_clips(folder, sounds, shard_samples=100_000)
+    tables.write_table(table, folder / "clips.parquet", tables.CLIPS)
+    tables.write_table(captions(), folder / "captions.parquet", tables.CAPTIONS)
+    return clip_store.ClipStore(folder)
 
 
 def captions() -> pd.DataFrame:
@@ -126,27 +131,27 @@ def targets(split: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def rows(folder: Path, ids: list[str]) -> shards.Rows:
+def rows(folder: Path, ids: list[str]) -> ArrayStore:
     """Random features, the same for the same ids."""
     block = tiny_lalm.features(len(ids)).numpy()
-    shards.write_rows(folder, ids, [block])
-    return shards.Rows(folder)
+    write_rows(folder, ids, [block])
+    return ArrayStore(folder)
 
 
 def repository(root: Path) -> None:
     """Everything that the stages caption, align and finetune read, below `root`."""
     prepared = clips(root / "data/prepared")
     rows(root / "data/features", prepared.ids())
-    tables.write(pseudo_labels(), root / "data/pseudo/pairs.parquet", tables.PAIRS)
+    tables.write_table(pseudo_labels(), root / "data/pseudo/pairs.parquet", tables.PAIRS)
     for split in ("train", "validation"):
-        tables.write(targets(split), root / f"data/targets/{split}.csv", tables.TARGETS)
+        tables.write_table(targets(split), root / f"data/targets/{split}.csv", tables.TARGETS)
     tiny_lalm.llm_folder(root / "encoders/llm")
     save_beats(encoder(), root / "encoders/beats.pt")
     (root / "params.yaml").write_text(PARAMS)
 
 
 def learning(indent: int) -> str:
-    """The section `optimisation` of the params below."""
+    """The section `optimization` of the params below."""
     lines = (f"{k}: {'null' if v is None else v}" for k, v in vars(OPTIMISATION).items())
     return "\n".join(" " * indent + line for line in lines)
 
@@ -154,8 +159,8 @@ def learning(indent: int) -> str:
 PARAMS = f"""
 device: cpu
 encoders: {{llm: encoders/llm, beats: encoders/beats.pt}}
-encode:
-  front: {{audio_tokens: 4, window_seconds: 1.0}}
+features:
+  frontend: {{audio_tokens: 4, window_seconds: 1.0}}
 caption:
   model:
     projector_hidden: 12
@@ -170,10 +175,10 @@ caption:
   validation_splits: [validation]
   eval_batch_size: 3
   seed: 1
-  optimisation:
+  optimization:
 {learning(4)}
   generation: {{clips: 2, num_beams: 2, max_tokens: 5, batch_size: 2}}
-align:
+pretrain:
   warm_start: caption
   llm: {{training: full, lora: null, gradient_checkpointing: false, compile: false}}
   list_size: 4
@@ -185,7 +190,7 @@ align:
   validation_splits: [validation]
   eval_batch_size: 3
   seed: 1
-  optimisation:
+  optimization:
 {learning(4)}
 finetune:
   training:
@@ -195,12 +200,12 @@ finetune:
     temperature: 1.0
     margin: 0.1
     eval_batch_size: 5
-    optimisation:
+    optimization:
 {learning(6)}
   members:
     full1:
       seed: 1
-      warm_start: align
+      warm_start: pretrain
       target: mean
       weights: none
       select: mean

@@ -8,8 +8,9 @@ import logging
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.model.beats import save_beats
-from soundjudge.sample import scenes, standin_beats
+from soundjudge.model.audio.beats.beats import save_beats
+from soundjudge.sample.composition import scenes
+from soundjudge.sample.standins import standin_beats
 
 CLIPS = Path("../../data/sample/clips")
 BEATS = Path("beats.pt")
@@ -18,7 +19,7 @@ BEATS = Path("beats.pt")
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     training = params.load("beats", standin_beats.BeatsTraining)
-    beats = standin_beats.train(scenes.recordings(CLIPS), training, logging.info)
+    beats = standin_beats.train_beats(scenes.load_recordings(CLIPS), training, logging.info)
     save_beats(beats, BEATS)
 
 

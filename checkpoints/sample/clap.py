@@ -8,8 +8,9 @@ import logging
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.artifacts import atomic_folder
-from soundjudge.sample import scenes, standin_clap
+from soundjudge.runtime.artifacts import atomic_folder
+from soundjudge.sample.composition import scenes
+from soundjudge.sample.standins import standin_clap
 
 CLIPS = Path("../../data/sample/clips")
 CLAP = Path("clap")
@@ -18,7 +19,7 @@ CLAP = Path("clap")
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     training = params.load("clap", standin_clap.ClapTraining)
-    clap = standin_clap.train(scenes.recordings(CLIPS), training, logging.info)
+    clap = standin_clap.train_clap(scenes.load_recordings(CLIPS), training, logging.info)
     clap.model.half()  # half the bytes in git; it is loaded as float32
     with atomic_folder(CLAP) as folder:
         clap.save(folder)

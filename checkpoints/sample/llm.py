@@ -8,8 +8,9 @@ import logging
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.artifacts import atomic_folder
-from soundjudge.sample import scenes, standin_llm
+from soundjudge.runtime.artifacts import atomic_folder
+from soundjudge.sample.composition import scenes
+from soundjudge.sample.standins import standin_llm
 
 CLIPS = Path("../../data/sample/clips")
 LLM = Path("llm")
@@ -17,8 +18,8 @@ LLM = Path("llm")
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    training = params.load("llm", standin_llm.LlmTraining)
-    llm, tokenizer = standin_llm.train(scenes.recordings(CLIPS), training, logging.info)
+    training = params.load("llm", standin_llm.StandinLlmTraining)
+    llm, tokenizer = standin_llm.train_llm(scenes.load_recordings(CLIPS), training, logging.info)
     with atomic_folder(LLM) as folder:
         llm.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

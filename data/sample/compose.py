@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.artifacts import atomic_folder
-from soundjudge.sample import scenes, upstream
-from soundjudge.sample.simulated_listeners import Panel
+from soundjudge.runtime.artifacts import atomic_folder
+from soundjudge.sample.composition import scenes, upstream
+from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +19,12 @@ class Compose:
 
     seed: int
     sizes: upstream.Sizes
-    panels: dict[str, Panel]
+    panels: dict[str, SimulatedPanel]
 
 
 def main() -> None:
     compose = params.load("compose", Compose)
-    pool = scenes.recordings(Path("clips"))
+    pool = scenes.load_recordings(Path("clips"))
     with atomic_folder(Path("audiocaps")) as folder:
         upstream.write_audiocaps(pool, compose.sizes.audiocaps, folder, compose.seed)
     with atomic_folder(Path("vggsound")) as folder:

@@ -10,11 +10,9 @@ from typing import Any, Literal, TypeVar, Union
 
 import yaml
 
+from soundjudge.errors import ParamsError
+
 T = TypeVar("T")
-
-
-class ParamsError(ValueError):
-    """A parameter that is missing, unknown or of the wrong type; the message names its key."""
 
 
 def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge import artifacts
-from soundjudge.clap import m2d_deltas
-from soundjudge.clap.encoder import PROBES, ClapError
-from soundjudge.clap.m2d import M2dClap
-from soundjudge.clap.transformers_clap import TransformersClap
+from soundjudge.clap.encoders import m2d_deltas
+from soundjudge.clap.encoders.encoder import PROBES
+from soundjudge.clap.encoders.m2d import M2dClap
+from soundjudge.clap.encoders.transformers_clap import TransformersClap
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
 
 Trainable = Literal["audio", "text", "both", "projections"]
 # The parts that each choice trains: a tower always with its projection.
@@ -39,7 +40,7 @@ class ClapScore(nn.Module):
     def __init__(self, clap: TransformersClap | M2dClap, mean: float, std: float) -> None:
         super().__init__()
         if not std > 0:
-            raise ClapError(
+            raise SoundjudgeError(
                 f"the standard deviation of the listeners is {std}: it must be above 0."
             )
         self.clap, self.mean, self.std = clap, mean, std
@@ -81,8 +82,8 @@ class ClapScore(nn.Module):
         parts = self.clap.parts()
         chosen = [weights for part in TRAINED[trainable] for weights in parts[part]]
         if not chosen:
-            raise ClapError(
-                f"this CLAP has no {' and no '.join(TRAINED[trainable])}: tune.trainable can't be "
+            raise SoundjudgeError(
+                f"this CLAP has no {' and no '.join(TRAINED[trainable])}: tune_clap.trainable can't be "
                 f"{trainable}."
             )
         for weights in chosen:
@@ -91,8 +92,8 @@ class ClapScore(nn.Module):
         for module in self._batch_norms():
             module.requires_grad_(False)
         if "text_model" in TRAINED[trainable] and not self.clap.pool_texts(PROBES).requires_grad:
-            raise ClapError(
-                "the text side of this CLAP is computed without gradients: tune.trainable can be "
+            raise SoundjudgeError(
+                "the text side of this CLAP is computed without gradients: tune_clap.trainable can be "
                 "audio or projections."
             )
 
@@ -104,14 +105,14 @@ class ClapScore(nn.Module):
         """Writes a transformers folder, or of an M2D-CLAP the deltas alone, and member.json."""
         scale = {"name": self.name(), "mean": self.mean, "std": self.std}
         if isinstance(self.clap, M2dClap):
-            copy = m2d_deltas.save(folder, self.clap)
+            copy = m2d_deltas.save_deltas(folder, self.clap)
             artifacts.write_json(folder / MEMBER, {"kind": DELTAS, **scale, **copy})
         else:
             self.clap.save(folder)
             artifacts.write_json(folder / MEMBER, {"kind": WHOLE, **scale})
 
 
-def load(folder: Path, device: str | torch.device, copy: Path | None = None) -> ClapScore:
+def load_clapscore(folder: Path, device: str | torch.device, copy: Path | None = None) -> ClapScore:
     """The fitted CLAP of a folder that `ClapScore.save` wrote, in eval mode.
 
     `copy`: where the user's M2D-CLAP lies, for deltas; else where member.json says.
@@ -119,10 +120,10 @@ def load(folder: Path, device: str | torch.device, copy: Path | None = None) -> 
     member = artifacts.read_json(folder / MEMBER)
     kind = member.get("kind")
     if kind not in (WHOLE, DELTAS):
-        raise ClapError(f"{folder / MEMBER}: kind is {kind!r}, not {WHOLE!r} or {DELTAS!r}.")
+        raise SoundjudgeError(f"{folder / MEMBER}: kind is {kind!r}, not {WHOLE!r} or {DELTAS!r}.")
     clap: TransformersClap | M2dClap
     if kind == DELTAS:
-        clap = m2d_deltas.load(folder, member, copy or Path(member["clap"]), device)
+        clap = m2d_deltas.load_deltas(folder, member, copy or Path(member["clap"]), device)
     else:
         clap = TransformersClap.load(folder, device)
     return ClapScore(clap, member["mean"], member["std"]).eval()

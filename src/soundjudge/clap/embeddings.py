@@ -13,20 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundjudge import artifacts
-from soundjudge.clap.encoder import in_batches
-from soundjudge.data import chunks
-from soundjudge.data.chunks import Chunk
+from soundjudge.clap.encoders.encoder import encode_batches
+from soundjudge.data.jobs import chunks
+from soundjudge.data.jobs.chunks import Chunk
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
 
 Encode = Callable[[Sequence[str]], Tensor]  # items -> (B, E)
 
 
-class EmbeddingError(ValueError):
-    """A thing that the teacher cannot embed."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Embedding:
+class EmbeddingConfig:
     """Section `embed` of params.yaml."""
 
     batch_size: int  # clips or captions at once
@@ -39,11 +36,11 @@ class Embedding:
         """Refuses an empty batch, and workers without an engine that has them."""
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}, it must be at least 1.")
-        chunks.check(self.engine, self.workers)
+        chunks.check_engine(self.engine, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distinct:
+class DistinctItems:
     """Things of equal content taken together."""
 
     keys: list[str]  # (N,)
@@ -51,41 +48,45 @@ class Distinct:
     rows: NDArray[np.int64]  # (N,) the item of each key
 
 
-def clips(captions: pd.DataFrame, table: pd.DataFrame) -> Distinct:
+def distinct_clips(captions: pd.DataFrame, table: pd.DataFrame) -> DistinctItems:
     """The captioned clips, in order of their ids; those of equal samples are heard once."""
     heard = captions[["clip_id"]].drop_duplicates().sort_values("clip_id", ignore_index=True)
     samples = heard.join(table.set_index("clip_id"), on="clip_id")["sha256"]
     if samples.isna().any():
-        raise EmbeddingError(
+        raise SoundjudgeError(
             f"captions.parquet names {heard['clip_id'][samples.isna()].iloc[0]!r}, and "
             "clips.parquet has no such clip: run the stage prepare again."
         )
     content, _ = pd.factorize(samples)
     first = np.unique(content, return_index=True)[1]
     keys = heard["clip_id"].tolist()
-    return Distinct(keys=keys, items=[keys[row] for row in first], rows=content.astype(np.int64))
+    return DistinctItems(
+        keys=keys, items=[keys[row] for row in first], rows=content.astype(np.int64)
+    )
 
 
-def texts(captions: pd.DataFrame) -> Distinct:
+def distinct_texts(captions: pd.DataFrame) -> DistinctItems:
     """All captions, equal ones read once; ordered by length, so that a batch is padded little."""
     lengths = captions["text"].str.len()
     ordered = captions.assign(length=lengths).sort_values(["length", "text", "caption_id"])
     content, items = pd.factorize(ordered["text"])
-    return Distinct(
+    return DistinctItems(
         keys=list(ordered["caption_id"]), items=list(items), rows=content.astype(np.int64)
     )
 
 
-def write_chunk(chunk: Chunk, encode: Encode, embedding: Embedding, device: torch.device) -> None:
+def write_embedding_chunk(
+    chunk: Chunk, encode: Encode, embedding: EmbeddingConfig, device: torch.device
+) -> None:
     """Writes the unit embeddings of a chunk's items: an array file (C, E), or none."""
     with torch.autocast(device.type, torch.bfloat16, enabled=embedding.precision == "bf16"):
-        encoded = np.concatenate(list(in_batches(encode, chunk.items, embedding.batch_size)))
+        encoded = np.concatenate(list(encode_batches(encode, chunk.items, embedding.batch_size)))
     # In bf16 a unit vector is one within a hundredth only.
     lengths = np.linalg.norm(encoded, axis=1, keepdims=True)  # (C, 1)
     wrong = ~(np.isfinite(lengths) & (lengths > 0)).ravel()
     if wrong.any():
         item = chunk.items[int(wrong.argmax())]
-        raise EmbeddingError(
+        raise SoundjudgeError(
             f"the teacher gives no finite vector for {item[:80]!r}: check that sound or text, and "
             "the weights of checkpoints/clapscore."
         )

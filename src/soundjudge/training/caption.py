@@ -16,15 +16,19 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from soundjudge.data.shards import Rows
-from soundjudge.model.lalm import Lalm, LalmConfig, LlmTraining
-from soundjudge.training import loop
-from soundjudge.training.captions_said import Generation
-from soundjudge.training.pairs import Pairs, gathered, pairs
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.model.lalm.adaptation import LlmTraining
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.lalm_config import LalmConfig
+from soundjudge.training.captions.caption_report import Generation
+from soundjudge.training.lalm.training_pairs import TrainingPairs, gather_features, make_pairs
+from soundjudge.training.loop import loop
+from soundjudge.training.loop.optimization import Optimization
+from soundjudge.training.loop.updates import Indices
 
 
 @dataclass(frozen=True, kw_only=True)
-class Captioning:
+class CaptionConfig:
     """Section `caption` of params.yaml."""
 
     model: LalmConfig
@@ -33,13 +37,13 @@ class Captioning:
     validation_splits: tuple[str, ...]
     eval_batch_size: int  # captions at once in validation
     seed: int
-    optimisation: loop.Optimisation  # its items are captions
+    optimization: Optimization  # its items are captions
     generation: Generation
 
 
-def captioned(
+def select_captioned(
     captions: pd.DataFrame, clips: pd.DataFrame, splits: Sequence[str], where: str
-) -> Pairs:
+) -> TrainingPairs:
     """The captions whose clips are in `splits`; ValueError, naming `where`, if there are none."""
     split = captions["clip_id"].map(clips.set_index("clip_id")["split"])
     rows = captions[split.isin(splits)]
@@ -48,34 +52,34 @@ def captioned(
             f"{where} is {list(splits)}, and no captioned clip is in it: there are "
             f"{sorted(split.dropna().unique())}."
         )
-    return pairs(rows["clip_id"], rows["text"], np.ones(len(rows)))
+    return make_pairs(rows["clip_id"], rows["text"], np.ones(len(rows)))
 
 
 def train(
     lalm: Lalm,
-    features: Rows,
-    learnt: Pairs,
-    held_out: Pairs,
-    captioning: Captioning,
+    features: ArrayStore,
+    train_pairs: TrainingPairs,
+    validation_pairs: TrainingPairs,
+    captioning: CaptionConfig,
     *,
     work: Path,
     device: str,
     log: loop.Log,
-) -> loop.Fit:
+) -> loop.TrainingResult:
     """Trains `lalm` in place; the epoch with the lowest loss on held-out captions is kept."""
-    lalm.adapt(captioning.llm)
+    lalm.prepare_for_training(captioning.llm)
 
-    def loss(lalm: Lalm, items: loop.Indices, _: torch.Generator) -> Tensor:
-        return caption_loss(lalm, features, learnt, items)
+    def loss(lalm: Lalm, items: Indices, _: torch.Generator) -> Tensor:
+        return caption_loss(lalm, features, train_pairs, items)
 
     def validate() -> float:
-        return -held_out_loss(lalm, features, held_out, captioning.eval_batch_size)
+        return -validation_loss(lalm, features, validation_pairs, captioning.eval_batch_size)
 
-    fit = loop.fit(
+    fit = loop.train_module(
         lalm,
-        len(learnt),
+        len(train_pairs),
         loss,
-        optimisation=captioning.optimisation,
+        optimization=captioning.optimization,
         seed=captioning.seed,
         validate=validate,
         work=work,
@@ -83,23 +87,25 @@ def train(
         log=log,
         epoch_zero=False,
     )
-    lalm.settle()
+    lalm.merge_and_unload()
     return fit
 
 
-def summary(fit: loop.Fit) -> dict[str, float]:
+def summarize(fit: loop.TrainingResult) -> dict[str, float]:
     """The epoch that is kept, and its loss on held-out captions."""
     assert fit.best_value is not None, "captioning always validates"
     return {"best_epoch": fit.best_epoch, "validation_loss": -fit.best_value}
 
 
-def caption_loss(lalm: Lalm, features: Rows, given: Pairs, items: loop.Indices) -> Tensor:
+def caption_loss(lalm: Lalm, features: ArrayStore, given: TrainingPairs, items: Indices) -> Tensor:
     """Next-token cross-entropy, mean over the captions `items` (B,)."""
-    sounds = gathered(features, given.sounds_of(items))  # (B, M, D)
+    sounds = gather_features(features, given.sounds_of(items))  # (B, M, D)
     return lalm.caption_loss(sounds, given.texts_of(items))
 
 
-def held_out_loss(lalm: Lalm, features: Rows, given: Pairs, batch_size: int) -> float:
+def validation_loss(
+    lalm: Lalm, features: ArrayStore, given: TrainingPairs, batch_size: int
+) -> float:
     """The same over all captions, whatever the size of the batches.
 
     Under torchrun each process takes its share, and all get the whole.

@@ -18,56 +18,63 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundjudge import correlations
-from soundjudge.data import xacle
-from soundjudge.data.rows import Rows
-from soundjudge.data.shards import Clips
-from soundjudge.model.beats import Beats
-from soundjudge.model.features import encode_waves
-from soundjudge.model.lalm import Lalm
-from soundjudge.training import devices, loop
-from soundjudge.training.lists import random_lists
-from soundjudge.training.pairs import Pairs, gathered, pairs, scores
-from soundjudge.training.ranking import Ranking, list_loss
-from soundjudge.training.specaugment import SpecAugment, augment
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables import tables
+from soundjudge.model.audio.audio_encoder import AudioEncoder, encode_waves
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
+from soundjudge.training.lalm.training_pairs import (
+    TrainingPairs,
+    gather_features,
+    make_pairs,
+    predict_scores,
+)
+from soundjudge.training.loop import loop
+from soundjudge.training.loop.updates import Indices
+from soundjudge.training.ranking.lists import random_lists
+from soundjudge.training.ranking.rank_correlation import rank_correlation
+from soundjudge.training.ranking.ranking import RankingConfig, list_loss
 
 Target = Literal["mean", "spo", "latent"]
-Weights = Literal["none", "precision"]
+SampleWeights = Literal["none", "precision"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finetuning(Ranking):
+class FinetuneConfig(RankingConfig):
     """Section `finetune.training` of params.yaml: what all members share."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class FinetuneMember:
     """Section `finetune.members.<name>` of params.yaml."""
 
     seed: int
-    warm_start: Literal["align", "caption", "none"]
-    target: Target  # learnt: mean or latent score on the -1..1 scale, or mean standardized rating
-    weights: Weights  # whether pairs that listeners are sure of count more
-    select: Target  # the epoch with the highest SRCC to this on validation is kept
+    warm_start: Literal["pretrain", "caption", "none"]
+    target: Target  # learned: mean or latent score on the -1..1 scale, or mean standardized rating
+    sample_weights: SampleWeights  # whether pairs that listeners are sure of count more
+    selection_target: Target  # the epoch with the highest SRCC to this on validation is kept
     specaugment: SpecAugment | None
 
 
-def rated(targets: pd.DataFrame, target: Target, weights: Weights = "none") -> Pairs:
+def rated_pairs(
+    targets: pd.DataFrame, target: Target, weights: SampleWeights = "none"
+) -> TrainingPairs:
     """The pairs of a TARGETS table: 0..10 as -1..1 (score / 5 - 1), spo_score as it is."""
     wanted = targets[f"{target}_score"]
     if target != "spo":
         wanted = wanted / 5 - 1
-    clip_ids = targets["wav_file_name"].map(xacle.clip_id)
-    given = precision(targets) if weights == "precision" else None
-    return pairs(clip_ids, targets["text"], wanted, given)
+    clip_ids = targets["wav_file_name"].map(tables.rated_clip_id)
+    given = precision_weights(targets) if weights == "precision" else None
+    return make_pairs(clip_ids, targets["text"], wanted, given)
 
 
-def precision(targets: pd.DataFrame) -> NDArray[np.float64]:
+def precision_weights(targets: pd.DataFrame) -> NDArray[np.float64]:
     """How sure listeners are of each pair, (P,) of mean 1: 1 / (latent_se^2 + tau^2), scaled.
 
     The weights of a random-effects regression (DerSimonian and Laird 1986, "Meta-analysis in
     clinical trials"); tau^2 is the variance of latent_score, all that a model leaves unexplained
-    before it has learnt. So weights are mild: a pair known exactly does not outweigh all others.
+    before it has learned. So weights are mild: a pair known exactly does not outweigh all others.
     """
     spread = float(targets["latent_score"].var(ddof=0))
     variances = targets["latent_se"].to_numpy(dtype=np.float64) ** 2 + spread
@@ -75,58 +82,65 @@ def precision(targets: pd.DataFrame) -> NDArray[np.float64]:
     return weights
 
 
-class Sounds:
+class TrainingSounds:
     """The features of training sounds: stored ones, or with `masks` heard anew."""
 
     def __init__(
-        self, features: Rows, clips: Clips, beats: Beats, masks: SpecAugment | None
+        self,
+        features: ArrayStore,
+        clips: ClipStore,
+        encoder: AudioEncoder,
+        masks: SpecAugment | None,
     ) -> None:
-        self.features, self.clips, self.beats, self.masks = features, clips, beats, masks
+        self.features, self.clips, self.encoder, self.masks = features, clips, encoder, masks
 
-    def heard(self, lalm: Lalm, clip_ids: list[str], generator: torch.Generator) -> Tensor:
+    def gather(self, lalm: Lalm, clip_ids: list[str], generator: torch.Generator) -> Tensor:
         """(B, M, D); only with masks is `generator` drawn from."""
         if self.masks is None:
-            return gathered(self.features, clip_ids)
-        masked = partial(augment, masks=self.masks, generator=generator)
+            return gather_features(self.features, clip_ids)
+        masked = partial(apply_specaugment, masks=self.masks, generator=generator)
         waves = [self.clips.wave(clip_id) for clip_id in clip_ids]
-        heard = encode_waves(self.beats, waves, lalm.front, masked)
+        features = encode_waves(self.encoder, waves, lalm.frontend, masked)
         # As precise as the stored ones, so that masks of no width change nothing.
-        return heard.half().float() if self.features.dtype == np.float16 else heard
+        return features.half().float() if self.features.dtype == np.float16 else features
 
 
 def train(
     lalm: Lalm,
-    sounds: Sounds,
+    sounds: TrainingSounds,
     targets: pd.DataFrame,
     held_out_targets: pd.DataFrame,
-    finetuning: Finetuning,
-    member: Member,
+    finetuning: FinetuneConfig,
+    member: FinetuneMember,
     *,
     work: Path,
     device: str,
     log: loop.Log,
-) -> loop.Fit:
+) -> loop.TrainingResult:
     """Trains `lalm` in place; the epoch that ranks held-out pairs best is kept, zero included."""
-    learnt = rated(targets, member.target, member.weights)
-    held_out = rated(held_out_targets, member.select)
-    lalm.adapt(finetuning.llm)
-    sounds.beats.to(devices.process(device).device).requires_grad_(False).eval()
-    of_lists = list_loss(finetuning, learnt.targets)
+    train_pairs = rated_pairs(targets, member.target, member.sample_weights)
+    validation_pairs = rated_pairs(held_out_targets, member.selection_target)
+    lalm.prepare_for_training(finetuning.llm)
+    of_lists = list_loss(finetuning, train_pairs.targets)
 
-    def loss(lalm: Lalm, items: loop.Indices, generator: torch.Generator) -> Tensor:
-        heard = sounds.heard(lalm, learnt.sounds_of(items.ravel()), generator)  # (B * S, M, D)
-        predicted = lalm.scores(heard, learnt.texts_of(items.ravel())).view(items.shape)  # (B, S)
-        return of_lists(predicted, *learnt.wanted(items, predicted.device))
+    def loss(lalm: Lalm, items: Indices, generator: torch.Generator) -> Tensor:
+        features = sounds.gather(
+            lalm, train_pairs.sounds_of(items.ravel()), generator
+        )  # (B * S, M, D)
+        predicted = lalm.scores(features, train_pairs.texts_of(items.ravel())).view(
+            items.shape
+        )  # (B, S)
+        return of_lists(predicted, *train_pairs.wanted(items, predicted.device))
 
     def validate() -> float:
-        said = scores(lalm, sounds.features, held_out, finetuning.eval_batch_size)
-        return correlations.srcc(said, held_out.targets)
+        said = predict_scores(lalm, sounds.features, validation_pairs, finetuning.eval_batch_size)
+        return rank_correlation(said, validation_pairs.targets)
 
-    fit = loop.fit(
+    fit = loop.train_module(
         lalm,
-        random_lists(len(learnt), finetuning.list_size),
+        random_lists(len(train_pairs), finetuning.list_size),
         loss,
-        optimisation=finetuning.optimisation,
+        optimization=finetuning.optimization,
         seed=member.seed,
         validate=validate,
         work=work,
@@ -134,5 +148,5 @@ def train(
         log=log,
         epoch_zero=True,
     )
-    lalm.settle()
+    lalm.merge_and_unload()
     return fit

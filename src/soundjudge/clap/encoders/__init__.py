@@ -1,0 +1,1 @@
+"""CLAPs of every kind behind one protocol, a file a kind."""

@@ -1,0 +1,61 @@
+"""What every CLAP can do here: put sounds and texts into one space.
+
+B batch, T samples at 16 kHz, E embedding dimensions.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+T = TypeVar("T")
+# Weights that can be trained: audio_model, audio_projection, text_model, text_projection.
+Parts = dict[str, list[nn.Parameter]]
+PROBES = ("a dog barks", "rain falls on a roof")  # two texts that no CLAP reads alike
+
+
+class ClapEncoder(Protocol):
+    """Sounds and texts as unit vectors whose dot product says how well they match."""
+
+    sample_rate: int  # Hz, what the audio tower hears; sounds come at 16 kHz all the same
+    window_seconds: float  # of a longer sound the first so many seconds are heard, always the same
+    dimensions: int  # E
+
+    def name(self) -> str:
+        """Checkpoint, protocol and pooling, so that two scores of one name can be compared.
+
+        Such as "unfused-1a2b3c4d/48k-first10s-int16-repeatpad/projection@1": weights by the first
+        digits of a sha256, what is done to a sound, which layer is read, version of this code.
+        """
+
+    def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:  # B x (T,) -> (B, E)
+        """Unit embeddings of 16 kHz mono sounds; none depends on its batch-mates."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:  # (B, E)
+        """Unit embeddings of texts; none depends on its batch-mates."""
+
+
+def encode_batches(
+    encode: Callable[[Sequence[T]], Tensor], items: Iterable[T], batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """What `encode` makes of the items, without gradients, a batch at a time: (<=B, ...)."""
+    rest = iter(items)
+    while batch := list(islice(rest, batch_size)):
+        # TF32 convolutions round to three digits, differently for every batch size.
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            encoded = encode(batch)
+        yield encoded.float().cpu().numpy()
+
+
+def encode_distinct(
+    encode: Callable[[Sequence[str]], Tensor], items: Sequence[str], batch_size: int
+) -> NDArray[np.float32]:
+    """What `encode` makes of each item, equal ones encoded once: (len(items), ...)."""
+    distinct = sorted(set(items))
+    rows = np.concatenate(list(encode_batches(encode, distinct, batch_size)))
+    index = {item: row for row, item in enumerate(distinct)}
+    return rows[[index[item] for item in items]]

@@ -1,0 +1,163 @@
+"""LAION's own CLAP files (.pt) as a transformers CLAP; the package laion-clap is not needed.
+
+`630k-audioset-best.pt` and its like hold an HTSAT and a RoBERTa, whose sizes are read from the
+tensors. The front end is the same for all of them. RoBERTa's tokenizer is not in them: its files
+lie in the same folder.
+
+W window size of the attention in patches, H heads.
+"""
+
+import math
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer, ClapConfig, ClapFeatureExtractor, ClapModel
+
+from soundjudge.clap.encoders import weight_files
+from soundjudge.clap.encoders.laion_names import rename_weights
+from soundjudge.clap.encoders.spectrogram import FeatureExtractor
+from soundjudge.clap.encoders.transformers_clap import COMPUTED, TransformersClap
+from soundjudge.errors import SoundjudgeError
+
+FRONTEND: dict[str, Any] = {
+    "feature_size": 64,
+    "sampling_rate": 48_000,
+    "hop_length": 480,
+    "max_length_s": 10,
+    "fft_window_size": 1024,
+    "frequency_min": 50,
+    "frequency_max": 14_000,
+    "padding": "repeatpad",
+}
+MAX_TOKENS = 77  # of a text; longer ones were cut in training
+TEXT_HEAD = 64  # values a head of RoBERTa's attention reads; no tensor says so
+STRIDE = 4  # frames and mel bands a patch moves on; no tensor says so
+
+
+def load_laion(path: Path, device: str | torch.device, sha256: str | None) -> TransformersClap:
+    """The CLAP of a .pt file, with the tokenizer beside it, strictly, in eval mode."""
+    state = read_laion_weights(path, sha256)
+    weights = rename_weights(state)
+    try:
+        check_frontend(state)
+        model = ClapModel(infer_config(state))
+    except KeyError as error:
+        raise SoundjudgeError(
+            f"{path} has no {error}: it is no CLAP of HTSAT and RoBERTa."
+        ) from error
+    computed = {key: value for key, value in model.state_dict().items() if key.endswith(COMPUTED)}
+    try:
+        model.load_state_dict(computed | weights)
+    except RuntimeError as error:
+        raise SoundjudgeError(f"{path} does not hold the weights of one CLAP: {error}") from error
+    fused = model.config.audio_config.enable_fusion
+    extractor = FeatureExtractor(**FRONTEND, truncation="fusion" if fused else "rand_trunc")
+    return TransformersClap(model, load_tokenizer(path.parent), extractor).to(device).eval()
+
+
+def read_laion_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
+    """The weights of a .pt file under LAION's names; what else the training left is dropped."""
+    saved = weight_files.read_weights(path, sha256)
+    state = saved.get("state_dict", saved) if isinstance(saved, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise SoundjudgeError(f"{path} holds no weights: it is no CLAP of LAION's.")
+    return {key.removeprefix("module."): tensor for key, tensor in state.items()}
+
+
+def infer_config(state: Mapping[str, Tensor]) -> ClapConfig:
+    """The sizes of the CLAP that these weights, under LAION's names, belong to."""
+    audio = "audio_branch"
+    depths = _depths(state)
+    biases = [
+        state[f"{audio}.layers.{layer}.blocks.0.attn.relative_position_bias_table"]
+        for layer in range(len(depths))
+    ]  # ((2W-1)^2, H) each
+    window = (math.isqrt(len(biases[0])) + 1) // 2
+    # A shifted block masks each of its windows: they tile a square of patches.
+    windows = len(state[f"{audio}.layers.0.blocks.1.attn_mask"])
+    width, _, patch, _ = state[f"{audio}.patch_embed.proj.weight"].shape
+    fused = f"{audio}.patch_embed.mel_conv2d.weight" in state
+    hidden = len(state[f"{audio}.norm.weight"])
+    return ClapConfig(
+        projection_dim=len(state["text_projection.2.weight"]),
+        text_config=infer_text_config(state),
+        audio_config={
+            "window_size": window,
+            "spec_size": math.isqrt(windows) * window * STRIDE,
+            "num_mel_bins": len(state[f"{audio}.bn0.weight"]),
+            "patch_size": patch,
+            "patch_stride": [STRIDE, STRIDE],
+            "patch_embeds_hidden_size": width,
+            "hidden_size": hidden,
+            "depths": depths,
+            "num_hidden_layers": len(depths),
+            "num_attention_heads": [bias.shape[1] for bias in biases],
+            "mlp_ratio": len(state[f"{audio}.layers.0.blocks.0.mlp.fc1.weight"]) / width,
+            "enable_fusion": fused,
+            "fusion_type": "aff_2d" if fused else None,
+        },
+    )
+
+
+def infer_text_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The sizes of the RoBERTa, under the names of its config."""
+    words, hidden = state["text_branch.embeddings.word_embeddings.weight"].shape
+    layers = _numbers(state, r"text_branch\.encoder\.layer\.(\d+)\.")
+    return {
+        "vocab_size": words,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // TEXT_HEAD,
+        "intermediate_size": len(state["text_branch.encoder.layer.0.intermediate.dense.weight"]),
+        "max_position_embeddings": len(state["text_branch.embeddings.position_embeddings.weight"]),
+        "type_vocab_size": len(state["text_branch.embeddings.token_type_embeddings.weight"]),
+        "layer_norm_eps": 1e-5,  # RoBERTa's
+    }
+
+
+def _depths(state: Mapping[str, Tensor]) -> list[int]:
+    layers = _numbers(state, r"audio_branch\.layers\.(\d+)\.")
+    return [
+        _numbers(state, rf"audio_branch\.layers\.{layer}\.blocks\.(\d+)\.")
+        for layer in range(layers)
+    ]
+
+
+def _numbers(state: Mapping[str, Tensor], pattern: str) -> int:
+    return len({match[1] for key in state if (match := re.match(pattern, key))})
+
+
+def check_frontend(state: Mapping[str, Tensor]) -> None:
+    """Refuses weights whose spectrogram, stored beside them, is not made as FRONT_END says."""
+    extractor = ClapFeatureExtractor(**FRONTEND)
+    filters = torch.tensor(extractor.mel_filters_slaney, dtype=torch.float32)
+    wave = torch.hann_window(FRONTEND["fft_window_size"])
+    branch = "audio_branch"
+    for name, ours, theirs in (
+        ("mel filters", filters, state[f"{branch}.logmel_extractor.melW"]),
+        ("window", wave, state[f"{branch}.spectrogram_extractor.stft.conv_real.weight"][0, 0]),
+    ):
+        if ours.shape != theirs.shape or not torch.allclose(ours, theirs.float(), atol=1e-5):
+            raise SoundjudgeError(
+                f"the {name} of this CLAP are not those of LAION's published ones."
+            )
+
+
+def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401  transformers types none
+    """RoBERTa's tokenizer from its files in `folder`, cutting texts as LAION's training did."""
+    try:
+        found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise SoundjudgeError(
+            f"{folder} holds no tokenizer: put roberta-base's config.json, tokenizer.json, "
+            "tokenizer_config.json, vocab.json and merges.txt beside the .pt file."
+        ) from error
+    for how in ("is_local", "local_files_only"):  # would be saved, and says nothing about it
+        found.init_kwargs.pop(how, None)
+    found.model_max_length = MAX_TOKENS
+    return found

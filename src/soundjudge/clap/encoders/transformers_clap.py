@@ -1,0 +1,204 @@
+"""A CLAP in the transformers format, as LAION's are published: unfused, larger and fused ones.
+
+A fused CLAP was trained to read a long sound as a whole and three crops of it. Here it hears what
+every other does, the first window, as a sound that is not longer than it; its own extractor would
+mark one sound of each batch as longer at random.
+
+B batch, T samples at 16 kHz, F frames, M mel bands, H tower width, E embedding dimensions,
+L tokens.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
+
+from soundjudge.clap.encoders.encoder import Parts
+from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
+from soundjudge.errors import SoundjudgeError
+
+__all__ = ["FeatureExtractor", "TransformersClap"]
+
+MIN_VOCABULARY = 100  # offline, a tokenizer without files may load with five tokens for all texts
+# Constants that the model computes itself; older files lack some of them, newer ones hold them.
+COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
+VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
+
+
+class TransformersClap(nn.Module):
+    """`ClapModel`, its tokenizer and its log-mel front end behind the interface of `ClapEncoder`.
+
+    Front end, tower and projection can be run one by one, so that what is frozen can be cached:
+    waves -> `log_mel` -> `pool_mels` -> `project_sounds`; texts -> `pool_texts` -> `project_texts`.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, extractor: FeatureExtractor) -> None:  # noqa: ANN401
+        super().__init__()
+        check_tokenizer(tokenizer, model.config.text_config)
+        check_window(extractor, model.config.audio_config)
+        self.model = model
+        self.tokenizer = tokenizer
+        self.extractor = extractor
+        self.log_mel = LogMel(extractor)  # waves B x (T,) -> (B, 1, F, M)
+        self.sample_rate = extractor.sampling_rate
+        self.window_seconds = extractor.max_length_s
+        self.dimensions: int = model.config.projection_dim
+
+    @classmethod
+    def load(cls, folder: Path, device: str | torch.device) -> Self:
+        """The CLAP of a transformers folder, strictly, in float32 and eval mode."""
+        if not (folder / "config.json").is_file():
+            raise SoundjudgeError(
+                f"{folder}: there is no config.json, so this is no transformers CLAP."
+            )
+        if not any(
+            (folder / f"{kind}_config.json").is_file() for kind in ("preprocessor", "processor")
+        ):
+            raise SoundjudgeError(
+                f"{folder}: there is no preprocessor_config.json; take the checkpoint's."
+            )
+        try:
+            model, report = ClapModel.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
+        except (OSError, SafetensorError) as error:
+            raise SoundjudgeError(f"{folder}: the weights can't be read: {error}") from error
+        missing = [key for key in report["missing_keys"] if not key.endswith(COMPUTED)]
+        strange = [key for key in report["unexpected_keys"] if not key.endswith(COMPUTED)]
+        wrong = [str(key) for key in report["mismatched_keys"]]
+        if missing or strange or wrong:
+            raise SoundjudgeError(
+                f"{folder}: the weights do not fit the config; "
+                f"missing {missing[:3]}, unexpected {strange[:3]}, other shape {wrong[:3]}."
+            )
+        for weights in (*model.parameters(), *model.buffers()):
+            # Views into the file: how they lie there would show in the last bit of a result.
+            weights.data = weights.data.clone()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        for how in ("is_local", "local_files_only"):  # would be saved, and says nothing about it
+            tokenizer.init_kwargs.pop(how, None)
+        numbers = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True).to_dict()
+        extractor = FeatureExtractor(
+            **{name: numbers[name] for name in FeatureExtractor.__dataclass_fields__}
+        )
+        return cls(model, tokenizer, extractor).to(device).eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes the official layout; the same weights give the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        # A fast tokenizer would write down how its last batch was padded and cut.
+        self.tokenizer.backend_tokenizer.no_padding()
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        ClapFeatureExtractor(**asdict(self.extractor)).save_pretrained(folder)
+
+    def name(self) -> str:
+        """Checkpoint, protocol and pooling; the digits are of weights, front end and vocabulary."""
+        digest = hashlib.sha256()
+        for key, tensor in sorted(self.model.state_dict().items()):
+            if not key.endswith(COMPUTED):
+                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+                digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        rest = [asdict(self.extractor), self.tokenizer.get_vocab(), self.tokenizer.model_max_length]
+        digest.update(json.dumps(rest, sort_keys=True).encode())
+        kind = "fused" if self.model.config.audio_config.enable_fusion else "unfused"
+        weights = f"{kind}-{digest.hexdigest()[:8]}"
+        return f"{weights}/{self.extractor.protocol}/projection@{VERSION}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.log_mel.mel_filters.device
+
+    def parts(self) -> Parts:
+        """The weights that can be trained."""
+        names = ("audio_model", "audio_projection", "text_model", "text_projection")
+        return {name: list(getattr(self.model, name).parameters()) for name in names}
+
+    def pool_mels(self, mels: Tensor) -> Tensor:
+        """The audio tower: (B, 1, F, M) -> (B, H)."""
+        # With no sound marked as longer, a fused model reads one spectrogram as an unfused does.
+        longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
+        pooled: Tensor = self.model.audio_model(mels, is_longer=longer).pooler_output
+        return pooled
+
+    def project_sounds(self, pooled: Tensor) -> Tensor:
+        """Audio tower outputs (B, H) as unit embeddings (B, E)."""
+        return nn.functional.normalize(self.model.audio_projection(pooled), dim=-1)
+
+    def pool_texts(self, texts: Sequence[str]) -> Tensor:
+        """The text tower: (B, H). Texts beyond the position table are cut."""
+        config = self.model.config.text_config
+        positions = config.max_position_embeddings - config.pad_token_id - 1
+        tokens = self.tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=min(positions, self.tokenizer.model_max_length),
+            return_tensors="pt",
+        ).to(self.device)  # (B, L)
+        pooled: Tensor = self.model.text_model(
+            tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        ).pooler_output
+        return pooled
+
+    def project_texts(self, pooled: Tensor) -> Tensor:
+        """Text tower outputs (B, H) as unit embeddings (B, E)."""
+        return nn.functional.normalize(self.model.text_projection(pooled), dim=-1)
+
+    def embed_mels(self, mels: Tensor) -> Tensor:
+        """Unit embeddings of log-mel spectrograms: (B, 1, F, M) -> (B, E)."""
+        return self.project_sounds(self.pool_mels(mels))
+
+    def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """Unit embeddings of 16 kHz mono sounds: (B, E)."""
+        return self.embed_mels(self.log_mel(waves))
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Unit embeddings of texts: (B, E)."""
+        return self.project_texts(self.pool_texts(texts))
+
+
+def check_tokenizer(tokenizer: Any, config: Any) -> None:  # noqa: ANN401
+    """Refuses a tokenizer that cannot have belonged to the text tower's weights."""
+    size = len(tokenizer)
+    if size <= MIN_VOCABULARY:
+        raise SoundjudgeError(
+            f"the tokenizer knows only {size} tokens: its files are missing or empty; "
+            "put the tokenizer of the checkpoint into its folder."
+        )
+    if size > config.vocab_size:
+        raise SoundjudgeError(
+            f"the tokenizer knows {size} tokens, the text tower {config.vocab_size}: "
+            "they are not of one checkpoint."
+        )
+    if tokenizer.pad_token_id != config.pad_token_id:
+        raise SoundjudgeError(
+            f"the tokenizer pads with token {tokenizer.pad_token_id}, "
+            f"the text tower with {config.pad_token_id}: they are not of one checkpoint."
+        )
+
+
+def check_window(extractor: FeatureExtractor, config: Any) -> None:  # noqa: ANN401
+    """Refuses front end numbers whose spectrogram the audio tower cannot read."""
+    if extractor.feature_size != config.num_mel_bins:
+        raise SoundjudgeError(
+            f"the front end makes {extractor.feature_size} mel bands, "
+            f"the audio tower reads {config.num_mel_bins}."
+        )
+    width = config.spec_size * (config.spec_size // config.num_mel_bins)
+    if extractor.frames > width:
+        raise SoundjudgeError(
+            f"a window of {extractor.max_length_s} s has {extractor.frames} frames, "
+            f"the audio tower reads at most {width}: shorten max_length_s or lengthen hop_length."
+        )

@@ -1,0 +1,1 @@
+"""Frozen CLAP features to a score, by a kernel machine."""

@@ -1,0 +1,147 @@
+"""Support vector regression with a radial kernel on the features of a pair.
+
+scikit-learn fits it; what it learned is a few arrays, evaluated here, so that a judge needs no
+pickle. The features of a pair depend on that pair and on the training split alone: the published
+ones (EnsembleSVR of the XACLE challenge) divide by the maximum of the set that is scored.
+
+N pairs, V support vectors, K CLAPs of E_k embedding dimensions, E their sum: the embeddings of all
+CLAPs stand side by side. P = 4E + 4K features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundjudge.clap.encoders.source import Opening, Pinned, openings
+from soundjudge.errors import SoundjudgeError
+
+Floats = NDArray[np.float64]
+Embeddings = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionConfig:
+    """How the regressor is fitted; section `regress` of params.yaml."""
+
+    extra_claps: tuple[Path | Pinned, ...]  # whose features stand beside those of encoders.clap
+    c: float  # weight of the errors against smoothness
+    epsilon: float  # error that costs nothing, on the scale -1..1
+    gamma: float | Literal["scale"]  # of the kernel; "scale" = 1 / (P * variance)
+    batch_size: int  # sounds or texts that are embedded at once
+
+    def __post_init__(self) -> None:
+        for name in ("c", "batch_size"):
+            if getattr(self, name) <= 0:
+                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must be above 0.")
+        if self.epsilon < 0:
+            raise SoundjudgeError(f"epsilon is {self.epsilon}: it must not be negative.")
+        if self.gamma != "scale" and self.gamma <= 0:
+            raise SoundjudgeError(f"gamma is {self.gamma}: it must be above 0, or 'scale'.")
+
+    def claps(self, first: Path, opening: Opening) -> list[tuple[Path, Opening]]:
+        """Where all CLAPs are, and how each is opened: encoders.clap and encoders.opening first.
+
+        ClapError if one is named twice.
+        """
+        further = [
+            clap if isinstance(clap, Pinned) else Pinned(path=clap, sha256=None)
+            for clap in self.extra_claps
+        ]
+        more = [clap.path for clap in further]
+        twice = [path for path in more if [first, *more].count(path) > 1]
+        if twice:
+            raise SoundjudgeError(
+                f"regress.extra_claps names {twice[0]} again: name each CLAP once."
+            )
+        sums = [clap.sha256 for clap in further]
+        return list(zip([first, *more], openings(opening, sums), strict=True))
+
+
+def pair_features(sounds: Embeddings, texts: Embeddings, dimensions: Sequence[int]) -> Floats:
+    """The features of each CLAP one after another: (N, E), (N, E) -> (N, P).
+
+    `dimensions` are the E_k, in the order of the embeddings.
+    """
+    assert sum(dimensions) == sounds.shape[1] == texts.shape[1], "embeddings of other CLAPs"
+    cuts = np.cumsum(dimensions)[:-1]
+    pairs = zip(np.split(sounds, cuts, axis=1), np.split(texts, cuts, axis=1), strict=True)
+    return np.concatenate([_of_one_clap(a, t) for a, t in pairs], axis=1)
+
+
+def _of_one_clap(sounds: Embeddings, texts: Embeddings) -> Floats:
+    """[a, t, |a-t|, a*t, cosine, 1 - angle/pi, L1, L2] of unit vectors: (N, E_k) -> (N, 4E_k+4)."""
+    a, t = sounds.astype(np.float64), texts.astype(np.float64)
+    gap, product = np.abs(a - t), a * t
+    cosine = product.sum(axis=1, keepdims=True).clip(-1, 1)  # (N, 1)
+    angle = 1 - np.arccos(cosine) / np.pi
+    far = [gap.sum(axis=1, keepdims=True), np.sqrt((gap**2).sum(axis=1, keepdims=True))]
+    return np.concatenate([a, t, gap, product, cosine, angle, *far], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelMachine:
+    """All that the regression learned."""
+
+    sounds: Embeddings  # (V, E) of the support vectors' pairs
+    texts: Embeddings  # (V, E)
+    dimensions: NDArray[np.int64]  # (K,) the E_k
+    weights: Floats  # (V,)
+    center: Floats  # (P,) of the features
+    scale: Floats  # (P,)
+    intercept: Floats  # (1,)
+    gamma: Floats  # (1,)
+
+    def __call__(self, sounds: Embeddings, texts: Embeddings) -> Floats:
+        """Scores of pairs, (N, E) each: (N,), 0 to 10 or a little outside."""
+        x = self._standardized(sounds, texts)  # (N, P)
+        s = self._support  # (V, P)
+        squares = (x**2).sum(1)[:, None] - 2 * x @ s.T + (s**2).sum(1)  # (N, V)
+        kernel = np.exp(-self.gamma * squares)
+        result: Floats = 5 * (kernel @ self.weights + self.intercept) + 5
+        return result
+
+    @cached_property
+    def _support(self) -> Floats:
+        return self._standardized(self.sounds, self.texts)
+
+    def _standardized(self, sounds: Embeddings, texts: Embeddings) -> Floats:
+        return (pair_features(sounds, texts, self.dimensions.tolist()) - self.center) / self.scale
+
+
+def fit_kernel_machine(
+    sounds: Embeddings,
+    texts: Embeddings,
+    dimensions: Sequence[int],
+    scores: Floats,
+    regression: RegressionConfig,
+) -> KernelMachine:
+    """Support vector regression of scores (N,) in 0..10 on pairs of embeddings (N, E).
+
+    Each CLAP's part of an embedding is a unit vector; `dimensions` are the E_k.
+    """
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVR
+
+    scaler = StandardScaler()
+    standardized = scaler.fit_transform(pair_features(sounds, texts, dimensions))  # (N, P)
+    svr = SVR(kernel="rbf", C=regression.c, epsilon=regression.epsilon, gamma=regression.gamma)
+    svr.fit(standardized, (scores - 5) / 5)
+    # "scale" as scikit-learn defines it; its own number is private.
+    gamma = regression.gamma
+    if gamma == "scale":
+        gamma = 1 / (standardized.shape[1] * standardized.var())
+    return KernelMachine(
+        sounds=sounds[svr.support_],
+        texts=texts[svr.support_],
+        dimensions=np.array(dimensions, dtype=np.int64),
+        weights=svr.dual_coef_[0],
+        center=scaler.mean_,
+        scale=scaler.scale_,
+        intercept=svr.intercept_,
+        gamma=np.array([gamma], dtype=np.float64),
+    )

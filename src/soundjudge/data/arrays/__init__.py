@@ -1,0 +1,1 @@
+"""Named rows of numbers as memory-mapped shards."""

@@ -1,0 +1,1 @@
+"""Stored clips: memory-mapped shards of 16-bit samples."""

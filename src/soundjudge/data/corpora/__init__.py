@@ -1,0 +1,1 @@
+"""Upstream layouts to our tables: XACLE, AudioCaps, VGGSound; every clip is checked."""

@@ -1,0 +1,126 @@
+"""VGGSound as downloaded, with captions of AudioSetCaps or Auto-ACD -> sounds and captions.
+
+<folder>/vggsound.csv                       youtube_id,start,"label",split; no header
+<folder>/VGGSound_AudioSetCaps_caption.csv  id,caption; id is youtube_id_start, six digits, with or
+                                            without a leading "Y"
+<folder>/Auto-ACD/*.csv                     youtube_id,caption; youtube_id is youtube_id_start, too;
+                                            most are of AudioSet and not of VGGSound
+<folder>/audio/<youtube_id>_<start, six digits>.wav; or in audio/<split>/; flac, ogg, opus and mp3
+                                            as well
+
+One of the two lists of captions is enough; with both, clips have the captions of both.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundjudge.data.user_files.user_tables import read_user_table
+from soundjudge.data.corpora import corpus
+from soundjudge.data.user_files import delimited
+from soundjudge.data.tables import tables
+from soundjudge.data.corpora.corpus import CaptionRow, Corpus, Rejection, Sound
+from soundjudge.errors import SoundjudgeError
+from soundjudge.data.tables.schema import Table
+
+NAME = "vggsound"
+LIST = "vggsound.csv"
+CAPTIONS = "VGGSound_AudioSetCaps_caption.csv"
+AUTO_ACD = "Auto-ACD"
+CAPTION_LIST = Table(
+    name="AudioSetCaps", columns={"id": "str", "caption": "str"}, nullable=("caption",)
+)
+AUTO_ACD_LIST = Table(
+    name=AUTO_ACD, columns={"youtube_id": "str", "caption": "str"}, nullable=("caption",)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedClip:
+    """One line of vggsound.csv."""
+
+    name: str  # youtube_id_start, the start with six digits
+    label: str
+    split: str
+
+
+def read_vggsound(folder: Path, max_characters: int) -> Corpus:
+    """Every listed clip that has a caption; the others are rejections. Raises TableError."""
+    listed: dict[str, ListedClip] = {}
+    rejections = []
+    for entry in list_entries(folder / LIST):
+        if entry.name in listed:
+            rejections.append(Rejection(corpus=NAME, file=entry.name, reason="duplicate id"))
+        listed.setdefault(entry.name, entry)
+    rows = list(_rows(folder, listed, rejections))
+    described = {row.sound.file for row in rows}
+    for name in listed:
+        if f"audio/{name}" not in described:
+            rejections.append(Rejection(corpus=NAME, file=name, reason="no caption"))
+    return corpus.build_corpus(NAME, rows, rejections, max_characters)
+
+
+def list_entries(path: Path) -> Iterator[ListedClip]:
+    """The lines of vggsound.csv, labels included."""
+    if not path.is_file():
+        raise SoundjudgeError(f"{path} does not exist: it lists the clips of VGGSound")
+    rows = delimited.check_width(delimited.iter_rows(path), 4, path)
+    for row, (youtube_id, start, label, split) in enumerate(rows, start=1):
+        if not start.isdecimal() or not youtube_id or not split:
+            raise SoundjudgeError(
+                f"{path}, row {row}: {youtube_id!r}, {start!r}, {split!r} are no"
+                " YouTube id, start in whole seconds and split"
+            )
+        yield ListedClip(name=f"{youtube_id}_{int(start):06d}", label=label, split=split)
+
+
+def _rows(
+    folder: Path, listed: dict[str, ListedClip], rejections: list[Rejection]
+) -> Iterator[CaptionRow]:
+    audio = folder / "audio"
+    files = corpus.audio_files(audio, *(audio / split for split in ("train", "test")))
+    number: Counter[str] = Counter()
+    for name, text in _captions(folder, listed, rejections):
+        sound = Sound(
+            clip_id=f"{NAME}/{name}",
+            corpus=NAME,
+            split=listed[name].split,
+            file=f"audio/{name}",
+            path=files.get(name),
+        )
+        caption_id = f"{NAME}/{name}" + (f"#{number[name]}" if number[name] else "")
+        number[name] += 1
+        label = listed[name].label.strip() or None
+        yield CaptionRow(caption_id=caption_id, sound=sound, text=text, label=label)
+
+
+def _captions(
+    folder: Path, listed: Container[str], rejections: list[Rejection]
+) -> Iterator[tuple[str, str]]:
+    """Name and caption of the listed clips, list by list."""
+    lists = sorted((folder / AUTO_ACD).glob("*.csv"))
+    if (folder / CAPTIONS).exists() or not lists:
+        for name, text in _pairs(folder / CAPTIONS, CAPTION_LIST, listed):
+            if name in listed:
+                yield name, text
+            else:
+                rejections.append(Rejection(corpus=NAME, file=name, reason="caption of no clip"))
+    for path in lists:
+        strangers = 0
+        for name, text in _pairs(path, AUTO_ACD_LIST, listed):
+            if name in listed:
+                yield name, text
+            else:
+                strangers += 1
+        if strangers:  # more than a million, none of them a fault: they are not listed one by one
+            reason = f"caption of no clip: {strangers} captions of clips that {LIST} does not list"
+            rejections.append(Rejection(corpus=NAME, file=f"{AUTO_ACD}/{path.name}", reason=reason))
+
+
+def _pairs(path: Path, table: Table, listed: Container[str]) -> Iterator[tuple[str, str]]:
+    frame = read_user_table(path, table)
+    for written, text in zip(frame.iloc[:, 0], frame["caption"].fillna(""), strict=True):
+        # A YouTube id may itself start with a Y: the name as written counts first.
+        bare = written.removeprefix("Y")
+        yield (bare if written not in listed and bare in listed else written), text

@@ -1,0 +1,1 @@
+"""Long jobs in chunks, in this process or on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Every table between stages: columns, rules, reader and writer."""

@@ -1,0 +1,116 @@
+"""Columns of text as numbers, and the rules about them; each text is looked at once.
+
+N = rows, D = distinct texts of a column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundjudge.errors import SoundjudgeError
+
+Series: TypeAlias = "pd.Series[Any]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextColumn:
+    """A column of texts."""
+
+    name: str
+    codes: NDArray[np.integer[Any]]  # (N,) 0 to D - 1, or -1 where the cell is empty
+    texts: Series  # (D,)
+
+    def rows_with(self, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where (N,) a text stands that is `bad` (D,)."""
+        flags = np.append(bad, False)  # the last for -1
+        rows: NDArray[np.bool_] = flags[self.codes]
+        return rows
+
+    def at(self, row: int) -> str | None:
+        """The text of a row."""
+        code = int(self.codes[row])
+        return None if code < 0 else str(self.texts.iloc[code])
+
+
+def check_not_blank(column: TextColumn, where: str) -> None:
+    """TableError if a cell has nothing but blanks."""
+    blank = column.texts.str.strip().eq("").to_numpy(dtype=np.bool_)
+    bad = column.rows_with(blank) | (column.codes < 0)
+    if bad.any():
+        remedy = "fill it in or remove the row"
+        raise SoundjudgeError(f"{where}, {first_bad_row(bad)}: {column.name} is empty{bad_row_count(bad)}: {remedy}")
+
+
+def check_file_names(column: TextColumn, where: str) -> None:
+    """TableError if a file name is absolute or leads out of its folder, on any system."""
+    # Few names have these signs at all: only they are taken apart.
+    suspect = column.texts.str.contains(r"^[/\\]|:|\.\.", regex=True).to_numpy(dtype=np.bool_)
+    leaves = np.zeros(len(suspect), dtype=np.bool_)  # (D,)
+    for place in np.flatnonzero(suspect):
+        leaves[place] = _leaves_folder(column.texts.iloc[place])
+    bad = column.rows_with(leaves)
+    if bad.any():
+        raise SoundjudgeError(
+            f"{where}, {first_bad_row(bad)}: {column.name} {column.at(int(bad.argmax()))!r} must be a "
+            f"file name relative to its folder, without '..'{bad_row_count(bad)}: correct it or remove the "
+            "row"
+        )
+
+
+def check_unique(columns: Sequence[TextColumn], where: str) -> None:
+    """TableError if two rows have the same texts in all of these columns."""
+    rows = len(columns[0].codes)
+    numbers, several = np.zeros(rows, dtype=np.int64), 1  # one number for equal texts so far
+    for column in columns:
+        size = len(column.texts) + 1  # + 1: empty
+        if several * size > np.iinfo(np.int64).max:
+            numbers, several = pd.factorize(numbers)[0], rows
+        numbers, several = numbers * size + column.codes + 1, several * size
+    again = pd.Series(numbers).duplicated().to_numpy()
+    if again.any():
+        row = int(again.argmax())
+        earlier = int((numbers == numbers[row]).argmax())
+        values = ", ".join(f"{column.name} {column.at(row)!r}" for column in columns)
+        raise SoundjudgeError(
+            f"{where}, row {row + 1}: {values} stands here a second time, after row "
+            f"{earlier + 1}: keep one of the rows"
+        )
+
+
+def check_determines(first: TextColumn, second: TextColumn, where: str) -> None:
+    """TableError if two rows have the same `first` text and not the same `second` one."""
+    some = np.zeros(len(first.texts) + 1, dtype=second.codes.dtype)  # (D + 1,) one of each
+    some[first.codes] = second.codes
+    if not np.array_equal(some[first.codes], second.codes):
+        stands = np.zeros(len(some), dtype=np.intp)  # (D + 1,) the row where each stands first
+        stands[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
+        row = int((second.codes != second.codes[stands[first.codes]]).argmax())
+        earlier = int(stands[first.codes[row]])
+        here, there = second.at(row), second.at(earlier)
+        has = f"no {second.name}" if here is None else f"the {second.name} {here!r}"
+        raise SoundjudgeError(
+            f"{where}, row {row + 1}: {first.name} {first.at(row)!r} has {has}, but "
+            f"{'none' if there is None else repr(there)} in row {earlier + 1}: correct one, or "
+            f"give one of them another {first.name}"
+        )
+
+
+def first_bad_row(bad: NDArray[np.bool_]) -> str:
+    """Which row is the first bad one, counted from 1."""
+    return f"row {int(bad.argmax()) + 1}"
+
+
+def bad_row_count(bad: NDArray[np.bool_]) -> str:
+    """How many bad rows there are, if several."""
+    return f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+
+
+def _leaves_folder(name: str) -> bool:
+    windows = PureWindowsPath(name)
+    rooted = PurePosixPath(name).is_absolute() or bool(windows.drive or windows.root)
+    return rooted or ".." in windows.parts

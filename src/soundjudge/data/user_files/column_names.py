@@ -1,0 +1,38 @@
+"""What to say of a column that a file lacks: the sentence names the remedy."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from soundjudge.errors import SoundjudgeError
+
+SPELLINGS = {
+    "wav_file_name": ("wave_file_name", "path", "audio", "file"),
+    "text": ("caption", "prompt"),
+    "listener_id": ("listener", "rater", "rater_id", "worker_id"),
+    "average_score": ("average_semantic_alignement_score",),
+}
+"""What people, the challenge's own pages among them, write for our columns."""
+AVERAGES = ("average_score", "mean_score", "average_semantic_alignement_score")
+
+
+def missing_column_error(column: str, header: Sequence[str], path: Path) -> SoundjudgeError:
+    """The error about a missing `column` of a file with this `header`."""
+    return SoundjudgeError(
+        f"{path}: the column {column!r} is missing (there are {', '.join(header)}): "
+        + _remedy(column, header)
+    )
+
+
+def _remedy(column: str, header: Sequence[str]) -> str:
+    if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
+        return "separate columns by commas"
+    averages = [name for name in header if name in AVERAGES]
+    if column in ("listener_id", "score") and averages and "score" not in header:
+        return f"{averages[0]!r} holds averages, and each listener's own ratings are needed"
+    plain = {name.strip().lower(): name for name in header}
+    for spelling in (column, *SPELLINGS.get(column, ())):
+        if spelling in plain:
+            return f"rename {plain[spelling]!r} to {column!r}"
+    near = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
+    return f"rename {near[0]!r} to {column!r}" if near else "add it, or name the file that has it"

@@ -1,0 +1,141 @@
+"""What users download and no stage makes: corpora and official weights, with size and license."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """One thing to download, and how to recognize it."""
+
+    key: str
+    "dotted key in params.yaml; its value is a path"
+    what: str
+    pieces: tuple[tuple[str, ...], ...]
+    "names or patterns inside the folder; of each tuple one must be there; a lone file needs none"
+    stages: tuple[str, ...]
+    "the stages that read it"
+    size: str
+    license: str
+    source: str
+    optional: bool = False
+    "a folder that holds nothing but a README.md says: without this corpus"
+    marks: tuple[str, ...] = ()
+    "of several kinds of one thing, how a file's name begins or ends that tells this one"
+    weights: str = ""
+    "the name or pattern inside the folder of the file that a sha256 in params.yaml is said of"
+    beside: bool = False
+    "a lone file needs the pieces in its folder"
+    packages: tuple[tuple[str, str], ...] = ()
+    "Python packages that it needs, each with the extra of soundjudge that brings it"
+
+
+REQUIREMENTS = (
+    Requirement(
+        key="prepare.xacle",
+        what="XACLE: rated pairs of sound and text",
+        pieces=(
+            ("meta_data/train.csv", "*/meta_data/train.csv"),
+            ("meta_data/validation.csv", "*/meta_data/validation.csv"),
+            ("wav/train", "*/wav/train"),
+            ("wav/validation", "*/wav/validation"),
+        ),
+        stages=("prepare",),
+        size="about 4.5 GB",
+        license="not stated by its authors",
+        source="https://xacle.org (development set and test data; unpack them into this folder)",
+    ),
+    Requirement(
+        key="prepare.audiocaps",
+        what="AudioCaps: captioned clips",
+        pieces=(
+            ("train.csv", "val.csv", "test.csv", "dataset/*.csv", "dataset2.0/*.csv"),
+            ("audio", "train", "val", "test"),
+        ),
+        stages=("prepare", "embed", "pseudolabel", "caption", "pretrain"),
+        size="about 30 GB at 16 kHz",
+        license="captions MIT; audio from YouTube, academic use only",
+        source="https://github.com/cdjkim/audiocaps (captions; audio on request by form)",
+        optional=True,
+    ),
+    Requirement(
+        key="prepare.vggsound",
+        what="VGGSound with captions of AudioSetCaps or Auto-ACD",
+        pieces=(
+            ("vggsound.csv",),
+            ("VGGSound_AudioSetCaps_caption.csv", "Auto-ACD/*.csv"),
+            ("audio",),
+        ),
+        stages=("prepare", "embed", "pseudolabel", "caption", "pretrain"),
+        size="about 60 GB at 16 kHz",
+        license="VGGSound CC-BY-4.0, its audio from YouTube; captions CC-BY-4.0",
+        source="https://www.robots.ox.ac.uk/~vgg/data/vggsound and "
+        "https://huggingface.co/datasets/baijs/AudioSetCaps or /Loie/Auto-ACD",
+        optional=True,
+    ),
+    Requirement(
+        key="encoders.clap",
+        what="CLAP, a transformers folder",
+        pieces=(
+            ("config.json",),
+            ("model.safetensors",),
+            ("preprocessor_config.json", "processor_config.json"),
+            ("tokenizer.json", "vocab.json", "vocab.txt"),
+        ),
+        marks=("preprocessor_config.json", "processor_config.json"),
+        weights="model.safetensors",
+        stages=("tune_clap", "regress"),
+        size="about 0.6 GB",
+        license="Apache-2.0 (laion/clap-htsat-unfused)",
+        source="hf download laion/clap-htsat-unfused --local-dir FOLDER; "
+        "https://huggingface.co/laion/clap-htsat-unfused",
+    ),
+    Requirement(
+        key="encoders.clap",
+        what="CLAP, a .pt file of LAION's with the tokenizer of roberta-base beside it",
+        marks=(".pt",),
+        weights="*.pt",
+        pieces=(("*.pt",), ("config.json",), ("tokenizer.json", "merges.txt")),
+        beside=True,
+        stages=("tune_clap", "regress"),
+        size="weights of 0.6 GB (HTSAT-tiny) or 0.8 GB (HTSAT-base), and what the training left",
+        license="CC0 (the repository LAION-AI/CLAP; for the weights see their page)",
+        source="https://huggingface.co/lukewys/laion_clap (630k-audioset-best.pt); the tokenizer: "
+        "hf download FacebookAI/roberta-base config.json tokenizer.json --local-dir FOLDER",
+    ),
+    Requirement(
+        key="encoders.clap",
+        what="M2D-CLAP, a folder with NTT's code and weights",
+        marks=("portable_m2d.py", "m2d_clap"),
+        pieces=(("portable_m2d.py",), ("m2d_clap_*/checkpoint-*.pth",)),
+        weights="m2d_clap_*/checkpoint-*.pth",
+        packages=(("timm", "m2d"), ("einops", "m2d"), ("nnAudio", "m2d")),
+        stages=("tune_clap", "regress"),
+        size="about 0.36 GB of weights for sound; for text a BERT-base, from the hub's cache",
+        license="NTT's: non-commercial evaluation, no distribution; a judge holds no copy, and "
+        "whoever uses it needs one",
+        source="https://github.com/nttcslab/m2d (examples/portable_m2d.py; under releases "
+        "m2d_clap_vit_base-80x1001p16x16p16kpBpTI-2025.zip, unpacked, its folder's name kept)",
+    ),
+    Requirement(
+        key="encoders.audio",
+        what="BEATs, the official file or a folder of ours",
+        pieces=(("config.json",), ("model.safetensors",)),
+        stages=("features", "finetune"),
+        size="about 0.36 GB",
+        license="MIT",
+        source="https://github.com/microsoft/unilm/tree/master/beats (BEATs_iter3_plus_AS2M.pt)",
+    ),
+    Requirement(
+        key="encoders.llm",
+        what="the language model, a Qwen2 folder with its tokenizer",
+        pieces=(
+            ("config.json",),
+            ("model.safetensors", "model.safetensors.index.json"),
+            ("tokenizer.json", "vocab.json"),
+        ),
+        stages=("caption",),
+        size="about 1 GB",
+        license="Apache-2.0 (Qwen/Qwen2.5-0.5B-Instruct)",
+        source="https://huggingface.co/Qwen/Qwen2.5-0.5B-Instruct",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Ratings in anyone's files, CSV or Parquet: screened and standardized."""

@@ -1,0 +1,1 @@
+"""Listeners' ratings to targets: screening, standardization, the rater model, reliability."""

@@ -1,0 +1,1 @@
+"""Encoders of sound for the language model, behind one protocol."""

@@ -1,0 +1,70 @@
+"""What every audio encoder of the language model can do here, and the table of their kinds.
+
+Letters: B = batch, T = samples at 16 kHz, N = frames, K = mel bands, F = log-mel frames, M = audio
+tokens, D = encoder width.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundjudge.model.audio.beats import beats
+from soundjudge.model.frontend.frontend import AudioFrontend, pad_or_cut, pool_frames
+
+Augment = Callable[[Tensor], Tensor]  # a log-mel spectrogram (B, F, K) to one of the same shape
+
+
+class AudioEncoder(Protocol):
+    """Waveforms to frames; frozen, in evaluation mode."""
+
+    @property
+    def width(self) -> int:
+        """D."""
+
+    def name(self) -> str:
+        """Kind and size, such as "beats-12x768"."""
+
+    def frames(self, waves: Tensor, augment: Augment | None = None) -> Tensor:
+        """Frames (B, N, D) of waves (B, T) at 16 kHz, on the encoder's device, wherever they are.
+
+        `augment` changes the log-mel spectrogram before it is encoded.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How an encoder of one kind is read and written."""
+
+    load: Callable[[Path, torch.device], AudioEncoder]
+    copy: Callable[[Path, Path], None]  # an official checkpoint to a folder of safetensors
+
+
+KINDS = {"beats": Kind(load=beats.load_frozen, copy=beats.copy_to_folder)}
+
+
+def kind_of(path: Path) -> Kind:
+    """The kind of the checkpoint at `path`: BEATs is the only one so far."""
+    return KINDS["beats"]
+
+
+def load_audio_encoder(path: Path, device: torch.device) -> AudioEncoder:
+    """The encoder at `path`, frozen, in evaluation mode."""
+    return kind_of(path).load(path, device)
+
+
+@torch.no_grad()
+def encode_waves(
+    encoder: AudioEncoder,
+    waves: Sequence[NDArray[np.float32]],
+    frontend: AudioFrontend,
+    augment: Augment | None = None,
+) -> Tensor:
+    """The features of waves (any T) at 16 kHz, each cut or padded to the window: (B, M, D)."""
+    frames = encoder.frames(pad_or_cut(waves, frontend), augment)  # (B, N, D)
+    return pool_frames(frames, frontend.audio_tokens)

@@ -1,0 +1,1 @@
+"""BEATs: its spectrogram, its layers, its files."""

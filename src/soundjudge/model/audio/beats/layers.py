@@ -1,0 +1,169 @@
+"""What BEATs is built of: its sizes, its attention, its layers, named as in Microsoft's files.
+
+Chen et al. 2022, "BEATs: Audio Pre-Training with Acoustic Tokenizers", arXiv 2212.09058.
+Letters: B = batch, N = patches, D = encoder width, H = heads, C = D / H.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MEL_BINS = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeatsConfig:
+    """The keys of an official `cfg` that decide what the network computes, under their names.
+
+    The defaults are Microsoft's own, for files that leave a key out.
+    """
+
+    input_patch_size: int = 16
+    embed_dim: int = 512
+    conv_bias: bool = False
+    encoder_layers: int = 12
+    encoder_embed_dim: int = 768
+    encoder_ffn_embed_dim: int = 3072
+    encoder_attention_heads: int = 12
+    activation_fn: str = "gelu"
+    layer_norm_first: bool = False
+    deep_norm: bool = False
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    activation_dropout: float = 0.0
+    encoder_layerdrop: float = 0.0
+    dropout_input: float = 0.0
+    conv_pos: int = 128
+    conv_pos_groups: int = 16
+    relative_position_embedding: bool = False
+    num_buckets: int = 320
+    max_distance: int = 1280
+    gru_rel_pos: bool = False
+    finetuned_model: bool = False
+    predictor_class: int = 527
+
+    def __post_init__(self) -> None:
+        """Refuses what this network cannot be."""
+        if self.activation_fn not in ("gelu", "relu"):
+            raise ValueError(f"BEATs: activation_fn '{self.activation_fn}' is not gelu or relu.")
+        if self.deep_norm and self.layer_norm_first:
+            raise ValueError("BEATs: deep_norm and layer_norm_first exclude each other.")
+        if self.encoder_embed_dim % self.encoder_attention_heads:
+            raise ValueError(
+                f"BEATs: encoder_embed_dim {self.encoder_embed_dim} is no multiple of "
+                f"encoder_attention_heads {self.encoder_attention_heads}."
+            )
+        if MEL_BINS % self.input_patch_size:
+            raise ValueError(f"BEATs: input_patch_size must divide {MEL_BINS}.")
+
+
+class PositionConvolution(nn.Module):
+    """A convolution over time with a normed weight g * v / |v|, one norm a kernel position."""
+
+    def __init__(self, width: int, kernel: int, groups: int) -> None:
+        super().__init__()
+        self.kernel, self.groups = kernel, groups
+        v = torch.randn(width, width // groups, kernel) * math.sqrt(4 / (kernel * width))
+        self.weight_v = nn.Parameter(v)
+        self.weight_g = nn.Parameter(v.norm(dim=(0, 1), keepdim=True))  # (1, 1, kernel)
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D, N) to (B, D, N): an even kernel's one position too many is cut at the end."""
+        norm = self.weight_v.norm(dim=(0, 1), keepdim=True)
+        weight = self.weight_v * (self.weight_g / norm)
+        length = x.shape[2]
+        x = functional.conv1d(x, weight, self.bias, padding=self.kernel // 2, groups=self.groups)
+        return x[:, :, :length]
+
+
+class Attention(nn.Module):
+    """Self-attention whose relative position bias each query opens or closes (section 3.2)."""
+
+    def __init__(self, config: BeatsConfig, table: nn.Embedding | None) -> None:
+        super().__init__()
+        width, self.heads = config.encoder_embed_dim, config.encoder_attention_heads
+        # Every layer lists the one table as its own, as Microsoft's do.
+        self.relative_attention_bias = table
+        self.dropout = config.attention_dropout
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+        self.gated = config.gru_rel_pos
+        if self.gated:
+            self.grep_linear = nn.Linear(width // self.heads, 8)
+            self.grep_a = nn.Parameter(torch.ones(1, self.heads, 1, 1))
+
+    def forward(self, x: Tensor, bias: Tensor | None, padding_mask: Tensor | None) -> Tensor:
+        """(B, N, D) with `bias` (H, N, N) and `padding_mask` (B, 1, 1, N) true at padding: (B, N, D)."""
+        q, k, v = (
+            projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, N, C)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        mask = None if bias is None else bias.unsqueeze(0)
+        if mask is not None and self.gated:
+            gates = self.grep_linear(q).unflatten(3, (2, 4)).sum(4).sigmoid()  # (B, H, N, 2)
+            update, reset = gates.chunk(2, dim=3)
+            mask = (update * (reset * self.grep_a - 1.0) + 2.0) * mask  # (B, H, N, N)
+        if padding_mask is not None:
+            mask = q.new_zeros(1, 1, 1, 1) if mask is None else mask
+            mask = mask.masked_fill(padding_mask, float("-inf"))
+        x = functional.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=None if mask is None else mask.to(q.dtype),
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        out: Tensor = self.out_proj(x.transpose(1, 2).flatten(2))  # (B, N, D)
+        return out
+
+
+class Layer(nn.Module):
+    """Attention and two linear layers, with the residuals of DeepNorm where configured."""
+
+    def __init__(self, config: BeatsConfig, table: nn.Embedding | None) -> None:
+        super().__init__()
+        width, inner = config.encoder_embed_dim, config.encoder_ffn_embed_dim
+        self.first = config.layer_norm_first
+        self.alpha = (2 * config.encoder_layers) ** 0.25 if config.deep_norm else 1.0
+        self.activation = functional.gelu if config.activation_fn == "gelu" else functional.relu
+        self.self_attn = Attention(config, table)
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, inner)
+        self.fc2 = nn.Linear(inner, width)
+        self.final_layer_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.activation_dropout = nn.Dropout(config.activation_dropout)
+        self._initialize((8 * config.encoder_layers) ** -0.25 if config.deep_norm else None)
+
+    def _initialize(self, beta: float | None) -> None:
+        """Microsoft's start: normal .02, and with DeepNorm Xavier with its beta."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        if beta is not None:
+            for linear in (self.self_attn.q_proj, self.self_attn.k_proj):
+                nn.init.xavier_normal_(linear.weight)
+            for linear in (self.self_attn.v_proj, self.self_attn.out_proj, self.fc1, self.fc2):
+                nn.init.xavier_normal_(linear.weight, gain=beta)
+
+    def forward(self, x: Tensor, bias: Tensor | None, padding_mask: Tensor | None) -> Tensor:
+        """(B, N, D) to (B, N, D)."""
+        if self.first:
+            x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), bias, padding_mask))
+            return x + self._feed(self.final_layer_norm(x))
+        x = x * self.alpha + self.dropout(self.self_attn(x, bias, padding_mask))
+        x = self.self_attn_layer_norm(x)
+        out: Tensor = self.final_layer_norm(x * self.alpha + self._feed(x))
+        return out
+
+    def _feed(self, x: Tensor) -> Tensor:
+        inner = self.activation_dropout(self.activation(self.fc1(x)))
+        out: Tensor = self.dropout(self.fc2(inner))
+        return out

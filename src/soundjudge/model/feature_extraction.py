@@ -1,0 +1,65 @@
+"""The features of all clips, made once and kept.
+
+Apart from `features`, so that a change of how they are kept trains no model again.
+Letters: B = clips at a time, C = clips of a chunk, M = audio tokens, D = encoder width.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.jobs import chunks
+from soundjudge.data.jobs.chunks import Chunk
+from soundjudge.model.audio.audio_encoder import AudioEncoder, encode_waves
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.runtime import artifacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureConfig:
+    """Section `features` of params.yaml: how the features of all clips are made and kept."""
+
+    frontend: AudioFrontend
+    batch_size: int  # clips at a time
+    dtype: Literal["float16", "float32"]  # float16 halves the disk they take
+    engine: chunks.Engine  # this process, or actors on a Ray cluster
+    workers: int | None  # actors
+
+    def __post_init__(self) -> None:
+        """Refuses an empty batch, and workers without an engine that has them."""
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}, it must be at least 1.")
+        chunks.check_engine(self.engine, self.workers)
+
+    def chunk_size(self, width: int) -> int:
+        """Clips of a chunk, for an encoder of this width D."""
+        return chunks.chunk_size(self.frontend.audio_tokens * width * np.dtype(self.dtype).itemsize)
+
+
+def encode_clips(
+    encoder: AudioEncoder, clips: ClipStore, clip_ids: Sequence[str], config: FeatureConfig
+) -> Iterator[NDArray[Any]]:
+    """The features of some clips in their order, in blocks (<= B, M, D)."""
+    for start in range(0, len(clip_ids), config.batch_size):
+        batch = clip_ids[start : start + config.batch_size]
+        features = encode_waves(
+            encoder, [clips.wave(clip_id) for clip_id in batch], config.frontend
+        )
+        block = features.cpu().numpy().astype(config.dtype)
+        for clip_id, row in zip(batch, block, strict=True):
+            if not np.isfinite(row).all():
+                raise ValueError(f"the features of clip {clip_id} are not finite numbers.")
+        yield block
+
+
+def write_feature_chunk(
+    chunk: Chunk, encoder: AudioEncoder, clips: ClipStore, config: FeatureConfig
+) -> None:
+    """Writes the features of a chunk's clips: an array file (C, M, D), or none."""
+    encoded = np.concatenate(list(encode_clips(encoder, clips, chunk.items, config)))
+    with artifacts.atomic_file(chunk.path) as temporary:
+        np.save(temporary, encoded)

@@ -1,0 +1,1 @@
+"""How long a sound the language model hears, and in how many audio tokens."""

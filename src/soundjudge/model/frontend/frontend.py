@@ -1,0 +1,55 @@
+"""Sounds to windows of one length, and an encoder's frames to audio tokens.
+
+Apart from encoders and language model, so that an edit of one retrains nothing of the other.
+Letters: B = batch, T = samples at 16 kHz, N = frames of an encoder, M = audio tokens, D = encoder
+width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from soundjudge.data.tables.tables import SAMPLE_RATE
+
+MIN_SECONDS = 0.175  # one patch of BEATs: 16 frames of 25 ms, 10 ms apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioFrontend:
+    """How long a sound the model hears, and in how many tokens: the same in every training."""
+
+    audio_tokens: int  # M
+    window_seconds: float  # a longer sound is cut, a shorter one gets silence at its end
+
+    def __post_init__(self) -> None:
+        """Refuses a window without a single patch, or none at all."""
+        if self.audio_tokens < 1:
+            raise ValueError(f"audio_tokens is {self.audio_tokens}, it must be at least 1.")
+        if self.window_seconds < MIN_SECONDS:
+            raise ValueError(
+                f"window_seconds is {self.window_seconds}, it must be at least {MIN_SECONDS}."
+            )
+
+    @property
+    def samples(self) -> int:
+        """T of a whole window."""
+        return round(self.window_seconds * SAMPLE_RATE)
+
+
+def pad_or_cut(waves: Sequence[NDArray[np.float32]], frontend: AudioFrontend) -> Tensor:
+    """Each wave (any T) with zeros at its end or cut: (B, T) of one window."""
+    batch = torch.zeros(len(waves), frontend.samples)
+    for row, wave in zip(batch, waves, strict=True):
+        part = torch.from_numpy(np.array(wave[: frontend.samples], np.float32))
+        row[: len(part)] = part
+    return batch
+
+
+def pool_frames(frames: Tensor, audio_tokens: int) -> Tensor:
+    """Means over M stretches of nearly equal length: (B, N, D) to (B, M, D)."""
+    return functional.adaptive_avg_pool1d(frames.transpose(1, 2), audio_tokens).transpose(1, 2)

@@ -1,0 +1,1 @@
+"""The audio language model: prompt, projector, score head, checkpoints."""

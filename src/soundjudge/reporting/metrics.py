@@ -1,0 +1,85 @@
+"""SRCC, LCC, KTAU and MSE of predictions against a reference: the challenge's four numbers.
+
+N = number of pairs. Both vectors are (N,), N >= 2, finite and, for a correlation, not constant;
+anything else raises ValueError, because no number would be true.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrelationMetrics:
+    """How well `n` predictions agree with their references."""
+
+    srcc: float
+    lcc: float
+    ktau: float
+    mse: float
+    n: int
+
+
+def correlation_metrics(prediction: ArrayLike, reference: ArrayLike) -> CorrelationMetrics:
+    """All four numbers at once."""
+    return CorrelationMetrics(
+        srcc=srcc(prediction, reference),
+        lcc=lcc(prediction, reference),
+        ktau=ktau(prediction, reference),
+        mse=mse(prediction, reference),
+        n=np.size(prediction),
+    )
+
+
+def srcc(prediction: ArrayLike, reference: ArrayLike) -> float:
+    """Spearman's rank correlation; ties get their mean rank."""
+    x, y = _varying(prediction, reference)
+    return float(stats.spearmanr(x, y).statistic)
+
+
+def lcc(prediction: ArrayLike, reference: ArrayLike) -> float:
+    """Pearson's linear correlation."""
+    x, y = _varying(prediction, reference)
+    return float(stats.pearsonr(x, y).statistic)
+
+
+def ktau(prediction: ArrayLike, reference: ArrayLike) -> float:
+    """Kendall's tau-b, which corrects for ties."""
+    x, y = _varying(prediction, reference)
+    return float(stats.kendalltau(x, y, variant="b").statistic)
+
+
+def mse(prediction: ArrayLike, reference: ArrayLike) -> float:
+    """Mean squared error, in squared points of the scale that both vectors are on."""
+    x, y = _checked(prediction, reference)
+    return float(np.mean((x - y) ** 2))
+
+
+def _checked(
+    prediction: ArrayLike, reference: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if x.ndim != 1 or y.ndim != 1 or len(x) != len(y):
+        raise ValueError(
+            f"prediction has shape {x.shape} and reference {y.shape}: need two equal (N,)"
+        )
+    if len(x) < 2:
+        raise ValueError(f"a correlation needs at least 2 values: there are {len(x)}")
+    for name, values in (("prediction", x), ("reference", y)):
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{name} has {int((~np.isfinite(values)).sum())} values that are not finite"
+            )
+    return x, y
+
+
+def _varying(
+    prediction: ArrayLike, reference: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = _checked(prediction, reference)
+    for name, values in (("prediction", x), ("reference", y)):
+        if (values == values[0]).all():
+            raise ValueError(f"{name} is constant ({values[0]}): its correlation is undefined")
+    return x, y

@@ -1,0 +1,27 @@
+"""One way to make a picture: no global state, and a PNG whose bytes depend on the drawing alone."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from soundjudge.runtime import artifacts
+
+DOTS_PER_INCH = 120
+
+
+def create_figure(width: float, height: float, title: str, note: str) -> Figure:
+    """An empty figure, sizes in inches; a `note` such as "simulated ratings" joins the title."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title_with_note(title, note))
+    return figure
+
+
+def title_with_note(title: str, note: str) -> str:
+    """The title with the note about its numbers, if there is one."""
+    return f"{title} ({note})" if note else title
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a PNG, atomically and without dates or software names."""
+    with artifacts.atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})

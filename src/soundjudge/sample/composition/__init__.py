@@ -1,0 +1,1 @@
+"""Scenes of real recordings, simulated listeners, and the upstream layouts around them."""

@@ -1,0 +1,1 @@
+"""Small encoders in the official formats, trained on the sample's recordings."""

@@ -1,0 +1,171 @@
+"""The stand-in CLAP: a small transformers `ClapModel` that has heard the sample's recordings.
+
+Trained from scratch on a store of scenes, whose spectrograms are made once and whose captions are
+worded anew for every batch, by the contrastive loss of CLAP (Wu et al. 2023, equation 3) and by
+tagging what sounds, from which the official audio tower starts, too.
+Like the real one it hears which events there are, hardly their order or number.
+
+Letters: N stored scenes, B sounds of a batch, F frames, M mel bands, E embedding dimensions,
+H width of the audio tower, C classes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import ClapConfig, ClapModel
+
+from soundjudge.clap.encoders.spectrogram import FeatureExtractor
+from soundjudge.clap.encoders.transformers_clap import TransformersClap
+from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.sample.composition import generators, scenes
+from soundjudge.sample.composition.scenes import Recording, Scene
+from soundjudge.sample.standins import vocabulary
+
+MEL_BANDS = 32
+WIDTH = 32  # of the first Swin stage; doubles at every stage
+STAGES = (1, 2, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClapTraining:
+    """How the stand-in CLAP is trained."""
+
+    seed: int
+    scenes: int  # N
+    steps: int
+    batch: int  # B
+    learning_rate: float
+    dimensions: int  # E
+    text_layers: int
+    vocabulary: int  # tokens at most
+
+
+def train_clap(
+    pool: Sequence[Recording], training: ClapTraining, log: Callable[[str], None]
+) -> TransformersClap:
+    """A CLAP of the configured size, trained on scenes composed from `pool`."""
+    torch.manual_seed(training.seed)
+    rng = np.random.default_rng([training.seed, 12])
+    texts = vocabulary.sample_captions(pool, 3000, training.seed)
+    tokenizer = vocabulary.roberta_tokenizer(texts, training.vocabulary)
+    model = ClapModel(clap_config(training, len(tokenizer)))
+    clap = TransformersClap(model, tokenizer, feature_extractor())
+    classes = {text: i for i, text in enumerate(sorted({one.caption for one in pool}))}
+    tagger = nn.Linear(model.config.audio_config.hidden_size, len(classes))
+    stored = [scenes.sample_scene(pool, rng) for _ in range(training.scenes)]
+    mels = _spectrograms(clap, stored, rng)
+    log(f"CLAP: {len(stored)} scenes rendered")
+    parameters = [*clap.parameters(), *tagger.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1
+    )
+    clap.train()
+    running = 0.0
+    for step in range(1, training.steps + 1):
+        places = rng.choice(training.scenes, training.batch, replace=False)
+        drawn = [stored[place] for place in places]
+        loss = _loss(clap, tagger, mels[places].float(), drawn, classes, rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            model.logit_scale_a.clamp_(max=math.log(100.0))
+        running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
+        if step % 100 == 0:
+            log(f"CLAP step {step}/{training.steps}: loss {running:.3f}")
+    return clap.eval()
+
+
+def feature_extractor() -> FeatureExtractor:
+    """The front end's numbers: 16 kHz, so that the sample need not be resampled."""
+    return FeatureExtractor(
+        feature_size=MEL_BANDS,
+        sampling_rate=SAMPLE_RATE,
+        hop_length=256,
+        max_length_s=8,
+        fft_window_size=512,
+        frequency_min=50,
+        frequency_max=8000,
+        truncation="rand_trunc",
+        padding="pad",
+    )
+
+
+def clap_config(training: ClapTraining, tokens: int) -> ClapConfig:
+    """The official configuration with the stand-in's sizes."""
+    top = WIDTH * 2 ** (len(STAGES) - 1)
+    audio_config = {
+        "window_size": 8,
+        "num_mel_bins": MEL_BANDS,
+        "spec_size": 4 * MEL_BANDS,
+        "patch_size": 4,
+        "patch_stride": [4, 4],
+        "hidden_size": top,
+        "projection_dim": training.dimensions,
+        "depths": list(STAGES),
+        "num_attention_heads": [2, 4, 8],
+        "num_hidden_layers": len(STAGES),
+        "patch_embeds_hidden_size": WIDTH,
+        "enable_fusion": False,
+        "hidden_dropout_prob": 0.0,
+        "drop_path_rate": 0.0,
+    }
+    text_config = {
+        "vocab_size": tokens,
+        "hidden_size": 128,
+        "num_hidden_layers": training.text_layers,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "max_position_embeddings": 130,
+        "projection_dim": training.dimensions,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+        "type_vocab_size": 1,
+    }
+    return ClapConfig(
+        text_config=text_config, audio_config=audio_config, projection_dim=training.dimensions
+    )
+
+
+def _spectrograms(
+    clap: TransformersClap, stored: Sequence[Scene], rng: np.random.Generator
+) -> Tensor:
+    """Every scene once as a generator may render it: (N, 1, F, M) float16, in dB."""
+    waves = (
+        generators.place_at_random(scenes.render_scene(scene, rng)[0], rng) for scene in stored
+    )
+    return torch.cat([clap.log_mel([wave]).half() for wave in waves])
+
+
+def _loss(
+    clap: TransformersClap,
+    tagger: nn.Module,
+    mels: Tensor,
+    drawn: Sequence[Scene],
+    classes: dict[str, int],
+    rng: np.random.Generator,
+) -> Tensor:
+    pooled = clap.pool_mels(mels)  # (B, H)
+    sounds = clap.project_sounds(pooled)  # (B, E)
+    texts = clap.embed_texts([scenes.write_caption(scene, rng) for scene in drawn])  # (B, E)
+    logits = clap.model.logit_scale_a.exp() * sounds @ texts.T  # (B, B)
+    target = torch.arange(len(drawn))
+    told_apart = functional.cross_entropy(logits, target) + functional.cross_entropy(
+        logits.T, target
+    )
+    tags = torch.zeros(len(drawn), len(classes))  # (B, C), each row summing to one
+    for row, scene in zip(tags, drawn, strict=True):
+        for event in scene.events:
+            row[classes[event.recording.caption]] = 1.0 / len(scene.events)
+    return told_apart / 2 + functional.cross_entropy(tagger(pooled), tags)

@@ -1,0 +1,1 @@
+"""Members' predictions to one score: joins, weights, calibration."""

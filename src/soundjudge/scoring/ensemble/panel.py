@@ -1,0 +1,104 @@
+"""The members' predictions of one split, side by side: wav_file_name, text, one column a member.
+
+N = pairs of the split, K = members.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundjudge.data.tables import tables
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.ensemble import ensemble, matching
+from soundjudge.scoring.ensemble.ensemble import Ensemble, EnsembleConfig
+
+PAIR = ["wav_file_name", "text"]
+# What the ensemble stage writes for each split: column -> file.
+COLUMNS = {
+    "validation": {"ensemble": "validation", "ensemble_crossfitted": "validation_crossfitted"},
+    "test": {"ensemble": "test"},
+}
+
+
+def read_panel(folder: Path, members: Sequence[str], split: str) -> pd.DataFrame:
+    """`folder`/<member>/<split>.csv of each member; all must hold the same pairs, in any order."""
+    panel = _predictions(folder, members[0], split)
+    for member in members[1:]:
+        more = _predictions(folder, member, split)
+        names = [(folder / name / f"{split}.csv").as_posix() for name in (member, members[0])]
+        panel = matching.match_pairs(more, panel, *names)
+    return panel[[*PAIR, *members]]
+
+
+def read_panel_with_ensemble(folder: Path, members: Sequence[str], split: str) -> pd.DataFrame:
+    """The panel of `folder`/members, and `folder`/ensemble's columns: `ensemble`, and on validation
+    `ensemble_crossfitted`.
+    """
+    panel = read_panel(folder / "members", members, split)
+    for name, file in COLUMNS[split].items():
+        path = folder / "ensemble" / f"{file}.csv"
+        blended = tables.read_table(path, tables.PREDICTIONS).rename(columns={"pred_score": name})
+        panel = matching.match_pairs(blended, panel, path.as_posix(), f"the members' {split}")
+    return panel
+
+
+def unknown_members(folder: Path, members: Sequence[str]) -> list[str]:
+    """Names in `folder` that are no member: left behind by a member since removed."""
+    return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in members)
+
+
+def fit_panel(panel: pd.DataFrame, targets: pd.DataFrame, fitting: EnsembleConfig) -> Ensemble:
+    """The ensemble of all pairs that have a target; screening may have left some without."""
+    rating = _ratings(panel, targets)  # (N,)
+    rated = ~np.isnan(rating)
+    return ensemble.fit_ensemble(_scores(panel, fitting.members)[rated], rating[rated], fitting)
+
+
+def blend_panel(panel: pd.DataFrame, fitted: Ensemble) -> pd.DataFrame:
+    """The ensemble's PREDICTIONS for every pair of the panel."""
+    scores = ensemble.apply_ensemble(fitted, _scores(panel, fitted.members))
+    return panel[PAIR].assign(pred_score=scores)
+
+
+def crossfit_panel(
+    panel: pd.DataFrame, targets: pd.DataFrame, fitting: EnsembleConfig
+) -> pd.DataFrame:
+    """PREDICTIONS by weights that never saw the pair's own rating; blends of validation are not.
+
+    A pair without a target took no part in any fit: it gets the score of the whole ensemble.
+    """
+    rating = _ratings(panel, targets)
+    rated = ~np.isnan(rating)
+    predictions = blend_panel(panel, fit_panel(panel, targets, fitting))
+    held_out = predictions["pred_score"].to_numpy(dtype=np.float64, copy=True)
+    held_out[rated] = ensemble.crossfit(
+        _scores(panel, fitting.members)[rated], rating[rated], fitting
+    )
+    return predictions.assign(pred_score=held_out)
+
+
+def _scores(panel: pd.DataFrame, members: Iterable[str]) -> NDArray[np.float64]:
+    return panel[list(members)].to_numpy(dtype=np.float64)  # (N, K)
+
+
+def _ratings(panel: pd.DataFrame, targets: pd.DataFrame) -> NDArray[np.float64]:
+    """The mean rating of each pair of the panel, NaN where it has no target. (N,)"""
+    pairs = panel[PAIR].merge(targets[[*PAIR, "mean_score"]], on=PAIR, how="left")
+    if pairs["mean_score"].notna().sum() < len(targets):
+        lacking = targets.merge(panel[PAIR], on=PAIR, how="left", indicator=True)
+        first = lacking.loc[lacking["_merge"] == "left_only", "wav_file_name"].iloc[0]
+        raise SoundjudgeError(f"members have no prediction for the rated pair of {first}")
+    return pairs["mean_score"].to_numpy(dtype=np.float64)
+
+
+def _predictions(folder: Path, member: str, split: str) -> pd.DataFrame:
+    path = folder / member / f"{split}.csv"
+    if not path.is_file():
+        raise SoundjudgeError(
+            f"{path} is missing: run the predict stage of {member}, "
+            f"or remove {member} from ensemble.members"
+        )
+    return tables.read_table(path, tables.PREDICTIONS).rename(columns={"pred_score": member})

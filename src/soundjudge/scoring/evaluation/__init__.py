@@ -1,0 +1,1 @@
+"""Agreement with listeners, with its evidence."""

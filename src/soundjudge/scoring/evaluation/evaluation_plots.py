@@ -1,0 +1,52 @@
+"""Pictures of an evaluation for people: who agrees how well, and where the ensemble errs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from soundjudge.reporting import plotting
+from soundjudge.scoring.evaluation import evaluation
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
+
+BANDS = np.linspace(0, 10, 11)  # score bands of a point each
+
+
+def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
+    """SRCC of every system with its interval, and the noise ceiling; a panel for each split."""
+    tallest = max(len(judged.compared.systems) for judged in splits)
+    title = "Agreement with listeners: SRCC"
+    figure = plotting.create_figure(4.8 * len(splits), 1.2 + 0.35 * tallest, title, note)
+    for axes, judged in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
+        rows = evaluation.system_metrics(judged)
+        for height, system in enumerate(reversed(judged.compared.systems)):
+            row = rows[system]
+            axes.plot([row["srcc_lo"], row["srcc_hi"]], [height, height], color="tab:blue")
+            axes.plot(row["srcc"], height, "o", color="tab:blue")
+        axes.set_yticks(range(len(judged.compared.systems)), reversed(judged.compared.systems))
+        axes.set_ylim(-0.7, len(judged.compared.systems) - 0.3)
+        if judged.ceiling is not None:
+            ceiling = judged.ceiling.srcc
+            axes.axvline(ceiling, color="tab:red")
+            middle = len(judged.compared.systems) / 2 - 0.5
+            words = {"rotation": 90, "ha": "right", "va": "center", "color": "tab:red"}
+            axes.text(ceiling, middle, "noise ceiling ", **words)
+        axes.set(xlabel=f"{judged.split}, {judged.compared.confidence:.0%} intervals")
+    return figure
+
+
+def plot_scatter(judged: EvaluatedSplit, system: str, note: str) -> Figure:
+    """Scores of one system against mean ratings, with the mean rating of each band of scores."""
+    figure = plotting.create_figure(4.8, 4.8, f"{system} on {judged.split}", note)
+    axes = figure.subplots()
+    score = judged.compared.frame[system].to_numpy(dtype=np.float64)
+    rating = judged.compared.frame["average_score"].to_numpy(dtype=np.float64)
+    axes.plot(score, rating, ".", alpha=0.3)
+    axes.plot([0, 10], [0, 10], color="tab:gray", linewidth=1)
+    band = np.clip(np.digitize(score, BANDS) - 1, 0, len(BANDS) - 2)
+    filled = np.unique(band)
+    means = [(score[band == b].mean(), rating[band == b].mean()) for b in filled]
+    axes.plot(*np.transpose(means), "o-", color="tab:orange", label="mean of a band")
+    axes.set(xlabel="score", ylabel="mean rating", xlim=(-0.2, 10.2), ylim=(-0.2, 10.2))
+    axes.legend(loc="upper left")
+    return figure

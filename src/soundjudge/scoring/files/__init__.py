@@ -1,0 +1,1 @@
+"""Tables of pairs and predictions in anyone's files: scored, compared, submitted."""

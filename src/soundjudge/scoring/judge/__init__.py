@@ -1,0 +1,1 @@
+"""The public scorer, its folder and its model card."""

@@ -1,0 +1,119 @@
+"""The model card of a judge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.judge.judge import JudgeManifest
+from soundjudge.scoring.members import members, own_m2d
+
+FILE = "README.md"
+TEXT = """\
+---
+license: {packaging.license}
+library_name: soundjudge
+tags: [audio, text-to-audio, evaluation]
+---
+# {packaging.name} {packaging.version}
+
+How well a sound matches an English text, as listeners would rate it: a number from 0 (does not
+match at all) to 10 (matches exactly).
+
+Score id: `{score_id}`. Cite it with every number.
+
+```python
+from soundjudge import Judge
+judge = Judge.from_pretrained("path/to/this/folder")
+judge.score("dog.wav", "a dog barks")
+```
+
+Sounds may have any sample rate, number of channels and length. Windows of {window:g} s are heard
+one after another and their scores averaged by length; a rest below 1 s is left out. The
+calibration is {calibration}; scores are clipped to 0..10.
+
+## Data
+
+{packaging.data}
+
+## Members
+
+| member | kind | weight |
+|---|---|---|
+{members}
+
+## Licenses
+
+{notes}
+
+{report}
+"""
+# License notes that nobody needs to remember.
+M2D_HEADS = "{members}: a head alone, fitted on M2D-CLAP"
+M2D_DELTAS = (
+    "{members}: what tuning changed in M2D-CLAP, as differences that say nothing without it"
+)
+M2D_NOTE = """\
+M2D-CLAP's license (NTT, evaluation only) allows no copy of its weights in this folder, and there \
+is none; to score, name your own copy, whose checkpoint has the sha256 {sha256}, in the \
+environment variable {variable}"""
+
+
+Said = Mapping[str, Mapping[str, object]]  # each member's member.json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packaging:
+    """What the judge is called and what people must know about it; section `package`."""
+
+    name: str  # of the score
+    version: str  # raise it when scores change
+    license: str  # for the model card's head
+    data: str  # one sentence: what it was trained on
+    notes: tuple[str, ...]  # license notes, one line each
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").replace("_", "").isalnum():
+            raise SoundjudgeError(f"name is {self.name!r}: use letters, digits, - and _")
+
+
+def card_text(contents: JudgeManifest, said: Said, packaging: Packaging, report: str) -> str:
+    """The card, with `report` (Markdown) as its last sections."""
+    blend = contents.ensemble
+    rows = [
+        f"| {name} | {said[name]['kind']} | {weight:.3f} |"
+        for name, weight in zip(blend.members, blend.weights, strict=True)
+    ]
+    notes = [*packaging.notes, *_m2d_notes(said)]
+    # The report's own headings become sections of this page.
+    lines = [f"#{line}" if line.startswith("#") else line for line in report.splitlines()]
+    return TEXT.format(
+        packaging=packaging,
+        score_id=contents.score_id,
+        window=contents.window_seconds,
+        calibration=blend.calibration.method,
+        members="\n".join(rows),
+        notes="\n".join(f"- {note}" for note in notes),
+        report="\n".join(lines),
+    )
+
+
+def _m2d_notes(said: Said) -> list[str]:
+    """What must be known of members that stand on M2D-CLAP."""
+    asked = {
+        name: [path for path in members.encoder_paths(values, "clap") if own_m2d.is_reference(path)]
+        for name, values in said.items()
+    }
+    files = {path for paths in asked.values() for path in paths}
+    if not files:
+        return []
+    if len(files) > 1:
+        raise SoundjudgeError("members stand on several M2D-CLAPs: a judge can ask for one alone")
+    deltas = [name for name in said if said[name]["kind"] == "clapscore-deltas"]
+    heads = [name for name in said if asked[name] and name not in deltas]
+    notes = [
+        note.format(members=", ".join(names))
+        for note, names in ((M2D_HEADS, heads), (M2D_DELTAS, deltas))
+        if names
+    ]
+    sha256 = own_m2d.reference_sha256(files.pop())
+    return [*notes, M2D_NOTE.format(sha256=sha256, variable=own_m2d.ENVIRONMENT_VARIABLE)]

@@ -1,0 +1,1 @@
+"""Trained checkpoints as members of the judge: records, one loader, raw scores."""

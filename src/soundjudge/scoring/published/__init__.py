@@ -1,0 +1,1 @@
+"""Judges that others trained and published."""

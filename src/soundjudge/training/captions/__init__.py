@@ -1,0 +1,1 @@
+"""Captions that a trained model generates, measured against people's."""

@@ -1,0 +1,1 @@
+"""What the trainings of the audio language model share."""

@@ -1,0 +1,1 @@
+"""The only optimizer loop: devices, precision, schedule, exact resume."""

@@ -1,0 +1,194 @@
+"""Fits a CLAP to what listeners say: the training story of SPO-CLAPScore.
+
+Every list of pairs gives a squared error and a pairwise margin loss on the listeners' standardized
+scale. What stays frozen runs once: log-mel spectrograms always, a frozen tower's outputs too.
+
+N pairs, B lists of L pairs, F frames, M mel bands, H tower width, E embedding dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundjudge.clap.clapscore import ClapScore, Trainable
+from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
+from soundjudge.data.arrays.array_store import ArrayStore, write_rows
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts, devices
+from soundjudge.training.loop import loop
+from soundjudge.training.loop.optimization import Optimization
+from soundjudge.training.loop.updates import Indices
+from soundjudge.training.ranking import lists, losses
+from soundjudge.training.ranking.class_balance import class_weights
+from soundjudge.training.ranking.rank_correlation import rank_correlation
+
+Target = Literal["spo", "mean", "latent"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """Section `tune_clap` of params.yaml."""
+
+    target: Target  # the mean of standardized ratings; mean or latent score on the same scale
+    trainable: Trainable
+    list_size: int  # pairs whose differences the margin loss compares
+    mse_tau: float  # an error on the standardized scale that costs nothing
+    margin: float  # an error of a difference that costs nothing
+    margin_weight: float
+    class_balance: float | None  # beta of the squared error's class weights; null = all count alike
+    encode_batch_size: int  # sounds or texts that a frozen part, or a validation, takes at once
+    seed: int
+    optimization: Optimization  # its items are lists
+
+    def __post_init__(self) -> None:
+        if self.list_size < 2:
+            raise ValueError(f"list_size is {self.list_size}: a difference needs two pairs.")
+        for name in ("mse_tau", "margin", "margin_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must not be negative.")
+        if self.class_balance is not None and not 0 <= self.class_balance < 1:
+            raise ValueError(
+                f"class_balance is {self.class_balance}: choose 0 to below 1, or null."
+            )
+        if self.encode_batch_size < 1:
+            raise ValueError(f"encode_batch_size is {self.encode_batch_size}: choose 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatedPairs:
+    """Rated pairs with what they should be given."""
+
+    clip_ids: list[str]
+    texts: list[str]
+    scores: NDArray[np.float32]  # (N,) on the standardized scale
+    mean_scores: NDArray[np.float64]  # (N,) 0 to 10, by which pairs are classed
+
+
+def rated_pairs(targets: pd.DataFrame, target: Target, mean: float, std: float) -> RatedPairs:
+    """The pairs of a TARGETS table; mean and std are those of the training listeners."""
+    scores = targets[f"{target}_score"]
+    if target != "spo":
+        scores = (scores - mean) / std
+    return RatedPairs(
+        clip_ids=[tables.rated_clip_id(name) for name in targets["wav_file_name"]],
+        texts=list(targets["text"]),
+        scores=scores.to_numpy(dtype=np.float32),
+        mean_scores=targets["mean_score"].to_numpy(dtype=np.float64),
+    )
+
+
+def train(
+    model: ClapScore,
+    train: RatedPairs,
+    validation: RatedPairs,
+    clips: ClipStore,
+    tuning: TuneConfig,
+    *,
+    work: Path,
+    device: str,
+    log: loop.Log,
+) -> loop.TrainingResult:
+    """Trains `model` in place; the best epoch by SRCC on `validation` counts, zero included."""
+    place = devices.process_state(device)
+    model.to(place.device).eval()
+    model.select(tuning.trainable)
+    with place.main_process_first():
+        inputs = TuneInputs(model, [train, validation], clips, tuning, work)
+
+    beta = tuning.class_balance
+    balance = None if beta is None else class_weights(train.mean_scores, beta)  # (N,)
+
+    def loss(model: ClapScore, items: Indices, _: torch.Generator) -> Tensor:
+        flat = items.ravel()  # B lists of L pairs
+        prediction = inputs.scores(train, flat).view(items.shape)  # (B, L)
+        target = torch.from_numpy(train.scores[items]).to(prediction.device)  # (B, L)
+        margins = losses.pairwise_margin(prediction, target, tuning.margin)
+        weights = None if balance is None else torch.from_numpy(balance[items]).to(target.device)
+        error = losses.clipped_mse(prediction, target, tuning.mse_tau, weights)
+        return error + tuning.margin_weight * margins
+
+    def validate() -> float:
+        size = tuning.encode_batch_size
+        blocks = [
+            inputs.scores(validation, np.arange(start, min(start + size, len(validation.texts))))
+            for start in range(0, len(validation.texts), size)
+        ]
+        return rank_correlation(torch.cat(blocks).cpu().numpy(), validation.scores)
+
+    return loop.train_module(
+        model,
+        lists.random_lists(len(train.texts), tuning.list_size),
+        loss,
+        optimization=tuning.optimization,
+        seed=tuning.seed,
+        validate=validate,
+        work=work,
+        device=device,
+        log=log,
+        epoch_zero=True,
+    )
+
+
+class TuneInputs:
+    """What trained parts read: spectrograms (1, F, M) and texts, or frozen towers' outputs (H,)."""
+
+    def __init__(
+        self,
+        model: ClapScore,
+        pairs: Sequence[RatedPairs],
+        clips: ClipStore,
+        tuning: TuneConfig,
+        work: Path,
+    ) -> None:
+        self.clap, self.model = model.clap, model
+        self.trains_audio = tuning.trainable in ("audio", "both")
+        self.trains_text = tuning.trainable in ("text", "both")
+        self.batch_size = tuning.encode_batch_size
+        self.sounds = self._sounds(pairs, clips, work / "sounds")
+        self.texts: dict[str, NDArray[np.float32]] = {}
+        if not self.trains_text:
+            texts = sorted({text for some in pairs for text in some.texts})
+            self.texts = dict(
+                zip(
+                    texts,
+                    encode_distinct(self.clap.pool_texts, texts, self.batch_size),
+                    strict=True,
+                )
+            )
+
+    def _sounds(self, pairs: Sequence[RatedPairs], clips: ClipStore, folder: Path) -> ArrayStore:
+        """On disk, because spectrograms of a whole challenge take gigabytes."""
+
+        def encode(clip_ids: Sequence[str]) -> Tensor:
+            mels = self.clap.log_mel([clips.wave(clip_id) for clip_id in clip_ids])  # (B, 1, F, M)
+            return mels if self.trains_audio else self.clap.pool_mels(mels)
+
+        if not folder.exists():
+            keys = sorted({clip_id for some in pairs for clip_id in some.clip_ids})
+            with artifacts.atomic_folder(folder) as temporary:
+                write_rows(temporary, keys, encode_batches(encode, keys, self.batch_size))
+        return ArrayStore(folder)
+
+    def scores(self, pairs: RatedPairs, rows: Indices) -> Tensor:
+        """The model's scores of some of the pairs, on the standardized scale: (len(rows),)."""
+        read = torch.from_numpy(self.sounds.gather([pairs.clip_ids[row] for row in rows]))
+        sounds = read.to(self.clap.device)  # (B, 1, F, M) or (B, H)
+        texts = [pairs.texts[row] for row in rows]
+        pooled = self.clap.pool_mels(sounds) if self.trains_audio else sounds  # (B, H)
+        if self.trains_text:
+            spoken = self.clap.pool_texts(texts)  # (B, H)
+        else:
+            spoken = torch.from_numpy(np.stack([self.texts[text] for text in texts]))
+        scores: Tensor = self.model(
+            self.clap.project_sounds(pooled),
+            self.clap.project_texts(spoken.to(self.clap.device)),
+        )
+        return scores.float()

@@ -1,0 +1,151 @@
+"""The full-size proof: which stages it runs, what it changes, and what it measures with."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from repository import ROOT
+
+from soundjudge.data.tables import tables
+from soundjudge.model.lalm.llm import load_tokenizer
+from soundjudge.training.loop.optimization import Optimization
+from soundjudge.training.loop.updates import Updates
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"benchmarks/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+bf16_products = load("bf16_products")
+measured_run = load("measured_run")
+needed_stages = load("needed_stages")
+random_weights = load("random_weights")
+full_size = load("full_size")
+
+
+def recipe(name):
+    return yaml.safe_load((ROOT / f"recipes/{name}.yaml").read_text(encoding="utf-8"))
+
+
+def run_of(name):
+    dvc = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    return needed_stages.needed(dvc, recipe(name), "package")
+
+
+def test_spo_runs_what_its_judge_needs_and_nothing_of_a_language_model():
+    assert [stage.name for stage in run_of("spo2026")] == [
+        "prepare", "screen", "standardize", "tune_clap", "predict@clapscore", "ensemble", "evaluate",
+        "package",
+    ]  # fmt: skip
+
+
+def test_tmu_runs_every_stage_but_the_regressor():
+    stages = {stage.name: stage for stage in run_of("tmu2026")}
+    assert list(stages) == [
+        "prepare", "screen", "standardize", "tune_clap", "embed", "pseudolabel", "features", "caption",
+        "pretrain", "finetune@full1", "finetune@full2", "predict@full1", "predict@full2", "ensemble",
+        "evaluate", "package",
+    ]  # fmt: skip
+    assert stages["finetune@full2"].command == ["stages/finetune.py", "full2"]
+    assert Path("checkpoints/finetune/full2") in stages["predict@full2"].deps
+
+
+@pytest.mark.parametrize("name", full_size.CHANGES)
+def test_no_size_precision_or_loss_of_a_recipe_is_changed(name):
+    allowed = {"optimization.epochs", "random", "similarity", "folds", "note"}
+    for dotted in full_size.CHANGES[name]:
+        needed_stages.value(recipe(name), dotted)  # KeyError where there is no such key
+        assert any(dotted.endswith(f".{key}") for key in allowed), dotted
+
+
+@pytest.mark.parametrize(("kind", "size"), [("llm", 2_000), ("clap", 1_500)])
+def test_a_filled_tokenizer_splits_as_before_and_has_the_size_asked_for(kind, size, tmp_path):
+    source, text = ROOT / "checkpoints/sample" / kind, "A dog barks, then an owl hoots"
+    random_weights.tokenizer(source, tmp_path, size)
+    filled = load_tokenizer(tmp_path)
+    assert len(filled) == size
+    assert filled(text)["input_ids"] == load_tokenizer(source)(text)["input_ids"]
+
+
+def test_widened_products_are_those_of_fp32_rounded_with_the_gradients():
+    a, b = torch.randn(7, 5).bfloat16(), torch.randn(5, 3).bfloat16()
+    a.requires_grad_(True)
+    with bf16_products.Widened():
+        product = a @ b
+        product.sum().backward()
+    assert torch.equal(product, (a.detach().float() @ b.float()).bfloat16())
+    ones = torch.ones(7, 3)
+    assert torch.equal(a.grad, (ones @ b.float().T).bfloat16())
+
+
+def test_widened_leaves_fp32_alone_and_attention_near_torch_s_own():
+    x = torch.randn(4, 6)
+    q, k, v = (torch.randn(2, 2, 9, 8).bfloat16() for _ in range(3))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    plain, product = attend(q, k, v, is_causal=True), x @ x.T
+    with bf16_products.Widened():
+        assert torch.equal(x @ x.T, product)
+        widened = attend(q, k, v, is_causal=True)
+    assert widened.dtype == torch.bfloat16
+    torch.testing.assert_close(widened, plain, atol=0.03, rtol=0.03)
+
+
+def test_ratings_are_dealt_out_by_the_sum_of_the_members_scores(tmp_path):
+    names = ["0.wav", "1.wav", "2.wav"]
+    pairs = pd.DataFrame({"wav_file_name": names, "text": ["a", "b", "c"]})
+    rest = {"spo_score": 0.0, "latent_score": 5.0, "latent_se": 1.0, "ratings": 4}
+    given = pairs.assign(mean_score=[9.0, 2.0, 5.0], split="validation", **rest)
+    path = tmp_path / "data/targets/validation.csv"
+    path.parent.mkdir(parents=True)
+    tables.write_table(given[list(tables.TARGETS.columns)], path, tables.TARGETS)
+    for member, scores in {"one": [1.0, 2.0, 4.0], "two": [0.0, 5.0, 1.0]}.items():
+        folder = tmp_path / "data/predictions/members" / member
+        folder.mkdir(parents=True)
+        said = pairs.assign(pred_score=scores).iloc[::-1]  # in another order
+        tables.write_table(said, folder / "validation.csv", tables.PREDICTIONS)
+    full_size.agree(tmp_path, ["one", "two"])  # sums 1, 7, 5
+    dealt = tables.read_table(path, tables.TARGETS).set_index("wav_file_name")["mean_score"]
+    assert dealt[names].tolist() == [2.0, 9.0, 5.0]
+
+
+def test_a_run_is_measured_and_one_that_fails_is_no_run(tmp_path):
+    script, noted = tmp_path / "script.py", tmp_path / "noted.json"
+    script.write_text("import sys\nkept = bytearray(2**26)\nsys.exit(int(sys.argv[1]))\n")
+    command = [sys.executable, str(ROOT / "benchmarks/measured_run.py"), noted, script]
+    subprocess.run([*command, "0"], check=True)
+    found = json.loads(noted.read_text())
+    assert 2**26 < found["memory"] < 2**31
+    assert found["gpu"] is None and found["steps"] == []
+    noted.unlink()
+    assert subprocess.run([*command, "3"], check=False).returncode == 3
+    assert not noted.exists()
+
+
+def test_every_step_of_a_training_is_noted_with_its_mean_loss(monkeypatch):
+    monkeypatch.setattr(Updates, "step", Updates.step)  # undone at the end
+    steps = []
+    measured_run.note_steps(steps)
+    module = torch.nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(3.0)
+    optimization = Optimization(
+        optimizer="adam", learning_rate=1e-3, weight_decay=0.0, epochs=1, batch_size=2,
+        warmup_steps=0, final_lr_ratio=1.0, clip_norm=None, patience=None, precision="fp32",
+        checkpoint_steps=1,
+    )  # fmt: skip
+    updates = Updates(module, lambda m, items, _: m(torch.ones(len(items), 1)).mean(), optimization)
+    for _ in range(2):
+        updates.step(torch.arange(2).numpy(), 1e-3, torch.Generator())
+    first, second = (step["loss"] for step in steps)
+    assert first == 3.0
+    assert second == pytest.approx(3.0 - 1e-3)  # Adam's first step is the learning rate
+    assert all(step["seconds"] > 0 for step in steps)

@@ -1,0 +1,145 @@
+"""The arithmetic of a step of alignment: what is counted from sizes is what torch counts."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from repository import ROOT
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, Qwen2Config
+
+from soundjudge.model.audio.beats.beats import Beats
+from soundjudge.model.audio.beats.layers import BeatsConfig
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm.lalm_config import LalmConfig
+
+WORDS = [3, 1, 2, 5, 4, 1]  # tokens of each text
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"benchmarks/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+operations = load("operations")
+random_lalm = load("random_lalm")
+
+SMALL = operations.Sizes(
+    llm=Qwen2Config(
+        vocab_size=40,
+        hidden_size=24,
+        intermediate_size=20,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    ),
+    around=LalmConfig(
+        projector_hidden=10,
+        projector_dropout=0.1,
+        head=(6, 5),
+        head_dropout=0.1,
+        max_text_tokens=8,
+        order="audio_first",
+        attention="eager",  # torch counts no operations of the other kind on a CPU
+    ),
+    frontend=AudioFrontend(audio_tokens=7, window_seconds=0.5),
+    beats=BeatsConfig(
+        embed_dim=8,
+        encoder_layers=2,
+        encoder_embed_dim=16,
+        encoder_ffn_embed_dim=12,
+        encoder_attention_heads=4,
+        conv_pos=6,
+        conv_pos_groups=4,
+        relative_position_embedding=True,
+        gru_rel_pos=True,
+    ),
+)
+
+
+def lalm(words, **changes):
+    torch.manual_seed(0)
+    around = replace(SMALL.around, **changes)
+    width = SMALL.beats.encoder_embed_dim
+    model = random_lalm.lalm(SMALL.llm, around, SMALL.frontend, width)
+    return model.train(), [random_lalm.text([7] * count) for count in words]
+
+
+def counted(score):
+    """What torch counts in a forward and a backward pass."""
+    with FlopCounterMode(display=False) as counter:
+        score().sum().backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("order", ["audio_first", "text_first"])
+def test_a_step_of_pairs_by_themselves_takes_what_torch_counts(order):
+    words = [4] * 3  # all alike, as padding is not counted
+    model, texts = lalm(words, order=order)
+    sounds = torch.randn(3, 7, 16)
+    sequences = operations.alone(SMALL.frontend, words)
+    assert sequences == [7 + 2 + 4 + 2] * 3
+    expected = operations.step(SMALL, sequences, 3, plain=False)
+    assert counted(lambda: model.scores(sounds, texts)) == sum(expected.values())
+
+
+def test_a_step_of_shared_sounds_takes_what_torch_counts():
+    words = [3, 1, 2, 2, 1, 3]  # other texts behind each sound, as many tokens
+    model, texts = lalm(words)
+    sounds = torch.randn(2, 7, 16)
+    sequences = operations.shared(SMALL.frontend, words, 3)
+    assert sequences == [7 + 2 + 6 + 3] * 2
+    expected = operations.step(SMALL, sequences, 6, plain=False)
+    assert counted(lambda: model.shared_scores(sounds, texts)) == sum(expected.values())
+
+
+def test_padding_is_no_work_that_needs_to_be_done():
+    model, texts = lalm(WORDS)
+    expected = operations.step(SMALL, operations.alone(SMALL.frontend, WORDS), 6, plain=False)
+    assert counted(lambda: model.scores(torch.randn(6, 7, 16), texts)) > sum(expected.values())
+
+
+@pytest.mark.parametrize("changes", [{}, {"gru_rel_pos": False}, {"embed_dim": 16}])
+def test_the_encoder_takes_what_torch_counts(changes):
+    sizes = replace(SMALL, beats=replace(SMALL.beats, **changes))
+    frames = operations.fbank.frames(sizes.frontend.samples)
+    assert frames == 48  # half a second: 3 x 8 patches
+    with (
+        FlopCounterMode(display=False) as counter,
+        sdpa_kernel(SDPBackend.MATH),
+        torch.no_grad(),
+    ):
+        Beats(sizes.beats).eval()(torch.randn(2, frames, 128))
+    assert counter.get_total_flops() == 2 * operations.encoding(sizes)
+
+
+def test_the_plain_way_adds_the_encoder_and_nothing_else():
+    sequences = operations.alone(SMALL.frontend, WORDS)
+    ours, plain = (operations.step(SMALL, sequences, 6, plain=way) for way in (False, True))
+    assert plain["BEATs, forward"] == 6 * operations.encoding(SMALL)
+    assert {**plain, "BEATs, forward": 0} == ours
+
+
+def test_the_published_sizes_are_those_of_the_published_models():
+    sizes = operations.published()
+    with torch.device("meta"):
+        llm = AutoModelForCausalLM.from_config(sizes.llm)
+        beats = Beats(sizes.beats)
+    assert sum(p.numel() for p in llm.parameters()) == 494_032_768
+    assert round(sum(p.numel() for p in beats.parameters()) / 1e6) == 90
+    # A layer: 2 x 896^2 + 2 x 896 x 128 + 3 x 896 x 4864 weights, each two operations a place.
+    of_a_place = operations.step(sizes, [1], 1, plain=False)["language model, forward"]
+    assert of_a_place == 2 * 24 * 14_909_440
+
+
+def test_the_optimiser_moves_every_matrix():
+    model, _ = lalm(WORDS)
+    matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
+    assert operations.trained(SMALL) == matrices

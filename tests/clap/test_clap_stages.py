@@ -1,0 +1,285 @@
+"""The stages around CLAP, one after the other on a few clips."""
+
+import runpy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny_clap
+import tiny_m2d
+import torch
+import yaml
+from repository import STAGES
+from tiny_clips import write_clips
+
+from soundjudge.clap import clapscore
+from soundjudge.clap.encoders.transformers_clap import TransformersClap
+from soundjudge.clap.regression import regressor
+from soundjudge.data.arrays.array_store import ArrayStore, write_rows
+from soundjudge.data.clips import clip_store
+from soundjudge.data.corpora.clip_writer import Clip
+from soundjudge.data.tables import tables
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+
+CAPTIONS = [f"k{row}" for row in range(6)]
+WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
+
+PARAMS = yaml.safe_load("""
+device: cpu
+encoders: {clap: checkpoints/clap, opening: {backend: transformers, sha256: null}}
+evaluate: {note: simulated}
+tune_clap:
+  target: spo
+  trainable: projections
+  list_size: 4
+  mse_tau: 0.0
+  margin: 0.1
+  margin_weight: 0.5
+  class_balance: null
+  encode_batch_size: 8
+  seed: 3
+  optimization:
+    optimizer: adam
+    learning_rate: 1.0e-3
+    weight_decay: 0.0
+    epochs: 2
+    batch_size: 1
+    warmup_steps: 0
+    final_lr_ratio: 0.0
+    clip_norm: null
+    patience: null
+    precision: fp32
+    checkpoint_steps: 10
+regress: {extra_claps: [checkpoints/clap2], c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
+embed: {batch_size: 8, precision: fp32, dtype: float32, engine: local, workers: null}
+pseudolabel:
+  random: 1.5
+  hard: 1
+  same_label: 0
+  similarity: [-1.0, 1.0]
+  pool: null
+  exclude_rated: []
+  seed: 0
+""")
+
+
+@pytest.fixture(autouse=True)
+def own_determinism():
+    yield
+    torch.use_deterministic_algorithms(False)  # which every stage turns on
+
+
+def stage(name: str) -> None:
+    runpy.run_path(str(STAGES / f"{name}.py"), run_name="__main__")
+
+
+@pytest.fixture
+def pipeline(in_folder: Path) -> Path:
+    """A folder with what the stages before these have written."""
+    rng = np.random.default_rng(0)
+    names = [f"xacle/{number:05}.wav" for number in range(18)] + [
+        f"audiocaps/c{n}" for n in range(6)
+    ]
+    sounds = [
+        Clip(
+            clip_id=name,
+            corpus=name.split("/")[0],
+            split="train",
+            pcm=(3_000 * rng.normal(size=5_000 + 100 * row)).astype(np.int16),
+        )
+        for row, name in enumerate(names)
+    ]
+    prepared = Path("data/prepared")
+    clips = write_clips(prepared, sounds, 100_000)
+    tables.write_table(clips, prepared / "clips.parquet", tables.CLIPS)
+    captions = pd.DataFrame(
+        {
+            "caption_id": [f"k{row}" for row in range(6)],
+            "clip_id": names[18:],
+            "corpus": "audiocaps",
+            "text": WORDS,
+        }
+    )
+    tables.write_table(captions, prepared / "captions.parquet", tables.CAPTIONS)
+    rated = pd.DataFrame(
+        {
+            "wav_file_name": [f"{row:05}.wav" for row in range(18)],
+            "text": [WORDS[row % 6].upper() for row in range(18)],
+            "split": ["train"] * 15 + ["validation", "test", "test"],
+            "model_id": None,
+        }
+    )
+    tables.write_table(rated, prepared / "rated.parquet", tables.RATED)
+    for split, rows in (("train", range(12)), ("validation", range(12, 18))):
+        score = rng.uniform(2, 10, size=len(rows))
+        frame = pd.DataFrame(
+            {
+                "wav_file_name": [f"{row:05}.wav" for row in rows],
+                "text": [WORDS[row % 6] for row in rows],
+                "mean_score": score,
+                "spo_score": (score - 7) / 3,
+                "latent_score": score,
+                "latent_se": 1.0,
+                "ratings": 4,
+                "split": split,
+            }
+        )
+        tables.write_table(frame, Path(f"data/targets/{split}.csv"), tables.TARGETS)
+    artifacts.write_json(Path("data/targets/global.json"), {"mean": 7.0, "std": 3.0})
+    tiny_clap.clap().save(Path("checkpoints/clap"))
+    tiny_clap.clap(seed=1).save(Path("checkpoints/clap2"))
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS))
+    return in_folder
+
+
+def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
+    outputs = [Path(name) for name in ("checkpoints", "data", "metrics", "plots")]
+    hashes = []
+    for _ in range(2):
+        for name in ("tune_clap", "regress", "embed", "pseudolabel"):
+            stage(name)
+        hashes.append([artifacts.sha256(path) for path in outputs])
+    assert hashes[0] == hashes[1]
+
+    pairs = tables.read_table(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
+    assert pairs["matched"].sum() == 6 and (~pairs["matched"]).sum() == 15
+    assert pairs["kind"].value_counts().to_dict() == {"random": 9, "hard": 6}
+    teacher = clapscore.load_clapscore(Path("checkpoints/clapscore"), "cpu")
+    clips = clip_store.ClipStore(Path("data/prepared"))
+    texts = [WORDS[int(caption[1:])] for caption in pairs["caption_id"]]
+    said = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
+    np.testing.assert_allclose(pairs["clap_score"], said / 10, atol=1e-5)
+
+    claps = [
+        TransformersClap.load(Path(f"checkpoints/{name}"), "cpu") for name in ("clap", "clap2")
+    ]
+    member = regressor.load_regressor(Path("checkpoints/regress"), claps)
+    assert np.isfinite(member.scores([clips.wave("audiocaps/c0")], ["a dog"])).all()
+    assert set(artifacts.read_json(Path("metrics/tune_clap.json"))) == {
+        "best_epoch",
+        "validation_srcc",
+    }
+    assert len(pd.read_csv("plots/tune_clap/history.csv")) == 3
+    name = artifacts.read_json(Path("metrics/pseudolabel.json"))["clapscore"]
+    assert name == teacher.name() and name.startswith("clapscore/unfused-")
+    assert artifacts.read_json(Path("checkpoints/clapscore/member.json"))["name"] == name
+    said = artifacts.read_json(Path("checkpoints/regress/member.json"))
+    assert said["clap"] == ["checkpoints/clap", "checkpoints/clap2"]
+    assert said["clap_name"] == [clap.name() for clap in claps]
+
+
+def test_a_tuned_m2d_clap_teaches_from_its_differences_and_its_users_copy(pipeline):
+    own = tiny_m2d.write(Path("checkpoints/m2d"))
+    encoders = PARAMS["encoders"] | {"clap": "checkpoints/m2d"}
+    tuning = PARAMS["tune_clap"] | {"trainable": "both"}
+    values = PARAMS | {"encoders": encoders, "tune_clap": tuning}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    for name in ("tune_clap", "embed", "pseudolabel"):
+        stage(name)
+    names = {path.name for path in Path("checkpoints/clapscore").iterdir()}
+    assert names == {"deltas.safetensors", "member.json"}
+    teacher = clapscore.load_clapscore(Path("checkpoints/clapscore"), "cpu")
+    assert artifacts.read_json(Path("data/embeddings/teacher.json")) == {
+        "clapscore": teacher.name()
+    }
+    pairs = tables.read_table(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
+    clips = clip_store.ClipStore(Path("data/prepared"))
+    texts = [WORDS[int(caption[1:])] for caption in pairs["caption_id"]]
+    said = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
+    np.testing.assert_allclose(pairs["clap_score"], said / 10, atol=1e-5)
+    (own / "portable_m2d.py").unlink()
+    with pytest.raises(SoundjudgeError, match=r"checkpoints/m2d must hold portable_m2d\.py"):
+        stage("embed")
+
+
+def test_two_m2d_claps_stop_regress_before_anything_is_opened(pipeline):
+    for number, name in enumerate(("one", "two")):
+        folder = tiny_m2d.write(Path("checkpoints") / name, weights_seed=number)
+        (folder / "portable_m2d.py").write_text("raise AssertionError('it was opened')")
+    encoders = PARAMS["encoders"] | {"clap": "checkpoints/one"}
+    further = PARAMS["regress"] | {"extra_claps": ["checkpoints/two"]}
+    values = PARAMS | {"encoders": encoders, "regress": further}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(SoundjudgeError, match="a judge can ask its user for one alone"):
+        stage("regress")
+
+
+@pytest.mark.parametrize("name", ["tune_clap", "regress"])
+def test_an_id_of_the_hub_out_of_reach_stops_a_stage_with_the_command_that_downloads_it(
+    pipeline, name
+):
+    encoders = PARAMS["encoders"] | {"clap": "someone/no-such-clap"}
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"encoders": encoders}))
+    shutil.rmtree("data/targets")  # it is said before anything is read
+    wanted = "hf download someone/no-such-clap --local-dir checkpoints/official/no-such-clap"
+    with pytest.raises(
+        SoundjudgeError, match=f"{wanted}; then name checkpoints/official/no-such-clap"
+    ):
+        stage(name)
+
+
+def embedded(folder: Path) -> None:
+    """What `embed` would have written, without its teacher."""
+    rng = np.random.default_rng(0)
+    for name, keys in (("clips", [f"audiocaps/c{n}" for n in range(6)]), ("captions", CAPTIONS)):
+        block = rng.normal(size=(6, 8)).astype(np.float32)
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+        write_rows(folder / "data/embeddings" / name, keys, [block])
+    artifacts.write_json(folder / "data/embeddings/teacher.json", {"clapscore": "random"})
+
+
+def chosen(**changes: object) -> None:
+    """params.yaml with another section pseudolabel."""
+    section = PARAMS["pseudolabel"] | changes
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"pseudolabel": section}))
+
+
+def test_captions_with_the_text_of_a_rated_split_are_counted_and_left_out_if_asked(pipeline):
+    embedded(pipeline)
+    chosen(exclude_rated=["validation", "test"], random=1)
+    stage("pseudolabel")
+    # The last three of the 18 rated pairs have the texts 3, 4 and 5; one is of validation.
+    pairs = tables.read_table(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
+    assert set(pairs["caption_id"]) == {"k0", "k1", "k2"}
+    metrics = artifacts.read_json(Path("metrics/pseudolabel.json"))
+    assert metrics["captions_excluded"] == 3
+    assert metrics["overlap"]["validation"] == {
+        "rated_texts": 1,
+        "rated_texts_seen": 1,
+        "captions_of_equal_words": 1,
+        "captions_of_equal_word_sets": 1,
+    }
+    assert metrics["overlap"]["test"]["captions_of_equal_words"] == 2
+    assert metrics["random"]["pairs"] == 3
+    assert (pipeline / "plots/pseudolabel/scores.png").is_file()
+
+
+def test_a_broken_embedding_stops_the_stage_before_anything_is_written(pipeline):
+    embedded(pipeline)
+    block = np.full((6, 8), np.nan, np.float32)
+    shutil.rmtree("data/embeddings/captions")
+    write_rows(Path("data/embeddings/captions"), CAPTIONS, [block])
+    with pytest.raises(ValueError, match="'k0' is no unit vector"):
+        stage("pseudolabel")
+    assert not Path("data/pseudo").exists()
+
+
+def test_clips_of_the_same_samples_and_captions_of_the_same_text_share_an_embedding(pipeline):
+    captions = tables.read_table(Path("data/prepared/captions.parquet"), tables.CAPTIONS)
+    captions.loc[1, "text"] = captions.loc[0, "text"]
+    tables.write_table(captions, Path("data/prepared/captions.parquet"), tables.CAPTIONS)
+    clips = tables.read_table(Path("data/prepared/clips.parquet"), tables.CLIPS)
+    first, second = (clips["clip_id"] == f"audiocaps/c{number}" for number in (0, 1))
+    for column in ("shard", "offset", "samples", "sha256"):
+        clips.loc[second, column] = clips.loc[first, column].iloc[0]
+    tables.write_table(clips, Path("data/prepared/clips.parquet"), tables.CLIPS)
+    clapscore.ClapScore(tiny_clap.clap(), 7.0, 3.0).save(Path("checkpoints/clapscore"))
+    stage("embed")
+    heard, said = (ArrayStore(Path("data/embeddings") / name) for name in ("clips", "captions"))
+    assert (len(heard), heard.shape, len(said), said.shape) == (6, (5, 8), 6, (5, 8))
+    assert heard.places(["audiocaps/c0", "audiocaps/c1"]).tolist() == [0, 0]
+    assert len(set(said.places(["k0", "k1"]))) == 1
+    assert not list(Path("work/embed").iterdir())

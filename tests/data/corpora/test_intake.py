@@ -1,0 +1,173 @@
+"""A killed preparation goes on behind its last shard, and ends with the same bytes."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_corpora import prepared, raw_folder, rejected, sound, write
+
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.corpora import acceptance, coverage
+from soundjudge.data.corpora.coverage import Coverage
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts
+
+
+class Killed(BaseException):
+    """What no code catches."""
+
+
+@pytest.fixture
+def raw(in_folder: Path) -> Path:
+    return raw_folder()
+
+
+@pytest.fixture
+def heard(monkeypatch) -> list[str]:
+    """The names of the sounds that are read from now on."""
+    names: list[str] = []
+    read = acceptance.audio.read
+
+    def counted(path, first_seconds):
+        names.append(path.name)
+        return read(path, first_seconds)
+
+    monkeypatch.setattr(acceptance.audio, "read", counted)
+    return names
+
+
+def killed_at(name: str, monkeypatch) -> None:
+    """A preparation that dies when it reads this sound."""
+    read = acceptance.audio.read
+
+    def dies(path, first_seconds):
+        if path.name == name:
+            raise Killed
+        return read(path, first_seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(acceptance.audio, "read", dies)
+        with pytest.raises(Killed):
+            prepared(workers=1)
+
+
+# In the order of clip ids, three a shard of 12,000 samples.
+ORDER = [
+    "-x_y_0.flac", "abc_30.wav", "val.ogg",
+    "Yone_000030.wav", "two_000007.wav", "00000.wav",
+    "00001.wav", "00002.wav", "00003.wav",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [0, 2, 3, 5, 8])
+def test_killed_and_run_again_the_bytes_are_the_same(raw, monkeypatch, heard, at):
+    whole = prepared("whole")
+    shutil.rmtree("work")
+    killed_at(ORDER[at], monkeypatch)
+    assert not Path("out").exists()
+    heard.clear()
+    assert prepared("out", workers=1) == whole
+    assert artifacts.sha256(Path("out")) == artifacts.sha256(Path("whole"))
+    # A shard is complete when the sound before the killed one began the next: not read again.
+    assert heard == ORDER[max(at - 1, 0) // 3 * 3 :]
+
+
+def test_a_rejected_sound_is_named_once_however_often_the_run_was_killed(raw, monkeypatch):
+    (raw / "audiocaps/audio/-x_y_0.flac").write_bytes(b"")
+    (raw / "vggsound/audio/two_000007.wav").write_bytes(b"")
+    killed_at("00001.wav", monkeypatch)
+    killed_at("00003.wav", monkeypatch)
+    coverage = prepared()
+    assert rejected()["audio/train/-x_y_0"].startswith("empty")
+    assert coverage["vggsound"]["rejected"]["empty"] == 1
+    assert coverage["audiocaps"]["rejected"] == {"empty": 1, "missing": 1}
+
+
+@pytest.mark.parametrize("change", ["size", "time", "gone", "settings"])
+def test_what_was_changed_in_between_is_read_again(raw, monkeypatch, heard, change):
+    killed_at("00003.wav", monkeypatch)
+    path = raw / "audiocaps/audio/train/abc_30.wav"
+    settings = {}
+    if change == "size":
+        sound(path, seconds=0.3)
+    elif change == "time":
+        os.utime(path, ns=(0, 0))
+    elif change == "gone":
+        path.unlink()
+    else:
+        settings = {"min_seconds": 0.04}
+    heard.clear()
+    prepared(**settings)
+    assert "-x_y_0.flac" in heard
+    length = {"size": 4_800, "time": 3_200, "settings": 3_200}.get(change)
+    clips = ClipStore(Path("out"))
+    assert ("audiocaps/abc_30" in clips) == (length is not None)
+    if length:
+        assert len(clips.wave("audiocaps/abc_30")) == length
+
+
+def test_a_limit_that_does_not_change_the_shards_keeps_what_was_read(raw, monkeypatch, heard):
+    killed_at("00003.wav", monkeypatch)
+    heard.clear()
+    prepared(max_rejected_fraction=0.9, max_missing_fraction=1.0, max_characters=100)
+    assert sorted(heard) == ["00001.wav", "00002.wav", "00003.wav"]
+
+
+def test_shards_that_cannot_be_linked_are_copied(raw, monkeypatch):
+    prepared("linked")
+
+    def refuse(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    prepared("copied")
+    assert artifacts.sha256(Path("copied")) == artifacts.sha256(Path("linked"))
+
+
+def test_sounds_in_two_corpora_or_splits_are_counted_sample_for_sample(raw):
+    rated = raw / "xacle/wav/test/00003.wav"
+    for number, path in enumerate(sorted(raw.glob("xacle/wav/*/*.wav"))):
+        sound(path, level=0.1 + 0.1 * number)
+    shutil.copy(rated, raw / "audiocaps/audio/train/abc_30.wav")
+    shutil.copy(rated, raw / "audiocaps/audio/-x_y_0.wav")
+    (raw / "audiocaps/audio/-x_y_0.flac").unlink()
+    shutil.copy(rated, raw / "vggsound/audio/two_000007.wav")
+    metrics = prepared()
+    assert metrics["overlap"] == {
+        "audiocaps/train and vggsound/test": 1,
+        "audiocaps/train and xacle/test": 1,
+        "vggsound/test and xacle/test": 1,
+    }
+    assert metrics["audiocaps"]["repeated"] == 1
+    assert metrics["xacle"]["repeated"] == 0
+
+
+def test_the_page_says_what_the_metrics_say():
+    table = {
+        "audiocaps": Coverage(
+            listed=49_838, found=46_231, kept=46_000, cut=3, repeated=2, hours=127.5,
+            captions=46_100, rejected={"missing": 3_607, "silent": 231},
+        )
+    }  # fmt: skip
+    text = coverage.coverage_page(
+        table, {"audiocaps/train and xacle/test": 4, "a/train and b/train": 1}
+    )
+    assert "| audiocaps | 49,838 | 46,231 | 46,000 | 3 | 2 | 127.5 | 46,100 |" in text
+    assert "| audiocaps | silent | 231 |" in text
+    same = "of the same sounds, sample for sample"
+    assert f"- audiocaps/train and xacle/test: 4 {same}, rated for validation or test\n" in text
+    assert f"- a/train and b/train: 1 {same}\n" in text
+    assert "No sound is in two corpora or splits." in coverage.coverage_page(table, {})
+
+
+def test_nothing_at_all_to_keep_is_an_empty_folder_and_no_crash(raw):
+    for path in raw.glob("*/audio/**/*.*"):
+        path.write_bytes(b"")
+    for path in raw.glob("xacle/wav/*/*"):
+        path.write_bytes(b"")
+    write(Path("none/README.md"), "without")
+    metrics = prepared(audiocaps="none", vggsound="none", max_rejected_fraction=1.0)
+    assert metrics["xacle"]["kept"] == 0
+    assert len(ClipStore(Path("out"))) == 0
+    assert len(tables.read_table(Path("out/rated.parquet"), tables.RATED)) == 0

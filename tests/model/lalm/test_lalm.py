@@ -1,0 +1,207 @@
+"""The audio language model scores each pair for itself and says captions."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_lalm import CONFIG, FEATURE_DIM, FRONT, SPARE_ROWS, WORDS, features, lalm, llm_folder
+from tiny_training import FROZEN, FULL
+from torch.nn import functional
+from transformers import Qwen2ForCausalLM
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.llm import load_llm
+from soundjudge.model.lalm.score_head import ScoreHead
+
+TEXTS = ["a dog barks", "rain", "a car and a dog and rain on a roof", "", "a car"]
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("order", ["text_first", "audio_first"])
+def test_a_score_does_not_depend_on_its_batch_mates(tmp_path, attention, order):
+    model = lalm(tmp_path, replace(CONFIG, attention=attention, order=order))
+    sounds = features(5)
+    with torch.no_grad():
+        together = model.scores(sounds, TEXTS)
+        alone = torch.cat([model.scores(sounds[i : i + 1], TEXTS[i : i + 1]) for i in range(5)])
+        turned = model.scores(sounds.flip(0), TEXTS[::-1]).flip(0)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(together, turned, atol=1e-5, rtol=0)
+    assert together.std() > 1e-3
+
+
+def test_the_score_is_that_of_the_plain_sequence(tmp_path):
+    model = lalm(tmp_path)
+    sound = features(1)
+    tokenizer = model.tokenizer
+    text = tokenizer("a dog barks[AUDIO_START]", return_tensors="pt").input_ids
+    end = tokenizer("[AUDIO_END][SCORE]<eos>", return_tensors="pt").input_ids
+    table = model.llm.get_input_embeddings()
+    with torch.no_grad():
+        sequence = torch.cat([table(text), model.projector(sound), table(end)], dim=1)
+        hidden = model.llm.model(inputs_embeds=sequence).last_hidden_state
+        expected = model.final_linear(model.score_head(hidden[:, -2])).squeeze(1)
+        ours = model.scores(sound, ["a dog barks"])
+    assert sequence.shape[1] == 3 + 1 + 4 + 3
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+def test_the_score_depends_on_the_sound_and_on_the_text(tmp_path):
+    model = lalm(tmp_path)
+    with torch.no_grad():
+        scores = model.scores(features(2)[[0, 1, 0]], ["a dog", "a dog", "rain"])
+    assert abs(scores[0] - scores[1]) > 1e-4
+    assert abs(scores[0] - scores[2]) > 1e-4
+
+
+def test_a_text_is_cut_at_its_end(tmp_path):
+    model = lalm(tmp_path)
+    eight = "a dog a dog a dog a dog"
+    with torch.no_grad():
+        cut = model.scores(features(1)[[0, 0]], [eight, eight + " barks"])
+    assert cut[0] == cut[1]
+
+
+def test_new_tokens_start_as_the_end_of_sequence(tmp_path):
+    model = lalm(tmp_path)
+    table = model.llm.get_input_embeddings().weight
+    assert len(table) == len(WORDS) + 3  # the spare rows are gone
+    for id in (len(WORDS), len(WORDS) + 1, len(WORDS) + 2):
+        assert torch.equal(table[id], table[0])
+    original = Qwen2ForCausalLM.from_pretrained(tmp_path)
+    assert len(original.get_input_embeddings().weight) == len(WORDS) + SPARE_ROWS
+    assert torch.equal(table[: len(WORDS)], original.get_input_embeddings().weight[: len(WORDS)])
+
+
+def test_untied_output_rows_start_as_the_end_of_sequence_too(tmp_path):
+    model = lalm(tmp_path, tied=False)
+    table = model.llm.get_output_embeddings().weight
+    assert torch.equal(table[len(WORDS) + 2], table[0])
+    assert not torch.equal(table, model.llm.get_input_embeddings().weight)
+
+
+def test_the_caption_loss_is_the_cross_entropy_of_its_words_and_its_end(tmp_path):
+    model = lalm(tmp_path)
+    sounds, texts = features(2), ["a dog barks", "rain"]
+    table = model.llm.get_input_embeddings()
+    losses = []
+    with torch.no_grad():
+        for sound, text in zip(sounds.split(1), texts, strict=True):
+            start = torch.tensor([[model.tokens.audio_start]])
+            words = model.tokenizer(text).input_ids
+            after = torch.tensor([[model.tokens.audio_end, *words]])
+            sequence = torch.cat([table(start), model.projector(sound), table(after)], dim=1)
+            logits = model.llm(inputs_embeds=sequence).logits[0, -len(words) - 1 :, : len(WORDS)]
+            losses.append(functional.cross_entropy(logits, torch.tensor([*words, 0])))
+        ours = model.caption_loss(sounds, texts)
+    torch.testing.assert_close(ours, torch.stack(losses).mean(), atol=1e-5, rtol=0)
+
+
+def test_caption_logits_stand_at_caption_tokens_only(tmp_path):
+    model = lalm(tmp_path)
+    logits, tokens, captions = model.caption_logits(features(2), ["a dog barks", "rain"])
+    assert logits.shape == (6, len(WORDS))
+    assert tokens.tolist() == [3, 4, 5, 0, 6, 0]
+    assert captions.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_a_caption_that_was_learnt_is_said(tmp_path):
+    model = lalm(tmp_path).train()
+    sounds, texts = features(2), ["a dog barks", "rain on a roof"]
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(80):
+        optimizer.zero_grad()
+        model.caption_loss(sounds, texts).backward()
+        optimizer.step()
+    assert model.eval().caption_loss(sounds, texts) < 0.05
+    assert model.generate(sounds, max_tokens=8, num_beams=1) == texts
+    assert model.generate(sounds, max_tokens=2, num_beams=1) == ["a dog", "rain on"]
+
+
+def test_a_frozen_language_model_does_not_move_and_the_rest_learns(tmp_path):
+    model = lalm(tmp_path)
+    model.prepare_for_training(FROZEN)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
+    model.train().scores(features(2), TEXTS[:2]).square().sum().backward()
+    optimizer.step()
+    moved = {name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()}
+    assert not any(name.startswith("llm.") for name in moved)
+    assert {"projector.mlp.fc1.weight", "score_head.mlp.6.weight", "final_linear.weight"} <= moved
+    assert not model.llm.training and model.projector.training
+
+
+def test_a_language_model_can_be_thawed(tmp_path):
+    model = lalm(tmp_path)
+    model.prepare_for_training(FROZEN)
+    model.merge_and_unload()
+    model.prepare_for_training(FULL)
+    assert all(p.requires_grad for p in model.llm.parameters())
+    assert model.train().llm.training
+
+
+def test_projector_and_head_have_the_published_size():
+    head = ScoreHead(896, (512, 512, 128), dropout=0.1)
+    sizes = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
+    assert sizes == {
+        "mlp.0.weight": (512, 896),
+        "mlp.0.bias": (512,),
+        "mlp.3.weight": (512, 512),
+        "mlp.3.bias": (512,),
+        "mlp.6.weight": (128, 512),
+        "mlp.6.bias": (128,),
+    }
+    limit = math.sqrt(6 / (896 + 512))  # Xavier
+    assert 0.99 * limit < head.mlp[0].weight.abs().max() <= limit
+    assert not head.mlp[0].bias.any()
+
+
+def test_features_of_another_encoder_are_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"features are \(2, 5, 6\), this model expects \(2, 4, 6\)"
+    ):
+        lalm(tmp_path).scores(torch.zeros(2, 5, 6), ["a", "a"])
+    with pytest.raises(ValueError, match="expects"):
+        lalm(tmp_path).caption_loss(torch.zeros(1, 4, 6), ["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head": ()}, "head"),
+        ({"projector_dropout": 1.0}, "dropout"),
+        ({"max_text_tokens": 0}, "max"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(CONFIG, **changes)
+
+
+def test_a_folder_without_a_language_model_is_refused(tmp_path):
+    with pytest.raises(SoundjudgeError, match=r"config\.json is missing.*encoders\.llm"):
+        Lalm.from_llm(tmp_path / "none", CONFIG, FRONT, FEATURE_DIM)
+
+
+def test_text_is_split_as_the_tokenizers_file_says(tmp_path):
+    _, tokenizer = load_llm(llm_folder(tmp_path), "eager")
+    assert tokenizer("a dog barks")["input_ids"] == [3, 4, 5]
+
+
+def test_a_language_model_without_its_tokenizer_is_refused(tmp_path):
+    folder = llm_folder(tmp_path)
+    for file in folder.glob("*token*"):
+        file.unlink()
+    with pytest.raises(SoundjudgeError, match=r"tokenizer\.json is missing"):
+        load_llm(folder, "eager")
+
+
+def test_missing_weights_of_the_language_model_are_an_error(tmp_path):
+    folder = llm_folder(tmp_path, tied=False)
+    model = Qwen2ForCausalLM.from_pretrained(folder)
+    weights = {name: t for name, t in model.state_dict().items() if "layers.1.mlp" not in name}
+    model.save_pretrained(folder, state_dict=weights)
+    with pytest.raises(SoundjudgeError, match=r"do not fit.*layers\.1\.mlp"):
+        load_llm(folder, "eager")

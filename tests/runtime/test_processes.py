@@ -1,0 +1,70 @@
+"""The stage `align` on two processes learns as it does on one."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import pytest
+import tiny_training
+import torch
+import yaml
+from repository import STAGES
+
+# One thread a process; nothing that a launcher of these tests may have set.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+LAUNCHERS = {
+    "torchrun": ("torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    "accelerate launch": (
+        "accelerate.commands.launch",
+        *("--cpu", "--num_processes", "2", "--num_machines", "1"),
+        *("--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process"),
+        "1",
+    ),
+}
+needs_gloo = pytest.mark.skipif(
+    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+    reason="two processes on a CPU talk through gloo, which this torch lacks",
+)
+
+
+def repository(root):
+    """What `align` reads, without dropout, whose random numbers every process has of its own."""
+    tiny_training.repository(root)
+    values = yaml.safe_load((root / "params.yaml").read_text())
+    values["caption"]["model"] |= {"projector_dropout": 0.0, "head_dropout": 0.0}
+    # Four lists an epoch: steps of three, in shares of two and one, and of one, in one and none.
+    values["pretrain"]["optimization"] |= {"batch_size": 3, "epochs": 4}
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    return root
+
+
+def run(root, stage, launcher=()):
+    command = [sys.executable, *launcher, str(STAGES / f"{stage}.py")]
+    subprocess.run(command, cwd=root, env=ENVIRONMENT, check=True, timeout=600)
+
+
+def history(root):
+    with (root / "plots/pretrain/history.csv").open() as file:
+        return [[float(value) for value in row.values()] for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    root = repository(tmp_path_factory.mktemp("one"))
+    run(root, "caption")
+    run(root, "pretrain")
+    return root
+
+
+@needs_gloo
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_have_the_loss_curve_of_one(tmp_path, one, launcher):
+    root = repository(tmp_path)
+    (root / "checkpoints").mkdir()
+    (root / "checkpoints/caption").symlink_to(one / "checkpoints/caption")
+    run(root, "pretrain", ("-m", *LAUNCHERS[launcher]))
+    # Epoch, steps, learning rate, loss and validation, written with six digits.
+    assert len(history(root)) == 4
+    for ours, expected in zip(history(root), history(one), strict=True):
+        assert ours == pytest.approx(expected, abs=1.1e-5)

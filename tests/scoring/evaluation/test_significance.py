@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.evaluation import significance
+
+
+def correlated(count, rho, systems=1, seed=0):
+    """Reference (N,) and predictions (N, K) whose correlation with it is rho; normal."""
+    rng = np.random.default_rng(seed)
+    reference = rng.normal(size=count)
+    noise = rng.normal(size=(count, systems))
+    return rho * reference[:, None] + (1 - rho**2) ** 0.5 * noise, reference
+
+
+def test_a_resample_has_the_correlations_of_the_rows_that_it_repeats():
+    rng = np.random.default_rng(0)
+    predictions = np.stack([rng.normal(size=30), rng.integers(0, 4, size=30)], axis=1)
+    reference = rng.integers(0, 10, size=30).astype(np.float64)  # with ties
+    draws = significance.bootstrap(predictions, reference, resamples=20, seed=5)
+    counts = np.random.default_rng(5).multinomial(30, np.full(30, 1 / 30), size=20)
+    for r, count in enumerate(counts):
+        rows = np.repeat(np.arange(30), count)
+        for k in range(2):
+            x, y = predictions[rows, k], reference[rows]
+            assert draws.srcc[r, k] == pytest.approx(stats.spearmanr(x, y).statistic)
+            assert draws.lcc[r, k] == pytest.approx(stats.pearsonr(x, y).statistic)
+
+
+def test_blocks_do_not_change_the_draws(monkeypatch):
+    predictions, reference = correlated(20, 0.5)
+    whole = significance.bootstrap(predictions, reference, resamples=50, seed=0)
+    monkeypatch.setattr(significance, "BLOCK", 7)
+    parts = significance.bootstrap(predictions, reference, resamples=50, seed=0)
+    assert (whole.srcc == parts.srcc).all()
+
+
+def test_the_scale_of_a_prediction_does_not_matter():
+    predictions, reference = correlated(20, 0.5)
+    draws = [
+        significance.bootstrap(scale * predictions, reference, resamples=50, seed=0).lcc
+        for scale in (1.0, 1e-12, 1e12)
+    ]
+    assert draws[1] == pytest.approx(draws[0])
+    assert draws[2] == pytest.approx(draws[0])
+
+
+def test_the_interval_of_three_thousand_pairs_has_the_expected_width():
+    predictions, reference = correlated(3000, 0.63)
+    draws = significance.bootstrap(predictions, reference, resamples=500, seed=0)
+    low, high = significance.interval(draws.srcc[:, 0], 0.95)
+    assert high - low == pytest.approx(2 * 0.022, rel=0.25)
+    assert low < stats.spearmanr(predictions[:, 0], reference).statistic < high
+
+
+def test_intervals_cover_as_often_as_they_say():
+    inside = 0
+    for seed in range(200):
+        predictions, reference = correlated(100, 0.6, seed=seed)
+        draws = significance.bootstrap(predictions, reference, resamples=200, seed=seed)
+        low, high = significance.interval(draws.lcc[:, 0], 0.9)
+        inside += low < 0.6 < high
+    assert 0.82 < inside / 200 < 0.96
+
+
+def test_a_system_does_not_differ_from_itself_and_does_from_noise():
+    predictions, reference = correlated(300, 0.7)
+    noise = np.random.default_rng(9).normal(size=300)
+    trio = np.column_stack([predictions[:, 0], predictions[:, 0], noise])
+    draws = significance.bootstrap(trio, reference, resamples=999, seed=0)
+    assert significance.p_value(draws.srcc[:, 0] - draws.srcc[:, 1]) == 1
+    assert significance.p_value(draws.srcc[:, 0] - draws.srcc[:, 2]) == pytest.approx(2 / 1000)
+
+
+def test_p_value_by_hand():
+    # 2 of 9 differences are at or below 0: 2 * (2 + 1) / (9 + 1).
+    assert significance.p_value(np.array([-1, 0, 1, 2, 3, 4, 5, 6, 7.0])) == pytest.approx(0.6)
+
+
+def test_williams_agrees_with_steigers_published_example():
+    # psych::r.test(n = 103, r12 = .4, r13 = .5, r23 = .1): t = -0.89, p = .37.
+    assert significance.williams(0.4, 0.5, 0.1, 103) == pytest.approx(0.37, abs=0.006)
+
+
+def test_williams_holds_its_level():
+    found = []
+    for seed in range(400):
+        predictions, reference = correlated(60, 0.6, systems=2, seed=seed)
+        one, two = predictions.T
+        lcc = [np.corrcoef(*v)[0, 1] for v in ((one, reference), (two, reference), (one, two))]
+        found.append(significance.williams(*lcc, 60))
+    assert 0.02 < np.mean(np.array(found) < 0.05) < 0.09
+
+
+def test_williams_of_one_system_twice_is_no_difference():
+    assert significance.williams(0.6, 0.6, 1.0, 50) == 1
+    with pytest.raises(SoundjudgeError, match="at least 4"):
+        significance.williams(0.6, 0.5, 0.1, 3)
+
+
+def test_holm_by_hand():
+    # Sorted .01 .03 .04 become .03 .06 .04, and none may be below the one before.
+    assert significance.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert significance.holm([0.9, 0.8]) == [1, 1]
+    assert significance.holm([]) == []
+
+
+def test_what_has_no_correlation_is_refused():
+    with pytest.raises(SoundjudgeError, match="constant"):
+        significance.bootstrap(np.ones((5, 1)), np.arange(5.0), resamples=3, seed=0)
+    with pytest.raises(SoundjudgeError, match="no resample"):
+        significance.interval(np.array([np.nan, np.nan]), 0.95)
+
+
+def test_resamples_that_repeat_one_pair_are_left_out_of_the_interval():
+    draws = significance.bootstrap(
+        np.array([[1.0], [2.0], [0.3]]), np.array([1.0, 5.0, 3.0]), resamples=300, seed=0
+    )
+    assert np.isnan(draws.srcc).any()
+    low, high = significance.interval(draws.srcc[:, 0], 0.95)
+    assert -1 <= low <= high <= 1

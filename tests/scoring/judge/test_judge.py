@@ -1,0 +1,239 @@
+"""The packaged judge: whole, repeatable, and the same as its parts."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import tiny_judge
+import torch
+
+import soundjudge
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts, devices
+from soundjudge.scoring.ensemble import ensemble
+from soundjudge.scoring.judge import judge, package
+from soundjudge.scoring.judge.judge import Judge
+from soundjudge.scoring.members import members
+from soundjudge.scoring.members.predict import raw_scores
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    tiny_judge.build(root / "checkpoints/judge", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def loaded(root: Path) -> Judge:
+    return Judge.from_pretrained(root / "checkpoints/judge", device="cpu")
+
+
+@pytest.fixture
+def copied(root: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(root / "checkpoints/judge", tmp_path / "judge"))
+
+
+def test_the_judge_is_in_the_package():
+    assert soundjudge.Judge is Judge
+
+
+def test_a_judge_needs_nothing_outside_of_its_folder(root, loaded, copied):
+    moved = Judge.from_pretrained(str(copied), device="cpu")
+    waves, texts = tiny_judge.pairs(5)
+    assert moved.score_waves(waves, texts, 5) == loaded.score_waves(waves, texts, 5)
+
+
+def test_the_judge_scores_as_the_ensemble_of_its_checkpoints_does(root, loaded):
+    fitted = tiny_judge.ensemble(root)
+    loader = members.MemberLoader(
+        root=root, device=torch.device("cpu"), window_seconds=tiny_judge.SECONDS
+    )
+    parts = [loader.member(root / path) for path in tiny_judge.CHECKPOINTS.values()]
+    waves, texts = tiny_judge.pairs(9)
+    expected = ensemble.apply_ensemble(
+        fitted, raw_scores(parts, waves, texts, tiny_judge.PREDICTION)
+    )
+    assert expected.std() > 0.1
+    assert loaded.score_waves(waves, texts, 3) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_score_depends_neither_on_batch_size_nor_on_order_nor_on_batch_mates(loaded):
+    waves, texts = tiny_judge.pairs(14)
+    alone = [loaded.score_waves([w], [t], 1)[0] for w, t in zip(waves, texts, strict=True)]
+    assert np.std(alone) > 0.1
+    for batch_size in (3, 14, 100):
+        assert loaded.score_waves(waves, texts, batch_size) == pytest.approx(alone, abs=1e-4)
+    order = np.random.default_rng(0).permutation(14)
+    shuffled = loaded.score_waves([waves[i] for i in order], [texts[i] for i in order], 5)
+    assert shuffled == pytest.approx([alone[i] for i in order], abs=1e-4)
+
+
+def test_the_same_call_gives_the_same_bits(loaded):
+    waves, texts = tiny_judge.pairs(6)
+    assert loaded.score_waves(waves, texts, 4) == loaded.score_waves(waves, texts, 4)
+
+
+def test_a_file_and_its_samples_get_one_score(loaded, tmp_path):
+    wave = tiny_judge.noise(1.0, 3)
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    by_path = loaded.score(tmp_path / "a.wav", "a dog")
+    assert 0 <= by_path <= 10
+    assert loaded.score(str(tmp_path / "a.wav"), "a dog") == by_path
+    assert loaded.score((wave, 16_000), "a dog") == pytest.approx(by_path, abs=1e-4)
+    stereo = np.stack([wave, wave], axis=1)
+    assert loaded.score((stereo, 16_000), "a dog") == pytest.approx(by_path, abs=1e-4)
+    assert loaded.score_pairs([tmp_path / "a.wav"], ["a dog"]) == [by_path]
+
+
+def test_score_pairs_keeps_the_order_of_the_pairs(loaded):
+    waves, texts = tiny_judge.pairs(7)
+    sounds = [(wave, 16_000) for wave in waves]
+    expected = loaded.score_waves(waves, texts, 7)
+    for batch_size in (2, 32):
+        found = loaded.score_pairs(sounds, texts, batch_size=batch_size)
+        assert found == pytest.approx(expected, abs=1e-4)
+    assert loaded.score_pairs([], []) == []
+
+
+def test_pairs_that_are_none_are_refused(loaded):
+    with pytest.raises(SoundjudgeError, match="as many texts as sounds"):
+        loaded.score_pairs([(np.ones(100), 16_000)], ["a", "b"])
+    with pytest.raises(SoundjudgeError, match="as many texts as sounds"):
+        loaded.score_pairs([(np.ones(100), 16_000)], "a")
+    with pytest.raises(SoundjudgeError, match="text is empty"):
+        loaded.score((np.ones(100), 16_000), "  ")
+    with pytest.raises(ValueError):
+        loaded.score("nowhere.wav", "a dog")
+
+
+def test_members_share_one_encoder_and_hear_a_batch_once(loaded, monkeypatch):
+    one, two = loaded.members["one"], loaded.members["two"]
+    assert one.encoder is two.encoder
+    heard = []
+    forward = type(one.encoder.beats).forward
+    monkeypatch.setattr(
+        type(one.encoder.beats), "forward", lambda *a, **k: heard.append(1) or forward(*a, **k)
+    )
+    waves, texts = tiny_judge.pairs(2)
+    loaded.score_waves(waves, texts, 100)
+    assert len(heard) == 1
+
+
+def test_a_member_without_weight_is_not_even_loaded(copied):
+    contents = artifacts.read_json(copied / "judge.json")
+    contents["ensemble"]["weights"] = [0.5, 0.5, 0.0, 0.0]
+    artifacts.write_json(copied / "judge.json", contents)
+    half = Judge.from_pretrained(copied, device="cpu")
+    assert list(half.members) == ["clapscore", "regress"]
+    assert 0 <= half.score((tiny_judge.noise(1.0, 1), 16_000), "a dog") <= 10
+
+
+def test_two_packagings_of_the_same_checkpoints_have_the_same_bytes(root, tmp_path):
+    again = tiny_judge.build(tmp_path / "judge", root)
+    assert artifacts.sha256(again) == artifacts.sha256(root / "checkpoints/judge")
+
+
+def test_the_folder_holds_each_encoder_once_and_no_pickle(root):
+    folder = root / "checkpoints/judge"
+    names = {path.name for path in (folder / "encoders").iterdir()}
+    assert names == {"beats", "clap"}
+    kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert kinds <= {".json", ".safetensors", ".md", ".jinja", ".txt"}
+
+
+def test_the_score_id_changes_with_the_weights_of_the_ensemble(root, tmp_path):
+    first = judge.read_manifest(root / "checkpoints/judge")
+    assert first.score_id.startswith("tiny@1.0+")
+    other = package._named(
+        judge.JudgeManifest(**(vars(first) | {"window_seconds": 1.1, "score_id": ""})),
+        tiny_judge.PACKAGING,
+    )
+    assert other.score_id != first.score_id
+
+
+def test_the_card_tells_the_id_the_members_and_that_ratings_were_simulated(root):
+    card = (root / "checkpoints/judge/README.md").read_text()
+    for words in ("license: mit", "tiny@1.0+", "| regress | regress | 0.250 |", "All free."):
+        assert words in card
+    assert "## Agreement with listeners (simulated ratings)" in card
+
+
+def test_an_incomplete_or_changed_copy_is_an_error(copied):
+    weights = copied / "members/one/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(SoundjudgeError, match="is not the file that was packaged"):
+        judge.verify_files(copied)
+    weights.write_bytes(content[:-1])
+    with pytest.raises(SoundjudgeError, match=r"model\.safetensors has \d+ bytes"):
+        Judge.from_pretrained(copied)
+    weights.unlink()
+    with pytest.raises(SoundjudgeError, match=r"model\.safetensors is missing"):
+        Judge.from_pretrained(copied)
+
+
+def test_a_folder_without_a_judge_says_how_to_make_one(tmp_path):
+    with pytest.raises(SoundjudgeError, match="dvc repro package"):
+        Judge.from_pretrained(tmp_path)
+    with pytest.raises(SoundjudgeError, match="dvc repro package"):
+        Judge.from_pretrained(tmp_path / "nowhere")
+
+
+def test_a_hub_id_that_cannot_be_fetched_is_one_sentence(in_folder):
+    with pytest.raises(SoundjudgeError, match="neither a folder here nor a judge"):
+        Judge.from_pretrained("someone/no-such-judge")
+
+
+def test_judge_json_is_read_strictly(copied):
+    contents = artifacts.read_json(copied / "judge.json")
+    for change, reason in (
+        ({"format": 1}, "package that judge again"),
+        ({"windows": 3}, "windows"),
+    ):
+        (copied / "judge.json").write_text(json.dumps(contents | change))
+        with pytest.raises(ValueError, match=reason):
+            Judge.from_pretrained(copied)
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(SoundjudgeError, match="device 'abacus'"):
+        devices.resolve_device("abacus")
+
+
+def test_a_window_longer_than_a_member_hears_is_refused(root):
+    loader = members.MemberLoader(root=root, device=torch.device("cpu"), window_seconds=5.0)
+    for path in tiny_judge.CHECKPOINTS.values():
+        with pytest.raises(SoundjudgeError, match=r"hears 1\.2 s at most"):
+            loader.member(root / path)
+
+
+def test_a_checkpoint_of_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(SoundjudgeError, match=r"holds no member\.json"):
+        members.read_member(tmp_path)
+    artifacts.write_json(tmp_path / "member.json", {"kind": "oracle"})
+    with pytest.raises(SoundjudgeError, match="'oracle'"):
+        members.read_member(tmp_path)
+    artifacts.write_json(tmp_path / "member.json", {"kind": "lalm"})
+    with pytest.raises(SoundjudgeError, match="where its beats is"):
+        members.read_member(tmp_path)
+
+
+def test_a_judge_that_does_not_repeat_the_pipeline_is_not_packaged():
+    package.check_score(5.0, 5.0005, "a.wav")
+    with pytest.raises(SoundjudgeError, match=r"a\.wav 5\.0, the pipeline 5\.1"):
+        package.check_score(5.0, 5.1, "a.wav")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_a_score_does_not_depend_on_its_batch(root, loaded):
+    fast = Judge.from_pretrained(root / "checkpoints/judge", device="cuda")
+    waves, texts = tiny_judge.pairs(14)
+    alone = [fast.score_waves([w], [t], 1)[0] for w, t in zip(waves, texts, strict=True)]
+    assert fast.score_waves(waves, texts, 14) == pytest.approx(alone, abs=1e-4)
+    assert alone == pytest.approx(loaded.score_waves(waves, texts, 14), abs=1e-3)

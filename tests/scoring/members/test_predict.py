@@ -1,0 +1,221 @@
+"""Pairs to raw scores: windows, batches, and the stage."""
+
+import dataclasses
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny_judge
+import yaml
+from repository import STAGES
+from tiny_clips import write_clips
+
+from soundjudge.data.clips import clip_store
+from soundjudge.data.corpora.clip_writer import Clip, to_pcm
+from soundjudge.data.tables import tables
+from soundjudge.data.tables.tables import PREDICTIONS
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble import ensemble
+from soundjudge.scoring.judge.judge import Judge
+from soundjudge.scoring.members import predict
+from soundjudge.scoring.members.predict import PredictionConfig, raw_scores, split_windows
+
+RATE = 16_000
+
+
+class Loudness:
+    """A member whose score is the mean sample plus the length of the text."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def scores(self, waves: Sequence[np.ndarray], texts: Sequence[str]) -> np.ndarray:
+        self.batches.append([len(wave) for wave in waves])
+        return np.array([w.mean() + len(t) for w, t in zip(waves, texts, strict=True)])
+
+
+def prediction(window: float = 1.0, batch: int = 3) -> PredictionConfig:
+    return PredictionConfig(window_seconds=window, batch_size=batch)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.4, [(0, 0.4)]),
+        (10.0, [(0, 10.0)]),
+        (10.9, [(0, 10.0)]),
+        (11.0, [(0, 10.0), (10.0, 11.0)]),
+        (25.5, [(0, 10.0), (10.0, 20.0), (20.0, 25.5)]),
+    ],
+)
+def test_a_sound_is_heard_in_consecutive_windows_and_a_short_rest_is_left_out(seconds, expected):
+    cuts = split_windows(round(seconds * RATE), 10 * RATE)
+    assert [(cut.start / RATE, cut.stop / RATE) for cut in cuts] == expected
+
+
+def test_window_scores_are_averaged_by_length():
+    # windows of 2 s: 2 s of 1.0, then 1 s of 4.0 -> (2 * 1 + 1 * 4) / 3 = 2
+    wave = np.concatenate([np.full(2 * RATE, 1.0), np.full(RATE, 4.0)]).astype(np.float32)
+    scores = raw_scores([Loudness()], [wave], [""], prediction(window=2.0))
+    assert scores.tolist() == [[pytest.approx(2.0)]]
+
+
+def test_scores_come_back_in_the_order_of_the_pairs_whatever_the_batches():
+    waves = [np.full(round(s * RATE), s, dtype=np.float32) for s in (0.9, 0.1, 2.5, 0.5)]
+    texts = ["", "x", "xx", "xxx"]
+    for batch in (1, 2, 100):
+        scores = raw_scores([Loudness()], waves, texts, prediction(batch=batch))
+        assert scores[:, 0] == pytest.approx([0.9, 1.1, 4.5, 3.5])
+
+
+def test_windows_of_one_length_share_a_batch_and_no_batch_is_larger_than_asked():
+    member = Loudness()
+    waves = [np.zeros(length, dtype=np.float32) for length in (5, 3, 4, 2 * RATE, 1)]
+    raw_scores([member], waves, [""] * 5, prediction(batch=2))
+    assert member.batches == [[1, 3], [4, 5], [RATE, RATE]]
+
+
+def test_a_number_that_is_not_finite_is_an_error_and_no_score():
+    with pytest.raises(SoundjudgeError, match="no finite score for 'a dog'"):
+        wave = np.full(10, np.nan, dtype=np.float32)
+        raw_scores([Loudness()], [wave], ["a dog"], prediction())
+
+
+def test_every_sound_needs_a_text():
+    with pytest.raises(SoundjudgeError, match="1 sounds have 2 texts"):
+        raw_scores([Loudness()], [np.zeros(5, dtype=np.float32)], ["a", "b"], prediction())
+
+
+@pytest.mark.parametrize(("window", "batch"), [(0.5, 1), (10.0, 0)])
+def test_settings_that_mean_nothing_are_refused(window, batch):
+    with pytest.raises(SoundjudgeError):
+        prediction(window, batch)
+
+
+def test_predictions_of_another_checkpoint_are_not_packaged(tmp_path):
+    checkpoint, predictions = tmp_path / "clapscore", tmp_path / "one"
+    checkpoint.mkdir()
+    predictions.mkdir()
+    (checkpoint / "weights").write_text("1")
+    predict.write_provenance(predictions, checkpoint)
+    predict.check_provenance(predictions, checkpoint)
+    (checkpoint / "weights").write_text("2")
+    with pytest.raises(SoundjudgeError, match="run the stage predict@one again"):
+        predict.check_provenance(predictions, checkpoint)
+
+
+def prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
+    """data/prepared with so many random sounds a split; returns its rated pairs."""
+    (folder / "data/prepared").mkdir(parents=True)
+    rows = [(split, number) for split, count in splits.items() for number in range(count)]
+    waves, texts = tiny_judge.pairs(len(rows))
+    rated = pd.DataFrame(
+        {
+            "wav_file_name": [f"{split}{number}.wav" for split, number in rows],
+            "text": texts,
+            "split": [split for split, _ in rows],
+            "model_id": None,
+        }
+    )
+    clips = [
+        Clip(
+            clip_id=tables.rated_clip_id(name),
+            corpus="xacle",
+            split=split,
+            pcm=to_pcm(wave),
+        )
+        for name, split, wave in zip(rated["wav_file_name"], rated["split"], waves, strict=True)
+    ]
+    table = write_clips(folder / "data/prepared", clips, 10**6)
+    tables.write_table(table, folder / "data/prepared/clips.parquet", tables.CLIPS)
+    tables.write_table(rated, folder / "data/prepared/rated.parquet", tables.RATED)
+    return rated
+
+
+def write_params(folder: Path) -> None:
+    values = {
+        "device": "cpu",
+        "encoders": {
+            "clap": "checkpoints/clap",
+            "opening": {"backend": "transformers", "sha256": None},
+        },
+        "regress": {"extra_claps": []},
+        "predict": {"window_seconds": tiny_judge.SECONDS, "batch_size": 4},
+        "ensemble": {
+            "members": {
+                name: path.removeprefix("checkpoints/")
+                for name, path in tiny_judge.CHECKPOINTS.items()
+            }
+        },
+        "package": {
+            "name": "tiny",
+            "version": "1.0",
+            "license": "mit",
+            "data": "Nothing.",
+            "notes": [],
+        },
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def stage(name: str, *arguments: str) -> None:
+    with mock.patch.object(sys, "argv", [name, *arguments]):
+        runpy.run_path(str(STAGES / f"{name}.py"), run_name="__main__")
+
+
+def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
+    tiny_judge.write_checkpoints(in_folder)
+    rated = prepared(in_folder, {"train": 1, "validation": 9, "test": 4})
+    write_params(in_folder)
+    for name in tiny_judge.CHECKPOINTS:
+        stage("predict", name)
+    found = in_folder / "data/predictions"
+    frames = {
+        name: tables.read_table(found / "members" / name / "validation.csv", PREDICTIONS)
+        for name in tiny_judge.CHECKPOINTS
+    }
+    test = tables.read_table(found / "members/one/test.csv", PREDICTIONS)
+    assert test["wav_file_name"].tolist() == [f"test{n}.wav" for n in range(4)]
+    assert frames["one"]["text"].tolist() == rated["text"][1:10].tolist()
+
+    fitted = tiny_judge.ensemble(in_folder)
+    raw = np.stack([frame["pred_score"] for frame in frames.values()], axis=1)
+    scores = ensemble.apply_ensemble(fitted, raw)
+    artifacts.write_json(in_folder / "checkpoints/ensemble.json", dataclasses.asdict(fitted))
+    blended = frames["one"].assign(pred_score=scores)
+    tables.write_table(blended, found / "ensemble/validation.csv", PREDICTIONS)
+    (in_folder / "metrics").mkdir()
+    (in_folder / "metrics/evaluate.md").write_text("# Agreement (simulated ratings)\n")
+    stage("package")
+    judge = Judge.from_pretrained("checkpoints/judge", device="cpu")
+    clips = clip_store.ClipStore(in_folder / "data/prepared")
+    waves = [clips.wave(tables.rated_clip_id(name)) for name in blended["wav_file_name"]]
+    assert judge.score_waves(waves, list(blended["text"]), 5) == pytest.approx(scores, abs=1e-4)
+
+    first = artifacts.sha256(in_folder / "checkpoints/judge")
+    stage("package")
+    assert artifacts.sha256(in_folder / "checkpoints/judge") == first
+    tables.write_table(
+        blended.assign(pred_score=scores - 0.1), found / "ensemble/validation.csv", PREDICTIONS
+    )
+    with pytest.raises(ValueError, match="the pipeline"):
+        stage("package")
+    assert artifacts.sha256(in_folder / "checkpoints/judge") == first
+
+
+def test_without_test_pairs_their_predictions_are_an_empty_table(in_folder):
+    tiny_judge.write_checkpoints(in_folder)
+    prepared(in_folder, {"validation": 2})
+    write_params(in_folder)
+    stage("predict", "clapscore")
+    folder = in_folder / "data/predictions/members/clapscore"
+    assert len(tables.read_table(folder / "test.csv", PREDICTIONS)) == 0
+    assert len(tables.read_table(folder / "validation.csv", PREDICTIONS)) == 2
+    with pytest.raises(ValueError, match="stranger"):
+        stage("predict", "stranger")
