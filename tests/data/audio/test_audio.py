@@ -1,24 +1,22 @@
 """One waveform comes out, whatever the file or array was; what is no sound is refused."""
 
-from privileges import without_privileges
-from repository import ROOT
 import ast
 import os
 import shutil
 import struct
 import tempfile
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from privileges import without_privileges
+from repository import ROOT
 from scipy import signal
 
-from soundjudge.data.audio import audio
+from soundjudge.data.audio import audio, decoding
 from soundjudge.errors import AudioError
 
 
@@ -180,7 +178,7 @@ def test_decoding_in_blocks_changes_nothing(tmp_path, monkeypatch, suffix, subty
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, (24_000, 2)).astype(np.float32)
     path = written(tmp_path / f"a.{suffix}", noise, 48_000, subtype)
     whole = audio.read_audio(path)
-    monkeypatch.setattr(audio, "BLOCK", 2_000)
+    monkeypatch.setattr(decoding, "BLOCK", 2_000)
     assert np.array_equal(audio.read_audio(path), whole)
 
 

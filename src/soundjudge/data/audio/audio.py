@@ -2,54 +2,65 @@
 
 T = number of samples at 16 kHz, N = number of frames at another rate, C = number of channels.
 Any sample rate and number of channels; channels are averaged, then resampled (both are linear, so
-the order does not matter). Files are read by content: their suffix does not matter.
+the order does not matter). Files are read by content: their suffix does not matter. A length that
+a file states is a hint: all that is there is heard, or the file is refused with the reason. What
+is done with cancelling channels, peaks above full scale and silence: see `flags`.
 """
 
-import re
 import stat
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundjudge.data.audio import decoding
+from soundjudge.data.audio.flags import Power, SoundFlags, flags
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import AudioError
 
-if TYPE_CHECKING:
-    from soundfile import SoundFile
-
-# Overshoot of lossy formats is cut off at 1; beyond this, the numbers are on another scale.
-LARGEST_PEAK = 8.0
 MOST_CHANNELS = 64
-BLOCK = 1 << 20  # samples of all channels decoded at once: what a long or wide file costs in memory
-# With a smaller share of its frames a file is cut off; not 1, as an mp3's length is an estimate.
-SHARE_THERE = 0.9
-# libsndfile shortens a header's length to that of the file, and says so in its log alone.
-SHORTENED = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
-STREAMED = 0x7FFF_0000  # bytes; a length from here on means that its writer did not know it
-OGG_PAGE = 65_307  # bytes at most, RFC 3533
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """A waveform (T,) and what is to be known of it."""
+
+    wave: NDArray[np.float32]
+    flags: SoundFlags
 
 
 def read_audio(path: Path, first_seconds: float | None = None) -> NDArray[np.float32]:
     """The sound in a file, (T,); at most its first seconds if `first_seconds` says how many.
 
-    Reads what libsndfile reads: wav, flac, ogg, opus, mp3, aiff and more. Raises AudioError.
+    Reads what libsndfile reads: wav, flac, ogg, opus, mp3, aiff and more; and m4a, aac, webm and
+    more if PyAV is installed. Raises AudioError.
     """
+    return read_sound(path, first_seconds).wave
+
+
+def read_sound(path: Path, first_seconds: float | None = None) -> Sound:
+    """As `read_audio`, with flags."""
     _refuse_other_than_files(path)
-    return _waveform(*_decoded(path, first_seconds), str(path))
+    decoded = decoding.decode(path, first_seconds)
+    return _sound(decoded, str(path))
 
 
-def from_samples(samples: Any, sample_rate: int) -> NDArray[np.float32]:  # noqa: ANN401
+def from_samples(samples: Any, sample_rate: float) -> NDArray[np.float32]:  # noqa: ANN401
     """An array or tensor, (N,) or (N, C), at any rate -> (T,).
 
     Floats are expected in -1 to 1; int16, int32 and uint8 are full-scale PCM. Raises AudioError.
     """
+    return sound_from_samples(samples, sample_rate).wave
+
+
+def sound_from_samples(samples: Any, sample_rate: float) -> Sound:  # noqa: ANN401
+    """As `from_samples`, with flags."""
     if hasattr(samples, "detach"):  # a tensor, on whatever device
-        samples = samples.detach().cpu().numpy()
+        samples = samples.detach().cpu()
+        # numpy has no bfloat16.
+        samples = (samples.float() if samples.is_floating_point() else samples).numpy()
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > MOST_CHANNELS):
         raise AudioError(
@@ -57,10 +68,11 @@ def from_samples(samples: Any, sample_rate: int) -> NDArray[np.float32]:  # noqa
             "of a wrong shape",
             f"{array.shape}, give (samples,) or (samples, channels)",
         )
-    if sample_rate <= 0:
-        raise AudioError("the sound", "undecodable", f"a sample rate of {sample_rate} Hz")
+    rate = decoding.check_rate(sample_rate, "the sound")
     columns = array[:, np.newaxis] if array.ndim == 1 else array  # (N, C)
-    return _waveform(_mixed(_as_float(columns), "the sound"), sample_rate, "the sound")
+    power = Power()
+    mean = decoding.mean_of_channels(_as_float(columns), "the sound", power)
+    return _sound(decoding.Decoded(parts=[(mean, rate)], power=power), "the sound")
 
 
 def _refuse_other_than_files(path: Path) -> None:
@@ -79,93 +91,27 @@ def _refuse_other_than_files(path: Path) -> None:
         raise AudioError(path, "empty", "the file has no bytes")
 
 
-def _decoded(path: Path, first_seconds: float | None) -> tuple[NDArray[np.float32], int]:
-    """The channels' mean (N,), as much of it as is asked for, and the sample rate."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate = int(file.samplerate)
-            asked = np.inf if first_seconds is None else np.ceil(first_seconds * rate)
-            blocks = list(_blocks(file, int(min(asked, file.frames)), str(path)))
-            announced, is_ogg = _announced(file), file.format == "OGG"
-    except soundfile.LibsndfileError as error:
-        detail = error.error_string.strip() or f"decoder error {error.code}, cut off or damaged"
-        raise AudioError(path, "undecodable", detail) from error
-    except OSError as error:
-        raise AudioError(path, "unreadable", error.strerror or str(error)) from error
-    except TypeError as error:  # soundfile's answer to a .raw file
-        raise AudioError(path, "undecodable", "headerless samples have no known rate") from error
-    got = sum(map(len, blocks))
-    if got < SHARE_THERE * min(asked, announced):
-        detail = f"{got / rate:.2f} s of {announced / rate:.2f} s are there"
-        raise AudioError(path, "truncated", detail)
-    if is_ogg and got < asked and _lacks_last_page(path):
-        raise AudioError(path, "truncated", f"it ends without its last page, at {got / rate:.2f} s")
-    return np.concatenate(blocks) if blocks else np.empty(0, np.float32), rate
-
-
-def _blocks(file: "SoundFile", frames: int, where: str) -> Iterator[NDArray[np.float32]]:
-    """The first `frames` of a file, mixed, block by block: (n,)."""
-    while frames > 0:
-        size = min(frames, max(1, BLOCK // file.channels))
-        block = file.read(size, dtype="float32", always_2d=True)  # (n, C)
-        if len(block):
-            yield _mixed(block, where)
-        frames = frames - len(block) if len(block) == size else 0
-
-
-def _announced(file: "SoundFile") -> int:
-    """How many frames the file's header says there are."""
-    found = SHORTENED.search(file.extra_info)
-    if found and 0 < int(found[2]) < int(found[1]) < STREAMED:
-        return int(file.frames) * int(found[1]) // int(found[2])
-    return int(file.frames)
-
-
-def _lacks_last_page(path: Path) -> bool:
-    """Whether the last page of an Ogg file is not marked as the last, or not whole (RFC 3533)."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - OGG_PAGE))
-        end = file.read()
-    page = end[end.rfind(b"OggS") :]
-    if not page.startswith(b"OggS"):
-        return False  # something else stands behind the pages
-    if len(page) < 27:
-        return True
-    size = 27 + page[26] + sum(page[27 : 27 + page[26]])
-    return not page[5] & 4 or len(page) < size
-
-
-def _mixed(samples: NDArray[np.float32], where: str) -> NDArray[np.float32]:
-    """Checked samples (N, C) -> (N,), the mean of the channels."""
-    if not samples.size:
+def _sound(decoded: decoding.Decoded, where: str) -> Sound:
+    """Parts (N,) at any rates -> a waveform (T,), within -1 to 1."""
+    waves = [_resampled(mean, rate) for mean, rate in decoded.parts]
+    if not waves:
         raise AudioError(where, "empty", "it holds no samples")
-    peak = max(float(samples.max()), -float(samples.min()))  # NaN if any sample is
-    if not np.isfinite(peak):
-        raise AudioError(where, "non-finite", "some samples are NaN or infinite")
-    if peak > LARGEST_PEAK:
-        raise AudioError(where, "out of range", f"a peak of {peak:g}, scale it to -1 to 1")
-    total = samples[:, 0].copy()
-    for channel in range(1, samples.shape[1]):  # many times faster than a mean over short rows
-        total += samples[:, channel]
-    total /= np.float32(samples.shape[1])
-    return total
+    wave = waves[0] if len(waves) == 1 else np.concatenate(waves)
+    if not wave.size:
+        raise AudioError(where, "empty", "it is shorter than one sample at 16 kHz")
+    rate = decoded.parts[0][1]
+    found = flags(wave, rate, decoded.power, sample_rate=SAMPLE_RATE, incomplete=decoded.incomplete)
+    return Sound(wave=np.clip(wave, -1.0, 1.0, out=wave), flags=found)
 
 
-def _waveform(mixed: NDArray[np.float32], rate: int, where: str) -> NDArray[np.float32]:
-    """(N,) at any rate -> (T,), within -1 to 1."""
-    if not mixed.size:
-        raise AudioError(where, "empty", "it holds no samples")
-    wave = mixed
-    if rate != SAMPLE_RATE:
-        import soxr
+def _resampled(mean: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """(N,) at any rate -> (T,)."""
+    if rate == SAMPLE_RATE:
+        return mean
+    import soxr
 
-        wave = soxr.resample(mixed, rate, SAMPLE_RATE)  # (N,) -> (T,)
-        if not wave.size:
-            raise AudioError(where, "empty", "it is shorter than one sample at 16 kHz")
-    clipped: NDArray[np.float32] = np.clip(wave, -1.0, 1.0, out=wave)
-    return clipped
+    wave: NDArray[np.float32] = soxr.resample(mean, rate, SAMPLE_RATE)
+    return wave
 
 
 def _as_float(array: NDArray[Any]) -> NDArray[np.float32]:

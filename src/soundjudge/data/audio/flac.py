@@ -1,0 +1,101 @@
+"""FLAC (RFC 9639): how many samples a file's frames hold, whatever its STREAMINFO states."""
+
+import re
+import struct
+from dataclasses import dataclass
+
+from soundjudge.data.audio.streams import FileBytes, Stream
+
+STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the marker and the head of STREAMINFO
+FRAME = re.compile(rb"\xff[\xf8\xf9][^\x00-\x0f\xf0-\xff][\x00-\xaf][^\x80-\xbf\xff]")
+RATES = {1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 7: 24_000,
+         8: 32_000, 9: 44_100, 10: 48_000, 11: 96_000}  # fmt: skip
+LENGTH = 18  # place of the 8 bytes that hold a stream's length in their last 36 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """The samples from `first` up to, not including, `end`; rate 0 if the header does not say."""
+
+    first: int
+    end: int
+    rate: int
+
+
+def streams(data: FileBytes, seconds: float) -> list[Stream]:
+    """The streams of a file that begins with fLaC (or a tag before it), one after the other."""
+    view = memoryview(data)
+    starts = [match.start() for match in STREAM.finditer(data)]
+    if not starts:
+        return [Stream()]  # libsndfile says what is wrong with it
+    result = []
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        word = int.from_bytes(data[start + LENGTH : start + LENGTH + 8], "big")
+        rate, stated = word >> 44, word & (1 << 36) - 1
+        if rate == 0 or end - start < 42:
+            return [Stream()]  # libsndfile says what is wrong with it
+        there = _samples(data, start, end, seconds * rate)
+        refusal = ""
+        if there.rate not in (0, rate):
+            refusal = f"damaged: its headers state rates of {rate} and {there.rate} Hz"
+        enough = there.end > seconds * rate
+        if (there.end == stated or (enough and stated >= there.end)) and len(starts) == 1:
+            return [Stream(refusal=refusal)]
+        share = min(1.0, there.end / stated) if stated and not enough else 1.0
+        length = struct.pack(">Q", word - stated + there.end)
+        pieces = (view[start : start + LENGTH], length, view[start + LENGTH + 8 : end])
+        result.append(Stream(pieces=pieces, share_there=share, refusal=refusal))
+    return result
+
+
+def _samples(data: FileBytes, start: int, end: int, enough: float) -> Frame:
+    """The last of the frames that follow one another from the first on; its rate if any says it."""
+    block_size = int.from_bytes(data[start + 8 : start + 10], "big")
+    ends, last, rate = {0}, 0, 0
+    for match in FRAME.finditer(data, start + 42, end):
+        frame = _frame(data[match.start() : match.start() + 16], block_size)
+        if frame is None or frame.first not in ends:
+            continue
+        ends.add(frame.end)
+        last, rate = max(last, frame.end), rate or frame.rate
+        if last > enough:
+            break
+    return Frame(first=0, end=last, rate=rate)
+
+
+def _frame(head: bytes, block_size: int) -> Frame | None:
+    """The frame with this header, None if its checksum is wrong."""
+    length = 8 - (head[4] ^ 0xFF).bit_length() or 1  # bytes of the number, coded as in UTF-8
+    number = head[4] & (0x7F if length == 1 else 0x7F >> length)
+    for byte in head[5 : 4 + length]:
+        number = number << 6 | byte & 0x3F
+    size_code, rate_code, place = head[2] >> 4, head[2] & 15, 4 + length
+    if size_code in (6, 7):
+        size = int.from_bytes(head[place : place + size_code - 5], "big") + 1
+        place += size_code - 5
+    else:
+        size = {1: 192}.get(size_code) or (
+            576 << size_code - 2 if size_code < 6 else 1 << size_code
+        )
+    rate = RATES.get(rate_code, 0)
+    if rate_code in (12, 13, 14):
+        width = 1 if rate_code == 12 else 2
+        rate = (
+            int.from_bytes(head[place : place + width], "big")
+            * {12: 1000, 13: 1, 14: 10}[rate_code]
+        )
+        place += width
+    if place >= len(head) or _checksum(head[:place]) != head[place]:
+        return None
+    first = number if head[1] & 1 else number * block_size
+    return Frame(first=first, end=first + size, rate=rate)
+
+
+def _checksum(head: bytes) -> int:
+    """CRC-8 with the polynomial x^8 + x^2 + x + 1."""
+    crc = 0
+    for byte in head:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x107) if crc & 0x80 else crc << 1
+    return crc
