@@ -1,21 +1,13 @@
-"""Writes are whole or not at all, bytes depend on contents alone, fingerprints see every change."""
+"""Writes are whole or not at all, and bytes depend on contents alone."""
 
 import json
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
+from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-
-
-@dataclass(frozen=True)
-class Settings:
-    rate: float
-    folder: Path
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -58,6 +50,13 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("write", [artifacts.atomic_file, artifacts.atomic_folder])
+@pytest.mark.parametrize("name", [".", "/"])
+def test_the_working_folder_and_the_root_are_not_replaced(write, name):
+    with pytest.raises(SoundjudgeError, match="cannot be replaced"), write(Path(name)):
+        pass
+
+
 def test_what_a_killed_run_left_does_not_hinder_the_next(tmp_path):
     path = tmp_path / "out"
     killed = artifacts.atomic_folder(path)
@@ -76,13 +75,26 @@ def test_json_is_canonical_and_comes_back(tmp_path):
     assert artifacts.read_json(path) == {"a": ["é", None], "b": 0.1}
 
 
+def test_metrics_for_people_are_some_of_the_details_at_any_depth(tmp_path):
+    numbers = {
+        "note": "n",
+        "srcc": 0.5,
+        "test": {"srcc": 0.6, "p": 0.1, "a": {"srcc": 0.7}},
+        "e": {},
+    }
+    artifacts.write_metrics(tmp_path / "x.json", numbers, ["note", "srcc"])
+    assert artifacts.read_json(tmp_path / "details/x.json") == numbers
+    expected = {"note": "n", "srcc": 0.5, "test": {"srcc": 0.6, "a": {"srcc": 0.7}}}
+    assert artifacts.read_json(tmp_path / "x.json") == expected
+
+
 def test_json_refuses_nan_and_names_a_broken_file(tmp_path):
     path = tmp_path / "x.json"
     with pytest.raises(ValueError, match=r"cannot write .*x\.json"):
         artifacts.write_json(path, {"srcc": float("nan")})
     assert not path.exists()
     path.write_text("{")
-    with pytest.raises(ValueError, match=r"x\.json is not valid JSON"):
+    with pytest.raises(SoundjudgeError, match=r"x\.json is not valid JSON"):
         artifacts.read_json(path)
 
 
@@ -98,57 +110,27 @@ def test_sha256_of_a_file_is_the_known_one_and_a_folder_sees_names_and_contents(
     assert len({before, renamed, artifacts.sha256(file.parent)}) == 3
 
 
-def test_a_fingerprint_changes_with_params_and_inputs_and_nothing_else(tmp_path):
-    source = tmp_path / "in.txt"
-    source.write_text("1")
-    params = Settings(rate=0.1, folder=Path("x"))
-    first = artifacts.fingerprint(params, [source])
-    assert len(first) == 16
-    assert first == artifacts.fingerprint(Settings(rate=0.1, folder=Path("x")), [source])
-    assert first != artifacts.fingerprint(Settings(rate=0.2, folder=Path("x")), [source])
-    source.write_text("2")
-    assert first != artifacts.fingerprint(params, [source])
-    with pytest.raises(TypeError):
-        artifacts.fingerprint({"x": object()}, [])
-
-
-def test_a_fingerprint_sees_the_code_that_is_loaded(tmp_path):
-    # A copy of the package, so that its source can be edited.
-    package = tmp_path / "soundjudge"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "artifacts.py").write_text(Path(artifacts.__file__).read_text(encoding="utf-8"))
-    run = [
-        sys.executable,
-        "-c",
-        "from soundjudge.artifacts import fingerprint as f; print(f(1, []))",
-    ]
-
-    def fingerprint() -> str:
-        return subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-
-    before = fingerprint()
-    assert before == fingerprint()
-    (package / "__init__.py").write_text("# changed\n")
-    assert before != fingerprint()
-
-
-def test_a_work_folder_is_named_by_stage_and_fingerprint(in_folder):
-    folder = artifacts.work_folder("pretrain", {"a": 1}, [])
-    assert folder.is_dir()
-    assert folder == Path("work/pretrain") / artifacts.fingerprint({"a": 1}, [])
-
-
 def test_tensors_come_back_and_their_bytes_do_not_depend_on_order(tmp_path):
     tensors = {"b": torch.arange(6.0).reshape(2, 3).T, "a": torch.ones(2, dtype=torch.bfloat16)}
-    one, two = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    path, reordered = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
     metadata = {name: name for name in "qwertyuiop"}
-    artifacts.save_tensors(one, tensors, metadata)
-    artifacts.save_tensors(two, dict(reversed(tensors.items())), dict(reversed(metadata.items())))
-    assert one.read_bytes() == two.read_bytes()
-    loaded = artifacts.load_tensors(one)
+    artifacts.save_tensors(path, tensors, metadata)
+    artifacts.save_tensors(
+        reordered, dict(reversed(tensors.items())), dict(reversed(metadata.items()))
+    )
+    assert path.read_bytes() == reordered.read_bytes()
+    loaded = artifacts.load_tensors(path)
     assert torch.equal(loaded["b"], tensors["b"])
     assert loaded["a"].dtype == torch.bfloat16
-    one.write_text(json.dumps({}))
-    with pytest.raises(ValueError, match=r"1\.safetensors is not a readable"):
-        artifacts.load_tensors(one)
+    path.write_text(json.dumps({}))
+    with pytest.raises(SoundjudgeError, match=r"1\.safetensors is not a readable"):
+        artifacts.load_tensors(path)
+
+
+def test_floats_of_json_have_six_digits_unless_it_is_exact(tmp_path):
+    data = {"a": [2 / 3, (1e-17, 123456789)], "b": {"c": True, "d": "0.123456789"}}
+    artifacts.write_json(tmp_path / "x.json", data)
+    expected = {"a": [0.666667, [0.0, 123456789]], "b": {"c": True, "d": "0.123456789"}}
+    assert artifacts.read_json(tmp_path / "x.json") == expected
+    artifacts.write_json(tmp_path / "exact.json", data, exact=True)
+    assert artifacts.read_json(tmp_path / "exact.json")["a"][0] == 2 / 3

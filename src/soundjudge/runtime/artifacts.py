@@ -1,31 +1,23 @@
-"""Atomic writes, canonical file formats, and work folders keyed by a fingerprint."""
+"""Atomic writes, canonical file formats, and the sha256 of files."""
 
-import dataclasses
+import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime.disk import flush_to_disk
+from soundjudge.runtime.precision import round_floats
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Resuming under other versions of these would not end with the same bytes.
-ARITHMETIC = (
-    "numpy",
-    "scipy",
-    "torch",
-    "torchaudio",
-    "transformers",
-    "accelerate",
-    "soundfile",
-    "soxr",
-)
+REMEMBERED_BYTES = 1 << 26  # files from here on are read once
 
 
 @contextmanager
@@ -34,7 +26,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = _temporary(path)
     try:
         yield temporary
+        if path.is_file():
+            shutil.copymode(path, temporary)
+        flush_to_disk(temporary)
         temporary.replace(path)
+        flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -57,7 +53,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    # A fixed name: what a killed run left behind is replaced by the next, not collected.
+    if not path.name:
+        raise SoundjudgeError(f"{path} cannot be replaced: name a file or a folder in it")
+    # A fixed name: the next run replaces what a killed one left behind.
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".part-{path.name}")
     _remove(temporary)
@@ -79,8 +77,12 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def write_json(path: Path, data: object) -> None:
-    """Writes `data` with sorted keys; a NaN or an infinity raises ValueError."""
+def write_json(path: Path, data: object, *, exact: bool = False) -> None:
+    """Writes `data` with sorted keys; `exact`, for what a model is loaded from, rounds no float.
+
+    A NaN or an infinity raises ValueError.
+    """
+    data = data if exact else round_floats(data)
     try:
         text = json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
@@ -89,12 +91,31 @@ def write_json(path: Path, data: object) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def write_metrics(path: Path, numbers: Mapping[str, object], headline: Sequence[str]) -> None:
+    """Writes `numbers` to details/ beside `path`, and to `path` those that people compare.
+
+    `headline`: names of entries, at any depth of nested mappings.
+    """
+    write_json(path.parent / "details" / path.name, numbers)
+    write_json(path, _select(numbers, headline))
+
+
+def _select(numbers: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+    selected: dict[str, object] = {}
+    for key, value in numbers.items():
+        if isinstance(value, Mapping) and (inner := _select(value, names)):
+            selected[key] = inner
+        elif key in names:
+            selected[key] = value
+    return selected
+
+
 def read_json(path: Path) -> Any:  # noqa: ANN401  JSON is any of it
-    """The contents of a JSON file; ValueError names the file if it is not one."""
+    """The contents of a JSON file; SoundjudgeError names the file if it is not one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise SoundjudgeError(f"{path} is not valid JSON: {error}") from error
 
 
 def sha256(path: Path) -> str:
@@ -102,60 +123,41 @@ def sha256(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256()
-    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    for name in sorted(files):
-        digest.update(f"{name}\0{sha256(files[name])}\n".encode())
-    return digest.hexdigest()
+    return _folder_sha256(path, sha256)
 
 
-def fingerprint(params: object, inputs: Sequence[Path]) -> str:
-    """16 hex digits that change with the params, the inputs' contents, the code and its libraries.
-
-    The code is every soundjudge module loaded so far. All of an input is read: for shards, name the
-    table that holds the clips' own sha256 instead.
-    """
-    modules = {
-        name: module for name, module in sys.modules.items() if name.startswith("soundjudge")
-    }
-    sources = {name: getattr(module, "__file__", None) for name, module in modules.items()}
-    record = {
-        "params": _plain(params),
-        "inputs": {path.as_posix(): sha256(path) for path in inputs},
-        "code": {name: sha256(Path(file)) for name, file in sources.items() if file},
-        "libraries": [_version(name) for name in ARITHMETIC],
-    }
-    canonical = json.dumps(record, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def _version(package: str) -> str | None:
+def remembered_sha256(path: Path) -> str:
+    """As `sha256`, but large files are read once per user, then known by path, size and times."""
+    if path.is_dir():
+        return _folder_sha256(path, remembered_sha256)
+    state = path.stat()
+    if state.st_size < REMEMBERED_BYTES:
+        return sha256(path)
+    identity = (str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    memory = cache / "soundjudge" / "sha256" / hashlib.sha256(repr(identity).encode()).hexdigest()
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        with memory.open("a+", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # other processes wait while the first reads `path`
+            file.seek(0)
+            digits = file.read()
+            if len(digits) != 64:  # new, or its process was killed
+                digits = sha256(path)
+                file.truncate(0)
+                file.write(digits)
+        return digits
+    except OSError:  # where nothing can be remembered, it is read again
+        return sha256(path)
 
 
-def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return {field.name: _plain(getattr(value, field.name)) for field in fields}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, os.PathLike):
-        return Path(value).as_posix()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"a {type(value).__name__} has no place in a fingerprint")
-
-
-def work_folder(stage: str, params: object, inputs: Sequence[Path]) -> Path:
-    """work/<stage>/<fingerprint>/, created: for a stage's checkpoints, never an output."""
-    folder = Path("work") / stage / fingerprint(params, inputs)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _folder_sha256(folder: Path, file_sha256: Callable[[Path], str]) -> str:
+    digest = hashlib.sha256()
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*")}
+    for name, file in sorted(files.items()):
+        if file.is_file():
+            digest.update(f"{name}\0{file_sha256(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def save_tensors(
@@ -164,14 +166,14 @@ def save_tensors(
     """Writes a safetensors file whose bytes depend on its contents alone."""
     from safetensors.torch import save_file
 
-    ready = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     with atomic_file(path) as temporary:
-        save_file(ready, temporary, metadata=dict(metadata) if metadata else None)
+        save_file(contiguous, temporary, metadata=dict(metadata) if metadata else None)
         _sort_metadata(temporary)
 
 
 def _sort_metadata(path: Path) -> None:
-    # safetensors writes its metadata in the order of a hash map, another one each time.
+    # safetensors writes its metadata in the order of a hash map, which differs between runs.
     with path.open("r+b") as file:
         size = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(size))
@@ -184,12 +186,12 @@ def _sort_metadata(path: Path) -> None:
 
 
 def load_tensors(path: Path) -> "dict[str, Tensor]":
-    """The tensors of a safetensors file, on the CPU; ValueError names the file if it is not one."""
+    """The tensors of a safetensors file, on the CPU; SoundjudgeError names a file that is none."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+        raise SoundjudgeError(f"{path} is not a readable safetensors file: {error}") from error
     return tensors

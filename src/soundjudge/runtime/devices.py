@@ -1,6 +1,8 @@
-"""Where a computation runs: its device, its place among the processes, its arithmetic."""
+"""Where a computation runs: its device, its rank among the processes, its arithmetic."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from accelerate import PartialState
@@ -9,20 +11,13 @@ from soundjudge.errors import SoundjudgeError
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of one process; auto is CUDA, else MPS, else the CPU, as accelerate chooses.
+    """The device of one process; auto is CUDA, else MPS, else the CPU.
 
-    `name`: auto, cpu, cuda, cuda:1, mps. SoundjudgeError for one that is not there.
+    `name`: auto, cpu, cuda, cuda:1, mps. Raises SoundjudgeError for one that is not there.
     """
     if name == "auto":
-        name = next(
-            kind
-            for kind, there in (
-                ("cuda", torch.cuda.is_available()),
-                ("mps", torch.backends.mps.is_available()),
-                ("cpu", True),
-            )
-            if there
-        )
+        mps = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else mps
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -36,15 +31,17 @@ def resolve_device(name: str) -> torch.device:
 def process_state(device: str) -> PartialState:
     """This process among those that train together (one without torchrun), with its `.device`.
 
-    `device`: auto, cpu, cuda or mps. The first call in a process settles it.
+    `device`: auto, cpu, cuda or mps; auto is what `resolve_device` says. Raises SoundjudgeError if
+    an earlier call in this process, or accelerate's environment, has set another device.
     """
-    place = PartialState(cpu=device == "cpu")
-    if device not in ("auto", place.device.type):
+    expected = resolve_device(device).type if device == "auto" else device
+    state = PartialState(cpu=expected == "cpu")
+    if expected != state.device.type:
         raise SoundjudgeError(
-            f"device is {device!r}, but this process runs on {place.device.type!r}: write "
-            f"{place.device.type} or auto."
+            f"device is {device!r}, but this process runs on {state.device.type!r}: write "
+            f"{state.device.type} in params.yaml."
         )
-    return place
+    return state
 
 
 def make_deterministic() -> None:
@@ -52,3 +49,15 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # As use_deterministic_algorithms(True), which takes two seconds to import a compiler besides.
     torch.set_deterministic_debug_mode("error")
+
+
+@contextmanager
+def plain_arithmetic() -> Iterator[None]:
+    """Float32 without autocast, whatever state of torch the caller is in."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)

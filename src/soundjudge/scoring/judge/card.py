@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.judge.judge import JudgeManifest
-from soundjudge.scoring.members import members, own_m2d
+from soundjudge.runtime.member_record import MemberRecord
+from soundjudge.scoring.judge.manifest import JudgeManifest, Long
+from soundjudge.scoring.members.m2d_reference import ENVIRONMENT_VARIABLE
 
-FILE = "README.md"
 TEXT = """\
 ---
 license: {packaging.license}
@@ -27,8 +27,7 @@ judge = Judge.from_pretrained("path/to/this/folder")
 judge.score("dog.wav", "a dog barks")
 ```
 
-Sounds may have any sample rate, number of channels and length. Windows of {window:g} s are heard
-one after another and their scores averaged by length; a rest below 1 s is left out. The
+Sounds may have any sample rate, number of channels and length. {long} The
 calibration is {calibration}; scores are clipped to 0..10.
 
 ## Data
@@ -47,7 +46,14 @@ calibration is {calibration}; scores are clipped to 0..10.
 
 {report}
 """
-# License notes that nobody needs to remember.
+# What is said of sounds longer than the window.
+LONG: dict[Long, str] = {
+    "windows": """\
+Windows of {window:g} s are scored
+one after another and their scores averaged by length; a remainder below 1 s is left out.""",
+    "cut": "Of a longer one the first {window:g} s are scored.",
+}
+# License notes that follow from a judge's members.
 M2D_HEADS = "{members}: a head alone, fitted on M2D-CLAP"
 M2D_DELTAS = (
     "{members}: what tuning changed in M2D-CLAP, as differences that say nothing without it"
@@ -58,7 +64,7 @@ is none; to score, name your own copy, whose checkpoint has the sha256 {sha256},
 environment variable {variable}"""
 
 
-Said = Mapping[str, Mapping[str, object]]  # each member's member.json
+Records = Mapping[str, MemberRecord]  # by member
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +82,20 @@ class Packaging:
             raise SoundjudgeError(f"name is {self.name!r}: use letters, digits, - and _")
 
 
-def card_text(contents: JudgeManifest, said: Said, packaging: Packaging, report: str) -> str:
+def card_text(manifest: JudgeManifest, records: Records, packaging: Packaging, report: str) -> str:
     """The card, with `report` (Markdown) as its last sections."""
-    blend = contents.ensemble
+    blend = manifest.ensemble
     rows = [
-        f"| {name} | {said[name]['kind']} | {weight:.3f} |"
+        f"| {name} | {records[name].kind} | {weight:.3f} |"
         for name, weight in zip(blend.members, blend.weights, strict=True)
     ]
-    notes = [*packaging.notes, *_m2d_notes(said)]
+    notes = [*packaging.notes, *_m2d_notes(records)]
     # The report's own headings become sections of this page.
     lines = [f"#{line}" if line.startswith("#") else line for line in report.splitlines()]
     return TEXT.format(
         packaging=packaging,
-        score_id=contents.score_id,
-        window=contents.window_seconds,
+        score_id=manifest.score_id,
+        long=LONG[manifest.long].format(window=manifest.window_seconds),
         calibration=blend.calibration.method,
         members="\n".join(rows),
         notes="\n".join(f"- {note}" for note in notes),
@@ -97,23 +103,25 @@ def card_text(contents: JudgeManifest, said: Said, packaging: Packaging, report:
     )
 
 
-def _m2d_notes(said: Said) -> list[str]:
+def _m2d_notes(records: Records) -> list[str]:
     """What must be known of members that stand on M2D-CLAP."""
-    asked = {
-        name: [path for path in members.encoder_paths(values, "clap") if own_m2d.is_reference(path)]
-        for name, values in said.items()
+    own = {
+        name: [ref for ref in record.encoders.get("clap", ()) if ref.path is None]
+        for name, record in records.items()
     }
-    files = {path for paths in asked.values() for path in paths}
+    files = {reference.sha256 for references in own.values() for reference in references}
     if not files:
         return []
     if len(files) > 1:
-        raise SoundjudgeError("members stand on several M2D-CLAPs: a judge can ask for one alone")
-    deltas = [name for name in said if said[name]["kind"] == "clapscore-deltas"]
-    heads = [name for name in said if asked[name] and name not in deltas]
+        raise SoundjudgeError(
+            "members stand on several M2D-CLAPs, and a judge can ask its user for one alone: "
+            "package members that share one"
+        )
+    deltas = [name for name, record in records.items() if record.kind == "clapscore-deltas"]
+    heads = [name for name in records if own[name] and name not in deltas]
     notes = [
         note.format(members=", ".join(names))
         for note, names in ((M2D_HEADS, heads), (M2D_DELTAS, deltas))
         if names
     ]
-    sha256 = own_m2d.reference_sha256(files.pop())
-    return [*notes, M2D_NOTE.format(sha256=sha256, variable=own_m2d.ENVIRONMENT_VARIABLE)]
+    return [*notes, M2D_NOTE.format(sha256=files.pop(), variable=ENVIRONMENT_VARIABLE)]

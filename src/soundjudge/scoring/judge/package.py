@@ -1,22 +1,31 @@
 """Trained members, their encoders and the ensemble to one folder: the judge."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
-from soundjudge.clap.encoders.source import AS_IT_IS, Opening
+from soundjudge.clap.encoders.checkpoints import copy_encoder
+from soundjudge.clap.encoders.source import referenced_clap
 from soundjudge.errors import SoundjudgeError
+from soundjudge.model.audio.audio_encoder import kind_of
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.member_record import EncoderReference, read_member, write_member
 from soundjudge.scoring.ensemble.ensemble import Ensemble
-from soundjudge.scoring.judge import card, judge
+from soundjudge.scoring.judge import card, integrity
 from soundjudge.scoring.judge.card import Packaging as Packaging
-from soundjudge.scoring.members import members, own_m2d
+from soundjudge.scoring.judge.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    FileRecord,
+    JudgeManifest,
+    Long,
+)
+from soundjudge.scoring.members import members
+from soundjudge.scoring.members.m2d_reference import m2d_reference
 
-# An encoder of a member: kind, path from the root, how it is opened.
-Encoder = tuple[str, str, Opening]
+# The encoders of a judge by kind and reference, each with the name of its copy.
+Encoders = dict[tuple[str, EncoderReference], str]
 # Points of the 0-10 scale within which the judge repeats what the pipeline predicted.
 SAME_SCORE = 1e-3
 
@@ -24,29 +33,31 @@ SAME_SCORE = 1e-3
 def build_judge(
     folder: Path,
     *,
-    fitted: Ensemble,
+    ensemble: Ensemble,
     checkpoints: Mapping[str, Path],
     root: Path,
     window_seconds: float,
     packaging: Packaging,
     report: str,
-    opening: Opening = AS_IT_IS,
-) -> judge.JudgeManifest:
+) -> JudgeManifest:
     """Fills `folder`: members, encoders, judge.json and a model card with `report` (Markdown).
 
-    `checkpoints` names each member's folder; the paths inside of them start at `root`. A CLAP that
-    no copy may hold stays where it is: the judge asks for it by its sha256.
+    `checkpoints` are the members' folders, whose references start at `root`. A CLAP that the judge
+    may not hold stays where it is: the judge asks its user for a copy, by its sha256.
     """
-    encoders: dict[Encoder, str] = {}
-    for name in fitted.members:
+    encoders: Encoders = {}
+    for name in ensemble.members:
         if name not in checkpoints:
-            raise SoundjudgeError(f"the ensemble has a member {name}, ensemble.members has not")
-        _copy_member(checkpoints[name], folder / "members" / name, encoders, root, opening)
-    for (kind, path, how), name in encoders.items():
-        members.copy_encoder(kind, root / path, folder / "encoders" / name, how)
+            raise SoundjudgeError(
+                f"the ensemble has a member {name}, ensemble.members has not: run the stage "
+                "ensemble again"
+            )
+        _copy_member(checkpoints[name], folder / "members" / name, encoders, root)
+    for (kind, reference), name in encoders.items():
+        _copy_encoder(kind, reference, root, folder / "encoders" / name)
     return write_manifest(
         folder,
-        fitted=fitted,
+        ensemble=ensemble,
         window_seconds=window_seconds,
         packaging=packaging,
         report=report,
@@ -56,76 +67,75 @@ def build_judge(
 def write_manifest(
     folder: Path,
     *,
-    fitted: Ensemble,
+    ensemble: Ensemble,
     window_seconds: float,
     packaging: Packaging,
     report: str,
-) -> judge.JudgeManifest:
+    long: Long = "windows",
+) -> JudgeManifest:
     """Writes judge.json and the model card over the members and encoders in `folder`."""
-    contents = judge.JudgeManifest(
-        format=judge.FORMAT_VERSION,
+    unnamed = JudgeManifest(
+        format=FORMAT_VERSION,
         score_id="",
         window_seconds=window_seconds,
-        ensemble=fitted,
-        files=_files(folder),
+        ensemble=ensemble,
+        files=_file_records(folder),
+        long=long,
     )
-    contents = _named(contents, packaging)
-    artifacts.write_json(folder / judge.MANIFEST, asdict(contents))
-    said = {name: members.read_member(folder / "members" / name) for name in fitted.members}
-    (folder / card.FILE).write_text(
-        card.card_text(contents, said, packaging, report), encoding="utf-8"
-    )
-    return contents
+    score_id = f"{packaging.name}@{packaging.version}+{unnamed.fingerprint()}"
+    manifest = replace(unnamed, score_id=score_id)
+    artifacts.write_json(folder / MANIFEST, manifest.contents(), exact=True)
+    records = {name: read_member(folder / "members" / name) for name in ensemble.members}
+    text = card.card_text(manifest, records, packaging, report)
+    (folder / integrity.CARD).write_text(text, encoding="utf-8")
+    return manifest
 
 
-def check_score(scored: float, expected: float, what: str) -> None:
-    """Raises PackageError unless the judge repeats the pipeline's score."""
+def check_score(scored: float, expected: float, name: str) -> None:
+    """Raises SoundjudgeError unless the judge repeats the pipeline's score."""
     if abs(scored - expected) > SAME_SCORE:
         raise SoundjudgeError(
-            f"the judge gives {what} {scored}, the pipeline {expected}: "
+            f"the judge gives {name} {scored}, the pipeline {expected}: "
             "run predict and ensemble again"
         )
 
 
-def _copy_member(
-    source: Path, target: Path, encoders: dict[Encoder, str], root: Path, opening: Opening
-) -> None:
-    """Copies a checkpoint and lets it name its encoders by their place in the judge."""
-    values = members.read_member(source)
+def _copy_member(source: Path, target: Path, encoders: Encoders, root: Path) -> None:
+    """Copies a checkpoint and lets it name its encoders by their paths in the judge."""
+    record = read_member(source, *members.KINDS)
     shutil.copytree(source, target)
-    for kind in members.ENCODERS[str(values["kind"])]:
-        if values["kind"] == "regress":
-            each = members.clap_openings(values, opening)
-            values["more_sha256"] = [None] * (len(each) - 1)  # the copies are other files
-        else:
-            each = [(path, opening) for path in members.encoder_paths(values, kind)]
-        places = [_place((kind, path, how), encoders, root) for path, how in each]
-        values[kind] = places if isinstance(values[kind], list) else places[0]
-    artifacts.write_json(target / members.MEMBER, values)
+    references = {
+        kind: tuple(_judge_reference(kind, reference, encoders, root) for reference in listed)
+        for kind, listed in record.encoders.items()
+    }
+    write_member(target, replace(record, encoders=references))
 
 
-def _place(encoder: Encoder, encoders: dict[Encoder, str], root: Path) -> str:
-    """Where the judge finds an encoder; one that it holds gets a name in `encoders`."""
-    kind, path, _ = encoder
-    if kind == "clap" and (outside := own_m2d.m2d_reference(root / path)):
-        return outside
-    same = sum(1 for other, _, _ in encoders if other == kind)
-    return f"encoders/{encoders.setdefault(encoder, f'{kind}{same + 1}' if same else kind)}"
+def _judge_reference(
+    kind: str, reference: EncoderReference, encoders: Encoders, root: Path
+) -> EncoderReference:
+    """What the judge's member.json says of an encoder; a copy gets a name in `encoders`."""
+    if kind == "clap" and (own := m2d_reference(reference.locate(root))):
+        return own
+    same = sum(1 for other, _ in encoders if other == kind)
+    name = encoders.setdefault((kind, reference), f"{kind}{same + 1}" if same else kind)
+    return EncoderReference(path=f"encoders/{name}")
 
 
-def _files(folder: Path) -> dict[str, judge.FileRecord]:
+def _copy_encoder(kind: str, reference: EncoderReference, root: Path, target: Path) -> None:
+    """An official checkpoint as a folder of safetensors: loaded strictly, and saved."""
+    source = reference.locate(root)
+    if kind == "audio":
+        kind_of(source).copy(source, target)
+    else:
+        copy_encoder(referenced_clap(reference, source), target)
+
+
+def _file_records(folder: Path) -> dict[str, FileRecord]:
     return {
-        path.relative_to(folder).as_posix(): judge.FileRecord(
+        path.relative_to(folder).as_posix(): FileRecord(
             bytes=path.stat().st_size, sha256=artifacts.sha256(path)
         )
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def _named(contents: judge.JudgeManifest, packaging: Packaging) -> judge.JudgeManifest:
-    """The same with its score id: what decides a score decides the fingerprint."""
-    canonical = json.dumps(asdict(contents), sort_keys=True, allow_nan=False)
-    digits = hashlib.sha256(canonical.encode()).hexdigest()[:8]
-    score_id = f"{packaging.name}@{packaging.version}+{digits}"
-    return judge.JudgeManifest(**(vars(contents) | {"score_id": score_id}))

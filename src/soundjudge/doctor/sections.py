@@ -1,0 +1,145 @@
+"""Whether a params.yaml can run to its end: every section, and what one says of another."""
+
+import difflib
+import importlib.util
+import sys
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from soundjudge import params
+from soundjudge.clap.embeddings import EmbeddingConfig
+from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.regression.kernel_machine import RegressionConfig
+from soundjudge.data.corpora import corpus
+from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.errors import ParamsError
+from soundjudge.labels.pairs.negatives import NegativeConfig
+from soundjudge.labels.ratings.config import Screening, Standardization
+from soundjudge.model.feature_extraction import FeatureConfig
+from soundjudge.model.likelihood.likelihood import LikelihoodConfig
+from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
+from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
+from soundjudge.scoring.judge.card import Packaging
+from soundjudge.scoring.members.members import ROUNDING
+from soundjudge.scoring.members.predict import PredictionConfig
+from soundjudge.training.caption import CaptionConfig
+from soundjudge.training.finetune import FinetuneConfig, FinetuneMember
+from soundjudge.training.pretrain import PretrainConfig
+from soundjudge.training.tune_clap import TuneConfig
+
+FINETUNE = "finetune/"  # what the checkpoints of that training begin with, below checkpoints/
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoders:
+    """Section `encoders`."""
+
+    audio: Path
+    clap: ClapSource
+    llm: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune:
+    """Section `finetune`."""
+
+    training: FinetuneConfig
+    members: dict[str, FinetuneMember]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """All of params.yaml, as the stages read it."""
+
+    encoders: Encoders
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    note: str
+    prepare: Preparation
+    screen: Screening
+    standardize: Standardization
+    tune_clap: TuneConfig
+    regress: RegressionConfig
+    embed: EmbeddingConfig
+    pseudolabel: NegativeConfig
+    features: FeatureConfig
+    caption: CaptionConfig
+    likelihood: LikelihoodConfig
+    pretrain: PretrainConfig
+    finetune: Finetune
+    predict: PredictionConfig
+    ensemble: EnsembleConfig
+    evaluate: EvaluationConfig
+    package: Packaging
+
+    def trainings(self) -> dict[str, bool]:
+        """Checkpoints that can be members, and whether they need captions."""
+        language_models = dict.fromkeys((FINETUNE + name for name in self.finetune.members), True)
+        return {"clapscore": False, "regress": False, "likelihood": True} | language_models
+
+
+def find_problems(path: Path, root: Path = Path()) -> list[str]:
+    """What would end `dvc repro` with the params of `path`, a sentence each.
+
+    Their paths start at `root`. Raises ParamsError for a file that is no YAML.
+    """
+    params.load("", dict[str, object], path)
+    problems = []
+    for section, kind in typing.get_type_hints(Params).items():
+        try:
+            params.load(section, kind, path)
+        except ParamsError as error:
+            problems.append(str(error))
+    if problems:
+        return problems
+    try:
+        return list(_contradictions(params.load("", Params, path), root))
+    except ParamsError as error:  # a section that no stage reads
+        return [str(error)]
+
+
+def _contradictions(values: Params, root: Path) -> Iterator[str]:
+    trainings = values.trainings()
+    members = values.ensemble.members
+    for name, training in members.items():
+        if training not in trainings:
+            close = difflib.get_close_matches(training, trainings, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(trainings)}"
+            yield f"ensemble.members.{name} is {training}, and no training makes that: {hint}"
+    learned = [name for name, training in members.items() if trainings.get(training)]
+    if learned and all(_is_omitted(folder, root) for folder in _captioned(values)):
+        yield (
+            f"prepare.audiocaps and prepare.vggsound name no corpus, and {', '.join(learned)} of "
+            "ensemble.members need captions (caption, pretrain): name one, or take those out"
+        )
+    window, longest = values.predict.window_seconds, values.features.frontend.window_seconds
+    if learned and window > longest + ROUNDING:
+        yield (
+            f"predict.window_seconds is {window:g}, and {', '.join(learned)} of ensemble.members "
+            f"are trained with {longest:g} (features.frontend.window_seconds): shorten the former"
+        )
+    trained = (values.caption.llm, values.pretrain.llm, values.finetune.training.llm)
+    engines = (values.embed.engine, values.features.engine)
+    for package, extra, is_used in (
+        ("peft", "lora", any(llm.training == "lora" for llm in trained)),
+        ("ray", "ray", "ray" in engines),
+    ):
+        if is_used and importlib.util.find_spec(package) is None:
+            yield f"the package {package} is not installed: pip install 'soundjudge[{extra}]'"
+
+
+def _captioned(values: Params) -> tuple[Path, Path]:
+    return values.prepare.audiocaps, values.prepare.vggsound
+
+
+def _is_omitted(folder: Path, root: Path) -> bool:
+    # A folder that is not there yet is a download or the sample's: it means to be a corpus.
+    return (root / folder).is_dir() and {e.name for e in (root / folder).iterdir()} == {
+        corpus.README
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(find_problems(Path(sys.argv[1]))))

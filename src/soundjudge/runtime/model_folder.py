@@ -1,0 +1,142 @@
+"""Folders in transformers' format, read strictly and without the library's own searching.
+
+`from_pretrained` of a model would take an adapter from outside of the folder, a pickle instead of
+safetensors, or files elsewhere that an index names; and it draws what is missing at random.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+SHARD = re.compile(r"\w[\w.-]*\.safetensors")
+MAX_LISTED = 3  # names in an error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises SoundjudgeError with `path` for whatever a library raises over foreign files."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except SoundjudgeError as error:
+        raise SoundjudgeError(f"{path}: {error}") from error
+    except Exception as error:  # noqa: BLE001  they share no class; tokenizers raises Exception
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SoundjudgeError(f"{path} can't be read: {reason}") from error
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of `model.safetensors`, or of the files beside its index, on the CPU."""
+    if (folder / WEIGHTS).is_file():
+        return artifacts.load_tensors(folder / WEIGHTS)
+    index = folder / INDEX
+    if not index.is_file():
+        raise SoundjudgeError(
+            f"{folder} holds no {WEIGHTS}, and pickles such as pytorch_model.bin are not read: "
+            "take the checkpoint's safetensors"
+        )
+    values = artifacts.read_json(index)
+    files = values.get("weight_map") if isinstance(values, dict) else None
+    if not isinstance(files, dict) or not all(
+        isinstance(file, str) and SHARD.fullmatch(file) for file in files.values()
+    ):
+        raise SoundjudgeError(
+            f"{index}: weight_map must name .safetensors files of this folder alone: load both"
+        )
+    weights: dict[str, Tensor] = {}
+    for file in sorted(set(files.values())):
+        if not (folder / file).is_file():
+            raise SoundjudgeError(f"{folder / file} is missing, and {INDEX} names it: load it")
+        tensors = artifacts.load_tensors(folder / file)
+        if tensors.keys() != {name for name, owner in files.items() if owner == file}:
+            raise SoundjudgeError(f"{folder / file} does not hold what {INDEX} says: load both")
+        weights |= tensors
+    return weights
+
+
+def build_model(
+    auto: Any,  # noqa: ANN401  a class of transformers
+    make_config: Callable[..., Any],
+    values: Mapping[str, Any],
+    attention: str,
+    path: Path,
+) -> Any:  # noqa: ANN401
+    """The model of a configuration's `values`, in float32; `load_weights` must fill it.
+
+    `auto` and `make_config` are transformers'; `path` names the configuration in errors.
+    """
+    # transformers' own is a heavy import.
+    from transformers.initialization import no_init_weights
+
+    with reading(path), torch.random.fork_rng(devices=[]), no_init_weights():
+        model = auto.from_config(
+            make_config(**values),
+            dtype=torch.float32,
+            attn_implementation=attention,
+            trust_remote_code=False,
+        )
+        model.tie_weights()
+    return model
+
+
+def load_weights(
+    module: nn.Module, weights: Mapping[str, Tensor], path: Path, computed: tuple[str, ...] = ()
+) -> None:
+    """Copies `weights` into `module`: every name and shape must fit, or SoundjudgeError is raised.
+
+    `computed` are endings of the names of constants that the module has computed itself. Of weights
+    that share one tensor the first name is enough.
+    """
+    own = module.state_dict()
+    stored = {name: tensor for name, tensor in weights.items() if not name.endswith(computed)}
+    stored |= {name: tensor for name, tensor in own.items() if name.endswith(computed)}
+    stored |= {
+        name: stored[first]
+        for name, first in shared_names(module).items()
+        if first in stored and name not in stored
+    }
+    missing, unexpected = sorted(own.keys() - stored.keys()), sorted(stored.keys() - own.keys())
+    mismatched = [
+        name
+        for name in sorted(own.keys() & stored.keys())
+        if own[name].shape != stored[name].shape
+        or own[name].is_floating_point() != stored[name].is_floating_point()
+    ]
+    if missing or unexpected or mismatched:
+        raise SoundjudgeError(
+            f"{path}: the weights do not fit the configuration; missing {missing[:MAX_LISTED]}, "
+            f"unexpected {unexpected[:MAX_LISTED]}, other shape or kind {mismatched[:MAX_LISTED]}"
+        )
+    module.load_state_dict(stored, strict=True)
+
+
+def shared_names(module: nn.Module) -> dict[str, str]:
+    """Names of parameters that are listed before under another name, and that name."""
+    first: dict[int, str] = {}
+    shared = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        if id(parameter) in first:
+            shared[name] = first[id(parameter)]
+        first.setdefault(id(parameter), name)
+    return shared
+
+
+def read_tokenizer(kind: Any, folder: Path) -> Any:  # noqa: ANN401  transformers types none
+    """The tokenizer of the folder's own files, by a class of transformers."""
+    with reading(folder):
+        tokenizer = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    for key in ("is_local", "local_files_only"):  # would be saved, and says nothing about it
+        tokenizer.init_kwargs.pop(key, None)
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise SoundjudgeError(f"{folder}: model_max_length of the tokenizer is no number")
+    return tokenizer

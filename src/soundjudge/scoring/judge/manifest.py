@@ -1,0 +1,102 @@
+"""judge.json: what a judge is made of, under an id that follows from it."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from soundjudge import params
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble.ensemble import Ensemble
+from soundjudge.scoring.members.predict import PredictionConfig
+
+MANIFEST = "judge.json"
+FORMAT_VERSION = 3  # raise it when an older judge would be misread
+Long = Literal["windows", "cut"]  # of a sound longer than the window: all of it, or its beginning
+PLAIN_NAME = re.compile(r"\w[\w.-]*")  # of a file or folder: no "..", no separator, no drive
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """What a file of the judge's folder must be."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeManifest:
+    """judge.json."""
+
+    format: int
+    score_id: str
+    "name@version+fingerprint: two judges with one id give the same scores"
+    window_seconds: float
+    ensemble: Ensemble
+    files: dict[str, FileRecord]
+    "of all members and encoders, by their paths from the judge's folder"
+    long: Long = "windows"
+    "what is scored of a sound longer than the window"
+
+    def __post_init__(self) -> None:
+        PredictionConfig(window_seconds=self.window_seconds, batch_size=1)
+        for name in self.ensemble.members:
+            check_plain(name)
+            if "/" in name:
+                raise SoundjudgeError(f"ensemble.members has {name!r}: a name without / is needed")
+        for name in self.files:
+            check_plain(name)
+
+    def contents(self) -> dict[str, object]:
+        """What judge.json holds."""
+        contents = asdict(self)
+        if self.long == "windows":  # so that older judges keep their ids
+            del contents["long"]
+        return contents
+
+    def fingerprint(self) -> str:
+        """8 hex digits that change with everything that decides a score."""
+        unnamed = replace(self, score_id="").contents()
+        canonical = json.dumps(unnamed, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def check_plain(path: str) -> None:
+    """Raises SoundjudgeError unless `path` leads into the folder that it starts from."""
+    if not all(PLAIN_NAME.fullmatch(part) for part in path.split("/")):
+        raise SoundjudgeError(
+            f"{path!r} is no plain path inside the judge's folder: the judge is not to be trusted"
+        )
+
+
+def read_manifest(folder: Path) -> JudgeManifest:
+    """judge.json, strictly; SoundjudgeError also where its id is not that of its contents."""
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise SoundjudgeError(f"{folder.absolute()} is no folder: {REMEDY}")
+    if not path.is_file():
+        raise SoundjudgeError(f"{folder.absolute()} holds no {MANIFEST}: {REMEDY}")
+    values = artifacts.read_json(path)
+    version = values.get("format") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise SoundjudgeError(
+            f"{path} is of format {version}, and this version reads format {FORMAT_VERSION} alone: "
+            "package that judge again with 'dvc repro package'"
+        )
+    manifest = params.build(JudgeManifest, values, f"{path}: ")
+    fingerprint = manifest.fingerprint()
+    if not re.fullmatch(rf"[\w-]+@[^\s@+]+\+{fingerprint}", manifest.score_id):
+        raise SoundjudgeError(
+            f"{path} has been changed: its score id is {manifest.score_id!r}, and its contents "
+            f"have the fingerprint {fingerprint}: copy the judge again, or package it again"
+        )
+    return manifest
+
+
+REMEDY = (
+    "name the folder of a judge (--model, or the environment variable SOUNDJUDGE_MODEL; a judge of "
+    "the hub is hf://owner/name@revision), or make one with 'dvc repro package'"
+)

@@ -1,0 +1,48 @@
+"""One answer to `device: auto`, whoever asks."""
+
+from collections.abc import Iterator
+
+import accelerate
+import pytest
+import torch
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import devices
+
+
+@pytest.fixture(autouse=True)
+def new_process() -> Iterator[None]:
+    """Lets a test choose this process's device; others find it unset."""
+    accelerate.PartialState._reset_state()
+    yield
+    accelerate.PartialState._reset_state()
+
+
+def test_auto_is_one_device_for_a_single_process_and_for_one_of_several():
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.backends.mps.is_available():
+        expected = "mps"
+    assert devices.resolve_device("auto").type == expected
+    assert devices.process_state("auto").device.type == expected
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="accelerate prefers the NPU to a GPU")
+def test_hardware_that_accelerate_alone_knows_changes_nothing(monkeypatch):
+    expected = devices.resolve_device("auto").type
+    monkeypatch.setattr("accelerate.state.is_npu_available", lambda: True)
+    assert devices.process_state("auto").device.type == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+def test_auto_after_the_cpu_was_chosen_is_an_error_and_not_another_answer():
+    devices.process_state("cpu")
+    with pytest.raises(SoundjudgeError, match="device is 'auto', but this process runs on 'cpu'"):
+        devices.process_state("auto")
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(SoundjudgeError, match="device 'abacus'"):
+        devices.resolve_device("abacus")
+    with pytest.raises(SoundjudgeError, match="device is 'abacus', but this process runs on"):
+        devices.process_state("abacus")
