@@ -5,13 +5,15 @@ transformers' models.
 """
 
 import json
+import re
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import beats_reference
 import numpy as np
 import pytest
 import soundfile
-import test_beats
 import tiny_judge
 import torch
 from tokenizers import pre_tokenizers
@@ -24,8 +26,8 @@ from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats import beats
 from soundjudge.model.audio.beats.layers import BeatsConfig
-from soundjudge.scoring.judge import judge
-from soundjudge.scoring.published import tmu, tmu_checkpoint
+from soundjudge.scoring.judge.manifest import read_manifest
+from soundjudge.scoring.published import tmu, tmu_checkpoint, tmu_encoder
 
 WIDTH, HIDDEN, TOKENS = 16, 20, 100
 HEAD = (12, 12, 6)
@@ -37,7 +39,7 @@ RESEARCH = {
     "score_head.": "model.model.projection.",
     "final_linear.linear.": "model.projection.",
 }
-TEXTS = ["a dog barks", "rain on a roof and a car and a dog", "a [SCORE] dog", "It's 12 dögs, ok!"]
+TEXTS = ["a dog barks", "rain on a roof and a car and a dog", "a (score) dog", "It's 12 dögs, ok!"]
 
 
 class Published(nn.Module):
@@ -123,16 +125,17 @@ def llm_folder(folder: Path) -> Path:
 def tiny_encoder(tuned: bool) -> beats.Beats:
     config = BeatsConfig(
         **asdict(tiny_judge._beats_config())
-        | {"embed_dim": 24, "finetuned_model": tuned, "predictor_class": 5}
+        | {"embed_dim": 24, "finetuned_model": tuned, "max_distance": 800}
+        | ({"predictor_class": 5} if tuned else {})
     )
-    return tiny_judge._shaken(beats.Beats(config))
+    return tiny_judge._enlarge_weights(beats.Beats(config))
 
 
 def reference(folder: Path, tuned: bool = True) -> Published:
     """A random published network whose scores differ between pairs and stay between 0 and 10."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        encoder = test_beats.reference(tiny_encoder(tuned))
+        encoder = beats_reference.reference(tiny_encoder(tuned))
         network = Published(encoder, llm_folder(folder), WIDTH, HIDDEN, HEAD)
         with torch.no_grad():
             for name, parameter in network.named_parameters():
@@ -165,12 +168,14 @@ def run(*words: object) -> object:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def imported(files: Path, out: Path, model: Path | None = None, encoder: str = "beats.pt") -> Judge:
-    tmu.import_tmu(model or files / "model.pt", files / encoder, files / "llm", out)
+def import_judge(
+    files: Path, out: Path, model: Path | None = None, encoder: str = "beats.pt"
+) -> Judge:
+    tmu.import_tmu(model or files / "model.pt", out, beats=files / encoder, llm=files / "llm")
     return Judge.from_pretrained(out, "cpu")
 
 
-def changed(files: Path, tmp_path: Path, change: object) -> Path:
+def write_changed(files: Path, tmp_path: Path, change: object) -> Path:
     """A model.pt after `change(state)`, which alters it in place or returns another content."""
     state = torch.load(files / "model.pt")
     content = change(state)
@@ -179,7 +184,7 @@ def changed(files: Path, tmp_path: Path, change: object) -> Path:
 
 
 def without(name: str) -> object:
-    """A change that takes a weight away."""
+    """A change that removes a weight."""
 
     def change(state: dict) -> None:
         del state[name]
@@ -211,30 +216,39 @@ def test_the_reference_has_the_published_names(network: Published) -> None:
 def test_a_judges_score_is_that_of_the_published_network(
     files: Path, network: Published, tmp_path: Path, seconds: float
 ) -> None:
-    score = imported(files, tmp_path / "judge").score_pairs
+    score = import_judge(files, tmp_path / "judge").score_pairs
     waves = [tiny_judge.noise(seconds, seed) for seed in range(4)]
     ours = score([(wave, 16_000) for wave in waves], TEXTS)  # four at once, of any text length
     theirs = [network.predict(wave, text) for wave, text in zip(waves, TEXTS, strict=True)]
     assert all(0 < value < 10 for value in theirs)
-    assert np.ptp(theirs) > 0.1
+    assert np.ptp(theirs) > 0.05
     np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
-def test_a_long_sound_is_heard_whole(files: Path, network: Published, tmp_path: Path) -> None:
+def test_a_special_token_in_a_text_is_text_and_not_the_published_networks_token(
+    files: Path, network: Published, tmp_path: Path
+) -> None:
+    score = import_judge(files, tmp_path / "judge").score
+    wave = tiny_judge.noise(3.0, 2)
+    theirs = network.predict(wave, "a [SCORE] dog")
+    assert abs(score((wave, 16_000), "a [SCORE] dog") - theirs) > 1e-3
+
+
+def test_a_long_sound_is_scored_whole(files: Path, network: Published, tmp_path: Path) -> None:
     wave = tiny_judge.noise(15.0, 2)
-    first, rest = (network.predict(part, "a dog") for part in (wave[:160_000], wave[160_000:]))
-    ours = imported(files, tmp_path / "judge").score((wave, 16_000), "a dog")
-    assert ours == pytest.approx((10 * first + 5 * rest) / 15, abs=1e-4)
-    assert abs(first - rest) > 1e-3
+    first, second = (network.predict(part, "a dog") for part in (wave[:160_000], wave[160_000:]))
+    ours = import_judge(files, tmp_path / "judge").score((wave, 16_000), "a dog")
+    assert ours == pytest.approx((10 * first + 5 * second) / 15, abs=1e-4)
+    assert abs(first - second) > 1e-3
 
 
 def test_a_text_of_more_than_256_tokens_is_cut(
     files: Path, network: Published, tmp_path: Path
 ) -> None:
     wave, text = tiny_judge.noise(2.0, 1), "a dog barks " * 100
-    ours = imported(files, tmp_path / "judge").score((wave, 16_000), text)
+    ours = import_judge(files, tmp_path / "judge").score((wave, 16_000), text)
     assert ours == pytest.approx(network.predict(wave, text), abs=1e-4)
-    assert ours == imported(files, tmp_path / "two").score((wave, 16_000), "a dog barks " * 101)
+    assert ours == import_judge(files, tmp_path / "two").score((wave, 16_000), "a dog barks " * 101)
 
 
 @pytest.mark.parametrize(
@@ -248,11 +262,12 @@ def test_a_text_of_more_than_256_tokens_is_cut(
     ids=["model_state_dict", "lightning", "research", "microsoft"],
 )
 def test_other_layouts_give_the_same_judge(files: Path, tmp_path: Path, layout: object) -> None:
-    plain = tmu.import_tmu(files / "model.pt", files / "beats.pt", files / "llm", tmp_path / "one")
-    model = changed(files, tmp_path, layout)
-    other = tmu.import_tmu(model, files / "beats.pt", files / "llm", tmp_path / "two")
+    given = {"beats": files / "beats.pt", "llm": files / "llm"}
+    plain = tmu.import_tmu(files / "model.pt", tmp_path / "one", **given)
+    model = write_changed(files, tmp_path, layout)
+    other = tmu.import_tmu(model, tmp_path / "two", **given)
     assert other == plain
-    judge.verify_files(tmp_path / "two")
+    Judge.from_pretrained(tmp_path / "two", "cpu")
 
 
 def research(name: str) -> str:
@@ -269,13 +284,13 @@ def microsoft(name: str) -> str:
 def test_pretrained_and_finetuned_beats_files_give_the_same_scores(
     files: Path, tmp_path: Path
 ) -> None:
-    def untagged(state: dict) -> dict:
+    def without_predictor(state: dict) -> dict:
         return {name: tensor for name, tensor in state.items() if "predictor" not in name}
 
-    model = changed(files, tmp_path, untagged)
+    model = write_changed(files, tmp_path, without_predictor)
     pair = (tiny_judge.noise(1.0, 1), 16_000), "a dog barks"
     scores = {
-        imported(files, tmp_path / f"{number}{encoder}", path, encoder).score(*pair)
+        import_judge(files, tmp_path / f"{number}{encoder}", path, encoder).score(*pair)
         for number, path in enumerate((files / "model.pt", model))
         for encoder in ("beats.pt", "pretrained.pt")
     }
@@ -288,33 +303,135 @@ def test_the_weights_are_those_of_the_checkpoint_and_not_of_the_beats_file(
     torch.manual_seed(9)
     other = beats.Beats(tiny_encoder(tuned=True).config)
     beats.save_beats(other, tmp_path / "beats.pt")
-    one = tmu_checkpoint.load_tmu(files / "model.pt", files / "beats.pt", files / "llm")[
-        1
-    ].state_dict()
-    two = tmu_checkpoint.load_tmu(files / "model.pt", tmp_path / "beats.pt", files / "llm")[
-        1
-    ].state_dict()
+    one, two = (
+        tmu_checkpoint.load_tmu(files / "model.pt", file, files / "llm")
+        for file in (files / "beats.pt", tmp_path / "beats.pt")
+    )
+    one, two = one.encoder.state_dict(), two.encoder.state_dict()
     assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
+
+
+def text_folder(files: Path, tmp_path: Path) -> Path:
+    """The language model's configuration and tokenizer, without weights."""
+    folder = tmp_path / "text"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(files / "llm" / name, folder)
+    return folder
+
+
+@pytest.mark.parametrize("tuned", [True, False])
+def test_one_file_makes_the_judge_that_all_three_make(
+    files: Path, tmp_path: Path, tuned: bool
+) -> None:
+    def change(state: dict) -> dict:
+        return {name: t for name, t in state.items() if tuned or "predictor" not in name}
+
+    model, text = write_changed(files, tmp_path, change), text_folder(files, tmp_path)
+    beats_file, llm = files / ("beats.pt" if tuned else "pretrained.pt"), files / "llm"
+    whole = tmu.import_tmu(model, tmp_path / "whole", beats=beats_file, llm=llm)
+    alone = tmu.import_tmu(model, tmp_path / "alone", llm=text)
+    assert alone.manifest == whole.manifest
+    assert [line.partition(":")[0] for line in whole.comparisons] == [str(beats_file), str(llm)]
+    assert alone.comparisons == ()
+
+
+@pytest.mark.parametrize("tuned", [True, False])
+def test_the_published_sizes_follow_from_the_shapes(tuned: bool) -> None:
+    published = BeatsConfig(  # of iter3+
+        embed_dim=512,
+        encoder_layers=12,
+        encoder_embed_dim=768,
+        encoder_ffn_embed_dim=3072,
+        encoder_attention_heads=12,
+        deep_norm=True,
+        conv_pos=128,
+        conv_pos_groups=16,
+        relative_position_embedding=True,
+        num_buckets=320,
+        max_distance=800,
+        gru_rel_pos=True,
+        finetuned_model=tuned,
+    )
+    with torch.device("meta"):
+        weights = beats.Beats(published).state_dict()
+    assert tmu_encoder.infer_config(weights) == published
+
+
+def test_files_that_hold_the_same_weights_are_said_to(files: Path, tmp_path: Path) -> None:
+    out = tmp_path / "official.pt"
+    given = {"llm": files / "llm", "beats_out": out}
+    first = tmu.import_tmu(files / "model.pt", tmp_path / "one", **given)
+    encoder = torch.load(files / "model.pt")["llm_wrapper.audio_encoder.model.layer_norm.weight"]
+    written = torch.load(out, weights_only=True)
+    assert set(written) == {"cfg", "model"} and "encoder.pos_conv.0.weight_g" in written["model"]
+    assert torch.equal(written["model"]["layer_norm.weight"], encoder)
+    with pytest.raises(SoundjudgeError, match=r"official\.pt exists already"):
+        tmu.import_tmu(files / "model.pt", tmp_path / "two", **given)
+    second = tmu.import_tmu(files / "model.pt", tmp_path / "two", llm=files / "llm", beats=out)
+    assert second.manifest == first.manifest
+    assert second.comparisons[0].startswith(f"{out}: all weights are those of the checkpoint")
+    other = tmu_checkpoint.load_tmu(files / "model.pt", files / "beats.pt", files / "llm")
+    assert re.match(r".*beats\.pt: \d+ of \d+ weights are those", other.comparisons[0])
+
+
+def test_with_cut_a_long_sound_has_the_published_score(
+    files: Path, network: Published, tmp_path: Path
+) -> None:
+    wave = tiny_judge.noise(15.0, 2)
+    result = run(
+        "import-tmu", files / "model.pt", "--llm", files / "llm", "--long", "cut",
+        "-o", tmp_path / "cut",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    judge = Judge.from_pretrained(tmp_path / "cut", "cpu")
+    ours = judge.score((wave, 16_000), "a dog")
+    assert ours == pytest.approx(network.predict(wave, "a dog"), abs=1e-4)
+    whole = import_judge(files, tmp_path / "windows")
+    assert judge.score_id != whole.score_id
+    assert json.loads((tmp_path / "cut/judge.json").read_text())["long"] == "cut"
+    assert "long" not in json.loads((tmp_path / "windows/judge.json").read_text())
+    card = (tmp_path / "cut/README.md").read_text()
+    assert "Of a longer one the first 10 s are scored." in card
+    assert "- a sound is cut at 10 s, as in the published system;" in card
+
+
+def test_a_checkpoint_without_an_encoder_needs_more_than_one_file(
+    files: Path, tmp_path: Path
+) -> None:
+    def change(state: dict) -> dict:
+        return {name: t for name, t in state.items() if "audio_encoder" not in name}
+
+    model = write_changed(files, tmp_path, change)
+    with pytest.raises(SoundjudgeError, match=r"audio_encoder\.model\.patch_embedding\.weight"):
+        tmu.import_tmu(model, tmp_path / "judge", llm=files / "llm")
+    assert not (tmp_path / "judge").exists()
+
+
+def test_in_python_the_checkpoint_is_a_judge_in_one_line(files: Path, tmp_path: Path) -> None:
+    stored = import_judge(files, tmp_path / "judge")
+    judge = Judge.from_tmu(files / "model.pt", files / "llm", "cpu")
+    pair = (tiny_judge.noise(1.0, 1), 16_000), "a dog barks"
+    assert judge.score_id == stored.score_id and judge.score(*pair) == stored.score(*pair)
 
 
 def test_the_number_of_audio_tokens_is_read_beside_the_checkpoint(
     files: Path, tmp_path: Path
 ) -> None:
-    model = changed(files, tmp_path, lambda state: None)
-    assert frontend(files, model) == TOKENS
+    model = write_changed(files, tmp_path, lambda state: None)
+    assert audio_tokens(files, model) == TOKENS
     (tmp_path / "config.json").write_text(json.dumps({"llm_model_name": "x"}))
-    assert frontend(files, model) == TOKENS
+    assert audio_tokens(files, model) == TOKENS
     (tmp_path / "config.json").write_text(json.dumps({"num_audio_tokens": 50}))
-    assert frontend(files, model) == 50
+    assert audio_tokens(files, model) == 50
     (tmp_path / "config.json").write_text(json.dumps({"num_audio_tokens": "many"}))
     with pytest.raises(SoundjudgeError, match=r"config\.json: num_audio_tokens"):
-        frontend(files, model)
+        audio_tokens(files, model)
 
 
-def frontend(files: Path, model: Path) -> int:
-    return tmu_checkpoint.load_tmu(model, files / "beats.pt", files / "llm")[
-        0
-    ].frontend.audio_tokens
+def audio_tokens(files: Path, model: Path) -> int:
+    loaded = tmu_checkpoint.load_tmu(model, files / "beats.pt", files / "llm")
+    return loaded.lalm.frontend.audio_tokens
 
 
 def test_importing_takes_no_random_numbers_and_gives_the_same_bytes(
@@ -324,24 +441,24 @@ def test_importing_takes_no_random_numbers_and_gives_the_same_bytes(
     expected = torch.rand(3)
     torch.manual_seed(5)
     for name in ("one", "two"):
-        tmu.import_tmu(files / "model.pt", files / "beats.pt", files / "llm", tmp_path / name)
+        import_judge(files, tmp_path / name)
     assert torch.equal(torch.rand(3), expected)
-    assert judge.read_manifest(tmp_path / "one") == judge.read_manifest(tmp_path / "two")
+    assert read_manifest(tmp_path / "one") == read_manifest(tmp_path / "two")
 
 
 def test_the_command_line_makes_a_judge_and_scores_with_it(
     files: Path, network: Published, tmp_path: Path
 ) -> None:
     out = tmp_path / "new" / "judge"
-    done = run(
+    result = run(
         "import-tmu", files / "model.pt", "--beats", files / "beats.pt", "--llm", files / "llm",
         "-o", out,
     )  # fmt: skip
-    assert done.exit_code == 0, done.output
-    assert done.stdout == "" and done.stderr.startswith("tmu-xacle2026@1.0+")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "" and result.stderr.startswith("tmu-xacle2026@1.0+")
     card = (out / "README.md").read_text()
     assert "license: cc-by-nc-4.0" in card and "CC-BY-NC-4.0, not for commercial use" in card
-    judge.verify_files(out)
+    Judge.from_pretrained(out, "cpu")
     wave = tiny_judge.noise(4.0, 3)
     soundfile.write(tmp_path / "sound.wav", wave, 16_000, subtype="FLOAT")
     scored = run("score", tmp_path / "sound.wav", "a dog barks", "--model", out, "--device", "cpu")
@@ -349,10 +466,10 @@ def test_the_command_line_makes_a_judge_and_scores_with_it(
     assert float(scored.stdout) == pytest.approx(network.predict(wave, "a dog barks"), abs=1e-4)
 
 
-def refused(files: Path, out: Path, *, model: Path | None = None, **options: Path) -> str:
-    """The one line that import-tmu says when it refuses, having written nothing."""
-    given = {"beats": files / "beats.pt", "llm": files / "llm"} | options
-    words = [word for name, path in given.items() for word in (f"--{name}", path)]
+def refusal(files: Path, out: Path, *, model: Path | None = None, **options: Path) -> str:
+    """The one line with which import-tmu refuses, having written nothing."""
+    paths = {"beats": files / "beats.pt", "llm": files / "llm"} | options
+    words = [word for name, path in paths.items() for word in (f"--{name}", path)]
     result = run("import-tmu", model or files / "model.pt", *words, "-o", out)
     assert result.exit_code == 2, result.output
     (line,) = result.stderr.strip().splitlines()
@@ -392,6 +509,10 @@ def refused(files: Path, out: Path, *, model: Path | None = None, **options: Pat
             lambda state: state.update({"llm_wrapper.llm.embed_tokens.weight": torch.ones(9, 16)}),
             "llm_wrapper.llm.embed_tokens.weight 9x16 instead of 267x16",
         ),
+        (
+            lambda state: state.update({"score_head.mlp.0.bias": torch.full((12,), torch.nan)}),
+            "score_head.mlp.0.bias holds infinite numbers or none",
+        ),
         (lambda state: {"weights": torch.ones(3)}, "llm_wrapper.audio_projection"),
         (lambda state: {"cfg": {}, "model": state}, "not a checkpoint of weights"),
         (lambda state: [1, 2], "not a checkpoint of weights"),
@@ -400,19 +521,19 @@ def refused(files: Path, out: Path, *, model: Path | None = None, **options: Pat
 def test_a_checkpoint_that_does_not_fit_is_refused_by_its_names(
     files: Path, tmp_path: Path, change: object, message: str
 ) -> None:
-    line = refused(files, tmp_path / "judge", model=changed(files, tmp_path, change))
+    line = refusal(files, tmp_path / "judge", model=write_changed(files, tmp_path, change))
     assert message in line
     assert not (tmp_path / "judge").exists()
 
 
 def test_everything_that_is_wrong_is_said_at_once(files: Path, tmp_path: Path) -> None:
-    def spoiled(state: dict) -> None:
+    def break_weights(state: dict) -> None:
         for number in range(2):
             for name in ("q", "k", "v", "o"):
                 del state[f"llm_wrapper.llm.layers.{number}.self_attn.{name}_proj.weight"]
         state["score_head.extra"] = torch.ones(1)
 
-    line = refused(files, tmp_path / "judge", model=changed(files, tmp_path, spoiled))
+    line = refusal(files, tmp_path / "judge", model=write_changed(files, tmp_path, break_weights))
     assert "8 missing: " in line and "and 2 more" in line
     assert "1 unknown: score_head.extra" in line
 
@@ -420,25 +541,25 @@ def test_everything_that_is_wrong_is_said_at_once(files: Path, tmp_path: Path) -
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04nonsense"])
 def test_what_is_no_checkpoint_is_refused(files: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pt").write_bytes(content)
-    line = refused(files, tmp_path / "judge", model=tmp_path / "model.pt")
+    line = refusal(files, tmp_path / "judge", model=tmp_path / "model.pt")
     assert "model.pt: not a readable PyTorch checkpoint" in line
     half = (files / "model.pt").read_bytes()[:5000]
     (tmp_path / "model.pt").write_bytes(half)
-    assert "not a readable" in refused(files, tmp_path / "judge", model=tmp_path / "model.pt")
+    assert "not a readable" in refusal(files, tmp_path / "judge", model=tmp_path / "model.pt")
 
 
 def test_missing_files_are_refused(files: Path, tmp_path: Path) -> None:
     none = tmp_path / "none"
-    assert "none: no such file" in refused(files, tmp_path / "judge", model=none)
-    assert "none: no such BEATs" in refused(files, tmp_path / "judge", beats=none)
-    assert "none: no language model" in refused(files, tmp_path / "judge", llm=none)
+    assert "none: no such file" in refusal(files, tmp_path / "judge", model=none)
+    assert "none: no such BEATs" in refusal(files, tmp_path / "judge", beats=none)
+    assert "none: no language model" in refusal(files, tmp_path / "judge", llm=none)
 
 
 def test_an_output_that_exists_is_left_alone(files: Path, tmp_path: Path) -> None:
     out = tmp_path / "judge"
     out.mkdir()
     (out / "mine.txt").write_text("mine")
-    assert "judge exists already" in refused(files, out)
+    assert "judge exists already" in refusal(files, out)
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     (out / "mine.txt").unlink()
-    assert imported(files, out).members
+    assert import_judge(files, out).members

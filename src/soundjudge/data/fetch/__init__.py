@@ -1,1 +1,1 @@
-"""What is fetched from the Hugging Face hub."""
+"""The catalog of weights and corpora, and how they get here."""

@@ -1,27 +1,20 @@
-"""The published TMU weights as a judge of one member, whose scores are taken as they are."""
+"""The published TMU weights as a judge of one member, whose scores are not calibrated."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.model.audio.beats.beats import save_beats_folder
+from soundjudge.model.audio.beats.beats import save_beats, save_beats_folder
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble.calibration import Calibration
-from soundjudge.scoring.ensemble.ensemble import Ensemble
-from soundjudge.scoring.judge import judge, package
+from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
+from soundjudge.scoring.judge.manifest import JudgeManifest, Long
 from soundjudge.scoring.published import tmu_checkpoint
+from soundjudge.scoring.published.single_member import check_new_folder, identity_ensemble
 
 MEMBER = "tmu"
 ENCODER = "encoders/beats"
-# Weight 1, no shift, no stretch: a member's score is that of the judge.
-IDENTITY_ENSEMBLE = Ensemble(
-    members=(MEMBER,),
-    mean=(0.0,),
-    std=(1.0,),
-    weights=(1.0,),
-    calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
-)
 PACKAGING = Packaging(
     name="tmu-xacle2026",
     version="1.0",
@@ -43,28 +36,62 @@ REPORT = """\
 A sound of 10 s or less with its text gets the published score, (x + 1) * 5. What differs:
 
 - scores are clipped to 0..10, the published ones are not;
-- a sound of 11 s or more is heard whole, window by window, where the published system cuts it;
+{long}
 - the published system, given several pairs at once, lets a score depend on the length of the other
   texts; here it never does, and is that of the pair alone;
+- a special token that is spelled in a text, such as [SCORE], is read as text;
+- blanks and line ends at the edges of a text are left out;
 - sounds of another rate than 16 kHz are resampled by soxr, not by torchaudio.
 """
 
 
-def import_tmu(model: Path, beats: Path, llm: Path, out: Path) -> judge.JudgeManifest:
+# What the report says of a sound of more than 10 s.
+LONG: dict[Long, str] = {
+    "windows": """\
+- a sound of 11 s or more is scored whole, window by window, where the published system cuts it;""",
+    "cut": "- a sound is cut at 10 s, as in the published system;",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What `import_tmu` made."""
+
+    manifest: JudgeManifest
+    comparisons: tuple[str, ...]
+    "a sentence on each file of weights that was given beside the checkpoint"
+
+
+def import_tmu(
+    model: Path,
+    out: Path,
+    *,
+    llm: Path,
+    beats: Path | None = None,
+    long: Long = "windows",
+    beats_out: Path | None = None,
+) -> Imported:
     """Writes the judge of the checkpoint `model` to `out`, which must not exist or be empty.
 
-    `beats`, `llm`: see `tmu.load`. Raises ImportTmuError, TmuError, BeatsFileError or LlmError.
+    `llm`, `beats`: see `tmu_checkpoint.load_tmu`. `long`: whether a sound of more than 10 s is
+    scored in windows, or cut as in the published system. `beats_out`: a file for the encoder in
+    Microsoft's layout, as params.yaml takes it. Raises SoundjudgeError for files that do not fit.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise SoundjudgeError(f"{out} exists already: name another folder, or delete it.")
-    lalm, encoder = tmu_checkpoint.load_tmu(model, beats, llm)
+    check_new_folder(out)
+    if beats_out is not None and beats_out.exists():
+        raise SoundjudgeError(f"{beats_out} exists already: name another file, or delete it.")
+    tmu = tmu_checkpoint.load_tmu(model, beats, llm)
+    if beats_out is not None:
+        save_beats(tmu.encoder, beats_out)
     with artifacts.atomic_folder(out) as folder:
-        save_beats_folder(encoder, folder / ENCODER)
-        checkpoint.save_lalm(folder / "members" / MEMBER, lalm, ENCODER, {})
-        return package.write_manifest(
+        save_beats_folder(tmu.encoder, folder / ENCODER)
+        checkpoint.save_lalm(folder / "members" / MEMBER, tmu.lalm, ENCODER, {})
+        manifest = package.write_manifest(
             folder,
-            fitted=IDENTITY_ENSEMBLE,
+            ensemble=identity_ensemble(MEMBER),
             window_seconds=tmu_checkpoint.WINDOW_SECONDS,
             packaging=PACKAGING,
-            report=REPORT,
+            report=REPORT.format(long=LONG[long]),
+            long=long,
         )
+    return Imported(manifest=manifest, comparisons=tmu.comparisons)

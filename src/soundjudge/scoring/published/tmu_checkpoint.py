@@ -1,69 +1,69 @@
 """The published TMU checkpoint as our model: every name in it is accounted for.
 
-The TMU system's `model.pt` holds all of the network but its sizes: those of the encoder stand in a
-BEATs file, those of the language model in its folder; the others are read off the weights.
+The TMU system's `model.pt` holds all weights of the network. What is no weight follows from their
+shapes and the published settings, but for the configuration and tokenizer of the language model.
 """
 
-import pickle
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.model.audio.beats.beats import FOREIGN_NAMES, Beats, load_beats
+from soundjudge.model.audio.beats.beats import Beats, load_beats
 from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm import prompt
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
-from soundjudge.runtime import artifacts
+from soundjudge.model.lalm.llm import build_llm, load_tokenizer
+from soundjudge.runtime import artifacts, model_folder
+from soundjudge.scoring.published import tmu_encoder
+from soundjudge.scoring.published.single_member import check_finite
+from soundjudge.scoring.published.tmu_layout import (
+    Part,
+    find_layout,
+    read_weights,
+    split_parts,
+    their_name,
+)
 
 WINDOW_SECONDS = 10.0
 AUDIO_TOKENS = 100
 MAX_TEXT_TOKENS = 256
 DROPOUT = 0.1
-# Beginnings of the names in a checkpoint, and the part of our model that the rest is a name of.
-PUBLISHED = {
-    "llm_wrapper.audio_encoder.model.": "encoder",
-    "llm_wrapper.audio_projection.": "projector",
-    "llm_wrapper.llm.": "llm",
-    "score_head.": "score_head",
-    "final_linear.linear.": "final_linear",
-}
-LIGHTNING = {f"model.{beginning}": part for beginning, part in PUBLISHED.items()}
-RESEARCH = {  # from before the release; the encoder stands inside of the projector
-    "model.model.llm_wrapper.audio_adapter.audio_encoder.model.": "encoder",
-    "model.model.llm_wrapper.audio_adapter.": "projector",
-    "model.model.llm_wrapper.llm.": "llm",
-    "model.model.projection.": "score_head",
-    "model.projection.": "final_linear",
-}
-LAYOUTS = (PUBLISHED, LIGHTNING, RESEARCH)
-# Keys under which a training keeps the weights beside other things.
-CONTAINERS = ("state_dict", "model_state_dict")
-LISTED = 6  # names in an error
-
-Part = dict[str, Tensor]
+MAX_LISTED = 6  # names in an error
 
 
-def load_tmu(model: Path, beats: Path, llm: Path) -> tuple[Lalm, Beats]:
-    """The checkpoint `model` as our model and its encoder, on the CPU, in evaluation mode.
+@dataclass(frozen=True, kw_only=True)
+class TmuModel:
+    """The published network in evaluation mode, on the CPU."""
 
-    `beats` is a BEATs file, pre-trained or fine-tuned, for the encoder's sizes; `llm` the folder of
-    the language model, for its sizes and tokenizer. All weights are those of `model`; only an
-    output layer of its own, which no score needs, a language model keeps.
+    lalm: Lalm
+    encoder: Beats
+    comparisons: tuple[str, ...]
+    "a sentence on each file of weights that was given beside the checkpoint"
+
+
+def load_tmu(model: Path, beats: Path | None, llm: Path) -> TmuModel:
+    """The checkpoint `model` as our model and its encoder.
+
+    `llm` is the folder of the language model, for its configuration and tokenizer. `beats` is a
+    BEATs file, pre-trained or fine-tuned, for the encoder's sizes; without one they follow from the
+    shapes. All weights are those of `model`, and those of `beats` and `llm` are compared with them;
+    only the output layer of a language model that has one, which no score needs, is that of `llm`.
+    Raises SoundjudgeError for names or shapes that do not fit.
     """
-    weights = _read(model)
-    layout = max(LAYOUTS, key=lambda layout: sum(_part(name, layout) != "" for name in weights))
-    parts, unknown = _parted(weights, layout)
+    weights = read_weights(model)
+    layout = find_layout(weights)
+    parts, unknown = split_parts(weights, layout)
     with torch.random.fork_rng(devices=[]):  # new weights are replaced at once
-        encoder = _encoder(beats, parts["encoder"])
+        config = _config(model, parts, layout, with_encoder=beats is None)
+        encoder, other_encoder = _encoder(beats, parts["encoder"])
         frontend = AudioFrontend(audio_tokens=_audio_tokens(model), window_seconds=WINDOW_SECONDS)
-        width = encoder.config.encoder_embed_dim
-        lalm = Lalm.from_llm(llm, _config(model, parts, layout), frontend, width)
+        lalm = _language_model(llm, config, frontend, encoder.config.encoder_embed_dim)
     modules: dict[str, nn.Module] = {
         "encoder": encoder,
         "projector": lalm.projector,
@@ -72,57 +72,56 @@ def load_tmu(model: Path, beats: Path, llm: Path) -> tuple[Lalm, Beats]:
         "final_linear": lalm.final_linear,
     }
     _check(model, parts, modules, layout, unknown)
+    check_finite(model, weights)
+    comparisons = []
+    if beats is not None:
+        comparisons.append(f"{beats}: {_compare(other_encoder, parts['encoder'])}")
+    if _has_weights(llm):
+        comparisons.append(f"{llm}: {_compare(modules['llm'].state_dict(), parts['llm'])}")
     for part, module in modules.items():
         module.load_state_dict(parts[part], strict=True)
-    return lalm.eval(), encoder.eval()
+    return TmuModel(lalm=lalm.eval(), encoder=encoder.eval(), comparisons=tuple(comparisons))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise SoundjudgeError(f"{path}: no such file: put the model.pt of the TMU system there.")
-    try:
-        content = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
-        raise SoundjudgeError(f"{path}: not a readable PyTorch checkpoint.") from error
-    for container in CONTAINERS:
-        if isinstance(content, dict) and isinstance(content.get(container), dict):
-            content = content[container]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise SoundjudgeError(f"{path}: not a checkpoint of weights by their names.")
-    return {str(name): tensor for name, tensor in content.items()}
+def _encoder(path: Path | None, weights: Part) -> tuple[Beats, Part]:
+    """A BEATs of the sizes of a file, or of the weights themselves; and the weights of the file.
 
-
-def _part(name: str, layout: Mapping[str, str]) -> str:
-    """The beginning of `name` that `layout` knows, or nothing."""
-    return next((beginning for beginning in layout if name.startswith(beginning)), "")
-
-
-def _parted(
-    weights: Mapping[str, Tensor], layout: Mapping[str, str]
-) -> tuple[dict[str, Part], list[str]]:
-    """The weights of each part by our names, and the names that fit no part."""
-    parts: dict[str, Part] = {part: {} for part in layout.values()}
-    unknown = []
-    for name, tensor in weights.items():
-        beginning = _part(name, layout)
-        if not beginning:
-            unknown.append(name)
-            continue
-        part, rest = layout[beginning], name.removeprefix(beginning)
-        parts[part][FOREIGN_NAMES.get(rest, rest) if part == "encoder" else rest] = tensor
-    return parts, unknown
-
-
-def _encoder(path: Path, weights: Part) -> Beats:
-    """A BEATs of the file's sizes; it has a tagger if the checkpoint has one, whatever the file."""
+    It has a tagger if the checkpoint has one, whatever the file.
+    """
+    if path is None:
+        return Beats(tmu_encoder.infer_config(weights)), {}
     beats = load_beats(path)
+    others = beats.state_dict()
     tagger = weights.get("predictor.weight")
     if (tagger is None) == (beats.predictor is None):
-        return beats
+        return Beats(beats.config), others
     config = replace(beats.config, finetuned_model=tagger is not None)
-    return Beats(config if tagger is None else replace(config, predictor_class=len(tagger)))
+    return Beats(config if tagger is None else replace(config, predictor_class=len(tagger))), others
+
+
+def _has_weights(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (model_folder.WEIGHTS, model_folder.INDEX))
+
+
+def _language_model(folder: Path, config: LalmConfig, frontend: AudioFrontend, width: int) -> Lalm:
+    """The language model of a folder, which needs no weights, with new projector and score head."""
+    if _has_weights(folder) or not (folder / "config.json").is_file():
+        return Lalm.from_llm(folder, config, frontend, width)
+    tokenizer = load_tokenizer(folder)
+    prompt.add_tokens(tokenizer)
+    values = artifacts.read_json(folder / "config.json") | {"vocab_size": len(tokenizer)}
+    llm = build_llm(values, config.attention, folder)
+    with torch.no_grad():  # where they are not tied to the embeddings; no score needs them
+        llm.get_output_embeddings().weight.zero_()
+    return Lalm(llm, tokenizer, config, frontend, width)
+
+
+def _compare(others: Part, weights: Part) -> str:
+    """How many of `others`, which are not used, are those of the checkpoint."""
+    shared = [name for name in others if name in weights]
+    equal = sum(torch.equal(others[n], weights[n].to(others[n].dtype)) for n in shared)
+    same = "all" if equal == len(shared) else f"{equal} of {len(shared)}"
+    return f"{same} weights are those of the checkpoint, which are the ones that are used"
 
 
 def _audio_tokens(model: Path) -> int:
@@ -135,15 +134,18 @@ def _audio_tokens(model: Path) -> int:
     return tokens
 
 
-def _config(model: Path, parts: Mapping[str, Part], layout: Mapping[str, str]) -> LalmConfig:
+def _config(
+    model: Path, parts: Mapping[str, Part], layout: Mapping[str, str], *, with_encoder: bool
+) -> LalmConfig:
     head = parts["score_head"]
-    places = (re.fullmatch(r"mlp\.(\d+)\.weight", name) for name in head)
-    last = max((int(place[1]) for place in places if place), default=0)
-    maps = [f"mlp.{place}.weight" for place in range(0, last + 1, 3)]  # ReLU, dropout between them
-    needed = [("projector", "mlp.fc1.weight"), *(("score_head", name) for name in maps)]
-    lacking = [_theirs(part, name, layout) for part, name in needed if name not in parts[part]]
-    if lacking:
-        raise SoundjudgeError(f"{model}: no whole TMU checkpoint: {_listed(lacking)} missing.")
+    layers = (re.fullmatch(r"mlp\.(\d+)\.weight", name) for name in head)
+    last = max((int(layer[1]) for layer in layers if layer), default=0)
+    maps = [f"mlp.{layer}.weight" for layer in range(0, last + 1, 3)]  # ReLU, dropout between them
+    required = [("projector", "mlp.fc1.weight"), *(("score_head", name) for name in maps)]
+    required += [("encoder", name) for name in tmu_encoder.REQUIRED if with_encoder]
+    missing = [their_name(part, n, layout) for part, n in required if n not in parts[part]]
+    if missing:
+        raise SoundjudgeError(f"{model}: no whole TMU checkpoint: {_join(missing)} missing.")
     return LalmConfig(
         projector_hidden=len(parts["projector"]["mlp.fc1.weight"]) // 2,
         projector_dropout=DROPOUT,
@@ -162,23 +164,23 @@ def _check(
     layout: Mapping[str, str],
     unknown: list[str],
 ) -> None:
-    """Raises TmuError, naming all that is wrong, unless the weights are those of the modules."""
-    missing, wrong = [], []
+    """Raises SoundjudgeError, naming all mismatches, unless the weights fit the modules."""
+    missing, mismatched = [], []
     for part, module in modules.items():
-        needed, given = module.state_dict(), parts[part]
-        missing += [_theirs(part, name, layout) for name in needed.keys() - given.keys()]
-        unknown = unknown + [_theirs(part, name, layout) for name in given.keys() - needed.keys()]
-        wrong += [
-            f"{_theirs(part, name, layout)} {_shape(given[name])} instead of {_shape(needed[name])}"
-            for name in needed.keys() & given.keys()
-            if given[name].shape != needed[name].shape
+        expected, actual = module.state_dict(), parts[part]
+        missing += [their_name(part, name, layout) for name in expected.keys() - actual.keys()]
+        unknown = unknown + [their_name(part, n, layout) for n in actual.keys() - expected.keys()]
+        mismatched += [
+            f"{their_name(part, n, layout)} {_shape(actual[n])} instead of {_shape(expected[n])}"
+            for n in expected.keys() & actual.keys()
+            if actual[n].shape != expected[n].shape
         ]
     problems = [
-        f"{len(names)} {what}: {_listed(names)}"
-        for what, names in (
+        f"{len(names)} {problem}: {_join(names)}"
+        for problem, names in (
             ("missing", missing),
             ("unknown", unknown),
-            ("of sizes that the BEATs file and the language model do not have", wrong),
+            ("of sizes that the encoder and the language model do not have", mismatched),
         )
         if names
     ]
@@ -186,18 +188,11 @@ def _check(
         raise SoundjudgeError(f"{model}: {'; '.join(problems)}.")
 
 
-def _theirs(part: str, name: str, layout: Mapping[str, str]) -> str:
-    """A name of ours as the checkpoint would spell it."""
-    beginning = next(begin for begin, of in layout.items() if of == part)
-    foreign = {ours: theirs for theirs, ours in FOREIGN_NAMES.items()} if part == "encoder" else {}
-    return beginning + foreign.get(name, name)
-
-
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     ordered = sorted(names)
-    more = f" and {len(ordered) - LISTED} more" if len(ordered) > LISTED else ""
-    return ", ".join(ordered[:LISTED]) + more
+    more = f" and {len(ordered) - MAX_LISTED} more" if len(ordered) > MAX_LISTED else ""
+    return ", ".join(ordered[:MAX_LISTED]) + more

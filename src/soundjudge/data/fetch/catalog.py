@@ -1,0 +1,200 @@
+"""What `soundjudge fetch` downloads: repositories, files, hashes, licenses, and where it is put.
+
+The hashes are those that other public projects state; a download is checked against them.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from soundjudge.errors import SoundjudgeError
+
+OFFICIAL = Path("checkpoints/official")  # where the recipes look
+DOWNLOADS = Path("downloads")  # in the user's cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """A repository of the hub that has the files."""
+
+    repository: str
+    kind: Literal["model", "dataset"] = "model"
+    revision: str = "main"
+
+    @property
+    def page(self) -> str:
+        """Its path below the hub's address."""
+        return f"datasets/{self.repository}" if self.kind == "dataset" else self.repository
+
+    def __str__(self) -> str:
+        return f"{self.page}@{self.revision}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file of a repository."""
+
+    name: str
+    bytes: int
+    "about so many, to plan with; the hub says how many exactly"
+    sha256: str | None = None
+    "that it must have; null = that of the first download, kept beside the file"
+    optional: bool = False
+    "not every repository of its kind has it"
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether its hash is recorded where none is known."""
+        return Path(self.name).suffix in (".safetensors", ".pt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing to fetch."""
+
+    description: str
+    mirrors: tuple[Mirror, ...]
+    "in the order in which they are tried"
+    files: tuple[RemoteFile, ...]
+    license: str
+    path: Path
+    "the file, or the folder of the files"
+    in_cache: bool = False
+    "`path` starts from the user's cache, not from the working folder"
+    refusal: str = ""
+    "why this version has no use for it"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether `path` is a lone file."""
+        return self.path.suffix == ".pt"
+
+    @property
+    def target(self) -> Path:
+        """Where it is put unless somebody says otherwise."""
+        return user_cache(self.path.as_posix()) if self.in_cache else self.path
+
+
+def user_cache(name: str) -> Path:
+    """A folder of this name for all that one user fetches."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "soundjudge" / name
+
+
+# The text side of RoBERTa, and what transformers reads a CLAP with.
+CLAP_TEXT = (
+    RemoteFile(name="config.json", bytes=6_000),
+    RemoteFile(name="preprocessor_config.json", bytes=1_000, optional=True),
+    RemoteFile(name="processor_config.json", bytes=1_000, optional=True),
+    RemoteFile(name="tokenizer.json", bytes=2_200_000),
+    RemoteFile(name="tokenizer_config.json", bytes=2_000),
+    RemoteFile(name="special_tokens_map.json", bytes=1_000, optional=True),
+    RemoteFile(name="vocab.json", bytes=800_000, optional=True),
+    RemoteFile(name="merges.txt", bytes=500_000, optional=True),
+)
+QWEN = Mirror(
+    repository="Qwen/Qwen2.5-0.5B-Instruct", revision="7ae557604adf67be50417f59c2c2f167def9a775"
+)
+QWEN_TEXT = (
+    RemoteFile(name="config.json", bytes=1_000),
+    RemoteFile(name="generation_config.json", bytes=1_000, optional=True),
+    RemoteFile(name="tokenizer.json", bytes=7_000_000),
+    RemoteFile(name="tokenizer_config.json", bytes=8_000),
+)
+QWEN_LICENSE = "Apache-2.0"
+
+TMU, TMU_TOKENIZER = "tmu2026", "qwen2.5-0.5b-tokenizer"
+CATALOG = {
+    "beats": Entry(
+        description="BEATs iter3+ (AS2M), the audio encoder of the language model",
+        mirrors=(
+            Mirror(
+                repository="Bencr/beats-checkpoints",
+                kind="dataset",
+                revision="082fb1849d55bef1ee52ee8d8910b3adc69d4bc8",
+            ),
+            Mirror(repository="lpepino/beats_ckpts"),
+        ),
+        files=(
+            RemoteFile(
+                name="BEATs_iter3_plus_AS2M.pt",
+                bytes=361_500_000,
+                sha256="d43cbfad4d7b56381c061d7a24774f908d4d94c72961f6eb1d9090ff18cd8d34",
+            ),
+        ),
+        license="MIT",
+        path=OFFICIAL / "BEATs_iter3_plus_AS2M.pt",
+    ),
+    "qwen2.5-0.5b": Entry(
+        description="Qwen2.5-0.5B-Instruct, the language model",
+        mirrors=(QWEN,),
+        files=(
+            *QWEN_TEXT,
+            RemoteFile(
+                name="model.safetensors",
+                bytes=988_097_824,
+                sha256="fdf756fa7fcbe7404d5c60e26bff1a0c8b8aa1f72ced49e7dd0210fe288fb7fe",
+            ),
+        ),
+        license=QWEN_LICENSE,
+        path=OFFICIAL / "Qwen2.5-0.5B-Instruct",
+    ),
+    TMU_TOKENIZER: Entry(
+        description="the configuration and tokenizer of Qwen2.5-0.5B-Instruct, without weights",
+        mirrors=(QWEN,),
+        files=QWEN_TEXT,
+        license=QWEN_LICENSE,
+        path=DOWNLOADS / "Qwen2.5-0.5B-Instruct-tokenizer",
+        in_cache=True,
+    ),
+    "laion-clap": Entry(
+        description="CLAP of LAION (HTSAT, unfused)",
+        mirrors=(
+            Mirror(
+                repository="laion/clap-htsat-unfused",
+                revision="8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a",
+            ),
+        ),
+        files=(*CLAP_TEXT, RemoteFile(name="model.safetensors", bytes=614_000_000)),
+        license="Apache-2.0",
+        path=OFFICIAL / "clap-htsat-unfused",
+    ),
+    "human-clap": Entry(
+        description="Human-CLAP: LAION's CLAP tuned on the listeners of RELATE",
+        mirrors=(Mirror(repository="sarulab-speech/human-clap-wsce-mae"),),
+        files=(*CLAP_TEXT, RemoteFile(name="model.safetensors", bytes=614_000_000)),
+        license="none stated by its authors: ask them before you pass it on",
+        path=OFFICIAL / "human-clap-wsce-mae",
+    ),
+    "pe-av-small": Entry(
+        description="PE-AV (small) of Meta",
+        mirrors=(Mirror(repository="facebook/pe-av-small"),),
+        files=(),
+        license="Apache-2.0",
+        path=OFFICIAL / "pe-av-small",
+        refusal="it is of a kind of CLAP (transformers' pe_audio_video) that this version of "
+        "soundjudge cannot open",
+    ),
+    TMU: Entry(
+        description="the weights of the TMU system of the XACLE challenge 2026, as a judge",
+        mirrors=(Mirror(repository="Atotti/xacle-tmu-2026"),),
+        files=(
+            RemoteFile(name="config.json", bytes=1_000),
+            RemoteFile(name="model.pt", bytes=2_400_000_000),
+        ),
+        license="CC-BY-NC-4.0: not for commercial use",
+        path=DOWNLOADS / "xacle-tmu-2026",
+        in_cache=True,
+    ),
+}
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of that name; SoundjudgeError for an unknown one, and for one of no use here."""
+    if name not in CATALOG:
+        raise SoundjudgeError(f"there is no {name!r} to fetch: choose of {', '.join(CATALOG)}")
+    entry = CATALOG[name]
+    if entry.refusal:
+        raise SoundjudgeError(f"{name} is not fetched: {entry.refusal}")
+    return entry

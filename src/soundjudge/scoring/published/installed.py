@@ -1,0 +1,82 @@
+"""Judges that a user has by name, in their cache folder."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundjudge.data.fetch import catalog, download
+from soundjudge.data.fetch.catalog import TMU, TMU_TOKENIZER, user_cache
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.judge.integrity import CARD
+from soundjudge.scoring.judge.manifest import read_manifest
+from soundjudge.scoring.published.tmu import import_tmu
+
+JUDGES = (TMU,)  # of the catalog
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalledJudge:
+    """A judge by its name."""
+
+    name: str
+    score_id: str
+    license: str
+    bytes: int
+
+
+def judges_folder() -> Path:
+    """Where the judges lie, each in a folder of its name."""
+    return user_cache("judges")
+
+
+def find_judge(name: str) -> Path | None:
+    """The folder of the judge of that name; None where the name is none of a judge.
+
+    Raises SoundjudgeError for one that can be fetched and is not here yet.
+    """
+    folder = judges_folder() / name
+    if "/" in name or name.startswith("."):
+        return None
+    if not folder.is_dir():
+        if name in JUDGES:
+            raise SoundjudgeError(f"{name} is not here yet: get it with 'soundjudge fetch {name}'")
+        return None
+    return folder
+
+
+def list_judges() -> list[InstalledJudge]:
+    """All that are here, by name."""
+    folders = [path for path in judges_folder().glob("*") if path.is_dir()]
+    return [_describe(path) for path in sorted(folders) if not path.name.startswith(".")]
+
+
+def _describe(folder: Path) -> InstalledJudge:
+    manifest = read_manifest(folder)
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    stated = re.search(r"^license: (.+)$", text, re.MULTILINE)
+    return InstalledJudge(
+        name=folder.name,
+        score_id=manifest.score_id,
+        license=stated[1] if stated else "not stated",
+        bytes=sum(file.bytes for file in manifest.files.values()),
+    )
+
+
+def install_tmu(tell: download.Tell) -> Path:
+    """Downloads the TMU system and makes a judge of it, unless it is here."""
+    folder = judges_folder() / TMU
+    if folder.is_dir():
+        tell(f"{TMU}: {read_manifest(folder).score_id} is in {folder} already")
+        return folder
+    weights = download.fetch(TMU, catalog.find_entry(TMU), catalog.CATALOG[TMU].target, tell)
+    imported = import_tmu(weights / "model.pt", folder, llm=fetch_tokenizer(tell))
+    tell(f"{TMU}: {imported.manifest.score_id} is in {folder}")
+    tell(f"{TMU}: {weights} is no longer needed, and can be deleted")
+    return folder
+
+
+def fetch_tokenizer(tell: download.Tell) -> Path:
+    """The configuration and tokenizer of TMU's language model, downloaded if need be."""
+    entry = catalog.find_entry(TMU_TOKENIZER)
+    return download.fetch(TMU_TOKENIZER, entry, entry.target, tell)

@@ -1,0 +1,111 @@
+"""A judge by its name: fetched from a hub on 127.0.0.1, listed, and scored with."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import repository
+import test_tmu
+import tiny_hub
+import tiny_judge
+import torch
+from test_tmu import files  # noqa: F401  a fixture
+from tiny_hub import LoopbackHub
+from typer.testing import CliRunner
+
+from soundjudge.cli import app
+from soundjudge.data.fetch.catalog import CATALOG
+
+TMU, QWEN = "Atotti/xacle-tmu-2026", "Qwen/Qwen2.5-0.5B-Instruct"
+
+
+@pytest.fixture
+def hub(
+    monkeypatch: pytest.MonkeyPatch,
+    in_folder: Path,
+    files: Path,  # noqa: F811
+) -> Iterator[LoopbackHub]:
+    """The hub with the published files in small."""
+    with tiny_hub.connected(monkeypatch, in_folder) as hub:
+        hub.files[TMU] = {
+            "config.json": b'{"num_audio_tokens": 100}',
+            "model.pt": (files / "model.pt").read_bytes(),
+            "README.md": b"theirs",
+        }
+        names = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
+        hub.files[QWEN] = {name: (files / "llm" / name).read_bytes() for name in names}
+        yield hub
+
+
+def run(*words: object) -> object:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_tmu_is_fetched_listed_and_scores_by_its_name(hub, in_folder, files):  # noqa: F811
+    fetched = run("fetch", "tmu2026")
+    assert fetched.exit_code == 0, fetched.output
+    assert "CC-BY-NC-4.0: not for commercial use" in fetched.stderr
+    read = {path for method, path, _ in hub.requests if method == "GET" and "/resolve/" in path}
+    assert not any(path.endswith(("README.md", "model.safetensors")) for path in read)
+    listed = run("judges").stdout.split()
+    assert listed[0] == "tmu2026" and listed[1].startswith("tmu-xacle2026@1.0+")
+    assert listed[2] == "cc-by-nc-4.0" and listed[4] == "MB"
+    tiny_judge.write_sound(Path("dog.wav"))
+    scored = run("score", "dog.wav", "a dog barks", "--model", "tmu2026", "--device", "cpu")
+    assert scored.exit_code == 0, scored.output
+    judge = test_tmu.import_judge(files, in_folder / "judge")
+    assert float(scored.stdout) == pytest.approx(judge.score("dog.wav", "a dog barks"), abs=1e-9)
+    assert listed[1] == judge.score_id
+    assert run("doctor", "--model", "tmu2026").exit_code == 0
+
+
+def test_what_is_here_is_not_fetched_again(hub):
+    assert run("fetch", "tmu2026").exit_code == 0
+    del hub.requests[:]
+    again = run("fetch", "tmu2026")
+    assert again.exit_code == 0 and not hub.requests
+    assert "already" in again.stderr
+
+
+def test_a_name_that_is_not_here_yet_says_how_to_get_it(hub):
+    tiny_judge.write_sound(Path("dog.wav"))
+    result = run("score", "dog.wav", "a dog", "--model", "tmu2026")
+    assert result.exit_code == 2 and not hub.requests
+    assert "tmu2026 is not here yet: get it with 'soundjudge fetch tmu2026'" in result.stderr
+    assert "is no folder" in run("score", "dog.wav", "a dog", "--model", "tmu2027").stderr
+    assert run("judges").stdout == ""
+
+
+def test_import_tmu_fetches_no_more_than_the_tokenizer(hub, files, in_folder):  # noqa: F811
+    shutil.copy(files / "model.pt", "model.pt")
+    result = run("import-tmu", "model.pt", "-o", "judge", "--beats-out", "official/beats.pt")
+    assert result.exit_code == 0, result.output
+    asked = {path.rpartition("/")[2] for method, path, _ in hub.requests if method == "GET"}
+    assert asked >= {"config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert not asked & {"model.pt", "model.safetensors"}
+    assert {"cfg", "model"} == set(torch.load("official/beats.pt", weights_only=True))
+
+
+def test_fetch_lists_what_it_knows_and_refuses_the_rest(hub):
+    listed = run("fetch")
+    assert listed.exit_code == 0 and not hub.requests
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(CATALOG)
+    for name, words in (("beets", "choose of beats"), ("pe-av-small", "cannot open")):
+        refused = run("fetch", name)
+        assert refused.exit_code == 2 and words in refused.stderr
+
+
+def test_fetch_for_params_puts_weights_where_params_look(hub, in_folder):
+    text = (repository.ROOT / "params.yaml").read_text()
+    sample = "audio: checkpoints/sample/beats.pt"
+    assert sample in text
+    Path("params.yaml").write_text(text.replace(sample, "audio: mine/BEATs_iter3_plus_AS2M.pt"))
+    hub.files["datasets/Bencr/beats-checkpoints"] = {"BEATs_iter3_plus_AS2M.pt": b"not BEATs"}
+    result = run("fetch", "--for", "params.yaml")
+    assert result.exit_code == 2 and "has the sha256" in result.stderr
+    assert "to mine/BEATs_iter3_plus_AS2M.pt" in result.stderr
+    assert not Path("mine/BEATs_iter3_plus_AS2M.pt").exists()
+    Path("params.yaml").write_text(text)
+    result = run("fetch", "--for", "params.yaml")
+    assert result.exit_code == 0 and "lacks nothing of the catalog" in result.stderr
