@@ -1,4 +1,4 @@
-"""Trains the stand-in language model to read.
+"""Trains the stand-in language model on scenes of the sample's captions.
 
 reads   ../../data/sample/clips/
 writes  llm/ in the layout of a Qwen2 folder with its tokenizer

@@ -23,14 +23,15 @@ from soundjudge.data.corpora.clip_writer import Clip
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.member_record import read_member
 
 CAPTIONS = [f"k{row}" for row in range(6)]
 WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
 
 PARAMS = yaml.safe_load("""
 device: cpu
-encoders: {clap: checkpoints/clap, opening: {backend: transformers, sha256: null}}
-evaluate: {note: simulated}
+encoders: {clap: {path: checkpoints/clap, backend: transformers, sha256: null}}
+note: simulated
 tune_clap:
   target: spo
   trainable: projections
@@ -52,14 +53,14 @@ tune_clap:
     clip_norm: null
     patience: null
     precision: fp32
-    checkpoint_steps: 10
+    checkpoint_minutes: 10
 regress: {extra_claps: [checkpoints/clap2], c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
 embed: {batch_size: 8, precision: fp32, dtype: float32, engine: local, workers: null}
 pseudolabel:
-  random: 1.5
-  hard: 1
-  same_label: 0
-  similarity: [-1.0, 1.0]
+  num_random: 1.5
+  num_hard: 1
+  num_same_label: 0
+  hard_similarity_range: [-1.0, 1.0]
   pool: null
   exclude_rated: []
   seed: 0
@@ -150,8 +151,8 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     teacher = clapscore.load_clapscore(Path("checkpoints/clapscore"), "cpu")
     clips = clip_store.ClipStore(Path("data/prepared"))
     texts = [WORDS[int(caption[1:])] for caption in pairs["caption_id"]]
-    said = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
-    np.testing.assert_allclose(pairs["clap_score"], said / 10, atol=1e-5)
+    scores = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
+    np.testing.assert_allclose(pairs["clap_score"], scores / 10, atol=1e-5)
 
     claps = [
         TransformersClap.load(Path(f"checkpoints/{name}"), "cpu") for name in ("clap", "clap2")
@@ -163,17 +164,17 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
         "validation_srcc",
     }
     assert len(pd.read_csv("plots/tune_clap/history.csv")) == 3
-    name = artifacts.read_json(Path("metrics/pseudolabel.json"))["clapscore"]
+    name = artifacts.read_json(Path("metrics/details/pseudolabel.json"))["clapscore"]
     assert name == teacher.name() and name.startswith("clapscore/unfused-")
-    assert artifacts.read_json(Path("checkpoints/clapscore/member.json"))["name"] == name
-    said = artifacts.read_json(Path("checkpoints/regress/member.json"))
-    assert said["clap"] == ["checkpoints/clap", "checkpoints/clap2"]
-    assert said["clap_name"] == [clap.name() for clap in claps]
+    assert read_member(Path("checkpoints/clapscore")).settings["name"] == name
+    references = read_member(Path("checkpoints/regress")).encoders["clap"]
+    assert [ref.path for ref in references] == ["checkpoints/clap", "checkpoints/clap2"]
+    assert [ref.name for ref in references] == [clap.name() for clap in claps]
 
 
 def test_a_tuned_m2d_clap_teaches_from_its_differences_and_its_users_copy(pipeline):
     own = tiny_m2d.write(Path("checkpoints/m2d"))
-    encoders = PARAMS["encoders"] | {"clap": "checkpoints/m2d"}
+    encoders = PARAMS["encoders"] | {"clap": {"path": "checkpoints/m2d"}}
     tuning = PARAMS["tune_clap"] | {"trainable": "both"}
     values = PARAMS | {"encoders": encoders, "tune_clap": tuning}
     Path("params.yaml").write_text(yaml.safe_dump(values))
@@ -188,8 +189,8 @@ def test_a_tuned_m2d_clap_teaches_from_its_differences_and_its_users_copy(pipeli
     pairs = tables.read_table(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
     clips = clip_store.ClipStore(Path("data/prepared"))
     texts = [WORDS[int(caption[1:])] for caption in pairs["caption_id"]]
-    said = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
-    np.testing.assert_allclose(pairs["clap_score"], said / 10, atol=1e-5)
+    scores = teacher.scores([clips.wave(clip) for clip in pairs["clip_id"]], texts)
+    np.testing.assert_allclose(pairs["clap_score"], scores / 10, atol=1e-5)
     (own / "portable_m2d.py").unlink()
     with pytest.raises(SoundjudgeError, match=r"checkpoints/m2d must hold portable_m2d\.py"):
         stage("embed")
@@ -199,9 +200,9 @@ def test_two_m2d_claps_stop_regress_before_anything_is_opened(pipeline):
     for number, name in enumerate(("one", "two")):
         folder = tiny_m2d.write(Path("checkpoints") / name, weights_seed=number)
         (folder / "portable_m2d.py").write_text("raise AssertionError('it was opened')")
-    encoders = PARAMS["encoders"] | {"clap": "checkpoints/one"}
-    further = PARAMS["regress"] | {"extra_claps": ["checkpoints/two"]}
-    values = PARAMS | {"encoders": encoders, "regress": further}
+    encoders = PARAMS["encoders"] | {"clap": {"path": "checkpoints/one"}}
+    extra = PARAMS["regress"] | {"extra_claps": ["checkpoints/two"]}
+    values = PARAMS | {"encoders": encoders, "regress": extra}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(SoundjudgeError, match="a judge can ask its user for one alone"):
         stage("regress")
@@ -211,17 +212,17 @@ def test_two_m2d_claps_stop_regress_before_anything_is_opened(pipeline):
 def test_an_id_of_the_hub_out_of_reach_stops_a_stage_with_the_command_that_downloads_it(
     pipeline, name
 ):
-    encoders = PARAMS["encoders"] | {"clap": "someone/no-such-clap"}
+    encoders = PARAMS["encoders"] | {"clap": {"path": "someone/no-such-clap"}}
     Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"encoders": encoders}))
     shutil.rmtree("data/targets")  # it is said before anything is read
-    wanted = "hf download someone/no-such-clap --local-dir checkpoints/official/no-such-clap"
+    command = "hf download someone/no-such-clap --local-dir checkpoints/official/no-such-clap"
     with pytest.raises(
-        SoundjudgeError, match=f"{wanted}; then name checkpoints/official/no-such-clap"
+        SoundjudgeError, match=f"{command}; then name checkpoints/official/no-such-clap"
     ):
         stage(name)
 
 
-def embedded(folder: Path) -> None:
+def write_embeddings(folder: Path) -> None:
     """What `embed` would have written, without its teacher."""
     rng = np.random.default_rng(0)
     for name, keys in (("clips", [f"audiocaps/c{n}" for n in range(6)]), ("captions", CAPTIONS)):
@@ -231,20 +232,20 @@ def embedded(folder: Path) -> None:
     artifacts.write_json(folder / "data/embeddings/teacher.json", {"clapscore": "random"})
 
 
-def chosen(**changes: object) -> None:
+def write_pseudolabel_params(**changes: object) -> None:
     """params.yaml with another section pseudolabel."""
     section = PARAMS["pseudolabel"] | changes
     Path("params.yaml").write_text(yaml.safe_dump(PARAMS | {"pseudolabel": section}))
 
 
 def test_captions_with_the_text_of_a_rated_split_are_counted_and_left_out_if_asked(pipeline):
-    embedded(pipeline)
-    chosen(exclude_rated=["validation", "test"], random=1)
+    write_embeddings(pipeline)
+    write_pseudolabel_params(exclude_rated=["validation", "test"], num_random=1)
     stage("pseudolabel")
     # The last three of the 18 rated pairs have the texts 3, 4 and 5; one is of validation.
     pairs = tables.read_table(Path("data/pseudo/pairs.parquet"), tables.PAIRS)
     assert set(pairs["caption_id"]) == {"k0", "k1", "k2"}
-    metrics = artifacts.read_json(Path("metrics/pseudolabel.json"))
+    metrics = artifacts.read_json(Path("metrics/details/pseudolabel.json"))
     assert metrics["captions_excluded"] == 3
     assert metrics["overlap"]["validation"] == {
         "rated_texts": 1,
@@ -258,7 +259,7 @@ def test_captions_with_the_text_of_a_rated_split_are_counted_and_left_out_if_ask
 
 
 def test_a_broken_embedding_stops_the_stage_before_anything_is_written(pipeline):
-    embedded(pipeline)
+    write_embeddings(pipeline)
     block = np.full((6, 8), np.nan, np.float32)
     shutil.rmtree("data/embeddings/captions")
     write_rows(Path("data/embeddings/captions"), CAPTIONS, [block])
@@ -278,8 +279,8 @@ def test_clips_of_the_same_samples_and_captions_of_the_same_text_share_an_embedd
     tables.write_table(clips, Path("data/prepared/clips.parquet"), tables.CLIPS)
     clapscore.ClapScore(tiny_clap.clap(), 7.0, 3.0).save(Path("checkpoints/clapscore"))
     stage("embed")
-    heard, said = (ArrayStore(Path("data/embeddings") / name) for name in ("clips", "captions"))
-    assert (len(heard), heard.shape, len(said), said.shape) == (6, (5, 8), 6, (5, 8))
-    assert heard.places(["audiocaps/c0", "audiocaps/c1"]).tolist() == [0, 0]
-    assert len(set(said.places(["k0", "k1"]))) == 1
+    audio, text = (ArrayStore(Path("data/embeddings") / name) for name in ("clips", "captions"))
+    assert (len(audio), audio.shape, len(text), text.shape) == (6, (5, 8), 6, (5, 8))
+    assert audio.row_indices(["audiocaps/c0", "audiocaps/c1"]).tolist() == [0, 0]
+    assert len(set(text.row_indices(["k0", "k1"]))) == 1
     assert not list(Path("work/embed").iterdir())

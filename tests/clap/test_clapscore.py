@@ -10,7 +10,7 @@ import torch
 from soundjudge.clap import clapscore
 from soundjudge.clap.clapscore import ClapScore
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime import artifacts
+from soundjudge.runtime.member_record import MemberRecord, write_member
 
 
 def test_training_sees_ten_cosines_on_the_listeners_scale():
@@ -44,7 +44,7 @@ def test_a_score_is_ten_cosines_unclipped():
 )
 def test_only_the_chosen_parts_are_trained(trainable, parts):
     model = ClapScore(tiny_clap.clap(), mean=7.0, std=2.0)
-    model.select(trainable)
+    model.set_trainable(trainable)
     named = model.clap.model.named_parameters()
     trained = [name for name, p in named if p.requires_grad]
     assert {name.split(".")[0] for name in trained} == parts
@@ -70,7 +70,7 @@ def test_a_saved_clapscore_comes_back_equal(tmp_path: Path):
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path: Path):
-    artifacts.write_json(tmp_path / "member.json", {"kind": "regress"})
+    write_member(tmp_path, MemberRecord(kind="regress"))
     with pytest.raises(SoundjudgeError, match="'regress', not 'clapscore'"):
         clapscore.load_clapscore(tmp_path, "cpu")
 

@@ -1,4 +1,4 @@
-"""Embeddings of very many things, each distinct one made once.
+"""Embeddings of very many clips and captions, each distinct one computed once.
 
 N keys, U distinct items, C items of a chunk, B items of a batch, E embedding dimensions.
 """
@@ -27,52 +27,51 @@ class EmbeddingConfig:
     """Section `embed` of params.yaml."""
 
     batch_size: int  # clips or captions at once
-    precision: Literal["fp32", "bf16"]  # of the encoder
-    dtype: Literal["float32", "float16"]  # of the stored embeddings
-    engine: chunks.Engine  # this process, or actors on a Ray cluster
-    workers: int | None  # actors
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16 moves cosines by about 0.002
+    dtype: Literal["float32", "float16"] = "float32"  # float16 moves cosines by 0.0002 at most
+    engine: chunks.Engine = "local"
+    """local = this process; ray = actors on a running Ray cluster whose nodes share this folder;
+    the same bytes on devices of the same kind."""
+    workers: int | None = None  # Ray actors; null = one per GPU, or per processor without GPUs
 
     def __post_init__(self) -> None:
         """Refuses an empty batch, and workers without an engine that has them."""
         if self.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size}, it must be at least 1.")
+            raise SoundjudgeError(f"batch_size is {self.batch_size}: choose 1 or more.")
         chunks.check_engine(self.engine, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistinctItems:
-    """Things of equal content taken together."""
+    """Clips or captions, those of equal content as one item."""
 
     keys: list[str]  # (N,)
     items: list[str]  # (U,) what is encoded, in order of first appearance
     rows: NDArray[np.int64]  # (N,) the item of each key
 
 
-def distinct_clips(captions: pd.DataFrame, table: pd.DataFrame) -> DistinctItems:
-    """The captioned clips, in order of their ids; those of equal samples are heard once."""
-    heard = captions[["clip_id"]].drop_duplicates().sort_values("clip_id", ignore_index=True)
-    samples = heard.join(table.set_index("clip_id"), on="clip_id")["sha256"]
-    if samples.isna().any():
+def distinct_clips(captions: pd.DataFrame, clips: pd.DataFrame) -> DistinctItems:
+    """The captioned clips, in order of their ids; those of equal samples are one item."""
+    captioned = captions[["clip_id"]].drop_duplicates().sort_values("clip_id", ignore_index=True)
+    digests = captioned.join(clips.set_index("clip_id"), on="clip_id")["sha256"]
+    if digests.isna().any():
         raise SoundjudgeError(
-            f"captions.parquet names {heard['clip_id'][samples.isna()].iloc[0]!r}, and "
+            f"captions.parquet names {captioned['clip_id'][digests.isna()].iloc[0]!r}, and "
             "clips.parquet has no such clip: run the stage prepare again."
         )
-    content, _ = pd.factorize(samples)
-    first = np.unique(content, return_index=True)[1]
-    keys = heard["clip_id"].tolist()
-    return DistinctItems(
-        keys=keys, items=[keys[row] for row in first], rows=content.astype(np.int64)
-    )
+    rows, _ = pd.factorize(digests)
+    first = np.unique(rows, return_index=True)[1]
+    keys = captioned["clip_id"].tolist()
+    return DistinctItems(keys=keys, items=[keys[row] for row in first], rows=rows.astype(np.int64))
 
 
 def distinct_texts(captions: pd.DataFrame) -> DistinctItems:
-    """All captions, equal ones read once; ordered by length, so that a batch is padded little."""
+    """The captions, equal texts as one item; ordered by length: batches are padded little."""
     lengths = captions["text"].str.len()
     ordered = captions.assign(length=lengths).sort_values(["length", "text", "caption_id"])
-    content, items = pd.factorize(ordered["text"])
-    return DistinctItems(
-        keys=list(ordered["caption_id"]), items=list(items), rows=content.astype(np.int64)
-    )
+    rows, items = pd.factorize(ordered["text"])
+    keys = list(ordered["caption_id"])
+    return DistinctItems(keys=keys, items=list(items), rows=rows.astype(np.int64))
 
 
 def write_embedding_chunk(
@@ -83,9 +82,9 @@ def write_embedding_chunk(
         encoded = np.concatenate(list(encode_batches(encode, chunk.items, embedding.batch_size)))
     # In bf16 a unit vector is one within a hundredth only.
     lengths = np.linalg.norm(encoded, axis=1, keepdims=True)  # (C, 1)
-    wrong = ~(np.isfinite(lengths) & (lengths > 0)).ravel()
-    if wrong.any():
-        item = chunk.items[int(wrong.argmax())]
+    invalid = ~(np.isfinite(lengths) & (lengths > 0)).ravel()
+    if invalid.any():
+        item = chunk.items[int(invalid.argmax())]
         raise SoundjudgeError(
             f"the teacher gives no finite vector for {item[:80]!r}: check that sound or text, and "
             "the weights of checkpoints/clapscore."

@@ -23,11 +23,11 @@ def weights(patterns: np.ndarray) -> torch.Tensor:
 @settings(max_examples=200, deadline=None)
 @given(PATTERNS, PATTERNS)
 def test_base_and_delta_give_back_the_tuned_weights_to_the_last_bit(base, tuned):
-    found = deltas.compute_deltas({"a": weights(base)}, {"a": weights(tuned)})
-    if not found:
+    computed = deltas.compute_deltas({"a": weights(base)}, {"a": weights(tuned)})
+    if not computed:
         assert np.array_equal(base, tuned)
         return
-    again = deltas.apply_deltas({"a": weights(base)}, found)["a"]
+    again = deltas.apply_deltas({"a": weights(base)}, computed)["a"]
     assert again.dtype == torch.float32
     assert np.array_equal(again.numpy().view(np.uint32), tuned)
 
@@ -35,8 +35,8 @@ def test_base_and_delta_give_back_the_tuned_weights_to_the_last_bit(base, tuned)
 def test_a_difference_of_the_numbers_would_be_rounded_where_a_delta_is_not():
     base, tuned = torch.tensor([1.0, 3e-8]), torch.tensor([1e-8, 1.0])
     assert not torch.equal(base + (tuned - base), tuned)
-    found = deltas.compute_deltas({"a": base}, {"a": tuned})
-    assert torch.equal(deltas.apply_deltas({"a": base}, found)["a"], tuned)
+    computed = deltas.compute_deltas({"a": base}, {"a": tuned})
+    assert torch.equal(deltas.apply_deltas({"a": base}, computed)["a"], tuned)
 
 
 def test_a_delta_counts_the_numbers_between_two_weights():
@@ -70,7 +70,7 @@ def test_weights_that_do_not_fit_are_refused_by_name():
 
 
 def test_a_digest_is_of_names_shapes_and_values_in_the_order_of_names():
-    found = deltas.weights_digest({"b": torch.tensor([2.0]), "a": torch.tensor([[1.0, 1.0]])})
-    said = b"a torch.float32 (1, 2)\n" + np.array([1, 1], np.float32).tobytes()
-    said += b"b torch.float32 (1,)\n" + np.array([2], np.float32).tobytes()
-    assert found == hashlib.sha256(said).hexdigest()
+    digest = deltas.weights_digest({"b": torch.tensor([2.0]), "a": torch.tensor([[1.0, 1.0]])})
+    content = b"a torch.float32 (1, 2)\n" + np.array([1, 1], np.float32).tobytes()
+    content += b"b torch.float32 (1,)\n" + np.array([2], np.float32).tobytes()
+    assert digest == hashlib.sha256(content).hexdigest()

@@ -4,16 +4,18 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_clap
+import tiny_laion
 import torch
 import transformers
 
 from soundjudge.clap.encoders import checkpoints, laion, laion_names
-from soundjudge.clap.encoders.source import AS_IT_IS, Opening
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.errors import SoundjudgeError
@@ -21,87 +23,11 @@ from soundjudge.errors import SoundjudgeError
 # The names in `CLAP_Module(enable_fusion=True)` of laion-clap 1.1.5, with N for the number of a
 # layer or block, and `position_ids`, which official files hold, too.
 RECORDED = set(Path(__file__).with_name("laion_names.txt").read_text().split())
-AUDIO = {
-    "num_mel_bins": 64,
-    "spec_size": 256,
-    "window_size": 8,
-    "depths": [2, 2],
-    "patch_embeds_hidden_size": 8,
-}
-TEXT = {
-    "hidden_size": 64,
-    "num_attention_heads": 1,
-    "max_position_embeddings": 80,
-    "layer_norm_eps": 1e-5,
-}
 HAS_PACKAGE = importlib.util.find_spec("laion_clap") is not None
 
 
 def without_numbers(names: Iterable[str]) -> set[str]:
     return {re.sub(r"(layers?|blocks)\.\d+", r"\1.N", name) for name in names}
-
-
-def tiny_model(fused: bool = False) -> transformers.ClapModel:
-    return tiny_clap.model(fused=fused, audio=AUDIO, text=TEXT)
-
-
-def laion_names_of(key: str) -> tuple[str, int]:
-    """The LAION name of a transformers weight, and which part of that tensor it is."""
-    for before, after, names in laion_names.TABLE:
-        for old, new in names.items():
-            parts = (new,) if isinstance(new, str) else new
-            for place, part in enumerate(parts):
-                whole = re.escape(after + part)
-                pattern = re.sub(r"\bN\b", r"(\\d+)", whole) + r"(\.[a-z_]+)?"
-                if match := re.fullmatch(pattern, key):
-                    *numbers, leaf = match.groups()
-                    name = before + old
-                    for number in numbers:
-                        name = re.sub(r"\bN\b", number, name, count=1)
-                    return name + (leaf or ""), place
-    raise AssertionError(f"the table has no place for {key}")
-
-
-def laion_state(model: transformers.ClapModel) -> dict[str, torch.Tensor]:
-    """The model's weights as LAION's package would save them."""
-    parts: dict[str, dict[int, torch.Tensor]] = {}
-    for key, tensor in model.state_dict().items():
-        if not key.endswith(("position_ids", "token_type_ids")):
-            name, place = laion_names_of(key)
-            parts.setdefault(name, {})[place] = tensor
-    state = {
-        name: torch.cat([tensors[n] for n in range(3)]) if len(tensors) == 3 else tensors[0]
-        for name, tensors in parts.items()
-    }
-    kernel = torch.zeros(513, 1, 1024)
-    kernel[0, 0] = torch.hann_window(1024)
-    extractor = transformers.ClapFeatureExtractor(**laion.FRONTEND)
-    state |= {
-        "audio_branch.spectrogram_extractor.stft.conv_real.weight": kernel,
-        "audio_branch.spectrogram_extractor.stft.conv_imag.weight": kernel,
-        "audio_branch.logmel_extractor.melW": torch.tensor(
-            extractor.mel_filters_slaney, dtype=torch.float32
-        ),
-        "audio_branch.layers.0.blocks.1.attn_mask": torch.zeros(64, 64, 64),
-        "audio_branch.layers.1.blocks.1.attn_mask": torch.zeros(16, 64, 64),
-        "text_branch.embeddings.position_ids": torch.arange(80)[None],
-    }
-    for name in ("tscam_conv", "head"):
-        state |= {f"audio_branch.{name}.{leaf}": torch.zeros(1) for leaf in ("weight", "bias")}
-    for side in ("audio", "text"):
-        for place in (0, 3):
-            for leaf in ("weight", "bias"):
-                state[f"{side}_transform.sequential.{place}.{leaf}"] = torch.zeros(1)
-    return state
-
-
-def write(path: Path, state: dict[str, torch.Tensor]) -> Path:
-    """A file as LAION's training wrote it, RoBERTa's tokenizer beside it."""
-    saved = {"epoch": 7, "loss": np.float64(0.5)}
-    saved["state_dict"] = {f"module.{name}": tensor for name, tensor in state.items()}
-    torch.save(saved, path, pickle_protocol=4)
-    tiny_clap.tokenizer().save_pretrained(path.parent)
-    return path
 
 
 def noise(samples: int, seed: int) -> np.ndarray:
@@ -111,22 +37,22 @@ def noise(samples: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("fused", [False, True])
 def test_the_table_knows_every_name_of_a_laion_file_and_no_other(fused):
     fusion = {name for name in RECORDED if re.search("fusion_model|mel_conv2d", name)}
-    names = without_numbers(laion_state(tiny_model(fused)))
+    names = without_numbers(tiny_laion.state(tiny_laion.model(fused)))
     assert names == (RECORDED if fused else RECORDED - fusion)
 
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_every_weight_arrives_and_the_rest_is_dropped_knowingly(fused):
-    model = tiny_model(fused)
-    state = laion_state(model)
-    found = laion_names.rename_weights(state)
+    model = tiny_laion.model(fused)
+    state = tiny_laion.state(model)
+    renamed = laion_names.rename_weights(state)
     weights = {
         key: tensor
         for key, tensor in model.state_dict().items()
         if not key.endswith(("position_ids", "token_type_ids"))
     }
-    assert found.keys() == weights.keys()
-    assert all(torch.equal(found[key], weights[key]) for key in weights)
+    assert renamed.keys() == weights.keys()
+    assert all(torch.equal(renamed[key], weights[key]) for key in weights)
     dropped = [name for name in state if not laion_names.rename_weights({name: state[name]})]
     patterns = [re.sub(r"\bN\b", r"\\d+", re.escape(name)) + ".*" for name in laion_names.DROPPED]
     assert all(any(re.fullmatch(p, name) for p in patterns) for name in dropped)
@@ -135,19 +61,18 @@ def test_every_weight_arrives_and_the_rest_is_dropped_knowingly(fused):
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_a_file_of_laions_hears_and_reads_as_its_weights_do(tmp_path: Path, fused):
-    model = tiny_model(fused)
-    loaded = checkpoints.load_encoder(
-        write(tmp_path / "630k.pt", laion_state(model)), "cpu", AS_IT_IS
-    )
+    model = tiny_laion.model(fused)
+    path = tiny_laion.write(tmp_path / "630k.pt", tiny_laion.state(model))
+    loaded = checkpoints.load_encoder(ClapSource(path), "cpu")
     extractor = FeatureExtractor(**laion.FRONTEND, truncation="fusion" if fused else "rand_trunc")
     tokenizer = tiny_clap.tokenizer()
     tokenizer.model_max_length = 77
-    wanted = TransformersClap(model, tokenizer, extractor).eval()
+    expected = TransformersClap(model, tokenizer, extractor).eval()
     waves, texts = [noise(6_000, 1), noise(170_000, 2)], ["a dog", "a bell " * 90]
     with torch.no_grad():
-        assert torch.equal(loaded.embed_sounds(waves), wanted.embed_sounds(waves))
-        assert torch.equal(loaded.embed_texts(texts), wanted.embed_texts(texts))
-    assert loaded.name() == wanted.name()
+        assert torch.equal(loaded.embed_sounds(waves), expected.embed_sounds(waves))
+        assert torch.equal(loaded.embed_texts(texts), expected.embed_texts(texts))
+    assert loaded.name() == expected.name()
     assert loaded.name().endswith("/48k-first10s-int16-repeatpad/projection@1")
     loaded.save(tmp_path / "saved")
     assert TransformersClap.load(tmp_path / "saved", "cpu").name() == loaded.name()
@@ -155,25 +80,24 @@ def test_a_file_of_laions_hears_and_reads_as_its_weights_do(tmp_path: Path, fuse
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_the_sizes_are_read_from_the_weights(fused):
-    model = tiny_model(fused)
-    found = laion.infer_config(laion_state(model))
+    model = tiny_laion.model(fused)
+    config = laion.infer_config(tiny_laion.state(model))
     for part in ("text_config", "audio_config"):
-        read, wanted = getattr(found, part).to_dict(), getattr(model.config, part).to_dict()
-        told = {"patch_stride", "fusion_type", "depths", "num_attention_heads"}
-        names = [name for name in wanted if "size" in name or "num" in name or "eps" in name]
-        assert {n: read[n] for n in names if n not in told} == {
-            n: wanted[n] for n in names if n not in told
-        }
-    assert list(found.audio_config.depths) == [2, 2]
-    assert list(found.audio_config.num_attention_heads) == [2, 2]
-    assert found.audio_config.enable_fusion is fused
-    assert found.projection_dim == 8
+        inferred, expected = getattr(config, part).to_dict(), getattr(model.config, part).to_dict()
+        others = {"patch_stride", "fusion_type", "depths", "num_attention_heads"}
+        sizes = [name for name in expected if "size" in name or "num" in name or "eps" in name]
+        names = [name for name in sizes if name not in others]
+        assert {n: inferred[n] for n in names} == {n: expected[n] for n in names}
+    assert list(config.audio_config.depths) == [2, 2]
+    assert list(config.audio_config.num_attention_heads) == [2, 2]
+    assert config.audio_config.enable_fusion is fused
+    assert config.projection_dim == 8
 
 
 def test_a_name_that_no_table_has_is_refused(tmp_path: Path):
-    state = laion_state(tiny_model()) | {"audio_branch.extra.weight": torch.zeros(1)}
+    state = tiny_laion.state(tiny_laion.model()) | {"audio_branch.extra.weight": torch.zeros(1)}
     with pytest.raises(SoundjudgeError, match=r"audio_branch\.extra\.weight.*HTSAT and a RoBERTa"):
-        laion.load_laion(write(tmp_path / "a.pt", state), "cpu", None)
+        laion.load_laion(tiny_laion.write(tmp_path / "a.pt", state), "cpu", None)
 
 
 @pytest.mark.parametrize(
@@ -186,26 +110,26 @@ def test_a_name_that_no_table_has_is_refused(tmp_path: Path):
     ],
 )
 def test_a_missing_weight_is_named(tmp_path: Path, name):
-    state = laion_state(tiny_model())
+    state = tiny_laion.state(tiny_laion.model())
     del state[name]
     ending = ".".join(name.split(".")[-2:])
     with pytest.raises(SoundjudgeError, match=f"{re.escape(ending)}|attention.self.query.bias"):
-        laion.load_laion(write(tmp_path / "a.pt", state), "cpu", None)
+        laion.load_laion(tiny_laion.write(tmp_path / "a.pt", state), "cpu", None)
 
 
 def test_another_front_end_than_the_published_one_is_refused(tmp_path: Path):
-    state = laion_state(tiny_model())
+    state = tiny_laion.state(tiny_laion.model())
     state["audio_branch.logmel_extractor.melW"] = torch.zeros(513, 64)
     with pytest.raises(SoundjudgeError, match="mel filters"):
-        laion.load_laion(write(tmp_path / "a.pt", state), "cpu", None)
-    state = laion_state(tiny_model())
+        laion.load_laion(tiny_laion.write(tmp_path / "a.pt", state), "cpu", None)
+    state = tiny_laion.state(tiny_laion.model())
     state["audio_branch.spectrogram_extractor.stft.conv_real.weight"] = torch.ones(513, 1, 1024)
     with pytest.raises(SoundjudgeError, match="the window of this CLAP"):
-        laion.load_laion(write(tmp_path / "a.pt", state), "cpu", None)
+        laion.load_laion(tiny_laion.write(tmp_path / "a.pt", state), "cpu", None)
 
 
 def test_a_file_without_tokenizer_beside_it_says_which_files_to_get(tmp_path: Path):
-    path = write(tmp_path / "a.pt", laion_state(tiny_model()))
+    path = tiny_laion.write(tmp_path / "a.pt", tiny_laion.state(tiny_laion.model()))
     for file in tmp_path.glob("*.json"):
         file.unlink()
     with pytest.raises(SoundjudgeError, match=r"roberta-base's config\.json, tokenizer\.json"):
@@ -213,7 +137,7 @@ def test_a_file_without_tokenizer_beside_it_says_which_files_to_get(tmp_path: Pa
 
 
 def test_a_config_without_vocabulary_beside_a_file_is_no_tokenizer(tmp_path: Path):
-    path = write(tmp_path / "a.pt", laion_state(tiny_model()))
+    path = tiny_laion.write(tmp_path / "a.pt", tiny_laion.state(tiny_laion.model()))
     for file in tmp_path.glob("*.json"):
         file.unlink()
     (tmp_path / "config.json").write_text('{"model_type": "roberta"}')
@@ -230,19 +154,19 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path):
 def test_without_the_package_its_backend_says_how_to_go_on(tmp_path: Path):
     if HAS_PACKAGE:
         pytest.skip("laion-clap is installed")
-    path = write(tmp_path / "a.pt", laion_state(tiny_model()))
-    opening = Opening(backend="laion-clap", sha256=None)
+    path = tiny_laion.write(tmp_path / "a.pt", tiny_laion.state(tiny_laion.model()))
+    source = ClapSource(path, backend="laion-clap")
     with pytest.raises(SoundjudgeError, match="width 8"):
-        checkpoints.load_encoder(path, "cpu", opening)
+        checkpoints.load_encoder(source, "cpu")
     with pytest.raises(SoundjudgeError, match="can't be tuned"):
-        checkpoints.load_tunable(path, "cpu", opening)
+        checkpoints.load_tunable(source, "cpu")
     from soundjudge.clap.encoders import laion_backend
 
     with pytest.raises(SoundjudgeError, match=r"not installed: pip install 'soundjudge\[laion\]'"):
         laion_backend.build_package_model("HTSAT-tiny", False, transformers.RobertaConfig(), "cpu")
     tiny_clap.clap().save(tmp_path / "folder")
     with pytest.raises(SoundjudgeError, match=r"no \.pt file"):
-        checkpoints.load_encoder(tmp_path / "folder", "cpu", opening)
+        checkpoints.load_encoder(replace(source, path=tmp_path / "folder"), "cpu")
 
 
 @pytest.mark.skipif(not HAS_PACKAGE, reason="laion-clap is not installed (extra: laion)")
@@ -272,10 +196,11 @@ def test_the_packages_own_model_embeds_as_ours(tmp_path: Path, monkeypatch, fuse
     model.audio_branch.bn0.running_var.fill_(400.0)
     recorded = RECORDED - {"text_branch.embeddings.position_ids"}
     assert not fused or without_numbers(model.state_dict()) == recorded
-    path = write(tmp_path / "630k.pt", model.state_dict())
+    path = tiny_laion.write(tmp_path / "630k.pt", model.state_dict())
 
-    theirs = checkpoints.load_encoder(path, "cpu", Opening(backend="laion-clap", sha256=None))
-    ours = checkpoints.load_encoder(path, "cpu", AS_IT_IS)
+    package = ClapSource(path, backend="laion-clap")
+    theirs = checkpoints.load_encoder(package, "cpu")
+    ours = checkpoints.load_encoder(ClapSource(path), "cpu")
     tone = 0.5 * np.sin(np.arange(160_000) * 0.1).astype(np.float32)
     waves = [noise(4_000, 1), noise(60_000, 2), noise(170_000, 3), tone]
     texts = ["a dog", "rain falls while a bell rings then a cat", "engine", "a bell " * 60]
@@ -291,4 +216,4 @@ def test_the_packages_own_model_embeds_as_ours(tmp_path: Path, monkeypatch, fuse
     assert sys.path == before and sys.argv[1] == "score"
     assert not {"training", "hook", "clap_module"} & set(sys.modules)
     with pytest.raises(SoundjudgeError, match="can't be tuned"):
-        checkpoints.load_tunable(path, "cpu", Opening(backend="laion-clap", sha256=None))
+        checkpoints.load_tunable(package, "cpu")

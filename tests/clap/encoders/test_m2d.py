@@ -2,7 +2,6 @@
 
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,11 @@ import tiny_m2d
 import torch
 
 from soundjudge.clap.encoders import checkpoints
-from soundjudge.clap.encoders.source import AS_IT_IS, Opening
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.member_record import EncoderReference, read_member
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble
 from soundjudge.scoring.judge import package
@@ -36,12 +36,12 @@ def noise(samples: int, seed: int) -> np.ndarray:
     return (0.3 * np.random.default_rng(seed).normal(size=samples)).astype(np.float32)
 
 
-def opened(folder: Path, opening: Opening = AS_IT_IS):
-    return checkpoints.load_encoder(folder, "cpu", opening)
+def load(folder: Path, sha256: str | None = None):
+    return checkpoints.load_encoder(ClapSource(folder, sha256=sha256), "cpu")
 
 
 def test_sounds_and_texts_are_embedded_by_the_users_code(tmp_path: Path):
-    clap = opened(tiny_m2d.write(tmp_path / "own"))
+    clap = load(tiny_m2d.write(tmp_path / "own"))
     assert (clap.sample_rate, clap.window_seconds, clap.dimensions) == (16_000, 10.0, 8)
     waves = [noise(8_000, 1), noise(160_000, 2), noise(200_000, 2)]
     with torch.no_grad():
@@ -58,9 +58,9 @@ def test_sounds_and_texts_are_embedded_by_the_users_code(tmp_path: Path):
 
 
 def test_the_users_code_leaves_no_trace_and_prints_nothing(tmp_path: Path, capsys):
-    before, modules = list(sys.path), set(sys.modules)
-    opened(tiny_m2d.write(tmp_path / "own"))
-    assert sys.path == before
+    search_path, modules = list(sys.path), set(sys.modules)
+    load(tiny_m2d.write(tmp_path / "own"))
+    assert sys.path == search_path
     assert not {
         name for name in set(sys.modules) - modules if name.split(".")[-1] == "portable_m2d"
     }
@@ -68,33 +68,33 @@ def test_the_users_code_leaves_no_trace_and_prints_nothing(tmp_path: Path, capsy
 
 
 def test_the_name_says_which_weights_and_what_is_done_to_a_sound(tmp_path: Path):
-    name = opened(tiny_m2d.write(tmp_path / "own")).name()
+    name = load(tiny_m2d.write(tmp_path / "own")).name()
     pattern = rf"{tiny_m2d.NAME}-[0-9a-f]{{8}}/16k-first10s-pad/projection@1"
     assert re.fullmatch(pattern, name)
-    assert opened(tiny_m2d.write(tmp_path / "same")).name() == name
-    assert opened(tiny_m2d.write(tmp_path / "other", weights_seed=1)).name() != name
+    assert load(tiny_m2d.write(tmp_path / "same")).name() == name
+    assert load(tiny_m2d.write(tmp_path / "other", weights_seed=1)).name() != name
     # the text side of older checkpoints comes from the hub, and counts as well
-    assert opened(tiny_m2d.write(tmp_path / "text", seed=1)).name() != name
-    assert opened(tiny_m2d.write(tmp_path / "old", seed=1, text="Reader")).name() != name
+    assert load(tiny_m2d.write(tmp_path / "text", seed=1)).name() != name
+    assert load(tiny_m2d.write(tmp_path / "old", seed=1, text="Reader")).name() != name
 
 
 def test_a_symbolic_link_keeps_the_name_that_tells_the_architecture(tmp_path: Path):
     folder = tiny_m2d.write(tmp_path / "own")
     (folder / tiny_m2d.NAME).rename(tmp_path / "d41d8cd98f00b204")  # as a cache would call it
     (folder / tiny_m2d.NAME).symlink_to(tmp_path / "d41d8cd98f00b204")
-    assert opened(folder).dimensions == 8
+    assert load(folder).dimensions == 8
 
 
 def test_a_checkpoint_that_would_run_code_is_opened_by_its_sha256_alone(tmp_path: Path):
     folder = tiny_m2d.write(tmp_path / "own")
     path = folder / tiny_m2d.NAME / "checkpoint-30.pth"
     torch.save(torch.load(path) | {"made": Path("by")}, path)
-    with pytest.raises(SoundjudgeError, match=r"pathlib.*encoders\.opening\.sha256"):
-        opened(folder)
+    with pytest.raises(SoundjudgeError, match=r"pathlib.*the sha256 beside its path"):
+        load(folder)
     right = artifacts.sha256(path)
-    assert opened(folder, replace(AS_IT_IS, sha256=right)).dimensions == 8
+    assert load(folder, right).dimensions == 8
     with pytest.raises(SoundjudgeError, match="has the sha256"):
-        opened(folder, replace(AS_IT_IS, sha256="1" * 64))
+        load(folder, "1" * 64)
 
 
 @pytest.mark.parametrize("count", [0, 2])
@@ -105,24 +105,24 @@ def test_a_folder_must_hold_one_checkpoint(tmp_path: Path, count):
     if not count:
         (folder / tiny_m2d.NAME / "checkpoint-30.pth").unlink()
     with pytest.raises(SoundjudgeError, match=f"holds {count} of the latter"):
-        opened(folder)
+        load(folder)
 
 
 def test_a_text_side_that_is_not_in_the_cache_says_what_to_fetch(tmp_path: Path):
     folder = tiny_m2d.write(tmp_path / "own", trouble='raise OSError("offline")')
     with pytest.raises(SoundjudgeError, match="bert-base-uncased.*offline"):
-        opened(folder)
+        load(folder)
 
 
 def test_a_text_side_that_reads_all_texts_alike_is_refused(tmp_path: Path):
     folder = tiny_m2d.write(tmp_path / "own", letters="3")
-    with pytest.raises(SoundjudgeError, match="all texts are read alike"):
-        opened(folder)
+    with pytest.raises(SoundjudgeError, match="all texts have one embedding"):
+        load(folder)
 
 
 def test_another_sample_rate_is_refused(tmp_path: Path):
     with pytest.raises(SoundjudgeError, match="32000 Hz"):
-        opened(tiny_m2d.write(tmp_path / "own", rate=32_000))
+        load(tiny_m2d.write(tmp_path / "own", rate=32_000))
 
 
 def test_a_package_that_the_users_code_lacks_is_named_with_its_extra(tmp_path: Path):
@@ -130,29 +130,29 @@ def test_a_package_that_the_users_code_lacks_is_named_with_its_extra(tmp_path: P
     code = folder / "portable_m2d.py"
     code.write_text("import no_such_package\n" + code.read_text())
     with pytest.raises(SoundjudgeError, match=r"soundjudge\[m2d\].*no_such_package"):
-        opened(folder)
+        load(folder)
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> Path:
+def packaged(tmp_path: Path) -> Path:
     """A pipeline with a regressor on M2D-CLAP, and the judge packaged from it."""
     path = Path("checkpoints/official/m2d")
-    clap = opened(tiny_m2d.write(tmp_path / path))
+    clap = load(tiny_m2d.write(tmp_path / path))
     waves = [noise(8_000 + 1_000 * n, n) for n in range(6)]
     with torch.no_grad():
         sounds, texts = clap.embed_sounds(waves).numpy(), clap.embed_texts(TEXTS).numpy()
-    choice = kernel_machine.RegressionConfig(
+    config = kernel_machine.RegressionConfig(
         extra_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
     )
     machine = kernel_machine.fit_kernel_machine(
-        sounds, texts, [clap.dimensions], np.linspace(0, 10, 6), choice
+        sounds, texts, [clap.dimensions], np.linspace(0, 10, 6), config
     )
     regressor.save_regressor(
-        tmp_path / "checkpoints/regress", machine, [(path, AS_IT_IS)], [clap.name()]
+        tmp_path / "checkpoints/regress", machine, [ClapSource(path)], [clap.name()]
     )
     package.build_judge(
         tmp_path / "judge",
-        fitted=ALONE,
+        ensemble=ALONE,
         checkpoints={"regress": tmp_path / "checkpoints/regress"},
         root=tmp_path,
         window_seconds=10.0,
@@ -162,43 +162,44 @@ def judged(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_judge_holds_no_byte_of_m2d_and_says_so(judged: Path):
-    names = {path.name for path in (judged / "judge").rglob("*") if path.is_file()}
+def test_a_judge_holds_no_byte_of_m2d_and_says_so(packaged: Path):
+    names = {path.name for path in (packaged / "judge").rglob("*") if path.is_file()}
     assert names == {"README.md", "judge.json", "member.json", "model.safetensors"}
-    weights = judged / "checkpoints/official/m2d" / tiny_m2d.NAME / "checkpoint-30.pth"
-    member = artifacts.read_json(judged / "judge/members/regress/member.json")
-    assert member["clap"] == [f"m2d@{artifacts.sha256(weights)}"]
-    card = (judged / "judge/README.md").read_text()
+    weights = packaged / "checkpoints/official/m2d" / tiny_m2d.NAME / "checkpoint-30.pth"
+    record = read_member(packaged / "judge/members/regress")
+    own = EncoderReference(path=None, sha256=artifacts.sha256(weights))
+    assert record.encoders == {"clap": (own,)}
+    card = (packaged / "judge/README.md").read_text()
     assert "regress: a head alone, fitted on M2D-CLAP" in card and "SOUNDJUDGE_M2D" in card
     assert artifacts.sha256(weights) in card and "differences" not in card
 
 
-def test_a_judge_on_m2d_scores_with_the_users_copy_and_with_no_other(judged: Path, monkeypatch):
-    own = judged / "checkpoints/official/m2d"
-    wanted = artifacts.sha256(own / tiny_m2d.NAME / "checkpoint-30.pth")
-    with pytest.raises(SoundjudgeError, match=rf"nttcslab/m2d.*{wanted}.*SOUNDJUDGE_M2D"):
-        Judge.from_pretrained(judged / "judge", "cpu")
-    given = Judge.from_pretrained(judged / "judge", "cpu", m2d=own)
-    score = given.score_waves([noise(8_000, 0)], ["rain"], batch_size=1)
+def test_a_judge_on_m2d_scores_with_the_users_copy_and_with_no_other(packaged: Path, monkeypatch):
+    own = packaged / "checkpoints/official/m2d"
+    sha256 = artifacts.sha256(own / tiny_m2d.NAME / "checkpoint-30.pth")
+    with pytest.raises(SoundjudgeError, match=rf"nttcslab/m2d.*{sha256}.*SOUNDJUDGE_M2D"):
+        Judge.from_pretrained(packaged / "judge", "cpu")
+    judge = Judge.from_pretrained(packaged / "judge", "cpu", m2d=own)
+    score = judge.score_waves([noise(8_000, 0)], ["rain"], batch_size=1)
     monkeypatch.setenv("SOUNDJUDGE_M2D", str(own))
-    named = Judge.from_pretrained(judged / "judge", "cpu")
-    assert named.score_waves([noise(8_000, 0)], ["rain"], batch_size=1) == score
-    loader = members.MemberLoader(root=judged, device=torch.device("cpu"), window_seconds=10.0)
-    raw = loader.member(judged / "checkpoints/regress").scores([noise(8_000, 0)], ["rain"])
+    judge = Judge.from_pretrained(packaged / "judge", "cpu")
+    assert judge.score_waves([noise(8_000, 0)], ["rain"], batch_size=1) == score
+    loader = members.MemberLoader(root=packaged, device=torch.device("cpu"), window_seconds=10.0)
+    raw = loader.member(packaged / "checkpoints/regress").scores([noise(8_000, 0)], ["rain"])
     np.testing.assert_allclose(score, raw.clip(0, 10), atol=1e-4)
     with (own / tiny_m2d.NAME / "checkpoint-30.pth").open("ab") as file:
         file.write(b"another")
     with pytest.raises(SoundjudgeError, match="has the sha256"):
-        Judge.from_pretrained(judged / "judge", "cpu")
+        Judge.from_pretrained(packaged / "judge", "cpu")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_texts_and_sounds_meet(tmp_path: Path):
     folder = tiny_m2d.write(tmp_path / "own")
-    near, far = opened(folder), checkpoints.load_encoder(folder, "cuda", AS_IT_IS)
+    near, far = load(folder), checkpoints.load_encoder(ClapSource(folder), "cuda")
     waves = [noise(8_000, 1), noise(160_000, 2)]
     with torch.no_grad():
         cosines = (far.embed_sounds(waves) * far.embed_texts(TEXTS[:2])).sum(-1).cpu()
-        wanted = (near.embed_sounds(waves) * near.embed_texts(TEXTS[:2])).sum(-1)
-    np.testing.assert_allclose(cosines, wanted, atol=1e-5)
+        expected = (near.embed_sounds(waves) * near.embed_texts(TEXTS[:2])).sum(-1)
+    np.testing.assert_allclose(cosines, expected, atol=1e-5)

@@ -1,5 +1,6 @@
 """The transformers CLAP: its front end, its loading, its independence of batch-mates."""
 
+import json
 import re
 from pathlib import Path
 
@@ -69,18 +70,18 @@ def test_embeddings_are_unit_and_do_not_depend_on_batch_mates():
     waves = [noise(samples, samples) for samples in (300, 4_000, 9_600, 20_000)]
     texts = ["a dog", "rain falls while a bell rings then a cat", "engine", "a a a a"]
     with torch.no_grad():
-        sounds, spoken = clap.embed_sounds(waves), clap.embed_texts(texts)
-        assert sounds.shape == spoken.shape == (4, clap.dimensions)
-        np.testing.assert_allclose(sounds.norm(dim=1), np.ones(4), rtol=1e-6)
-        np.testing.assert_allclose(spoken.norm(dim=1), np.ones(4), rtol=1e-6)
+        audio, text = clap.embed_sounds(waves), clap.embed_texts(texts)
+        assert audio.shape == text.shape == (4, clap.dimensions)
+        np.testing.assert_allclose(audio.norm(dim=1), np.ones(4), rtol=1e-6)
+        np.testing.assert_allclose(text.norm(dim=1), np.ones(4), rtol=1e-6)
         for row in range(4):
             np.testing.assert_allclose(
-                clap.embed_sounds(waves[row : row + 1])[0], sounds[row], atol=1e-5
+                clap.embed_sounds(waves[row : row + 1])[0], audio[row], atol=1e-5
             )
             np.testing.assert_allclose(
-                clap.embed_texts(texts[row : row + 1])[0], spoken[row], atol=1e-5
+                clap.embed_texts(texts[row : row + 1])[0], text[row], atol=1e-5
             )
-    assert not torch.allclose(sounds[1], sounds[2], atol=1e-3)
+    assert not torch.allclose(audio[1], audio[2], atol=1e-3)
 
 
 def test_a_saved_clap_comes_back_equal_and_saves_to_the_same_bytes(tmp_path: Path):
@@ -165,7 +166,7 @@ def test_constants_that_older_files_lack_are_no_missing_weights(tmp_path: Path):
     assert torch.equal(loaded.embed_texts(["a dog"]), clap.embed_texts(["a dog"]))
 
 
-def test_a_folder_without_tokenizer_is_refused_instead_of_reading_all_texts_alike(tmp_path: Path):
+def test_a_folder_without_tokenizer_is_refused_instead_of_embedding_all_texts_alike(tmp_path: Path):
     tiny_clap.clap().save(tmp_path)
     for path in tmp_path.glob("tokenizer*"):
         path.unlink()
@@ -175,19 +176,19 @@ def test_a_folder_without_tokenizer_is_refused_instead_of_reading_all_texts_alik
 
 def test_the_five_tokens_that_an_offline_tokenizer_without_files_has_are_refused(tmp_path: Path):
     (tmp_path / "config.json").write_text('{"model_type": "roberta"}')
-    found = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
-    assert found("a dog")["input_ids"] == found("rain falls")["input_ids"]  # the trap
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert tokenizer("a dog")["input_ids"] == tokenizer("rain falls")["input_ids"]  # the trap
     with pytest.raises(
         SoundjudgeError, match="knows only 5 tokens.*put the tokenizer of the checkpoint"
     ):
-        TransformersClap(tiny_clap.model(), found, FeatureExtractor(**tiny_clap.NUMBERS))
+        TransformersClap(tiny_clap.model(), tokenizer, FeatureExtractor(**tiny_clap.NUMBERS))
 
 
 def test_a_tokenizer_that_pads_with_another_token_is_refused():
-    strange = tiny_clap.tokenizer()
-    strange.pad_token = "<unk>"
+    tokenizer = tiny_clap.tokenizer()
+    tokenizer.pad_token = "<unk>"
     with pytest.raises(SoundjudgeError, match="pads with token 3, the text tower with 1"):
-        TransformersClap(tiny_clap.model(), strange, FeatureExtractor(**tiny_clap.NUMBERS))
+        TransformersClap(tiny_clap.model(), tokenizer, FeatureExtractor(**tiny_clap.NUMBERS))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not safetensors"])
@@ -198,7 +199,7 @@ def test_weights_that_are_missing_or_broken_are_refused_by_their_folder(tmp_path
         path.unlink()
     else:
         path.write_bytes(content)
-    with pytest.raises(SoundjudgeError, match=f"{tmp_path.name}.*the weights can't be read"):
+    with pytest.raises(SoundjudgeError, match=rf"{tmp_path.name}.*model\.safetensors"):
         TransformersClap.load(tmp_path, "cpu")
 
 
@@ -231,7 +232,7 @@ def test_a_tokenizer_of_another_checkpoint_is_refused():
         )
 
 
-def test_a_front_end_that_the_tower_cannot_read_is_refused():
+def test_a_front_end_that_the_tower_cannot_encode_is_refused():
     with pytest.raises(SoundjudgeError, match="101 frames.*at most 64"):
         tiny_clap.clap(max_length_s=1)
     with pytest.raises(SoundjudgeError, match="32 mel bands"):
@@ -245,6 +246,39 @@ def test_a_front_end_that_the_tower_cannot_read_is_refused():
 def test_texts_longer_than_the_position_table_are_cut():
     clap = tiny_clap.clap()
     assert clap.embed_texts(["a dog " * 100]).isfinite().all()
+
+
+def test_texts_beyond_the_last_token_that_is_read_are_said_to_be_cut():
+    clap = tiny_clap.clap()  # 30 tokens, two of them the first and last
+    texts = ["a " * 28, "a " * 29, "a dog"]
+    assert clap.cut_texts(texts) == [False, True, False]
+    longer = clap.embed_texts(["a " * 28, "a " * 28 + "dog"])
+    assert torch.equal(longer[0], longer[1])
+
+
+def test_a_special_token_that_is_spelled_in_a_text_is_text():
+    clap = tiny_clap.clap()
+    spelled, unknown, ended = clap.embed_texts(["a dog </s>", "a dog x y z", "a dog"])
+    assert torch.allclose(spelled, unknown, atol=1e-6)  # "</", "s" and ">" are no words of it
+    assert not torch.allclose(spelled, ended, atol=1e-3)
+
+
+def test_an_adapter_beside_the_weights_leads_nowhere(tmp_path: Path):
+    clap, other = tiny_clap.clap(), tiny_clap.clap(seed=1)
+    clap.save(tmp_path / "own")
+    other.save(tmp_path / "elsewhere")
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": str(tmp_path / "elsewhere")}
+    (tmp_path / "own/adapter_config.json").write_text(json.dumps(adapter))
+    assert TransformersClap.load(tmp_path / "own", "cpu").name() == clap.name()
+
+
+def test_a_pickle_in_place_of_the_weights_is_refused(tmp_path: Path):
+    clap = tiny_clap.clap()
+    clap.save(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(clap.model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(SoundjudgeError, match=r"pytorch_model\.bin are not read"):
+        TransformersClap.load(tmp_path, "cpu")
 
 
 def test_batches_cover_every_item_once():

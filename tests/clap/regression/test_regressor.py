@@ -1,12 +1,13 @@
 """The kernel regressor: its features, its equality with scikit-learn, its file, its CLAPs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import test_laion
 import tiny_clap
 import tiny_judge
+import tiny_laion
 import tiny_m2d
 import torch
 import yaml
@@ -16,10 +17,16 @@ from sklearn.svm import SVR
 from soundjudge import params
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.encoder import ClapEncoder
-from soundjudge.clap.encoders.source import AS_IT_IS, Opening, Pinned
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.member_record import (
+    EncoderReference,
+    MemberRecord,
+    read_member,
+    write_member,
+)
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble
 from soundjudge.scoring.judge import package
@@ -30,8 +37,7 @@ TEXTS = ["a dog", "a cat", "rain falls", "a bell", "engine", "a dog barks"]
 WAVES = [
     0.1 * np.random.default_rng(seed).normal(size=5_000).astype(np.float32) for seed in range(6)
 ]
-
-
+SOURCES = [ClapSource(Path("encoders/clap")), ClapSource(Path("encoders/ears"))]
 ALONE = Ensemble(
     members=("regress",),
     mean=(0.0,),
@@ -66,7 +72,7 @@ class Ears:
         return torch.tensor([[np.cos(a), 0, np.sin(a)] for a in angles], dtype=torch.float32)
 
 
-def fitted(claps: list[ClapEncoder]) -> kernel_machine.KernelMachine:
+def fit_machine(claps: list[ClapEncoder]) -> kernel_machine.KernelMachine:
     with torch.no_grad():
         sounds = np.concatenate([clap.embed_sounds(WAVES).numpy() for clap in claps], axis=1)
         texts = np.concatenate([clap.embed_texts(TEXTS).numpy() for clap in claps], axis=1)
@@ -79,10 +85,6 @@ def fitted(claps: list[ClapEncoder]) -> kernel_machine.KernelMachine:
 def regression(**changes: object) -> kernel_machine.RegressionConfig:
     values = {"extra_claps": (), "c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
     return kernel_machine.RegressionConfig(**(values | changes))
-
-
-def named(paths: list[Path]) -> list[tuple[Path, Opening]]:
-    return [(path, AS_IT_IS) for path in paths]
 
 
 def test_features_are_those_of_a_pair_by_hand():
@@ -135,17 +137,17 @@ def test_one_pair_scores_as_it_does_in_a_set():
     alone = [machine(new[[row]], words[[row]])[0] for row in range(9)]
     np.testing.assert_allclose(alone, machine(new, words), rtol=0, atol=1e-9)
     claps = [tiny_clap.clap(), Ears()]
-    member = regressor.Regressor(claps, fitted(claps))
+    member = regressor.Regressor(claps, fit_machine(claps))
     single = [member.scores([wave], [text])[0] for wave, text in zip(WAVES, TEXTS, strict=True)]
     np.testing.assert_allclose(single, member.scores(WAVES, TEXTS), rtol=0, atol=1e-4)
 
 
 def test_a_saved_regressor_scores_as_before_and_is_written_to_the_same_bytes(tmp_path: Path):
     claps = [tiny_clap.clap(), Ears()]
-    machine = fitted(claps)
-    paths, names = [Path("encoders/clap"), Path("encoders/ears")], [c.name() for c in claps]
+    machine = fit_machine(claps)
+    names = [clap.name() for clap in claps]
     for name in ("a", "b"):
-        regressor.save_regressor(tmp_path / name, machine, named(paths), names)
+        regressor.save_regressor(tmp_path / name, machine, SOURCES, names)
     assert artifacts.sha256(tmp_path / "a") == artifacts.sha256(tmp_path / "b")
     assert {path.suffix for path in (tmp_path / "a").iterdir()} == {".json", ".safetensors"}
     loaded = regressor.load_regressor(tmp_path / "a", claps)
@@ -156,29 +158,28 @@ def test_a_saved_regressor_scores_as_before_and_is_written_to_the_same_bytes(tmp
 
 def test_other_weights_under_an_old_path_are_refused_by_name(tmp_path: Path):
     claps = [tiny_clap.clap(), Ears()]
-    paths, names = [Path("encoders/clap"), Path("encoders/ears")], [c.name() for c in claps]
-    regressor.save_regressor(tmp_path, fitted(claps), named(paths), names)
+    names = [clap.name() for clap in claps]
+    regressor.save_regressor(tmp_path, fit_machine(claps), SOURCES, names)
     with pytest.raises(
         SoundjudgeError, match="fitted on ears@1, but encoders/ears now holds ears@2.*dvc"
     ):
         regressor.load_regressor(tmp_path, [claps[0], Ears("ears@2")])
     with pytest.raises(SoundjudgeError, match=r"\[8, 3\] dimensions, not \[3, 8\]"):
-        regressor.load_regressor(tmp_path, claps[::-1], by_name=False)
+        regressor.load_regressor(tmp_path, claps[::-1])
 
 
-def test_a_backend_is_said_of_the_first_clap_alone_and_each_has_a_sha256_of_its_own():
-    first = Opening(backend="laion-clap", sha256="00")
-    more = (Path("b"), Pinned(path=Path("c"), sha256="11"), Pinned(path=Path("d"), sha256=None))
-    pinned = Opening(backend="transformers", sha256="11")
-    assert regression(extra_claps=more).claps(Path("a"), first) == [
-        (Path("a"), first),
-        (Path("b"), AS_IT_IS),
-        (Path("c"), pinned),
-        (Path("d"), AS_IT_IS),
+def test_each_clap_has_a_backend_and_a_sha256_of_its_own():
+    first, pinned = ClapSource(Path("a"), "laion-clap", "00"), ClapSource(Path("c"), sha256="11")
+    extra = (Path("b"), pinned, ClapSource(Path("d"), "laion-clap"))
+    assert regression(extra_claps=extra).claps(first) == [
+        first,
+        ClapSource(Path("b"), "transformers", None),
+        pinned,
+        ClapSource(Path("d"), "laion-clap", None),
     ]
 
 
-def test_further_claps_are_paths_or_paths_with_a_sha256(in_folder):
+def test_extra_claps_are_paths_or_paths_with_a_backend_and_a_sha256(in_folder):
     section = {"c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
 
     def read(extra_claps: object) -> kernel_machine.RegressionConfig:
@@ -186,24 +187,25 @@ def test_further_claps_are_paths_or_paths_with_a_sha256(in_folder):
         Path("params.yaml").write_text(yaml.safe_dump(values))
         return params.load("regress", kernel_machine.RegressionConfig)
 
-    more = read(["a", {"path": "b.pt", "sha256": "12"}]).extra_claps
-    assert more == (Path("a"), Pinned(path=Path("b.pt"), sha256="12"))
-    with pytest.raises(ParamsError, match=r"extra_claps\[0\]\.sha256 is missing: add it"):
-        read([{"path": "b.pt"}])
+    extra = read(["a", {"path": "b.pt", "sha256": "12"}]).extra_claps
+    assert extra == (Path("a"), ClapSource(Path("b.pt"), sha256="12"))
+    with pytest.raises(ParamsError, match=r"extra_claps\[0\]\.path is missing: add it"):
+        read([{"sha256": "12"}])
     with pytest.raises(ParamsError, match=r"extra_claps\[1\]\.sha is not a known key: did you"):
         read(["a", {"path": "b.pt", "sha": "12"}])
 
 
 def test_a_clap_named_twice_is_refused():
-    more = (Path("b"), Path("c"))
-    claps = regression(extra_claps=more).claps(Path("a"), AS_IT_IS)
-    assert [path for path, _ in claps] == [Path("a"), *more]
+    extra = (Path("b"), Path("c"))
+    claps = regression(extra_claps=extra).claps(ClapSource(Path("a")))
+    assert [source.path for source in claps] == [Path("a"), *extra]
     for first, names in (("b", ("c", "b")), ("a", ("b", "c", "b"))):
+        config = regression(extra_claps=tuple(map(Path, names)))
         with pytest.raises(SoundjudgeError, match="names b again"):
-            regression(extra_claps=tuple(map(Path, names))).claps(Path(first), AS_IT_IS)
-    again = (Path("b"), Pinned(path=Path("b"), sha256="1"))
+            config.claps(ClapSource(Path(first)))
+    again = (Path("b"), ClapSource(Path("b"), sha256="1"))
     with pytest.raises(SoundjudgeError, match="names b again"):
-        regression(extra_claps=again).claps(Path("a"), AS_IT_IS)
+        regression(extra_claps=again).claps(ClapSource(Path("a")))
 
 
 def test_two_m2d_claps_are_refused_because_a_judge_can_ask_for_one_alone(tmp_path: Path):
@@ -222,22 +224,24 @@ def test_a_judge_holds_a_copy_of_each_clap_that_it_may_and_asks_for_the_other(tm
     for seed in (0, 1):
         tiny_clap.clap(seed, hop_length=320, max_length_s=1.2).save(root / paths[seed])
     tiny_m2d.write(root / paths[2])
-    claps = [checkpoints.load_encoder(root / path, "cpu", AS_IT_IS) for path in paths]
-    machine = fitted(claps)
-    regressor.save_regressor(
-        root / "regress", machine, named(paths), [clap.name() for clap in claps]
-    )
+    claps = [checkpoints.load_encoder(ClapSource(root / path), "cpu") for path in paths]
+    names = [clap.name() for clap in claps]
+    regressor.save_regressor(root / "regress", fit_machine(claps), map(ClapSource, paths), names)
     package.build_judge(
         tmp_path / "judge",
-        fitted=ALONE,
+        ensemble=ALONE,
         checkpoints={"regress": root / "regress"},
         root=root,
         window_seconds=1.0,
         packaging=tiny_judge.PACKAGING,
         report="# Agreement",
     )
-    said = artifacts.read_json(tmp_path / "judge/members/regress/member.json")["clap"]
-    assert said[:2] == ["encoders/clap", "encoders/clap2"] and said[2].startswith("m2d@")
+    m2d = artifacts.sha256(root / paths[2] / tiny_m2d.NAME / "checkpoint-30.pth")
+    assert read_member(tmp_path / "judge/members/regress").encoders["clap"] == (
+        EncoderReference(path="encoders/clap"),
+        EncoderReference(path="encoders/clap2"),
+        EncoderReference(path=None, sha256=m2d),
+    )
     assert not list((tmp_path / "judge").rglob("*.pth"))
     judge = Judge.from_pretrained(tmp_path / "judge", "cpu", m2d=root / paths[2])
     loader = members.MemberLoader(root=root, device=torch.device("cpu"), window_seconds=1.0)
@@ -249,24 +253,25 @@ def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(t
     root, paths = tmp_path / "pipeline", [Path("one"), Path("two/630k.pt")]
     tiny_clap.clap(hop_length=320, max_length_s=1.2).save(root / paths[0])
     (root / "two").mkdir()
-    file = test_laion.write(root / paths[1], test_laion.laion_state(test_laion.tiny_model()))
+    file = tiny_laion.write(root / paths[1], tiny_laion.state(tiny_laion.model()))
     torch.save(torch.load(file, weights_only=False) | {"made": Path("by")}, file)
-    with pytest.raises(
-        SoundjudgeError, match=r"pathlib.*in regress\.extra_claps: the sha256 beside"
-    ):
-        checkpoints.load_encoder(file, "cpu", AS_IT_IS)
-    pinned = Pinned(path=paths[1], sha256=artifacts.sha256(file))
-    both = regression(extra_claps=(pinned,)).claps(paths[0], AS_IT_IS)
-    claps = [checkpoints.load_encoder(root / path, "cpu", how) for path, how in both]
-    regressor.save_regressor(root / "regress", fitted(claps), both, [clap.name() for clap in claps])
-    said = artifacts.read_json(root / "regress/member.json")
-    assert said["more_sha256"] == [pinned.sha256]
+    with pytest.raises(SoundjudgeError, match=r"pathlib.*the sha256 beside its path in params"):
+        checkpoints.load_encoder(ClapSource(file), "cpu")
+    pinned = ClapSource(paths[1], sha256=artifacts.sha256(file))
+    sources = regression(extra_claps=(pinned,)).claps(ClapSource(paths[0]))
+    placed = [replace(source, path=root / source.path) for source in sources]
+    claps = [checkpoints.load_encoder(source, "cpu") for source in placed]
+    names = [clap.name() for clap in claps]
+    regressor.save_regressor(root / "regress", fit_machine(claps), sources, names)
+    references = read_member(root / "regress").encoders["clap"]
+    assert [reference.sha256 for reference in references] == [None, pinned.sha256]
+    assert [reference.backend for reference in references] == ["transformers", "transformers"]
 
     loader = members.MemberLoader(root=root, device=torch.device("cpu"), window_seconds=1.0)
     raw = loader.member(root / "regress").scores(WAVES, TEXTS)
     package.build_judge(
         tmp_path / "judge",
-        fitted=ALONE,
+        ensemble=ALONE,
         checkpoints={"regress": root / "regress"},
         root=root,
         window_seconds=1.0,
@@ -275,14 +280,14 @@ def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(t
     )
     judge = Judge.from_pretrained(tmp_path / "judge", "cpu")  # it holds safetensors, not that file
     np.testing.assert_allclose(judge.score_waves(WAVES, TEXTS, 6), raw.clip(0, 10), atol=1e-4)
-    with file.open("ab") as more:
-        more.write(b"another")
+    with file.open("ab") as end:
+        end.write(b"another")
     with pytest.raises(SoundjudgeError, match=f"{pinned.sha256} is asked for"):
         loader.member(root / "regress")
 
 
 def test_a_machine_that_lacks_an_array_is_refused(tmp_path: Path):
-    regressor.save_regressor(tmp_path, fitted([Ears()]), named([Path("a")]), ["ears@1"])
+    regressor.save_regressor(tmp_path, fit_machine([Ears()]), [ClapSource(Path("a"))], ["ears@1"])
     stored = artifacts.load_tensors(tmp_path / "model.safetensors")
     del stored["dimensions"]
     artifacts.save_tensors(tmp_path / "model.safetensors", stored)
@@ -290,18 +295,16 @@ def test_a_machine_that_lacks_an_array_is_refused(tmp_path: Path):
         regressor.load_regressor(tmp_path, [Ears()])
 
 
-def test_a_regressor_of_an_older_format_is_refused_with_a_remedy(tmp_path: Path):
-    regressor.save_regressor(tmp_path, fitted([Ears()]), named([Path("a")]), ["ears@1"])
-    member = artifacts.read_json(tmp_path / "member.json")
-    del member["more_sha256"]
-    artifacts.write_json(tmp_path / "member.json", member)
+def test_a_regressor_that_names_no_clap_is_refused_with_a_remedy(tmp_path: Path):
+    regressor.save_regressor(tmp_path, fit_machine([Ears()]), [ClapSource(Path("a"))], ["ears@1"])
+    write_member(tmp_path, replace(read_member(tmp_path), encoders={}))
     loader = members.MemberLoader(root=tmp_path, device=torch.device("cpu"), window_seconds=1.0)
-    with pytest.raises(SoundjudgeError, match="run regress again"):
+    with pytest.raises(SoundjudgeError, match="regress does not say where its clap is: train it"):
         loader.member(tmp_path)
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path: Path):
-    artifacts.write_json(tmp_path / "member.json", {"kind": "lalm"})
+    write_member(tmp_path, MemberRecord(kind="lalm"))
     with pytest.raises(SoundjudgeError, match="'lalm', not 'regress'"):
         regressor.load_regressor(tmp_path, [tiny_clap.clap()])
 

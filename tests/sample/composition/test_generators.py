@@ -1,4 +1,4 @@
-"""Simulated generators: what each fault makes of a scene, and how a generator's sound differs."""
+"""Simulated generators: the effect of each fault on a scene, and of a channel on a sound."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import tiny_recordings
 from tiny_recordings import LONG, recording
 
 from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.errors import SoundjudgeError
 from soundjudge.sample.composition import generators
 from soundjudge.sample.composition.generators import FAULTS, GENERATORS, Generator
 from soundjudge.sample.composition.scenes import Event, Scene
@@ -18,7 +19,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def made(scene, fault):
+def outcomes(scene, fault):
     """Every scene that a generator with this fault can make of `scene`."""
     pool = tiny_recordings.pool()
     return {generators.generate_scene(scene, fault, pool, rng(seed)) for seed in SEEDS}
@@ -43,31 +44,31 @@ def test_the_generators_differ_in_how_often_they_are_right():
 def test_what_is_described_leaves_room_for_the_fault(fault):
     pool = tiny_recordings.pool()
     for seed in SEEDS:
-        scene = generators.describe_events(pool, fault, rng(seed))
-        heard = generators.generate_scene(scene, fault, pool, rng(seed))
+        scene = generators.sample_text_scene(pool, fault, rng(seed))
+        audio = generators.generate_scene(scene, fault, pool, rng(seed))
         if fault == "none":
-            assert heard == scene
+            assert audio == scene
         else:
-            assert heard.events
-            assert heard != scene
+            assert audio.events
+            assert audio != scene
 
 
 def test_an_order_is_described_as_a_sequence_of_two_or_three():
     pool = tiny_recordings.pool()
-    scenes = [generators.describe_events(pool, "order", rng(seed)) for seed in SEEDS]
+    scenes = [generators.sample_text_scene(pool, "order", rng(seed)) for seed in SEEDS]
     assert {len(scene.events) for scene in scenes} == {2, 3}
     assert {scene.relation for scene in scenes} == {"then"}
 
 
 def test_a_wrong_number_of_long_recordings_is_refused():
     pool = [recording(label, seconds=LONG) for label in tiny_recordings.LABELS]
-    with pytest.raises(ValueError, match="short enough to be heard in a wrong number"):
-        generators.describe_events(pool, "count", rng())
+    with pytest.raises(SoundjudgeError, match="short enough for a wrong number"):
+        generators.sample_text_scene(pool, "count", rng())
 
 
 def test_a_missing_event_leaves_the_others_in_their_order():
     scene = Scene((Event(DOG), Event(OWL, 2), Event(RAIN)), "while")
-    assert made(scene, "missing") == {
+    assert outcomes(scene, "missing") == {
         Scene((Event(OWL, 2), Event(RAIN)), "while"),
         Scene((Event(DOG), Event(RAIN)), "while"),
         Scene((Event(DOG), Event(OWL, 2)), "while"),
@@ -76,35 +77,35 @@ def test_a_missing_event_leaves_the_others_in_their_order():
 
 def test_an_extra_event_is_of_another_kind_and_stands_anywhere():
     scene = Scene((Event(DOG), Event(OWL)), "then")
-    places = set()
-    for heard in made(scene, "extra"):
-        assert len(heard.events) == 3
-        (place,) = [i for i, label in enumerate(labels(heard)) if label not in ("dog", "owl")]
-        assert tuple(event for i, event in enumerate(heard.events) if i != place) == scene.events
-        assert heard.relation == "then"
-        places.add(place)
-    assert places == {0, 1, 2}
+    positions = set()
+    for audio in outcomes(scene, "extra"):
+        assert len(audio.events) == 3
+        (extra,) = [i for i, label in enumerate(labels(audio)) if label not in ("dog", "owl")]
+        assert tuple(event for i, event in enumerate(audio.events) if i != extra) == scene.events
+        assert audio.relation == "then"
+        positions.add(extra)
+    assert positions == {0, 1, 2}
 
 
 def test_a_wrong_event_stands_in_the_place_of_an_asked_one():
     scene = Scene((Event(DOG), Event(OWL)), "then")
-    for heard in made(scene, "wrong"):
-        kept = [a == b for a, b in zip(heard.events, scene.events, strict=True)]
-        assert sorted(kept) == [False, True]
-        assert labels(heard)[kept.index(False)] not in ("dog", "owl")
+    for audio in outcomes(scene, "wrong"):
+        equal = [a == b for a, b in zip(audio.events, scene.events, strict=True)]
+        assert sorted(equal) == [False, True]
+        assert labels(audio)[equal.index(False)] not in ("dog", "owl")
 
 
 def test_a_wrong_order_puts_the_first_event_last():
     two = Scene((Event(DOG, 2), Event(OWL)), "then")
-    assert made(two, "order") == {Scene((Event(OWL), Event(DOG, 2)), "then")}
+    assert outcomes(two, "order") == {Scene((Event(OWL), Event(DOG, 2)), "then")}
     three = Scene((Event(DOG), Event(OWL), Event(RAIN)), "then")
-    assert made(three, "order") == {Scene((Event(OWL), Event(RAIN), Event(DOG)), "then")}
+    assert outcomes(three, "order") == {Scene((Event(OWL), Event(RAIN), Event(DOG)), "then")}
 
 
 def test_a_wrong_number_changes_the_count_of_one_short_recording():
     long = recording("car", seconds=LONG)
     scene = Scene((Event(DOG, 2), Event(long)), "then")
-    assert made(scene, "count") == {
+    assert outcomes(scene, "count") == {
         Scene((Event(DOG, 1), Event(long)), "then"),
         Scene((Event(DOG, 3), Event(long)), "then"),
     }
@@ -112,9 +113,9 @@ def test_a_wrong_number_changes_the_count_of_one_short_recording():
 
 def test_an_unrelated_scene_shares_no_label():
     scene = Scene((Event(DOG), Event(OWL)), "then")
-    heard = made(scene, "unrelated")
-    assert {len(one.events) for one in heard} == {1, 2, 3}
-    assert all(not {"dog", "owl"} & set(labels(one)) for one in heard)
+    unrelated = outcomes(scene, "unrelated")
+    assert {len(audio.events) for audio in unrelated} == {1, 2, 3}
+    assert all(not {"dog", "owl"} & set(labels(audio)) for audio in unrelated)
 
 
 def power(wave, low, high):
@@ -125,17 +126,17 @@ def power(wave, low, high):
 
 
 def generator(**changes):
-    given = {"model_id": "g", "faults": (1.0, 0, 0, 0, 0, 0, 0), "cutoff_hz": 4000.0}
-    return Generator(**{**given, "noise_db": -200.0, **changes})
+    values = {"model_id": "g", "faults": (1.0, 0, 0, 0, 0, 0, 0), "cutoff_hz": 4000.0}
+    return Generator(**{**values, "noise_db": -200.0, **changes})
 
 
 def test_a_generator_takes_away_what_lies_above_its_cutoff(tone):
     low, high = tone(500.0, seconds=1.0), tone(7000.0, seconds=1.0)
-    heard = generators.apply_channel((low + high) / 2, generator(), rng())
-    assert heard.dtype == np.float32
-    assert heard.shape == low.shape
-    assert power(heard, 450, 550) == pytest.approx(power(low / 2, 450, 550), rel=0.02)
-    assert power(heard, 6900, 7100) < 1e-3 * power(high / 2, 6900, 7100)
+    filtered = generators.apply_channel((low + high) / 2, generator(), rng())
+    assert filtered.dtype == np.float32
+    assert filtered.shape == low.shape
+    assert power(filtered, 450, 550) == pytest.approx(power(low / 2, 450, 550), rel=0.02)
+    assert power(filtered, 6900, 7100) < 1e-3 * power(high / 2, 6900, 7100)
 
 
 def test_a_generators_noise_lies_so_many_decibels_below_the_sound(tone):
@@ -148,13 +149,12 @@ def test_a_generators_noise_lies_so_many_decibels_below_the_sound(tone):
 
 def test_a_generators_sound_stays_within_full_scale():
     square = np.sign(np.sin(np.arange(16000) / 20.0)).astype(np.float32)
-    heard = generators.apply_channel(square, generator(noise_db=0.0), rng())
-    assert np.abs(heard).max() == 1.0
+    noisy = generators.apply_channel(square, generator(noise_db=0.0), rng())
+    assert np.abs(noisy).max() == 1.0
 
 
-def test_half_of_what_the_encoders_hear_is_coloured(tone):
+def test_a_random_channel_changes_half_of_the_sounds(tone):
     wave = tone(440.0, seconds=0.1)
-    heard = [generators.place_at_random(wave, rng(seed)) for seed in range(200)]
-    untouched = sum(one is wave for one in heard)
-    assert 70 <= untouched <= 130
-    assert all(one.shape == wave.shape and one.dtype == np.float32 for one in heard)
+    sounds = [generators.apply_random_channel(wave, rng(seed)) for seed in range(200)]
+    assert 70 <= sum(sound is wave for sound in sounds) <= 130
+    assert all(sound.shape == wave.shape and sound.dtype == np.float32 for sound in sounds)

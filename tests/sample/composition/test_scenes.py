@@ -1,4 +1,4 @@
-"""Scenes: what is drawn, how it is said, and where it sounds."""
+"""Scenes: their random events, their captions and their sound."""
 
 import csv
 
@@ -9,6 +9,7 @@ import tiny_recordings
 from tiny_recordings import LONG, recording
 
 from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.errors import SoundjudgeError
 from soundjudge.sample.composition import scenes
 from soundjudge.sample.composition.scenes import Event, Scene
 
@@ -20,7 +21,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def said(scene):
+def captions(scene):
     """Every caption that a scene can get."""
     return {scenes.write_caption(scene, rng(seed)) for seed in SEEDS}
 
@@ -58,10 +59,10 @@ def test_a_recording_can_be_counted_up_to_1_2_seconds():
 
 def test_a_scene_has_one_to_three_recordings_of_different_labels():
     pool = tiny_recordings.pool()
-    drawn = [scenes.sample_scene(pool, rng(seed)) for seed in SEEDS]
-    assert {len(scene.events) for scene in drawn} == {1, 2, 3}
-    assert {scene.relation for scene in drawn} == {"then", "while"}
-    for scene in drawn:
+    samples = [scenes.sample_scene(pool, rng(seed)) for seed in SEEDS]
+    assert {len(scene.events) for scene in samples} == {1, 2, 3}
+    assert {scene.relation for scene in samples} == {"then", "while"}
+    for scene in samples:
         labels = [event.recording.label for event in scene.events]
         assert len(set(labels)) == len(labels)
 
@@ -76,16 +77,16 @@ def test_the_number_of_events_and_the_relation_can_be_asked_for():
 
 def test_only_short_recordings_are_heard_more_than_once():
     pool = tiny_recordings.pool()
-    always = [scenes.sample_scene(pool, rng(seed), counted=1.0) for seed in SEEDS]
+    always = [scenes.sample_scene(pool, rng(seed), repeat_probability=1.0) for seed in SEEDS]
     events = [event for scene in always for event in scene.events]
     assert {event.count for event in events if event.recording.countable} == {2, 3}
     assert {event.count for event in events if not event.recording.countable} == {1}
-    never = [scenes.sample_scene(pool, rng(seed), counted=0.0) for seed in SEEDS]
+    never = [scenes.sample_scene(pool, rng(seed), repeat_probability=0.0) for seed in SEEDS]
     assert {event.count for scene in never for event in scene.events} == {1}
 
 
 def test_a_scene_of_more_events_than_labels_is_refused():
-    with pytest.raises(ValueError, match="recordings of 2 labels make no scene of 3 events"):
+    with pytest.raises(SoundjudgeError, match="recordings of 2 labels make no scene of 3 events"):
         scenes.sample_scene([DOG, OWL, recording("dog", take=2)], rng(), events=(3,))
 
 
@@ -96,11 +97,11 @@ def test_the_same_seed_draws_the_same_scene():
 
 @pytest.mark.parametrize(("count", "words"), [(1, ""), (2, " twice"), (3, " three times")])
 def test_a_single_event_is_said_with_its_number(count, words):
-    assert said(Scene((Event(DOG, count),))) == {f"A dog sounds as take 1{words}"}
+    assert captions(Scene((Event(DOG, count),))) == {f"A dog sounds as take 1{words}"}
 
 
 def test_a_sequence_is_said_in_its_order():
-    assert said(Scene((Event(DOG, 2), Event(OWL)), "then")) == {
+    assert captions(Scene((Event(DOG, 2), Event(OWL)), "then")) == {
         "A dog sounds as take 1 twice, then a owl sounds as take 1",
         "A dog sounds as take 1 twice, followed by a owl sounds as take 1",
         "A dog sounds as take 1 twice, and then a owl sounds as take 1",
@@ -109,21 +110,21 @@ def test_a_sequence_is_said_in_its_order():
 
 def test_what_sounds_together_is_said_in_either_order():
     dog, owl = "dog sounds as take 1", "owl sounds as take 1 twice"
-    joints = (" while ", " as ", " and at the same time ")
-    assert said(Scene((Event(DOG), Event(OWL, 2)), "while")) == {
-        f"A {first}{joint}a {second}"
-        for joint in joints
+    conjunctions = (" while ", " as ", " and at the same time ")
+    assert captions(Scene((Event(DOG), Event(OWL, 2)), "while")) == {
+        f"A {first}{conjunction}a {second}"
+        for conjunction in conjunctions
         for first, second in ((dog, owl), (owl, dog))
     }
 
 
 def test_three_events_are_said_with_two_joints():
-    texts = said(Scene((Event(DOG), Event(OWL), Event(RAIN)), "then"))
-    joints = (", then ", ", followed by ", ", and then ")
+    texts = captions(Scene((Event(DOG), Event(OWL), Event(RAIN)), "then"))
+    conjunctions = (", then ", ", followed by ", ", and then ")
     assert texts == {
         f"A dog sounds as take 1{one}a owl sounds as take 1{two}a rain sounds as take 1"
-        for one in joints
-        for two in joints
+        for one in conjunctions
+        for two in conjunctions
     }
 
 
@@ -172,16 +173,16 @@ def test_loud_and_soft_recordings_enter_at_the_same_loudness():
     soft = scenes.Recording(**{**vars(loud), "wave": loud.wave * 0.01})
     (one, _), (other, _) = (scenes.render_scene(Scene((Event(r),)), rng(1)) for r in (loud, soft))
     np.testing.assert_allclose(one, other, atol=1e-6)
-    heard = one[one != 0][500:-500]  # inside the fades
-    assert 0.6 * 0.06 * 0.99 <= np.sqrt(np.mean(heard**2)) <= 0.06 * 1.01
+    inside = one[one != 0][500:-500]  # without the fades
+    assert 0.6 * 0.06 * 0.99 <= np.sqrt(np.mean(inside**2)) <= 0.06 * 1.01
 
 
 def test_a_recording_is_faded_in_and_out():
     wave, (span,) = scenes.render_scene(Scene((Event(DOG),)), rng())
-    heard = np.abs(wave[span.start : span.end])
-    assert heard[0] == 0.0
-    assert heard[-1] == 0.0
-    assert heard[:40].max() < 0.3 * heard[1000:2000].max()
+    levels = np.abs(wave[span.start : span.end])
+    assert levels[0] == 0.0
+    assert levels[-1] == 0.0
+    assert levels[:40].max() < 0.3 * levels[1000:2000].max()
 
 
 def test_a_scene_is_cut_at_8_seconds():

@@ -1,4 +1,4 @@
-"""The sample's corpora: laid out as downloaded ones, without leaks between splits."""
+"""The sample's corpora: the layouts of the downloads, and no leak between splits."""
 
 import csv
 import re
@@ -129,28 +129,27 @@ def test_an_average_is_the_mean_of_its_ratings(built):
         folder = built / "xacle" / "meta_data"
         header, *average = rows(folder / f"{split}_average.csv")
         assert header == ["wav_file_name", "text", "average_score"]
-        given = {}
+        scores = {}
         for name, text, score, *_ in rows(folder / f"{split}.csv")[1:]:
-            given.setdefault((name, text), []).append(int(score))
-        assert [(name, text) for name, text, _ in average] == list(given)
+            scores.setdefault((name, text), []).append(int(score))
+        assert [(name, text) for name, text, _ in average] == list(scores)
         for name, text, mean in average:
-            scores = given[name, text]
-            assert len(scores) == ratings
-            assert float(mean) == sum(scores) / ratings
+            assert len(scores[name, text]) == ratings
+            assert float(mean) == sum(scores[name, text]) / ratings
 
 
 def test_our_own_readers_find_everything(built):
     readers = {"audiocaps": audiocaps.read_audiocaps, "vggsound": vggsound.read_vggsound}
     captioned = [read(built / name, 1000) for name, read in readers.items()]
-    rated = xacle.read_xacle(built / "xacle")
-    for corpus in (*captioned, rated.corpus):
+    challenge = xacle.read_xacle(built / "xacle")
+    for corpus in (*captioned, challenge.corpus):
         assert all(sound.path is not None for sound in corpus.sounds)
         assert not corpus.rejections
     assert [len(corpus.sounds) for corpus in captioned] == [7, 5]
     assert [len(corpus.captions) for corpus in captioned] == [4 + 10 + 5, 5]
-    check_table(rated.ratings, tables.RATINGS, "the sample")
-    assert len(rated.ratings) == 4 * 12 + 4 * 6 + 8 * 8
-    assert rated.ratings["model_id"].notna().all()
+    check_table(challenge.ratings, tables.RATINGS, "the sample")
+    assert len(challenge.ratings) == 4 * 12 + 4 * 6 + 8 * 8
+    assert challenge.ratings["model_id"].notna().all()
 
 
 def test_no_listener_hears_two_splits(built):
@@ -162,32 +161,32 @@ def test_test_has_generators_that_are_heard_nowhere_else(tmp_path):
     small = replace(PANEL, ratings_per_pair=1, ratings_per_listener=5)
     upstream.write_xacle(POOL, (60, 60, 60), dict.fromkeys(SPLITS, small), tmp_path, seed=1)
     ratings = xacle.read_xacle(tmp_path).ratings
-    makers = {split: set(part["model_id"]) for split, part in ratings.groupby("split")}
+    systems = {split: set(part["model_id"]) for split, part in ratings.groupby("split")}
     names = [one.model_id for one in GENERATORS]
-    assert makers["train"] == makers["validation"] == set(names[:4])
-    assert makers["test"] == set(names[2:])
+    assert systems["train"] == systems["validation"] == set(names[:4])
+    assert systems["test"] == set(names[2:])
 
 
 def test_no_group_is_heard_or_described_in_two_splits(tmp_path, monkeypatch):
-    heard = []
+    rendered = []
     render = scenes.render_scene
 
-    def spy(scene, rng):
-        heard.append({event.recording.group for event in scene.events})
+    def record(scene, rng):
+        rendered.append({event.recording.group for event in scene.events})
         return render(scene, rng)
 
-    monkeypatch.setattr(scenes, "render", spy)
+    monkeypatch.setattr(scenes, "render_scene", record)
     upstream.write_xacle(POOL, SIZES, PANELS, tmp_path, seed=1)
     group_of = {one.caption.lower(): one.group for one in POOL}
     groups = {}
     for split, size in zip(SPLITS, SIZES, strict=True):
-        groups[split] = set().union(*heard[:size])
-        del heard[:size]
+        groups[split] = set().union(*rendered[:size])
+        del rendered[:size]
         for row in rows(tmp_path / "meta_data" / f"{split}.csv")[1:]:
-            said = re.findall(r"a \w+ sounds as take \d+", row[1].lower())
-            groups[split] |= {group_of[phrase] for phrase in said}
-    assert not heard
-    assert all(len(found) > 3 for found in groups.values())
+            phrases = re.findall(r"a \w+ sounds as take \d+", row[1].lower())
+            groups[split] |= {group_of[phrase] for phrase in phrases}
+    assert not rendered
+    assert all(len(of_split) > 3 for of_split in groups.values())
     assert not groups["train"] & groups["validation"]
     assert not groups["train"] & groups["test"]
     assert not groups["validation"] & groups["test"]
@@ -211,8 +210,8 @@ def test_the_real_groups_are_dealt_out_once_each_in_the_shares(seed):
     split_of = upstream.split_groups(pool, np.random.default_rng(seed))
     assert set(split_of) == {one.group for one in pool}
     share = {split: sum(s == split for s in split_of.values()) / len(split_of) for split in SPLITS}
-    for split, wanted in zip(SPLITS, upstream.SHARES, strict=True):
-        assert share[split] == pytest.approx(wanted, abs=0.08)
+    for split, expected in zip(SPLITS, upstream.FRACTIONS, strict=True):
+        assert share[split] == pytest.approx(expected, abs=0.08)
 
 
 def test_a_label_with_many_groups_is_in_every_split():
@@ -221,9 +220,9 @@ def test_a_label_with_many_groups_is_in_every_split():
     groups = {}
     for one in pool:
         groups.setdefault(one.label, set()).add(one.group)
-    for found in groups.values():
-        if len(found) >= 7:  # 1 / .15: a share of validation at least
-            assert {split_of[group] for group in found} == set(SPLITS)
+    for of_label in groups.values():
+        if len(of_label) >= 7:  # 1 / .15: at least one is in validation
+            assert {split_of[group] for group in of_label} == set(SPLITS)
 
 
 def test_the_deal_does_not_depend_on_the_order_of_the_recordings():

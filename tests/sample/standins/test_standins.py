@@ -1,9 +1,10 @@
-"""The stand-in encoders: their shortest trainings, and files that the real loading code loads."""
+"""The stand-ins: their shortest trainings, and files that the official readers read."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import repository
 import tiny_recordings
 import torch
 import yaml
@@ -23,6 +24,7 @@ from soundjudge.sample.standins.standin_beats import BeatsTraining, Phase
 from soundjudge.sample.standins.standin_clap import ClapTraining
 from soundjudge.sample.standins.standin_llm import StandinLlmTraining
 
+pytestmark = pytest.mark.slow
 SAMPLE = ROOT / "checkpoints" / "sample"
 BEATS = BeatsTraining(
     seed=1,
@@ -150,11 +152,11 @@ def test_what_is_saved_is_what_was_trained(pool, tmp_path):
     llm, _ = standin_llm.train_llm(pool, LLM, silent)
     llm.save_pretrained(tmp_path / "llm")
     standin_llm.vocabulary.qwen_tokenizer(
-        standin_llm.vocabulary.captions(pool, 3000, LLM.seed), LLM.vocabulary
+        standin_llm.vocabulary.sample_captions(pool, 3000, LLM.seed), LLM.vocabulary
     ).save_pretrained(tmp_path / "llm")
-    again, _ = load_llm(tmp_path / "llm", "eager")
+    loaded, _ = load_llm(tmp_path / "llm", "eager")
     rows = llm.get_input_embeddings().num_embeddings
-    table = again.get_input_embeddings().weight[:rows]
+    table = loaded.get_input_embeddings().weight[:rows]
     assert torch.equal(table, llm.get_input_embeddings().weight)
 
 
@@ -162,11 +164,11 @@ def test_a_time_step_is_taught_what_sounds_in_its_middle(monkeypatch):
     dog, owl, rain = (tiny_recordings.recording(label) for label in ("dog", "owl", "rain"))
     spans = [Span(Event(dog), 0, 6_000), Span(Event(owl), 5_000, 12_800)]
     wave = np.full(12_800, 0.1, np.float32)  # 5 steps of 0.16 s, middles at .08, .24, .40, .56, .72
-    monkeypatch.setattr(scenes, "render", lambda scene, rng: (wave, spans))
-    monkeypatch.setattr(standin_beats.generators, "at_random", lambda wave, rng: wave)
+    monkeypatch.setattr(scenes, "render_scene", lambda scene, rng: (wave, spans))
+    monkeypatch.setattr(standin_beats.generators, "apply_random_channel", lambda wave, rng: wave)
     classes = {dog.caption: 0, owl.caption: 1}  # no rain sounds
     phase = Phase(steps=1, batch=1, seconds=0.96)
-    waves, targets = standin_beats._batch(
+    waves, targets = standin_beats._sample_batch(
         [dog, owl, rain], classes, phase, 0.0, np.random.default_rng(0)
     )
     assert waves.shape == (1, 6 * 2560 + 240)  # room for the last frame
@@ -184,9 +186,9 @@ def test_what_sounds_at_the_same_time_shares_the_target(monkeypatch):
     dog, owl, rain = (tiny_recordings.recording(label) for label in ("dog", "owl", "rain"))
     spans = [Span(Event(dog), 0, 2_560), Span(Event(owl), 0, 2_560)]
     wave = np.full(2_560, 0.1, np.float32)
-    monkeypatch.setattr(scenes, "render", lambda scene, rng: (wave, spans))
+    monkeypatch.setattr(scenes, "render_scene", lambda scene, rng: (wave, spans))
     phase = Phase(steps=1, batch=1, seconds=0.16)
-    _, targets = standin_beats._batch(
+    _, targets = standin_beats._sample_batch(
         [dog, owl, rain], {dog.caption: 0, owl.caption: 1}, phase, 1.0, np.random.default_rng(0)
     )
     assert targets[0].tolist() == [[0.5, 0.5, 0.0]]
@@ -194,15 +196,15 @@ def test_what_sounds_at_the_same_time_shares_the_target(monkeypatch):
 
 def test_a_language_models_slot_is_the_mean_of_its_words(pool):
     _, tokenizer = standin_llm.train_llm(pool, replace(LLM, steps=1), silent)
-    reader = standin_llm.MatchingModel(standin_llm.build_llm(LLM, tokenizer), LLM.width)
+    model = standin_llm.MatchingModel(standin_llm.build_llm(LLM, tokenizer), LLM.width)
     with torch.no_grad():
         torch.manual_seed(0)
-        slots = standin_llm._slots(reader, tokenizer, [[["A dog barks", "rain"], []]], 0.0)
-        table = reader.llm.get_input_embeddings().weight
+        slots = standin_llm._embed_slots(model, tokenizer, [[["A dog barks", "rain"], []]], 0.0)
+        table = model.llm.get_input_embeddings().weight
         words = [
             table[tokenizer(text)["input_ids"]].mean(dim=0) for text in ("A dog barks", "rain")
         ]
-        silent_slot, content = slots[0, 1] - reader.mark, slots[0, 0] - reader.mark
+        silent_slot, content = slots[0, 1] - model.mark, slots[0, 0] - model.mark
     assert not silent_slot.any()
     expected = words[0] + words[1]  # up to the random loudness
     cosine = torch.nn.functional.cosine_similarity(content, expected, dim=0)
@@ -225,10 +227,10 @@ def test_the_samples_parameters_are_read(section, cls):
 
 
 def test_the_language_model_reads_as_many_slots_as_a_sound_has_tokens():
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    read = yaml.safe_load((SAMPLE / "params.yaml").read_text(encoding="utf-8"))
-    assert read["llm"]["slots"] == given["features"]["frontend"]["audio_tokens"]
-    assert given["features"]["frontend"]["window_seconds"] == scenes.SCENE_SECONDS
+    frontend = repository.params()["features"]["frontend"]
+    standins = yaml.safe_load((SAMPLE / "params.yaml").read_text(encoding="utf-8"))
+    assert standins["llm"]["slots"] == frontend["audio_tokens"]
+    assert frontend["window_seconds"] == scenes.SCENE_SECONDS
 
 
 def committed(name):
@@ -250,11 +252,12 @@ def test_the_committed_beats_loads_and_tells_sounds_apart(pool):
 
 def test_the_committed_clap_knows_its_recordings():
     clap = TransformersClap.load(committed("clap"), "cpu")
-    some = tiny_recordings.real(24)
+    recordings = tiny_recordings.real(24)
     rng = np.random.default_rng(0)
-    heard = [scenes.render_scene(Scene((Event(one),)), rng)[0] for one in some]
+    sounds = [scenes.render_scene(Scene((Event(one),)), rng)[0] for one in recordings]
     with torch.no_grad():
-        cosines = clap.embed_sounds(heard) @ clap.embed_texts([one.caption for one in some]).T
+        texts = clap.embed_texts([one.caption for one in recordings])
+        cosines = clap.embed_sounds(sounds) @ texts.T
     own = cosines.diagonal().mean()
     others = (cosines.sum() - cosines.diagonal().sum()) / (24 * 23)
     assert own > others + 0.1

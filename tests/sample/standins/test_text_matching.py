@@ -1,4 +1,4 @@
-"""What the stand-in language model reads, and the tokenizers that it and the stand-in CLAP get."""
+"""Training batches of the stand-in language model, and the tokenizers of the stand-ins."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ DOG, OWL, RAIN = (recording(label) for label in ("dog", "owl", "rain"))
 SLOTS = 16
 
 
-def drawn(batch=24, seed=0):
+def sample(batch=24, seed=0):
     return text_matching.sample_batch(POOL, batch, SLOTS, np.random.default_rng(seed))
 
 
@@ -40,30 +40,30 @@ def test_overlap_is_what_two_scenes_share_of_all_their_kinds():
 
 
 def test_a_batch_has_four_captions_a_scene_of_which_the_first_is_its_own():
-    read = drawn()
-    assert len(read.slots) == 24
-    assert all(len(row) == SLOTS for row in read.slots)
-    assert len(read.texts) == 24 * 4
-    assert read.same.tolist() == [1.0, 0.0, 0.0, 0.0] * 24
-    assert read.overlap.shape == (24, 4)
-    assert read.named.shape == (24 * 4, SLOTS)
-    assert (read.overlap[:, 0] == 1.0).all()
-    assert read.overlap[:, 2].mean() < 0.5  # of another scene
+    batch = sample()
+    assert len(batch.slots) == 24
+    assert all(len(row) == SLOTS for row in batch.slots)
+    assert len(batch.texts) == 24 * 4
+    assert batch.matched.tolist() == [1.0, 0.0, 0.0, 0.0] * 24
+    assert batch.overlap.shape == (24, 4)
+    assert batch.named.shape == (24 * 4, SLOTS)
+    assert (batch.overlap[:, 0] == 1.0).all()
+    assert batch.overlap[:, 2].mean() < 0.5  # of another scene
 
 
 def test_a_caption_names_a_slot_when_it_says_all_that_sounds_there():
-    read = drawn()
-    for pair, text in enumerate(read.texts):
-        for m, slot in enumerate(read.slots[pair // 4]):
-            said = bool(slot) and all(words[2:] in text for words in slot)  # without its 'A '
-            assert bool(read.named[pair, m]) == said
-    own = read.named[::4] > 0
-    sounding = torch.tensor([[bool(slot) for slot in row] for row in read.slots])
+    batch = sample()
+    for pair, text in enumerate(batch.texts):
+        for m, slot in enumerate(batch.slots[pair // 4]):
+            named = bool(slot) and all(words[2:] in text for words in slot)  # without its 'A '
+            assert bool(batch.named[pair, m]) == named
+    own = batch.named[::4] > 0
+    sounding = torch.tensor([[bool(slot) for slot in row] for row in batch.slots])
     assert torch.equal(own, sounding)
 
 
 def test_the_same_seed_gives_the_same_batch():
-    one, other = drawn(seed=7), drawn(seed=7)
+    one, other = sample(seed=7), sample(seed=7)
     assert (one.slots, one.texts) == (other.slots, other.texts)
     assert torch.equal(one.named, other.named)
     assert torch.equal(one.overlap, other.overlap)

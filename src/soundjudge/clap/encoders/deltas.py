@@ -1,4 +1,4 @@
-"""What tuning changed in weights of which no file of ours may hold a copy, to the last bit.
+"""What tuning changed, to the last bit, in weights that no file of ours may hold a copy of.
 
 A delta is the difference of two bit patterns, read as whole numbers modulo 2^32. Where both weights
 have one sign that is how many float32 values lie between them. Adding it gives the tuned weight
@@ -31,13 +31,12 @@ def compute_deltas(base: Weights, tuned: Weights) -> dict[str, Tensor]:
 
 def apply_deltas(base: Weights, deltas: Weights) -> dict[str, Tensor]:
     """The tuned weights of the deltas' names: float32, on the CPU."""
-    strange = sorted(deltas.keys() - base.keys())
-    if strange:
-        raise SoundjudgeError(f"the base has no weights {strange[0]!r}, of which there is a delta.")
-    part = {name: base[name] for name in deltas}
-    _check_alike(part, deltas)
+    unknown = sorted(deltas.keys() - base.keys())
+    if unknown:
+        raise SoundjudgeError(f"the base has no weights {unknown[0]!r}, of which there is a delta.")
+    _check_alike({name: base[name] for name in deltas}, deltas)
     sums = {
-        name: _bits(part[name]) + delta.numpy().view(np.uint32) for name, delta in deltas.items()
+        name: _bits(base[name]) + delta.numpy().view(np.uint32) for name, delta in deltas.items()
     }
     return {name: torch.from_numpy(total.view(np.float32)) for name, total in sums.items()}
 
@@ -60,7 +59,7 @@ def _bits(weights: Tensor) -> NDArray[np.uint32]:
 
 
 def _check_alike(one: Weights, other: Weights) -> None:
-    differ = one.keys() ^ other.keys()
-    wrong = sorted(differ or (n for n in one if one[n].shape != other[n].shape))
-    if wrong:
-        raise SoundjudgeError(f"{wrong[0]!r} is not in both, or not of one shape.")
+    names = one.keys() ^ other.keys()
+    differing = sorted(names or (n for n in one if one[n].shape != other[n].shape))
+    if differing:
+        raise SoundjudgeError(f"{differing[0]!r} is not in both, or not of one shape.")

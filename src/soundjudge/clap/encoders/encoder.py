@@ -12,17 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from soundjudge.data.clips.clip_store import ClipStore
+
 T = TypeVar("T")
 # Weights that can be trained: audio_model, audio_projection, text_model, text_projection.
 Parts = dict[str, list[nn.Parameter]]
-PROBES = ("a dog barks", "rain falls on a roof")  # two texts that no CLAP reads alike
+PROBES = ("a dog barks", "rain falls on a roof")  # two texts that no CLAP embeds alike
 
 
 class ClapEncoder(Protocol):
-    """Sounds and texts as unit vectors whose dot product says how well they match."""
+    """Sounds and texts as unit vectors; their dot product, -1 to 1, says how well they match."""
 
-    sample_rate: int  # Hz, what the audio tower hears; sounds come at 16 kHz all the same
-    window_seconds: float  # of a longer sound the first so many seconds are heard, always the same
+    sample_rate: int  # Hz, of the audio tower; sounds are passed at 16 kHz all the same
+    window_seconds: float  # of a longer sound the first so many seconds are used
     dimensions: int  # E
 
     def name(self) -> str:
@@ -38,13 +40,21 @@ class ClapEncoder(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Tensor:  # (B, E)
         """Unit embeddings of texts; none depends on its batch-mates."""
 
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+
+
+def clip_embedder(clap: ClapEncoder, clips: ClipStore) -> Callable[[Sequence[str]], Tensor]:
+    """Embeds clips by their ids: (B, E)."""
+    return lambda clip_ids: clap.embed_sounds([clips.wave(clip_id) for clip_id in clip_ids])
+
 
 def encode_batches(
     encode: Callable[[Sequence[T]], Tensor], items: Iterable[T], batch_size: int
 ) -> Iterator[NDArray[np.float32]]:
-    """What `encode` makes of the items, without gradients, a batch at a time: (<=B, ...)."""
-    rest = iter(items)
-    while batch := list(islice(rest, batch_size)):
+    """Encodes the items without gradients, a batch at a time: (<=B, ...)."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, batch_size)):
         # TF32 convolutions round to three digits, differently for every batch size.
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             encoded = encode(batch)
@@ -54,7 +64,7 @@ def encode_batches(
 def encode_distinct(
     encode: Callable[[Sequence[str]], Tensor], items: Sequence[str], batch_size: int
 ) -> NDArray[np.float32]:
-    """What `encode` makes of each item, equal ones encoded once: (len(items), ...)."""
+    """Encodes the items, equal ones once: (len(items), ...)."""
     distinct = sorted(set(items))
     rows = np.concatenate(list(encode_batches(encode, distinct, batch_size)))
     index = {item: row for row, item in enumerate(distinct)}

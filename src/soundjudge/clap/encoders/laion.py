@@ -8,7 +8,6 @@ W window size of the attention in patches, H heads.
 """
 
 import math
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from soundjudge.clap.encoders.laion_names import rename_weights
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import COMPUTED, TransformersClap
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import model_folder
 
 FRONTEND: dict[str, Any] = {
     "feature_size": 64,
@@ -35,8 +35,8 @@ FRONTEND: dict[str, Any] = {
     "padding": "repeatpad",
 }
 MAX_TOKENS = 77  # of a text; longer ones were cut in training
-TEXT_HEAD = 64  # values a head of RoBERTa's attention reads; no tensor says so
-STRIDE = 4  # frames and mel bands a patch moves on; no tensor says so
+TEXT_HEAD = 64  # width of an attention head of RoBERTa; no tensor says so
+STRIDE = 4  # of the patches, in frames and in mel bands; no tensor says so
 
 
 def load_laion(path: Path, device: str | torch.device, sha256: str | None) -> TransformersClap:
@@ -107,7 +107,7 @@ def infer_config(state: Mapping[str, Tensor]) -> ClapConfig:
 def infer_text_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The sizes of the RoBERTa, under the names of its config."""
     words, hidden = state["text_branch.embeddings.word_embeddings.weight"].shape
-    layers = _numbers(state, r"text_branch\.encoder\.layer\.(\d+)\.")
+    layers = _count(state, r"text_branch\.encoder\.layer\.(\d+)\.")
     return {
         "vocab_size": words,
         "hidden_size": hidden,
@@ -121,19 +121,18 @@ def infer_text_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _depths(state: Mapping[str, Tensor]) -> list[int]:
-    layers = _numbers(state, r"audio_branch\.layers\.(\d+)\.")
+    layers = _count(state, r"audio_branch\.layers\.(\d+)\.")
     return [
-        _numbers(state, rf"audio_branch\.layers\.{layer}\.blocks\.(\d+)\.")
-        for layer in range(layers)
+        _count(state, rf"audio_branch\.layers\.{layer}\.blocks\.(\d+)\.") for layer in range(layers)
     ]
 
 
-def _numbers(state: Mapping[str, Tensor], pattern: str) -> int:
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     return len({match[1] for key in state if (match := re.match(pattern, key))})
 
 
 def check_frontend(state: Mapping[str, Tensor]) -> None:
-    """Refuses weights whose spectrogram, stored beside them, is not made as FRONT_END says."""
+    """Raises SoundjudgeError for weights whose stored spectrogram filters are not FRONTEND's."""
     extractor = ClapFeatureExtractor(**FRONTEND)
     filters = torch.tensor(extractor.mel_filters_slaney, dtype=torch.float32)
     wave = torch.hann_window(FRONTEND["fft_window_size"])
@@ -151,13 +150,11 @@ def check_frontend(state: Mapping[str, Tensor]) -> None:
 def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401  transformers types none
     """RoBERTa's tokenizer from its files in `folder`, cutting texts as LAION's training did."""
     try:
-        found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        tokenizer = model_folder.read_tokenizer(AutoTokenizer, folder)
+    except SoundjudgeError as error:
         raise SoundjudgeError(
             f"{folder} holds no tokenizer: put roberta-base's config.json, tokenizer.json, "
             "tokenizer_config.json, vocab.json and merges.txt beside the .pt file."
         ) from error
-    for how in ("is_local", "local_files_only"):  # would be saved, and says nothing about it
-        found.init_kwargs.pop(how, None)
-    found.model_max_length = MAX_TOKENS
-    return found
+    tokenizer.model_max_length = MAX_TOKENS
+    return tokenizer

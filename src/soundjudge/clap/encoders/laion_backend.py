@@ -29,12 +29,12 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
 AUDIO_MODELS = {96: "HTSAT-tiny", 128: "HTSAT-base", 256: "HTSAT-large"}  # by width of a patch
-LEFT_BEHIND = ("hook", "clap_module", "training", "evaluate", "unit_test")
+STRAY_MODULES = ("hook", "clap_module", "training", "evaluate", "unit_test")
 VERSION = 1  # of the code around the package: raise it when equal weights give other embeddings
 
 
 class LaionClap:
-    """`laion_clap.CLAP_Module` behind the interface of `ClapEncoder`; it can't be tuned."""
+    """`laion_clap.CLAP_Module` as a `ClapEncoder`; it can't be tuned."""
 
     def __init__(self, module: Any, tokenizer: Any, weights: str) -> None:  # noqa: ANN401
         self.module, self.tokenizer, self.weights = module, tokenizer, weights
@@ -84,6 +84,11 @@ class LaionClap:
             embedded = self.module.get_text_embedding(list(texts), tokenizer=self._tokens)
         return torch.from_numpy(embedded)
 
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        tokens = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)
+        return [len(row) > laion.MAX_TOKENS for row in tokens["input_ids"]]
+
     def _tokens(self, texts: list[str]) -> Mapping[str, Tensor]:
         # The package's own would flatten a batch of one.
         tokens: Mapping[str, Tensor] = self.tokenizer(
@@ -92,6 +97,7 @@ class LaionClap:
             truncation=True,
             max_length=laion.MAX_TOKENS,
             return_tensors="pt",
+            split_special_tokens=True,
         )  # (B, L)
         return {key: tokens[key] for key in ("input_ids", "attention_mask")}
 
@@ -99,16 +105,16 @@ class LaionClap:
 def build_package_model(
     audio: str, fused: bool, text: transformers.RobertaConfig, device: str
 ) -> Any:  # noqa: ANN401
-    """The package's model with random weights."""
+    """The package's model with random weights; SoundjudgeError if it is not installed."""
     spec = importlib.util.find_spec("laion_clap")
     if spec is None or not spec.submodule_search_locations:
         raise SoundjudgeError(
             "laion-clap is not installed: pip install 'soundjudge[laion]', or set "
-            "encoders.opening.backend to transformers, which reads the same files."
+            "encoders.clap.backend to transformers, which reads the same files."
         )
     random = transformers.RobertaModel(text)
     with (
-        _surroundings(spec.submodule_search_locations[0]),
+        _contain_side_effects(spec.submodule_search_locations[0]),
         mock.patch.object(transformers.RobertaModel, "from_pretrained", return_value=random),
         mock.patch.object(transformers.RobertaTokenizer, "from_pretrained", return_value=None),
     ):
@@ -118,20 +124,20 @@ def build_package_model(
 
 
 @contextmanager
-def _surroundings(folder: str) -> Iterator[None]:
+def _contain_side_effects(folder: str) -> Iterator[None]:
     """Lets the package find its own modules, and leaves everything as it was before."""
     arguments, path = sys.argv, list(sys.path)
-    ours = _take_out()
+    ours = _remove_stray_modules()
     sys.argv = arguments[:1]
     sys.path.insert(0, folder)
     try:
         yield
     finally:
         sys.argv, sys.path[:] = arguments, path
-        _take_out()
+        _remove_stray_modules()
         sys.modules.update(ours)
 
 
-def _take_out() -> dict[str, Any]:
-    names = [name for name in sys.modules if name.partition(".")[0] in LEFT_BEHIND]
+def _remove_stray_modules() -> dict[str, Any]:
+    names = [name for name in sys.modules if name.partition(".")[0] in STRAY_MODULES]
     return {name: sys.modules.pop(name) for name in names}

@@ -11,6 +11,11 @@ from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
 
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
 # What LAION's names begin with, what those of transformers begin with, and how both go on. Where
 # one tensor became several, its rows are theirs one after another.
 TABLE: tuple[tuple[str, str, dict[str, str | tuple[str, ...]]], ...] = (
@@ -18,8 +23,7 @@ TABLE: tuple[tuple[str, str, dict[str, str | tuple[str, ...]]], ...] = (
         "",
         "",
         {
-            "logit_scale_a": "logit_scale_a",
-            "logit_scale_t": "logit_scale_t",
+            **_same("logit_scale_a", "logit_scale_t"),
             "audio_projection.0": "audio_projection.linear1",
             "audio_projection.2": "audio_projection.linear2",
             "text_projection.0": "text_projection.linear1",
@@ -31,15 +35,13 @@ TABLE: tuple[tuple[str, str, dict[str, str | tuple[str, ...]]], ...] = (
         "audio_model.audio_encoder.",
         {
             "bn0": "batch_norm",
-            "patch_embed.proj": "patch_embed.proj",
-            "patch_embed.norm": "patch_embed.norm",
+            **_same("patch_embed.proj", "patch_embed.norm", "norm"),
+            **_same("layers.N.downsample.norm", "layers.N.downsample.reduction"),
             # of fused models alone
-            "patch_embed.mel_conv2d": "patch_embed.mel_conv2d",
-            "patch_embed.fusion_model.local_att.N": "patch_embed.fusion_model.local_att.N",
-            "patch_embed.fusion_model.global_att.N": "patch_embed.fusion_model.global_att.N",
-            "layers.N.downsample.norm": "layers.N.downsample.norm",
-            "layers.N.downsample.reduction": "layers.N.downsample.reduction",
-            "norm": "norm",
+            **_same("patch_embed.mel_conv2d"),
+            **_same(
+                "patch_embed.fusion_model.local_att.N", "patch_embed.fusion_model.global_att.N"
+            ),
         },
     ),
     (
@@ -60,25 +62,17 @@ TABLE: tuple[tuple[str, str, dict[str, str | tuple[str, ...]]], ...] = (
         "text_branch.",
         "text_model.",
         {
-            "embeddings.word_embeddings": "embeddings.word_embeddings",
-            "embeddings.position_embeddings": "embeddings.position_embeddings",
-            "embeddings.token_type_embeddings": "embeddings.token_type_embeddings",
-            "embeddings.LayerNorm": "embeddings.LayerNorm",
-            "pooler.dense": "pooler.dense",
+            **_same("embeddings.word_embeddings", "embeddings.position_embeddings"),
+            **_same("embeddings.token_type_embeddings", "embeddings.LayerNorm", "pooler.dense"),
         },
     ),
     (
         "text_branch.encoder.layer.N.",
         "text_model.encoder.layer.N.",
         {
-            "attention.self.query": "attention.self.query",
-            "attention.self.key": "attention.self.key",
-            "attention.self.value": "attention.self.value",
-            "attention.output.dense": "attention.output.dense",
-            "attention.output.LayerNorm": "attention.output.LayerNorm",
-            "intermediate.dense": "intermediate.dense",
-            "output.dense": "output.dense",
-            "output.LayerNorm": "output.LayerNorm",
+            **_same("attention.self.query", "attention.self.key", "attention.self.value"),
+            **_same("attention.output.dense", "attention.output.LayerNorm"),
+            **_same("intermediate.dense", "output.dense", "output.LayerNorm"),
         },
     ),
 )
@@ -111,33 +105,33 @@ _DROPPED = [_pattern(name) for name in DROPPED]
 
 
 def rename_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """LAION's weights under the names of transformers; ClapError for a name in neither table."""
-    found: dict[str, Tensor] = {}
-    strange: list[str] = []
+    """LAION's weights by transformers' names; SoundjudgeError for a name in neither table."""
+    renamed: dict[str, Tensor] = {}
+    unknown: list[str] = []
     for key, tensor in state.items():
         names = _new_names(key)
         if names is None:
-            strange.append(key)
+            unknown.append(key)
             continue
         parts = tensor.chunk(len(names)) if len(names) > 1 else [tensor] * len(names)
-        found |= dict(zip(names, parts, strict=True))
-    if strange:
+        renamed |= dict(zip(names, parts, strict=True))
+    if unknown:
         raise SoundjudgeError(
-            f"{len(strange)} weights are of no known CLAP, such as {', '.join(strange[:3])}: "
+            f"{len(unknown)} weights are of no known CLAP, such as {', '.join(unknown[:3])}: "
             "only LAION's files with an HTSAT and a RoBERTa can be read."
         )
-    return found
+    return renamed
 
 
 def _new_names(key: str) -> list[str] | None:
-    """Where a tensor goes: nowhere, to one name or to several; None if the tables lack it."""
+    """The new names of a tensor, none if it is dropped; None if the tables lack it."""
     for pattern, names in _NAMES:
         if match := pattern.fullmatch(key):
             *numbers, leaf = match.groups()
-            return [_filled(name, numbers) + leaf for name in names]
+            return [_insert_numbers(name, numbers) + leaf for name in names]
     return [] if any(pattern.fullmatch(key) for pattern in _DROPPED) else None
 
 
-def _filled(name: str, numbers: list[str]) -> str:
-    rest = iter(numbers)
-    return ".".join(next(rest) if step == "N" else step for step in name.split("."))
+def _insert_numbers(name: str, numbers: list[str]) -> str:
+    remaining = iter(numbers)
+    return ".".join(next(remaining) if step == "N" else step for step in name.split("."))

@@ -24,10 +24,10 @@ VERSION = 1  # of the code around NTT's: raise it when equal weights give other 
 
 
 class M2dClap(nn.Module):
-    """`PortableM2D` behind the interface of `ClapEncoder`.
+    """`PortableM2D` as a `ClapEncoder`.
 
     Front end, tower and projection can be run one by one, as those of `TransformersClap`, once
-    `check_parts` has found that this gives what NTT's own calls give.
+    `check_parts` has compared this with NTT's own calls.
     """
 
     def __init__(self, model: Any, checkpoint: Path, fixed: frozenset[str]) -> None:  # noqa: ANN401
@@ -40,22 +40,22 @@ class M2dClap(nn.Module):
         self.sample_rate = M2D_SAMPLE_RATE
         self.window_seconds = WINDOW_SECONDS
         with torch.no_grad():
-            read = self.embed_texts(PROBES)
-        if torch.allclose(read[0], read[1], atol=1e-4):
+            texts = self.embed_texts(PROBES)
+        if torch.allclose(texts[0], texts[1], atol=1e-4):
             raise SoundjudgeError(
-                f"{checkpoint}: all texts are read alike, so the files of the text side's "
+                f"{checkpoint}: all texts have one embedding, so the files of the text side's "
                 "tokenizer are not in the hub's cache: run once with the hub in reach."
             )
-        self.dimensions: int = read.shape[1]
+        self.dimensions: int = texts.shape[1]
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device, sha256: str | None) -> Self:
-        """The one CLAP of a folder, frozen and in eval mode; `sha256`: see `m2d_copy.opened`."""
+        """The one CLAP of a folder, frozen and in eval mode; see `load_portable_m2d`."""
         path = m2d_copy.find_checkpoint(folder)
         model = m2d_copy.load_portable_m2d(folder, sha256)
         rate = getattr(model.cfg, "sample_rate", M2D_SAMPLE_RATE)
         if rate != M2D_SAMPLE_RATE:
-            raise SoundjudgeError(f"{path} hears {rate} Hz: only M2D-CLAPs at 16 kHz can be used.")
+            raise SoundjudgeError(f"{path} is for {rate} Hz: only M2D-CLAPs at 16 kHz can be used.")
         fixed = {name for name, weights in model.named_parameters() if not weights.requires_grad}
         return cls(model, path, frozenset(fixed)).to(device).eval().requires_grad_(False)
 
@@ -128,29 +128,37 @@ class M2dClap(nn.Module):
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts, no gradients; very long ones are cut: (B, E)."""
         embedded: Tensor = self.model.encode_clap_text(list(texts), truncate=True)
-        # NTT's code hands them over on the CPU, wherever the model is.
+        # NTT's code returns them on the CPU, wherever the model is.
         return nn.functional.normalize(embedded.to(self.device), dim=-1)
 
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it, as far as NTT's code tells."""
+        tokenizer = getattr(self.model.text_encoder, "tokenizer", None)
+        if tokenizer is None:
+            return [False] * len(texts)
+        rows = tokenizer(list(texts), verbose=False)["input_ids"]
+        return [len(row) > tokenizer.model_max_length for row in rows]
+
     def check_parts(self) -> None:
-        """Raises ClapError unless the parts, one after the other, embed as NTT's own calls do."""
+        """Raises SoundjudgeError unless the parts, one after the other, embed as NTT's calls do."""
         wave = np.sin(np.arange(M2D_SAMPLE_RATE, dtype=np.float32) ** 1.5 / 100)
         with torch.no_grad():
             try:
-                heard = self.project_sounds(self.pool_mels(self.log_mel([wave])))
-                read = self.project_texts(self.pool_texts(PROBES))
+                sounds = self.project_sounds(self.pool_mels(self.log_mel([wave])))
+                texts = self.project_texts(self.pool_texts(PROBES))
             except (AttributeError, TypeError) as error:
-                raise SoundjudgeError(self._untunable(str(error))) from error
+                raise self._untunable(str(error)) from error
             for parts, whole in (
-                (heard, self.embed_sounds([wave])),
-                (read, self.embed_texts(PROBES)),
+                (sounds, self.embed_sounds([wave])),
+                (texts, self.embed_texts(PROBES)),
             ):
                 if parts.shape != whole.shape or not torch.allclose(parts, whole, atol=1e-5):
-                    raise SoundjudgeError(self._untunable("its parts do not make up the whole"))
+                    raise self._untunable("its parts do not make up the whole")
 
-    def _untunable(self, reason: str) -> str:
-        return (
+    def _untunable(self, reason: str) -> SoundjudgeError:
+        return SoundjudgeError(
             f"{self.folder / m2d_copy.CODE} can't be tuned ({reason}): use NTT's copy of 2025 "
-            "as it is, or name another CLAP for tune."
+            "as it is, or name another CLAP for tune_clap."
         )
 
     def _windows(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:

@@ -1,9 +1,9 @@
-"""The user's own copy of M2D-CLAP, NTT's `portable_m2d.py` and its checkpoint, opened in place.
+"""The user's own copy of M2D-CLAP, NTT's `portable_m2d.py` and its checkpoint, loaded in place.
 
 NTT's license allows evaluation alone: no copy of the code or of the weights may leave the user's
 folder, which holds `portable_m2d.py` and `m2d_clap_*/checkpoint-*.pth` as they were unpacked. The
-code reads the architecture from the name of the checkpoint's folder, so a path is taken as it is
-given, symbolic links and all.
+code reads the architecture from the name of the checkpoint's folder, so symbolic links in a path
+are not resolved.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ WEIGHTS = "m2d_clap_*/checkpoint-*.pth"
 
 def find_checkpoint(folder: Path) -> Path:
     """The weights of a folder, by the path that leads to them."""
-    found = sorted(folder.glob(WEIGHTS))
-    if not (folder / CODE).is_file() or len(found) != 1:
+    files = sorted(folder.glob(WEIGHTS))
+    if not (folder / CODE).is_file() or len(files) != 1:
         raise SoundjudgeError(
             f"{folder} must hold {CODE} and one {WEIGHTS}, under the names that they were unpacked "
-            f"with; it holds {len(found)} of the latter."
+            f"with; it holds {len(files)} of the latter."
         )
-    return found[0]
+    return files[0]
 
 
 def load_portable_m2d(folder: Path, sha256: str | None) -> Any:  # noqa: ANN401  a class of NTT's
@@ -47,8 +47,8 @@ def load_portable_m2d(folder: Path, sha256: str | None) -> Any:  # noqa: ANN401 
         weight_files.read_weights(path, None)
     else:
         weight_files.check_sha256(path, sha256)
-    with _quiet():
-        code = _module(folder / CODE)
+    with _contain_side_effects():
+        code = _import_code(folder / CODE)
         model = code.PortableM2D(weight_file=str(path), flat_features=True)
         _build_text_side(model, path)
     return model
@@ -67,8 +67,8 @@ def _build_text_side(model: Any, path: Path) -> None:  # noqa: ANN401
         ) from error
 
 
-def _module(path: Path) -> ModuleType:
-    """NTT's code as a module of its own, known to nobody else."""
+def _import_code(path: Path) -> ModuleType:
+    """NTT's code as a module outside of sys.modules."""
     spec = importlib.util.spec_from_file_location("portable_m2d", path)
     assert spec is not None and spec.loader is not None, f"{path} has the suffix of Python code"
     module = importlib.util.module_from_spec(spec)
@@ -82,11 +82,11 @@ def _module(path: Path) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """NTT's code prints, and older copies extend sys.path; neither shows outside."""
-    before = list(sys.path)
+def _contain_side_effects() -> Iterator[None]:
+    """NTT's code prints, and older copies extend sys.path: both are undone."""
+    search_path = list(sys.path)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        sys.path[:] = before
+        sys.path[:] = search_path

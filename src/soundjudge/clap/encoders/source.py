@@ -1,33 +1,36 @@
-"""Which CLAP checkpoints params.yaml names, and how each is opened."""
+"""Which CLAP checkpoints params.yaml and trained members name, and how each is loaded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """How a checkpoint is opened; section `encoders.opening` of params.yaml."""
-
-    backend: Literal["transformers", "laion-clap"]  # what runs a .pt file of LAION's
-    sha256: str | None  # that the weights' file must have; None = any, if it can't run code
+from soundjudge import params
+from soundjudge.runtime.member_record import EncoderReference
 
 
-AS_IT_IS = Opening(backend="transformers", sha256=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pinned:
-    """An entry of regress.extra_claps that says which sha256 the file of weights must have."""
+@dataclass(frozen=True)
+class ClapSource:
+    """A CLAP checkpoint; section `encoders.clap` of params.yaml."""
 
     path: Path
-    sha256: str | None  # None = any, if it can't run code
+    backend: Literal["transformers", "laion-clap"] = "transformers"  # runs a .pt file of LAION's
+    sha256: str | None = None  # that the file of weights must have; None = any, if it runs no code
+
+    def reference(self, name: str) -> EncoderReference:
+        """What member.json says of this CLAP; `name` is what the CLAP calls itself."""
+        return EncoderReference(
+            path=self.path.as_posix(), sha256=self.sha256, backend=self.backend, name=name
+        )
 
 
-def openings(first: Opening, sha256s: Sequence[str | None]) -> list[Opening]:
-    """How several CLAPs are opened: encoders.clap, the first, as `first` says.
+def referenced_clap(reference: EncoderReference, path: Path) -> ClapSource:
+    """The CLAP of a reference, which lies at `path`."""
+    values = {"path": str(path), "sha256": reference.sha256}
+    if reference.backend is not None:
+        values["backend"] = reference.backend
+    return params.build(ClapSource, values, f"the record of {path}: ")
 
-    A backend is said of that one alone; `sha256s` are those of the others' files.
-    """
-    return [first, *(Opening(backend="transformers", sha256=sha256) for sha256 in sha256s)]
+
+def as_source(entry: Path | ClapSource) -> ClapSource:
+    """An entry of regress.extra_claps: a bare path stands for a source with the defaults."""
+    return entry if isinstance(entry, ClapSource) else ClapSource(entry)

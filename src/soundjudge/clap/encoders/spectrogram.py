@@ -41,6 +41,9 @@ class FeatureExtractor:
     padding: str  # "repeatpad", "repeat" or "pad": how a short sound fills the window
 
     def __post_init__(self) -> None:
+        for name in ("feature_size", "sampling_rate", "hop_length", "fft_window_size"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise SoundjudgeError(f"{name} is {getattr(self, name)!r}: it counts something.")
         if self.truncation not in ("rand_trunc", "fusion"):
             raise SoundjudgeError(
                 f"truncation: {self.truncation!r} is neither 'rand_trunc' nor 'fusion'."
@@ -96,7 +99,7 @@ class LogMel(nn.Module):
             self.extractor.hop_length,
             window=torch.hann_window(size, dtype=sounds.dtype, device=sounds.device),
             return_complex=True,
-        )  # (B, bins, F), frames centerd, edges reflected
+        )  # (B, bins, F), frames centered, edges reflected
         power = spectrum.abs().square().transpose(1, 2)  # (B, F, bins)
         mels = power @ self.mel_filters.to(power.dtype)  # (B, F, M)
         return (10 * torch.log10(mels.clamp(min=MEL_FLOOR))).float().unsqueeze(1)

@@ -1,7 +1,7 @@
 """A CLAP in the transformers format, as LAION's are published: unfused, larger and fused ones.
 
-A fused CLAP was trained to read a long sound as a whole and three crops of it. Here it hears what
-every other does, the first window, as a sound that is not longer than it; its own extractor would
+A fused CLAP was trained on a long sound as a whole and three crops of it. Here it is given what
+every other is, the first window, as a sound that is not longer than it; its own extractor would
 mark one sound of each batch as longer at random.
 
 B batch, T samples at 16 kHz, F frames, M mel bands, H tower width, E embedding dimensions,
@@ -18,13 +18,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
+from transformers import AutoModel, AutoTokenizer, ClapConfig, ClapFeatureExtractor
 
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts, model_folder
 
 __all__ = ["FeatureExtractor", "TransformersClap"]
 
@@ -35,7 +35,7 @@ VERSION = 1  # of the code around the weights: raise it when equal weights give 
 
 
 class TransformersClap(nn.Module):
-    """`ClapModel`, its tokenizer and its log-mel front end behind the interface of `ClapEncoder`.
+    """`ClapModel`, its tokenizer and its log-mel front end as a `ClapEncoder`.
 
     Front end, tower and projection can be run one by one, so that what is frozen can be cached:
     waves -> `log_mel` -> `pool_mels` -> `project_sounds`; texts -> `pool_texts` -> `project_texts`.
@@ -66,31 +66,17 @@ class TransformersClap(nn.Module):
             raise SoundjudgeError(
                 f"{folder}: there is no preprocessor_config.json; take the checkpoint's."
             )
-        try:
-            model, report = ClapModel.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        config = artifacts.read_json(folder / "config.json")
+        weights = model_folder.read_weights(folder)
+        model = model_folder.build_model(AutoModel, ClapConfig, config, "eager", folder)
+        model_folder.load_weights(model, weights, folder, COMPUTED)
+        tokenizer = model_folder.read_tokenizer(AutoTokenizer, folder)
+        with model_folder.reading(folder):
+            numbers = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True).to_dict()
+            extractor = FeatureExtractor(
+                **{name: numbers[name] for name in FeatureExtractor.__dataclass_fields__}
             )
-        except (OSError, SafetensorError) as error:
-            raise SoundjudgeError(f"{folder}: the weights can't be read: {error}") from error
-        missing = [key for key in report["missing_keys"] if not key.endswith(COMPUTED)]
-        strange = [key for key in report["unexpected_keys"] if not key.endswith(COMPUTED)]
-        wrong = [str(key) for key in report["mismatched_keys"]]
-        if missing or strange or wrong:
-            raise SoundjudgeError(
-                f"{folder}: the weights do not fit the config; "
-                f"missing {missing[:3]}, unexpected {strange[:3]}, other shape {wrong[:3]}."
-            )
-        for weights in (*model.parameters(), *model.buffers()):
-            # Views into the file: how they lie there would show in the last bit of a result.
-            weights.data = weights.data.clone()
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        for how in ("is_local", "local_files_only"):  # would be saved, and says nothing about it
-            tokenizer.init_kwargs.pop(how, None)
-        numbers = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True).to_dict()
-        extractor = FeatureExtractor(
-            **{name: numbers[name] for name in FeatureExtractor.__dataclass_fields__}
-        )
-        return cls(model, tokenizer, extractor).to(device).eval()
+            return cls(model, tokenizer, extractor).to(device).eval()
 
     def save(self, folder: Path) -> None:
         """Writes the official layout; the same weights give the same bytes."""
@@ -109,8 +95,9 @@ class TransformersClap(nn.Module):
             if not key.endswith(COMPUTED):
                 digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
                 digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        rest = [asdict(self.extractor), self.tokenizer.get_vocab(), self.tokenizer.model_max_length]
-        digest.update(json.dumps(rest, sort_keys=True).encode())
+        tokenizer = [self.tokenizer.get_vocab(), self.tokenizer.model_max_length]
+        settings = json.dumps([asdict(self.extractor), *tokenizer], sort_keys=True)
+        digest.update(settings.encode())
         kind = "fused" if self.model.config.audio_config.enable_fusion else "unfused"
         weights = f"{kind}-{digest.hexdigest()[:8]}"
         return f"{weights}/{self.extractor.protocol}/projection@{VERSION}"
@@ -120,6 +107,13 @@ class TransformersClap(nn.Module):
         """Where the model is."""
         return self.log_mel.mel_filters.device
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that are read, its first and last among them."""
+        config = self.model.config.text_config
+        positions = config.max_position_embeddings - config.pad_token_id - 1
+        return int(min(positions, self.tokenizer.model_max_length))
+
     def parts(self) -> Parts:
         """The weights that can be trained."""
         names = ("audio_model", "audio_projection", "text_model", "text_projection")
@@ -127,7 +121,7 @@ class TransformersClap(nn.Module):
 
     def pool_mels(self, mels: Tensor) -> Tensor:
         """The audio tower: (B, 1, F, M) -> (B, H)."""
-        # With no sound marked as longer, a fused model reads one spectrogram as an unfused does.
+        # With no sound marked as longer, a fused model encodes a spectrogram as an unfused does.
         longer = torch.zeros(len(mels), 1, dtype=torch.bool, device=mels.device)
         pooled: Tensor = self.model.audio_model(mels, is_longer=longer).pooler_output
         return pooled
@@ -137,15 +131,14 @@ class TransformersClap(nn.Module):
         return nn.functional.normalize(self.model.audio_projection(pooled), dim=-1)
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
-        """The text tower: (B, H). Texts beyond the position table are cut."""
-        config = self.model.config.text_config
-        positions = config.max_position_embeddings - config.pad_token_id - 1
+        """The text tower: (B, H). Texts beyond `max_tokens` are cut."""
         tokens = self.tokenizer(
             list(texts),
             padding=True,
             truncation=True,
-            max_length=min(positions, self.tokenizer.model_max_length),
+            max_length=self.max_tokens,
             return_tensors="pt",
+            split_special_tokens=True,  # "</s>" in a text is text
         ).to(self.device)  # (B, L)
         pooled: Tensor = self.model.text_model(
             tokens["input_ids"], attention_mask=tokens["attention_mask"]
@@ -155,6 +148,11 @@ class TransformersClap(nn.Module):
     def project_texts(self, pooled: Tensor) -> Tensor:
         """Text tower outputs (B, H) as unit embeddings (B, E)."""
         return nn.functional.normalize(self.model.text_projection(pooled), dim=-1)
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        tokens = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)
+        return [len(row) > self.max_tokens for row in tokens["input_ids"]]
 
     def embed_mels(self, mels: Tensor) -> Tensor:
         """Unit embeddings of log-mel spectrograms: (B, 1, F, M) -> (B, E)."""
@@ -170,7 +168,7 @@ class TransformersClap(nn.Module):
 
 
 def check_tokenizer(tokenizer: Any, config: Any) -> None:  # noqa: ANN401
-    """Refuses a tokenizer that cannot have belonged to the text tower's weights."""
+    """Raises SoundjudgeError for a tokenizer that does not fit the text tower's weights."""
     size = len(tokenizer)
     if size <= MIN_VOCABULARY:
         raise SoundjudgeError(
@@ -190,15 +188,15 @@ def check_tokenizer(tokenizer: Any, config: Any) -> None:  # noqa: ANN401
 
 
 def check_window(extractor: FeatureExtractor, config: Any) -> None:  # noqa: ANN401
-    """Refuses front end numbers whose spectrogram the audio tower cannot read."""
+    """Raises SoundjudgeError if the audio tower cannot encode the front end's spectrogram."""
     if extractor.feature_size != config.num_mel_bins:
         raise SoundjudgeError(
             f"the front end makes {extractor.feature_size} mel bands, "
-            f"the audio tower reads {config.num_mel_bins}."
+            f"the audio tower takes {config.num_mel_bins}: take both from one checkpoint."
         )
     width = config.spec_size * (config.spec_size // config.num_mel_bins)
     if extractor.frames > width:
         raise SoundjudgeError(
             f"a window of {extractor.max_length_s} s has {extractor.frames} frames, "
-            f"the audio tower reads at most {width}: shorten max_length_s or lengthen hop_length."
+            f"the audio tower takes at most {width}: shorten max_length_s or lengthen hop_length."
         )

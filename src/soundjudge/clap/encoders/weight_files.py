@@ -1,7 +1,7 @@
 """Foreign .pt and .pth files, read without running what a pickle may hold.
 
 PyTorch's own reader for weights alone knows pickle protocol 2; LAION's files are of protocol 4. So
-the standard unpickler reads them, and it is given nothing but the names in PLAIN.
+the standard unpickler reads them, and it may look up nothing but PLAIN_NAMES.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from soundjudge.runtime import artifacts
 
 _SCALAR = np.float64(0).__reduce__()[0]
 # All that a file may name, besides tensors' storages, which PyTorch makes itself.
-PLAIN: dict[tuple[str, str], object] = {
+PLAIN_NAMES: dict[tuple[str, str], object] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
     ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
@@ -38,9 +38,9 @@ class ForeignObjectError(pickle.UnpicklingError):
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) not in PLAIN:
+        if (module, name) not in PLAIN_NAMES:
             raise ForeignObjectError(f"{module}.{name}")
-        return PLAIN[module, name]
+        return PLAIN_NAMES[module, name]
 
 
 def _load(file: IO[bytes], **options: Any) -> object:  # noqa: ANN401  as pickle's
@@ -54,8 +54,8 @@ _PLAIN_PICKLE.__dict__.update(Unpickler=_PlainUnpickler, load=_load)
 def read_weights(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatever was saved
     """What `torch.save` wrote into `path`, on the CPU.
 
-    Raises ClapError for a file that holds more than tensors and plain values, unless `sha256` says
-    that this very file is trusted; and for one that has not that sha256.
+    Raises SoundjudgeError for a file that holds more than tensors and plain values, unless
+    `sha256` says that this very file is trusted; and for one that has not that sha256.
     """
     if not path.is_file():
         raise SoundjudgeError(f"{path} does not exist: name a checkpoint that is there.")
@@ -67,22 +67,22 @@ def read_weights(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatev
     except ForeignObjectError as error:
         raise SoundjudgeError(
             f"{path} holds {error}, which is neither a tensor nor a plain value: opening it could "
-            "run foreign code. If you trust this very file, set encoders.opening.sha256 (of a CLAP "
-            f"in regress.extra_claps: the sha256 beside its path) to {artifacts.sha256(path)}."
+            "run foreign code. If you trust this very file, set the sha256 beside its path in "
+            f"params.yaml to {artifacts.sha256(path)}."
         ) from error
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise SoundjudgeError(f"{path} is no whole PyTorch file, load it again: {error}") from error
 
 
 def check_sha256(path: Path, sha256: str) -> None:
-    """Raises ClapError unless the file is there and has that sha256."""
+    """Raises SoundjudgeError unless the file is there and has that sha256."""
     if not path.is_file():
         raise SoundjudgeError(
             f"{path} does not exist: there is no file to have the sha256 {sha256}."
         )
-    found = artifacts.sha256(path)
-    if found != sha256.lower():
+    actual = artifacts.sha256(path)
+    if actual != sha256.lower():
         raise SoundjudgeError(
-            f"{path} has the sha256 {found}, and {sha256} is asked for: put that file there, or, "
+            f"{path} has the sha256 {actual}, and {sha256} is asked for: put that file there, or, "
             "if params.yaml asks for it, correct it there."
         )

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from soundjudge.clap.encoders.source import Opening, Pinned, openings
+from soundjudge.clap.encoders.source import ClapSource, as_source
 from soundjudge.errors import SoundjudgeError
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,9 @@ Embeddings = NDArray[np.float32]
 class RegressionConfig:
     """How the regressor is fitted; section `regress` of params.yaml."""
 
-    extra_claps: tuple[Path | Pinned, ...]  # whose features stand beside those of encoders.clap
+    extra_claps: tuple[Path | ClapSource, ...] = ()
+    """CLAPs whose features stand beside those of encoders.clap: paths, or {path, backend, sha256}.
+    DVC tracks this list and not their files: predict refuses other weights under an old path."""
     c: float  # weight of the errors against smoothness
     epsilon: float  # error that costs nothing, on the scale -1..1
     gamma: float | Literal["scale"]  # of the kernel; "scale" = 1 / (P * variance)
@@ -43,23 +45,16 @@ class RegressionConfig:
         if self.gamma != "scale" and self.gamma <= 0:
             raise SoundjudgeError(f"gamma is {self.gamma}: it must be above 0, or 'scale'.")
 
-    def claps(self, first: Path, opening: Opening) -> list[tuple[Path, Opening]]:
-        """Where all CLAPs are, and how each is opened: encoders.clap and encoders.opening first.
-
-        ClapError if one is named twice.
-        """
-        further = [
-            clap if isinstance(clap, Pinned) else Pinned(path=clap, sha256=None)
-            for clap in self.extra_claps
-        ]
-        more = [clap.path for clap in further]
-        twice = [path for path in more if [first, *more].count(path) > 1]
-        if twice:
-            raise SoundjudgeError(
-                f"regress.extra_claps names {twice[0]} again: name each CLAP once."
-            )
-        sums = [clap.sha256 for clap in further]
-        return list(zip([first, *more], openings(opening, sums), strict=True))
+    def claps(self, first: ClapSource) -> list[ClapSource]:
+        """All CLAPs, encoders.clap `first`; SoundjudgeError if one is named twice."""
+        sources = [first, *map(as_source, self.extra_claps)]
+        paths = [source.path for source in sources]
+        for path in paths[1:]:
+            if paths.count(path) > 1:
+                raise SoundjudgeError(
+                    f"regress.extra_claps names {path} again: name each CLAP once."
+                )
+        return sources
 
 
 def pair_features(sounds: Embeddings, texts: Embeddings, dimensions: Sequence[int]) -> Floats:
@@ -70,17 +65,18 @@ def pair_features(sounds: Embeddings, texts: Embeddings, dimensions: Sequence[in
     assert sum(dimensions) == sounds.shape[1] == texts.shape[1], "embeddings of other CLAPs"
     cuts = np.cumsum(dimensions)[:-1]
     pairs = zip(np.split(sounds, cuts, axis=1), np.split(texts, cuts, axis=1), strict=True)
-    return np.concatenate([_of_one_clap(a, t) for a, t in pairs], axis=1)
+    return np.concatenate([_features_of_one_clap(a, t) for a, t in pairs], axis=1)
 
 
-def _of_one_clap(sounds: Embeddings, texts: Embeddings) -> Floats:
+def _features_of_one_clap(sounds: Embeddings, texts: Embeddings) -> Floats:
     """[a, t, |a-t|, a*t, cosine, 1 - angle/pi, L1, L2] of unit vectors: (N, E_k) -> (N, 4E_k+4)."""
     a, t = sounds.astype(np.float64), texts.astype(np.float64)
-    gap, product = np.abs(a - t), a * t
+    difference, product = np.abs(a - t), a * t
     cosine = product.sum(axis=1, keepdims=True).clip(-1, 1)  # (N, 1)
     angle = 1 - np.arccos(cosine) / np.pi
-    far = [gap.sum(axis=1, keepdims=True), np.sqrt((gap**2).sum(axis=1, keepdims=True))]
-    return np.concatenate([a, t, gap, product, cosine, angle, *far], axis=1)
+    l1 = difference.sum(axis=1, keepdims=True)
+    l2 = np.sqrt((difference**2).sum(axis=1, keepdims=True))
+    return np.concatenate([a, t, difference, product, cosine, angle, l1, l2], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,16 +3,15 @@
 After the EnsembleSVR entry of the XACLE challenge. N pairs, K CLAPs of E_k embedding dimensions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from soundjudge.clap.encoders.encoder import ClapEncoder, encode_distinct
-from soundjudge.clap.encoders.source import Opening
+from soundjudge.clap.encoders.encoder import ClapEncoder, clip_embedder, encode_distinct
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import (
     Floats,
     KernelMachine,
@@ -21,9 +20,10 @@ from soundjudge.clap.regression.kernel_machine import (
 )
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime import artifacts
+from soundjudge.runtime import artifacts, model_folder
+from soundjudge.runtime.member_record import MemberRecord, read_member, write_member
 
-MEMBER = "member.json"
+KIND = "regress"
 TENSORS = "model.safetensors"
 
 
@@ -36,16 +36,13 @@ def fit_regressor(
     regression: RegressionConfig,
 ) -> KernelMachine:
     """The regression of rated pairs: clips, texts and scores in 0..10, (N,) each."""
-
-    def hear(clap: ClapEncoder) -> Callable[[Sequence[str]], Tensor]:
-        return lambda ids: clap.embed_sounds([clips.wave(clip_id) for clip_id in ids])
-
     size = regression.batch_size
-    heard = [encode_distinct(hear(clap), clip_ids, size) for clap in claps]  # K x (N, E_k)
-    said = [encode_distinct(clap.embed_texts, texts, size) for clap in claps]
+    # K x (N, E_k) each
+    audio = [encode_distinct(clip_embedder(clap, clips), clip_ids, size) for clap in claps]
+    text = [encode_distinct(clap.embed_texts, texts, size) for clap in claps]
     dimensions = [clap.dimensions for clap in claps]
-    sides = np.concatenate(heard, axis=1), np.concatenate(said, axis=1)
-    return fit_kernel_machine(*sides, dimensions, scores, regression)
+    embeddings = np.concatenate(audio, axis=1), np.concatenate(text, axis=1)
+    return fit_kernel_machine(*embeddings, dimensions, scores, regression)
 
 
 class Regressor:
@@ -58,67 +55,60 @@ class Regressor:
     def scores(self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]) -> Floats:
         """Scores of pairs, 0 to 10 or a little outside: (N,)."""
         with torch.no_grad():
-            heard = [clap.embed_sounds(waves).cpu().numpy() for clap in self.claps]
-            said = [clap.embed_texts(texts).cpu().numpy() for clap in self.claps]
-        return self.machine(np.concatenate(heard, axis=1), np.concatenate(said, axis=1))
+            audio = [clap.embed_sounds(waves).cpu().numpy() for clap in self.claps]
+            text = [clap.embed_texts(texts).cpu().numpy() for clap in self.claps]
+        return self.machine(np.concatenate(audio, axis=1), np.concatenate(text, axis=1))
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether a CLAP reads less than all of each text: (N,)."""
+        cut = [clap.cut_texts(texts) for clap in self.claps]  # K x (N,)
+        return [any(column) for column in zip(*cut, strict=True)]
 
 
 def save_regressor(
-    folder: Path,
-    machine: KernelMachine,
-    claps: Sequence[tuple[Path, Opening]],
-    names: Sequence[str],
+    folder: Path, machine: KernelMachine, sources: Sequence[ClapSource], names: Sequence[str]
 ) -> None:
-    """Writes what was learned; into member.json each CLAP's path from the root, and its name.
-
-    Also the sha256 that each file but the first must have, or null; of the first, params.yaml says.
-    """
+    """Writes what was learned, and into member.json the CLAPs with their names."""
     folder.mkdir(parents=True, exist_ok=True)
     fields = KernelMachine.__dataclass_fields__
     tensors = {field: torch.from_numpy(getattr(machine, field)) for field in fields}
     artifacts.save_tensors(folder / TENSORS, tensors)
-    member = {
-        "kind": "regress",
-        "clap": [path.as_posix() for path, _ in claps],
-        "clap_name": list(names),
-        "more_sha256": [opening.sha256 for _, opening in claps[1:]],
-    }
-    artifacts.write_json(folder / MEMBER, member)
+    references = [source.reference(name) for source, name in zip(sources, names, strict=True)]
+    write_member(folder, MemberRecord(kind=KIND, encoders={"clap": tuple(references)}))
 
 
 def load_machine(folder: Path) -> KernelMachine:
-    """The machine of a folder that `save` wrote."""
+    """The machine of a folder that `save_regressor` wrote."""
     tensors = artifacts.load_tensors(folder / TENSORS)
-    wanted = KernelMachine.__dataclass_fields__
-    if tensors.keys() != wanted.keys():
+    fields = KernelMachine.__dataclass_fields__
+    if tensors.keys() != fields.keys():
         raise SoundjudgeError(
-            f"{folder / TENSORS} does not hold {', '.join(wanted)} and nothing else."
+            f"{folder / TENSORS} does not hold {', '.join(fields)} and nothing else."
         )
-    return KernelMachine(**{name: tensor.numpy() for name, tensor in tensors.items()})
+    machine = KernelMachine(**{name: tensor.numpy() for name, tensor in tensors.items()})
+    with model_folder.reading(folder / TENSORS):
+        scores = machine(machine.sounds[:1], machine.texts[:1])
+        assert scores.shape == (1,), "its parts do not fit each other"
+    return machine
 
 
-def load_regressor(folder: Path, claps: Sequence[ClapEncoder], by_name: bool = True) -> Regressor:
-    """The regressor of a folder that `save` wrote, with the CLAPs that its member.json names.
+def load_regressor(folder: Path, claps: Sequence[ClapEncoder]) -> Regressor:
+    """The regressor of a folder that `save_regressor` wrote, with the CLAPs of its member.json.
 
-    Raises ClapError for a CLAP that is not the one it was fitted on. `by_name=False` compares
-    dimensions alone: a judge opens its copy of a CLAP by another backend, under another name, and
-    holds it to its file's sha256.
+    Raises SoundjudgeError for a CLAP that is not the one it was fitted on.
     """
-    member = artifacts.read_json(folder / MEMBER)
-    if member.get("kind") != "regress":
-        raise SoundjudgeError(f"{folder / MEMBER}: kind is {member.get('kind')!r}, not 'regress'.")
+    record = read_member(folder, KIND)
     machine = load_machine(folder)
     dimensions = machine.dimensions.tolist()
-    if [clap.dimensions for clap in claps] != dimensions:
-        found = [clap.dimensions for clap in claps]
+    if (actual := [clap.dimensions for clap in claps]) != dimensions:
         raise SoundjudgeError(
-            f"{folder} was fitted on CLAPs of {dimensions} dimensions, not {found}."
+            f"{folder} was fitted on CLAPs of {dimensions} dimensions, not {actual}."
         )
-    if by_name:
-        for path, name, clap in zip(member["clap"], member["clap_name"], claps, strict=True):
-            if clap.name() != name:
-                raise SoundjudgeError(
-                    f"{folder} was fitted on {name}, but {path} now holds {clap.name()}: put the "
-                    "former back, or fit again with 'dvc repro --force --single-item regress'."
-                )
+    for reference, clap in zip(record.references("clap"), claps, strict=True):
+        if reference.name is not None and clap.name() != reference.name:
+            raise SoundjudgeError(
+                f"{folder} was fitted on {reference.name}, but {reference.path} now holds "
+                f"{clap.name()}: put the former back, or fit again with "
+                "'dvc repro --force --single-item regress'."
+            )
     return Regressor(claps, machine)

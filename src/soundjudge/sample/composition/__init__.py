@@ -1,1 +1,1 @@
-"""Scenes of real recordings, simulated listeners, and the upstream layouts around them."""
+"""Scenes of real recordings, simulated ratings of them, and the upstream corpus layouts."""

@@ -1,7 +1,7 @@
-"""Simulated text-to-audio generators: each fails its text in its own way and colors its sound.
+"""Simulated text-to-audio generators: each has its own error rates and its own channel.
 
-A generator is given a described scene and returns the heard one. Its faults are those that people
-mind and that a bag of events does not show: a missing event, a wrong order, a wrong number.
+A generator takes the scene of a text and returns the scene of its audio. Some of its faults do not
+show in a bag of events, but people mind them: a wrong order, a wrong number.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from scipy import signal
 
 from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.errors import SoundjudgeError
 from soundjudge.sample.composition import scenes
 from soundjudge.sample.composition.scenes import Recording, Scene, Wave
 
@@ -21,12 +22,12 @@ FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 @dataclass(frozen=True, kw_only=True)
 class Generator:
-    """A simulated generator: how often it commits each fault, and how its sound is colored."""
+    """A simulated generator: the probability of each fault, and its channel."""
 
     model_id: str
-    faults: tuple[float, ...]  # chances in the order of FAULTS, sum 1
-    cutoff_hz: float  # low-pass
-    noise_db: float  # noise floor relative to the scene's loudness
+    faults: tuple[float, ...]  # probabilities in the order of FAULTS, sum 1
+    cutoff_hz: float  # of a low-pass filter
+    noise_db: float  # noise level relative to the filtered sound's
 
 
 #                         none missing extra order count wrong unrelated
@@ -58,10 +59,10 @@ GENERATORS = (
 )  # fmt: skip
 
 
-def describe_events(pool: Sequence[Recording], fault: Fault, rng: np.random.Generator) -> Scene:
-    """A scene to describe in which `fault` can happen (an order needs two events, and so on).
+def sample_text_scene(pool: Sequence[Recording], fault: Fault, rng: np.random.Generator) -> Scene:
+    """A random scene of a text in which `fault` is possible (an order needs two events, ...).
 
-    Raises ValueError where the recordings of `pool` do not allow it.
+    Raises SoundjudgeError where the recordings of `pool` do not allow it.
     """
     if fault == "order":
         return scenes.sample_scene(pool, rng, events=(2, 3), relation="then")
@@ -70,10 +71,10 @@ def describe_events(pool: Sequence[Recording], fault: Fault, rng: np.random.Gene
     if fault == "extra":
         return scenes.sample_scene(pool, rng, events=(1, 2))
     if fault == "count":
-        if not any(one.countable for one in pool):
-            raise ValueError("no recording is short enough to be heard in a wrong number")
+        if not any(recording.countable for recording in pool):
+            raise SoundjudgeError("no recording is short enough for a wrong number")
         while True:
-            scene = scenes.sample_scene(pool, rng, counted=0.7)
+            scene = scenes.sample_scene(pool, rng, repeat_probability=0.7)
             if any(event.recording.countable for event in scene.events):
                 return scene
     return scenes.sample_scene(pool, rng)
@@ -82,52 +83,56 @@ def describe_events(pool: Sequence[Recording], fault: Fault, rng: np.random.Gene
 def generate_scene(
     scene: Scene, fault: Fault, pool: Sequence[Recording], rng: np.random.Generator
 ) -> Scene:
-    """What a generator that commits `fault` makes of the described `scene`."""
+    """The audio's scene of a generator that commits `fault` on a text's `scene`."""
     events = list(scene.events)
     if fault == "missing":
         del events[int(rng.integers(len(events)))]
     elif fault == "extra":
-        events.insert(int(rng.integers(len(events) + 1)), _other(scene, pool, rng).events[0])
+        events.insert(int(rng.integers(len(events) + 1)), _sample_other(scene, pool, rng).events[0])
     elif fault == "wrong":
-        events[int(rng.integers(len(events)))] = _other(scene, pool, rng).events[0]
+        events[int(rng.integers(len(events)))] = _sample_other(scene, pool, rng).events[0]
     elif fault == "order":
         events = events[1:] + events[:1]
     elif fault == "count":
         countable = [i for i, event in enumerate(events) if event.recording.countable]
-        which = int(rng.choice(countable))
-        others = [n for n in scenes.TIMES if n != events[which].count]
-        events[which] = replace(events[which], count=int(rng.choice(others)))
+        index = int(rng.choice(countable))
+        counts = [n for n in scenes.TIMES if n != events[index].count]
+        events[index] = replace(events[index], count=int(rng.choice(counts)))
     elif fault == "unrelated":
-        return _other(scene, pool, rng, events=(1, 2, 3))
+        return _sample_other(scene, pool, rng, events=(1, 2, 3))
     return Scene(tuple(events), scene.relation)
 
 
 def apply_channel(wave: Wave, generator: Generator, rng: np.random.Generator) -> Wave:
-    """The generator's sound: low-passed, with a noise floor; (T,) in, (T,) out."""
-    return _colour(wave, generator.cutoff_hz, generator.noise_db, rng)
+    """The wave (T,) low-passed and with noise, as the generator's channel: (T,)."""
+    return _filter_and_add_noise(wave, generator.cutoff_hz, generator.noise_db, rng)
 
 
-def place_at_random(wave: Wave, rng: np.random.Generator) -> Wave:
-    """A sound as the encoders met it in the wild: half of them low-passed and noisy."""
+def apply_random_channel(wave: Wave, rng: np.random.Generator) -> Wave:
+    """The wave (T,), half of the times low-passed and noisy, to train the stand-in encoders on."""
     if rng.random() < 0.5:
         return wave
-    return _colour(wave, rng.uniform(4000.0, 7900.0), rng.uniform(-50.0, -20.0), rng)
+    cutoff_hz, noise_db = rng.uniform(4000.0, 7900.0), rng.uniform(-50.0, -20.0)
+    return _filter_and_add_noise(wave, cutoff_hz, noise_db, rng)
 
 
-def _colour(wave: Wave, cutoff_hz: float, noise_db: float, rng: np.random.Generator) -> Wave:
+def _filter_and_add_noise(
+    wave: Wave, cutoff_hz: float, noise_db: float, rng: np.random.Generator
+) -> Wave:
     low_pass = signal.butter(4, cutoff_hz, fs=SAMPLE_RATE, output="sos")
     filtered = signal.sosfilt(low_pass, wave)
-    loudness = float(np.sqrt(np.mean(filtered**2)))
-    noise = rng.standard_normal(len(wave)) * loudness * 10 ** (noise_db / 20)
+    rms = float(np.sqrt(np.mean(filtered**2)))
+    noise = rng.standard_normal(len(wave)) * rms * 10 ** (noise_db / 20)
     return np.clip(filtered + noise, -1.0, 1.0).astype(np.float32)
 
 
-def _other(
+def _sample_other(
     scene: Scene,
     pool: Sequence[Recording],
     rng: np.random.Generator,
     events: Sequence[int] = (1,),
 ) -> Scene:
-    """A scene that shares no label with `scene`."""
+    """A random scene that shares no label with `scene`."""
     labels = {event.recording.label for event in scene.events}
-    return scenes.sample_scene([one for one in pool if one.label not in labels], rng, events=events)
+    others = [recording for recording in pool if recording.label not in labels]
+    return scenes.sample_scene(others, rng, events=events)

@@ -1,6 +1,6 @@
-"""The sample as a user would download it: AudioCaps, VGGSound and XACLE folders, to the letter.
+"""The sample in the exact layouts of AudioCaps, VGGSound and XACLE downloads.
 
-Sounds are composed from real recordings; the ids are made up, the ratings are simulated.
+Sounds are composed from real recordings; the ids are invented, the ratings are simulated.
 """
 
 import csv
@@ -23,12 +23,12 @@ NOTICE = (
     "Ids are made up. Ratings, where there are any, are SIMULATED: nobody rated these sounds.\n"
 )
 SPLITS = ("train", "validation", "test")
-SHARES = (0.6, 0.15, 0.25)  # of each label's recording groups, in the order of SPLITS
+FRACTIONS = (0.6, 0.15, 0.25)  # of each label's recording groups, in the order of SPLITS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How many sounds of each corpus are composed, in the order train, validation, test."""
+    """The number of sounds of each corpus, in the order train, validation, test."""
 
     audiocaps: tuple[int, ...]
     vggsound: tuple[int, ...]  # train, test
@@ -38,7 +38,7 @@ class Sizes:
 def write_audiocaps(
     pool: Sequence[Recording], sizes: Sequence[int], folder: Path, seed: int
 ) -> None:
-    """AudioCaps: a caption a sound in train, five in validation and test (Kim et al. 2019)."""
+    """AudioCaps: one caption per sound in train, five in the others (Kim et al. 2019)."""
     rng = np.random.default_rng([seed, 1])
     audiocap_id = 0
     for split, size in zip(("train", "val", "test"), sizes, strict=True):
@@ -59,7 +59,7 @@ def write_audiocaps(
 def write_vggsound(
     pool: Sequence[Recording], sizes: Sequence[int], folder: Path, seed: int
 ) -> None:
-    """VGGSound: a headerless list with labels, and the captions of AudioSetCaps beside it."""
+    """VGGSound: a headerless list with labels, and captions as those of AudioSetCaps."""
     rng = np.random.default_rng([seed, 2])
     rows, captions = [], []
     for split, size in zip(("train", "test"), sizes, strict=True):
@@ -85,71 +85,67 @@ def write_xacle(
 ) -> None:
     """XACLE with `model_id`; no recording group and no listener is in two splits.
 
-    Two of the generators of the test split are heard nowhere else.
+    Two generators of the test split occur in no other.
     """
     rng = np.random.default_rng([seed, 3])
     group_split = split_groups(pool, rng)
-    makers = {"train": GENERATORS[:4], "validation": GENERATORS[:4], "test": GENERATORS[2:]}
+    systems = {"train": GENERATORS[:4], "validation": GENERATORS[:4], "test": GENERATORS[2:]}
     number = 0
     for split, size in zip(SPLITS, sizes, strict=True):
-        part = [one for one in pool if group_split[one.group] == split]
+        part = [recording for recording in pool if group_split[recording.group] == split]
         names, texts, models, matches = [], [], [], []
         for _ in range(size):
-            maker = makers[split][int(rng.integers(len(makers[split])))]
-            wave, text, match = _pair(part, maker, rng)
+            system = systems[split][int(rng.integers(len(systems[split])))]
+            wave, text, match = _compose_pair(part, system, rng)
             name = f"{number:05d}.wav"
             _write_wave(folder / "wav" / split / name, wave)
             names.append(name)
             texts.append(text)
-            models.append(maker.model_id)
+            models.append(system.model_id)
             matches.append(match)
             number += 1
-        rated = simulated_listeners.simulate_ratings(
+        ratings = simulated_listeners.simulate_ratings(
             np.array(matches), panels[split], f"sim{split[:2]}", rng
         )
-        rows = [(names[i], texts[i], score, who, models[i]) for i, who, score in rated]
-        header = ("wav_file_name", "text", "score", "listener_id", "model_id")
-        _write_csv(folder / "meta_data" / f"{split}.csv", header, rows)
-        per_pair = np.array([score for _, _, score in rated], float).reshape(size, -1)
-        average = [
-            (name, text, mean)
-            for name, text, mean in zip(names, texts, per_pair.mean(axis=1).tolist(), strict=True)
-        ]
-        average_header = ("wav_file_name", "text", "average_score")
-        _write_csv(folder / "meta_data" / f"{split}_average.csv", average_header, average)
+        rows = [(names[i], texts[i], score, listener, models[i]) for i, listener, score in ratings]
+        columns = ("wav_file_name", "text", "score", "listener_id", "model_id")
+        _write_csv(folder / "meta_data" / f"{split}.csv", columns, rows)
+        per_pair = np.array([score for _, _, score in ratings], float).reshape(size, -1)
+        averages = zip(names, texts, per_pair.mean(axis=1).tolist(), strict=True)
+        header = ("wav_file_name", "text", "average_score")
+        _write_csv(folder / "meta_data" / f"{split}_average.csv", header, averages)
     _write_notice(folder)
 
 
 def split_groups(pool: Sequence[Recording], rng: np.random.Generator) -> dict[str, str]:
-    """Each recording group's split; a label's groups are dealt out in the proportions of SHARES."""
-    result: dict[str, str] = {}
-    for label in sorted({one.label for one in pool}):
-        groups = sorted({one.group for one in pool if one.label == label} - result.keys())
+    """Each recording group's split; each label's groups are split in the proportions FRACTIONS."""
+    splits: dict[str, str] = {}
+    for label in sorted({recording.label for recording in pool}):
+        groups = {recording.group for recording in pool if recording.label == label}
+        unassigned = sorted(groups - splits.keys())
         offset = rng.random()
-        for rank, group in enumerate(rng.permutation(groups)):
-            place = (rank + offset) / len(groups) % 1.0
-            result[group] = SPLITS[int(np.searchsorted(np.cumsum(SHARES), place, side="right"))]
-    return result
+        for rank, group in enumerate(rng.permutation(unassigned)):
+            quantile = (rank + offset) / len(unassigned) % 1.0
+            index = np.searchsorted(np.cumsum(FRACTIONS), quantile, side="right")
+            splits[group] = SPLITS[int(index)]
+    return splits
 
 
-def _pair(
-    pool: Sequence[Recording], maker: Generator, rng: np.random.Generator
+def _compose_pair(
+    pool: Sequence[Recording], generator: Generator, rng: np.random.Generator
 ) -> tuple[Wave, str, float]:
-    """A generated sound (T,), the text it was asked for, and the true match, 0 to 10."""
-    fault = FAULTS[int(rng.choice(len(FAULTS), p=maker.faults))]
-    asked = generators.describe_events(pool, fault, rng)
-    heard = generators.generate_scene(asked, fault, pool, rng)
-    wave, _ = scenes.render_scene(heard, rng)
-    text = scenes.write_caption(asked, rng)
-    return (
-        generators.apply_channel(wave, maker, rng),
-        text,
-        simulated_listeners.match_score(heard, asked),
-    )
+    """A generated sound (T,), its text, and their true match, 0 to 10."""
+    fault = FAULTS[int(rng.choice(len(FAULTS), p=generator.faults))]
+    text_scene = generators.sample_text_scene(pool, fault, rng)
+    audio_scene = generators.generate_scene(text_scene, fault, pool, rng)
+    wave, _ = scenes.render_scene(audio_scene, rng)
+    text = scenes.write_caption(text_scene, rng)
+    wave = generators.apply_channel(wave, generator, rng)
+    return wave, text, simulated_listeners.match_score(audio_scene, text_scene)
 
 
 def _youtube_id(*parts: object) -> str:
-    """A made-up id of YouTube's length."""
+    """An invented id of YouTube's length."""
     return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:11]
 
 

@@ -1,12 +1,11 @@
-"""The stand-in CLAP: a small transformers `ClapModel` that has heard the sample's recordings.
+"""The stand-in CLAP: a small transformers `ClapModel` trained on the sample's recordings.
 
-Trained from scratch on a store of scenes, whose spectrograms are made once and whose captions are
-worded anew for every batch, by the contrastive loss of CLAP (Wu et al. 2023, equation 3) and by
-tagging what sounds, from which the official audio tower starts, too.
-Like the real one it hears which events there are, hardly their order or number.
-
-Letters: N stored scenes, B sounds of a batch, F frames, M mel bands, E embedding dimensions,
-H width of the audio tower, C classes.
+Trained from scratch on a fixed set of scenes, whose spectrograms are computed once and whose
+captions are written anew for every batch, by the contrastive loss of CLAP (Wu et al. 2023, equation
+3) and by tagging, with which the official audio tower is pre-trained, too. Like the official one it
+tells which events there are, but hardly their order or number.
+Letters: N = training scenes, B = scenes of a batch, F = frames, M = mel bands, E = embedding
+dimensions, H = width of the audio tower, C = classes.
 """
 
 import math
@@ -25,6 +24,7 @@ from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.sample.composition import generators, scenes
 from soundjudge.sample.composition.scenes import Recording, Scene
 from soundjudge.sample.standins import vocabulary
+from soundjudge.sample.standins.one_cycle import OneCycle
 
 MEL_BANDS = 32
 WIDTH = 32  # of the first Swin stage; doubles at every stage
@@ -33,7 +33,7 @@ STAGES = (1, 2, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class ClapTraining:
-    """How the stand-in CLAP is trained."""
+    """Section `clap` of checkpoints/sample/params.yaml."""
 
     seed: int
     scenes: int  # N
@@ -55,27 +55,21 @@ def train_clap(
     tokenizer = vocabulary.roberta_tokenizer(texts, training.vocabulary)
     model = ClapModel(clap_config(training, len(tokenizer)))
     clap = TransformersClap(model, tokenizer, feature_extractor())
-    classes = {text: i for i, text in enumerate(sorted({one.caption for one in pool}))}
+    captions = sorted({recording.caption for recording in pool})
+    classes = {caption: i for i, caption in enumerate(captions)}
     tagger = nn.Linear(model.config.audio_config.hidden_size, len(classes))
-    stored = [scenes.sample_scene(pool, rng) for _ in range(training.scenes)]
-    mels = _spectrograms(clap, stored, rng)
-    log(f"CLAP: {len(stored)} scenes rendered")
+    train_scenes = [scenes.sample_scene(pool, rng) for _ in range(training.scenes)]
+    mels = _spectrograms(clap, train_scenes, rng)
+    log(f"CLAP: {len(train_scenes)} scenes rendered")
     parameters = [*clap.parameters(), *tagger.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1
-    )
+    optimizer = OneCycle(parameters, training.learning_rate, training.steps)
     clap.train()
     running = 0.0
     for step in range(1, training.steps + 1):
-        places = rng.choice(training.scenes, training.batch, replace=False)
-        drawn = [stored[place] for place in places]
-        loss = _loss(clap, tagger, mels[places].float(), drawn, classes, rng)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
+        rows = rng.choice(training.scenes, training.batch, replace=False)
+        batch = [train_scenes[row] for row in rows]
+        loss = _loss(clap, tagger, mels[rows].float(), batch, classes, rng)
+        optimizer.step(loss)
         with torch.no_grad():
             model.logit_scale_a.clamp_(max=math.log(100.0))
         running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
@@ -85,7 +79,7 @@ def train_clap(
 
 
 def feature_extractor() -> FeatureExtractor:
-    """The front end's numbers: 16 kHz, so that the sample need not be resampled."""
+    """The spectrogram settings; 16 kHz, so that the sample need not be resampled."""
     return FeatureExtractor(
         feature_size=MEL_BANDS,
         sampling_rate=SAMPLE_RATE,
@@ -139,11 +133,12 @@ def clap_config(training: ClapTraining, tokens: int) -> ClapConfig:
 
 
 def _spectrograms(
-    clap: TransformersClap, stored: Sequence[Scene], rng: np.random.Generator
+    clap: TransformersClap, train_scenes: Sequence[Scene], rng: np.random.Generator
 ) -> Tensor:
-    """Every scene once as a generator may render it: (N, 1, F, M) float16, in dB."""
+    """The scenes rendered through random channels: (N, 1, F, M) float16, in dB."""
     waves = (
-        generators.place_at_random(scenes.render_scene(scene, rng)[0], rng) for scene in stored
+        generators.apply_random_channel(scenes.render_scene(scene, rng)[0], rng)
+        for scene in train_scenes
     )
     return torch.cat([clap.log_mel([wave]).half() for wave in waves])
 
@@ -152,20 +147,19 @@ def _loss(
     clap: TransformersClap,
     tagger: nn.Module,
     mels: Tensor,
-    drawn: Sequence[Scene],
+    batch: Sequence[Scene],
     classes: dict[str, int],
     rng: np.random.Generator,
 ) -> Tensor:
     pooled = clap.pool_mels(mels)  # (B, H)
     sounds = clap.project_sounds(pooled)  # (B, E)
-    texts = clap.embed_texts([scenes.write_caption(scene, rng) for scene in drawn])  # (B, E)
+    texts = clap.embed_texts([scenes.write_caption(scene, rng) for scene in batch])  # (B, E)
     logits = clap.model.logit_scale_a.exp() * sounds @ texts.T  # (B, B)
-    target = torch.arange(len(drawn))
-    told_apart = functional.cross_entropy(logits, target) + functional.cross_entropy(
-        logits.T, target
-    )
-    tags = torch.zeros(len(drawn), len(classes))  # (B, C), each row summing to one
-    for row, scene in zip(tags, drawn, strict=True):
+    target = torch.arange(len(batch))
+    by_sound = functional.cross_entropy(logits, target)
+    contrastive = by_sound + functional.cross_entropy(logits.T, target)
+    tags = torch.zeros(len(batch), len(classes))  # (B, C), rows with sums of one
+    for row, scene in zip(tags, batch, strict=True):
         for event in scene.events:
             row[classes[event.recording.caption]] = 1.0 / len(scene.events)
-    return told_apart / 2 + functional.cross_entropy(tagger(pooled), tags)
+    return contrastive / 2 + functional.cross_entropy(tagger(pooled), tags)

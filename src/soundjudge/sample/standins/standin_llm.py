@@ -1,13 +1,13 @@
-"""The stand-in language model: a small Qwen2 that has read enough to know which words go together.
+"""The stand-in language model: a small Qwen2 trained to compare words.
 
-It hears nothing. Where the audio tokens will stand, it reads the words of what happens, one slot a
-stretch of time; it learns to tell whether a caption says what happens, and to say it itself.
-The three tokens that the audio language model adds later start as copies of the end-of-sequence,
-so here the end-of-sequence stands in their places. What made a model this small learn to compare:
-query and key projections of the first layer that start equal, wide embeddings, and a vector that
-marks slots.
-
-Letters: B scenes, K captions a scene, P = B * K pairs, M slots, L sequence, H width.
+It is trained without sound: in place of the audio tokens it reads the words of a scene, one slot
+per segment of time. It learns to tell whether a caption matches the scene, and to caption the
+scene. The three tokens that the audio language model adds start as copies of the end-of-sequence,
+so here the end-of-sequence stands in their places. A model this small learns to compare only with
+equal initial query and key projections in the first layer, wide embeddings, and a vector that marks
+slots.
+Letters: B = scenes, K = captions per scene, P = B * K pairs, M = slots, L = sequence, H = width,
+V = vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,12 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from soundjudge.model.lalm import prompt
 from soundjudge.sample.composition.scenes import Recording
 from soundjudge.sample.standins import text_matching, vocabulary
+from soundjudge.sample.standins.one_cycle import OneCycle
 
 
 @dataclass(frozen=True, kw_only=True)
 class StandinLlmTraining:
-    """How the stand-in language model is trained."""
+    """Section `llm` of checkpoints/sample/params.yaml."""
 
     seed: int
     steps: int
@@ -40,19 +41,19 @@ class StandinLlmTraining:
     feed_forward: int
     vocabulary: int  # tokens at most
     slots: int  # M
-    noise: float  # standard deviation added to a slot
-    order: prompt.Order  # in which it is asked; captions come behind the slots either way
+    noise: float  # standard deviation of the noise on slots
+    order: prompt.Order  # of the scoring prompt; in captioning, slots always come first
 
 
 class MatchingModel(nn.Module):
-    """The language model with the heads that it needs only while it learns to read."""
+    """The language model with the heads of its training losses."""
 
     def __init__(self, llm: Any, width: int) -> None:  # noqa: ANN401  untyped library
         super().__init__()
         self.llm = llm
         self.mark = nn.Parameter(torch.randn(width) * 0.3)
         self.overlap = nn.Linear(width, 1)
-        self.same = nn.Linear(width, 1)
+        self.matched = nn.Linear(width, 1)
         self.named = nn.Linear(width, 1)
 
 
@@ -64,31 +65,24 @@ def train_llm(
     rng = np.random.default_rng([training.seed, 13])
     texts = vocabulary.sample_captions(pool, 3000, training.seed)
     tokenizer = vocabulary.qwen_tokenizer(texts, training.vocabulary)
-    reader = MatchingModel(build_llm(training, tokenizer), training.width)
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=training.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1
-    )
-    reader.train()
+    model = MatchingModel(build_llm(training, tokenizer), training.width)
+    optimizer = OneCycle(model.parameters(), training.learning_rate, training.steps)
+    model.train()
     running = 0.0
     for step in range(1, training.steps + 1):
         batch = text_matching.sample_batch(pool, training.batch, training.slots, rng)
-        parts = _losses(reader, tokenizer, batch, training)
+        parts = _losses(model, tokenizer, batch, training)
         loss = torch.stack(parts).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        optimizer.step(loss)
         running = loss.item() if step == 1 else 0.95 * running + 0.05 * loss.item()
         if step % 50 == 0:
-            each = ", ".join(f"{part.item():.3f}" for part in parts)
-            log(f"LLM step {step}/{training.steps}: loss {running:.3f} ({each})")
-    return reader.llm.eval(), tokenizer
+            terms = ", ".join(f"{part.item():.3f}" for part in parts)
+            log(f"LLM step {step}/{training.steps}: loss {running:.3f} ({terms})")
+    return model.llm.eval(), tokenizer
 
 
 def build_llm(training: StandinLlmTraining, tokenizer: Any) -> Any:  # noqa: ANN401
-    """A Qwen2 of the configured size at a start from which its attention can compare words."""
+    """A Qwen2 of the configured size, initialized so that its attention can compare words."""
     llm = Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=len(tokenizer),
@@ -118,69 +112,72 @@ def build_llm(training: StandinLlmTraining, tokenizer: Any) -> Any:  # noqa: ANN
 
 
 def _losses(
-    reader: MatchingModel,
+    model: MatchingModel,
     tokenizer: Any,  # noqa: ANN401
-    read: text_matching.MatchingBatch,
+    batch: text_matching.MatchingBatch,
     training: StandinLlmTraining,
 ) -> list[Tensor]:
-    """ListNet on the overlap, matched or not, named or not slot by slot, and saying it.
+    """ListNet on the overlap, cross-entropies of matched or not, named or not, and the caption.
 
-    Slots before the text cannot tell whether it names them.
+    In the order audio_first, slots precede the text and cannot tell whether it names them.
     """
-    slots = _slots(reader, tokenizer, read.slots, training.noise)  # (B, M, H)
+    slots = _embed_slots(model, tokenizer, batch.slots, training.noise)  # (B, M, H)
     count = slots.shape[1]
     eos = tokenizer.eos_token_id
     tokens = prompt.TokenIds(audio_start=eos, audio_end=eos, score=eos, eos=eos)
-    ids = tokenizer(read.texts, add_special_tokens=False)["input_ids"]
-    asked = prompt.scoring_sequences(ids, tokens, count, training.order)
-    hidden = _hidden(
-        reader, asked, slots.repeat_interleave(text_matching.CAPTIONS, dim=0)
-    )  # (P, L, H)
-    at_score = hidden[torch.arange(len(ids)), asked.score_index]  # (P, H)
-    overlap = reader.overlap(at_score).view(-1, text_matching.CAPTIONS)
-    target = (read.overlap / 0.2).softmax(dim=1)
+    ids = tokenizer(batch.texts, add_special_tokens=False)["input_ids"]
+    scoring = prompt.scoring_sequences(ids, tokens, count, training.order)
+    repeated = slots.repeat_interleave(text_matching.CAPTIONS, dim=0)  # (P, M, H)
+    hidden = _hidden_states(model, scoring, repeated)  # (P, L, H)
+    at_score = hidden[scoring.score_positions]  # (P, H)
+    overlap = model.overlap(at_score).view(-1, text_matching.CAPTIONS)  # (B, K)
+    target = (batch.overlap / 0.2).softmax(dim=1)
     listwise = -(target * overlap.log_softmax(dim=1)).sum(dim=1).mean()
     binary = functional.binary_cross_entropy_with_logits
-    same = binary(reader.same(at_score).squeeze(1), read.same)
-    told = prompt.caption_sequences(ids[:: text_matching.CAPTIONS], tokens, count)
-    saying = _hidden(reader, told, slots)  # (B, L, H)
-    logits = reader.llm.lm_head(saying[:, :-1])  # (B, L - 1, V)
-    spoken = told.text[:, 1:]
-    caption = functional.cross_entropy(logits[spoken], told.ids[:, 1:][spoken])
+    matched = binary(model.matched(at_score).squeeze(1), batch.matched)
+    captioning = prompt.caption_sequences(ids[:: text_matching.CAPTIONS], tokens, count)
+    logits = model.llm.lm_head(_hidden_states(model, captioning, slots)[:, :-1])  # (B, L - 1, V)
+    text_mask = captioning.text_mask[:, 1:]
+    caption = functional.cross_entropy(logits[text_mask], captioning.ids[:, 1:][text_mask])
     if training.order == "audio_first":
-        return [listwise, same, caption]
-    at_slots = reader.named(hidden[asked.audio]).view(-1, count)  # (P, M)
-    return [listwise, same, binary(at_slots, read.named), caption]
+        return [listwise, matched, caption]
+    named = model.named(hidden[scoring.audio_mask]).view(-1, count)  # (P, M)
+    return [listwise, matched, binary(named, batch.named), caption]
 
 
-def _hidden(reader: MatchingModel, sequences: prompt.PromptSequences, slots: Tensor) -> Tensor:
-    table = reader.llm.get_input_embeddings()
-    output = reader.llm.model(
+def _hidden_states(
+    model: MatchingModel, sequences: prompt.PromptSequences, slots: Tensor
+) -> Tensor:
+    table = model.llm.get_input_embeddings()
+    output = model.llm.model(
         inputs_embeds=prompt.embed_sequences(sequences, table, slots),
-        attention_mask=sequences.mask.long(),
-        position_ids=sequences.positions,
+        attention_mask=sequences.attention_mask,
+        position_ids=sequences.position_ids,
         use_cache=False,
     )
     hidden: Tensor = output.last_hidden_state
     return hidden
 
 
-def _slots(
-    reader: MatchingModel, tokenizer: Any, slots: list[list[list[str]]], noise: float
-) -> Tensor:  # noqa: ANN401
-    """The mean embedding of the words in each slot, marked and blurred: (B, M, H)."""
-    distinct = sorted({text for row in slots for slot in row for text in slot})
-    row_of = {text: i for i, text in enumerate(distinct)}
-    table = reader.llm.get_input_embeddings()
-    ids = tokenizer(distinct, add_special_tokens=False)["input_ids"]
-    flat = torch.tensor([token for each in ids for token in each])
-    starts = torch.tensor(np.cumsum([0, *(len(each) for each in ids[:-1])]))
-    means = functional.embedding_bag(flat, table.weight, starts, mode="mean")  # (texts, H)
-    sounding = torch.zeros(len(slots), len(slots[0]), len(distinct))
+def _embed_slots(
+    model: MatchingModel,
+    tokenizer: Any,  # noqa: ANN401
+    slots: list[list[list[str]]],
+    noise: float,
+) -> Tensor:
+    """The summed mean embeddings of each slot's captions, scaled, marked, noisy: (B, M, H)."""
+    captions = sorted({caption for row in slots for slot in row for caption in slot})
+    index_of = {caption: i for i, caption in enumerate(captions)}
+    table = model.llm.get_input_embeddings()
+    ids = tokenizer(captions, add_special_tokens=False)["input_ids"]
+    flat = torch.tensor([token for tokens in ids for token in tokens])
+    starts = torch.tensor(np.cumsum([0, *(len(tokens) for tokens in ids[:-1])]))
+    means = functional.embedding_bag(flat, table.weight, starts, mode="mean")  # (captions, H)
+    sounding = torch.zeros(len(slots), len(slots[0]), len(captions))
     for b, row in enumerate(slots):
         for m, slot in enumerate(row):
-            for text in slot:
-                sounding[b, m, row_of[text]] = 1.0
+            for caption in slot:
+                sounding[b, m, index_of[caption]] = 1.0
     content = sounding @ means  # (B, M, H); a silent slot is zero
     content = content * (1.0 + 0.2 * torch.randn(*content.shape[:2], 1))
-    return content + reader.mark + noise * torch.randn_like(content)
+    return content + model.mark + noise * torch.randn_like(content)

@@ -1,6 +1,6 @@
-"""What the stand-in language model learns to read: what happens, and captions that say it or not.
+"""Training batches of the stand-in language model: scenes as slots of words, and captions.
 
-Letters: B scenes, K captions a scene, P = B * K pairs, M slots.
+Letters: B = scenes, K = captions per scene, P = B * K pairs, M = slots.
 """
 
 from collections.abc import Sequence
@@ -15,65 +15,64 @@ from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.sample.composition import generators, scenes
 from soundjudge.sample.composition.scenes import Recording, Scene, Span
 
-CAPTIONS = 4  # K: the scene's own, one with a fault, two of other scenes
+CAPTIONS = 4  # K: the scene's own, one with a fault, two of other scenes (one shares an event)
 HARD_FAULTS: tuple[generators.Fault, ...] = ("missing", "order", "count", "wrong", "extra")
 
 
 @dataclass(frozen=True)
 class MatchingBatch:
-    """A batch to read: what happens in time, and captions that say it or do not."""
+    """Scenes as slots of time, captions of these and other scenes, and how they match."""
 
-    slots: list[list[list[str]]]  # B x M lists of the captions of what sounds then
-    texts: list[str]  # P, K of each scene in a row
-    same: Tensor  # (P,) 1 where the caption says what happens
-    overlap: Tensor  # (B, K) share of events in common, 0..1
-    named: Tensor  # (P, M) 1 where all that sounds then is named in the caption
+    slots: list[list[list[str]]]  # B x M lists of the captions of the recordings that sound
+    texts: list[str]  # P, the K of each scene consecutive
+    matched: Tensor  # (P,) 1 where the caption is the scene's own
+    overlap: Tensor  # (B, K) intersection over union of their labels
+    named: Tensor  # (P, M) 1 where the caption names all that sounds in the slot
 
 
 def sample_batch(
     pool: Sequence[Recording], batch: int, slots: int, rng: np.random.Generator
 ) -> MatchingBatch:
-    """A fresh batch of scenes with their captions."""
-    heard, texts, same = [], [], []
+    """A random batch of B scenes with M slots."""
+    timelines, texts, matched = [], [], []
     overlap = np.zeros((batch, CAPTIONS), np.float32)
-    described: list[Scene] = []
+    text_scenes: list[Scene] = []
     for row in range(batch):
         fault = HARD_FAULTS[int(rng.integers(len(HARD_FAULTS)))]
-        scene = generators.describe_events(pool, fault, rng)
-        near = generators.generate_scene(scene, fault, pool, rng)
-        others = [scenes.sample_scene(pool, rng), _mixed(scene, pool, rng)]
-        heard.append(_timeline(scenes.render_scene(scene, rng)[1], slots))
-        for k, one in enumerate((scene, near, *others)):
-            texts.append(scenes.write_caption(one, rng))
-            same.append(float(k == 0))
-            overlap[row, k] = _overlap(one, scene)
-            described.append(one)
-    named = np.zeros((len(described), slots), np.float32)
-    for pair, one in enumerate(described):
-        words = {event.recording.caption for event in one.events}
-        for m, slot in enumerate(heard[pair // CAPTIONS]):
-            named[pair, m] = bool(slot) and set(slot) <= words
+        scene = generators.sample_text_scene(pool, fault, rng)
+        faulty = generators.generate_scene(scene, fault, pool, rng)
+        others = [scenes.sample_scene(pool, rng), _sample_related(scene, pool, rng)]
+        timelines.append(_timeline(scenes.render_scene(scene, rng)[1], slots))
+        for k, text_scene in enumerate((scene, faulty, *others)):
+            texts.append(scenes.write_caption(text_scene, rng))
+            matched.append(float(k == 0))
+            overlap[row, k] = _overlap(text_scene, scene)
+            text_scenes.append(text_scene)
+    named = np.zeros((len(text_scenes), slots), np.float32)
+    for pair, text_scene in enumerate(text_scenes):
+        captions = {event.recording.caption for event in text_scene.events}
+        for m, slot in enumerate(timelines[pair // CAPTIONS]):
+            named[pair, m] = bool(slot) and set(slot) <= captions
     return MatchingBatch(
-        heard, texts, torch.tensor(same), torch.from_numpy(overlap), torch.from_numpy(named)
+        timelines, texts, torch.tensor(matched), torch.from_numpy(overlap), torch.from_numpy(named)
     )
 
 
-def _mixed(scene: Scene, pool: Sequence[Recording], rng: np.random.Generator) -> Scene:
-    """Another scene that shares an event with this one."""
+def _sample_related(scene: Scene, pool: Sequence[Recording], rng: np.random.Generator) -> Scene:
+    """A random scene that shares an event with `scene`."""
     other = scenes.sample_scene(pool, rng, events=(2, 3))
-    kept = scene.events[int(rng.integers(len(scene.events)))]
-    return Scene((kept, *other.events[1:]), other.relation)
+    shared = scene.events[int(rng.integers(len(scene.events)))]
+    return Scene((shared, *other.events[1:]), other.relation)
 
 
 def _overlap(one: Scene, other: Scene) -> float:
     """Intersection over union of the two scenes' labels, 0 to 1."""
-    mine = {event.recording.label for event in one.events}
-    theirs = {event.recording.label for event in other.events}
-    return len(mine & theirs) / len(mine | theirs)
+    labels, others = ({event.recording.label for event in scene.events} for scene in (one, other))
+    return len(labels & others) / len(labels | others)
 
 
 def _timeline(spans: Sequence[Span], slots: int) -> list[list[str]]:
-    """The captions of what sounds in the middle of each of `slots` equal stretches of a scene."""
+    """The captions of the recordings that sound in the middle of each of M equal slots."""
     edges: NDArray[np.float64] = np.linspace(0, scenes.SCENE_SECONDS * SAMPLE_RATE, slots + 1)
     centers = (edges[:-1] + edges[1:]) / 2
     return [

@@ -1,4 +1,4 @@
-"""Small tokenizers of the kinds that the official CLAP and Qwen2 folders hold."""
+"""Small tokenizers of the kinds in the official CLAP and Qwen2 folders."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +15,14 @@ QWEN = {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
 
 
 def sample_captions(pool: Sequence[Recording], number: int, seed: int) -> list[str]:
-    """`number` captions of random scenes: what the stand-ins' tokenizers are trained on."""
+    """`number` captions of random scenes, to train tokenizers on."""
     rng = np.random.default_rng([seed, 10])
     return [scenes.write_caption(scenes.sample_scene(pool, rng), rng) for _ in range(number)]
 
 
 def roberta_tokenizer(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401  untyped library
-    """A byte-level BPE tokenizer that wraps texts as RoBERTa's: <s> text </s>, padding id 1."""
-    tokenizer = _trained(texts, size, list(ROBERTA.values()))
+    """A byte-level BPE tokenizer with RoBERTa's format: <s> text </s>, padding id 1."""
+    tokenizer = _train_bpe(texts, size, list(ROBERTA.values()))
     special = list(ROBERTA.values())
     tokenizer.post_processor = processors.RobertaProcessing(
         ("</s>", special.index("</s>")), ("<s>", special.index("<s>"))
@@ -31,12 +31,12 @@ def roberta_tokenizer(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401  
 
 
 def qwen_tokenizer(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
-    """A byte-level BPE tokenizer with Qwen2's special tokens, adding none to a text."""
-    tokenizer = _trained(texts, size, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    """A byte-level BPE tokenizer with Qwen2's special tokens; it adds none to a text."""
+    tokenizer = _train_bpe(texts, size, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=4096, **QWEN)
 
 
-def _trained(texts: Sequence[str], size: int, special: list[str]) -> Tokenizer:
+def _train_bpe(texts: Sequence[str], size: int, special: list[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

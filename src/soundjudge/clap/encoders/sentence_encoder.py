@@ -1,0 +1,73 @@
+"""The sentence encoder all-MiniLM-L6-v2: a BERT whose mean token output is a sentence.
+
+N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019. What the package sentence-transformers
+does with the folder's modules.json is done here: mean over the tokens, then unit length.
+
+B batch, L tokens, H features.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer, BertConfig
+
+from soundjudge.clap.encoders.transformers_clap import COMPUTED, check_tokenizer
+from soundjudge.runtime import artifacts, model_folder
+
+MAX_TOKENS = 256  # max_seq_length of sentence_bert_config.json: longer texts are cut
+
+
+class SentenceEncoder(nn.Module):
+    """A `BertModel` with its tokenizer: texts -> unit vectors (B, H)."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:  # noqa: ANN401
+        super().__init__()
+        check_tokenizer(tokenizer, model.config)
+        self.model, self.tokenizer = model, tokenizer
+        self.width: int = model.config.hidden_size  # H
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The encoder of a transformers folder, strictly, in float32 and eval mode."""
+        weights = model_folder.read_weights(folder)
+        config = artifacts.read_json(folder / "config.json")
+        model = model_folder.build_model(AutoModel, BertConfig, config, "sdpa", folder)
+        model_folder.load_weights(model, weights, folder, COMPUTED)
+        return cls(model, model_folder.read_tokenizer(AutoTokenizer, folder)).eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes a transformers folder; the same weights give the same bytes."""
+        # A fast tokenizer would write down how its last batch was padded and cut.
+        self.tokenizer.backend_tokenizer.no_padding()
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that are read, its first and last among them."""
+        return int(min(MAX_TOKENS, self.model.config.max_position_embeddings))
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        tokens = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)
+        return [len(row) > self.max_tokens for row in tokens["input_ids"]]
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors of texts: (B, H)."""
+        tokens = self.tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=self.max_tokens,
+            split_special_tokens=True,
+            return_tensors="pt",
+        ).to(self.model.device)
+        outputs: Tensor = self.model(
+            tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        ).last_hidden_state  # (B, L, H)
+        weights = tokens["attention_mask"].unsqueeze(-1).to(outputs.dtype)  # (B, L, 1)
+        mean = (outputs * weights).sum(dim=1) / weights.sum(dim=1)  # (B, H)
+        return nn.functional.normalize(mean, dim=-1)

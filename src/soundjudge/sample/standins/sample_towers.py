@@ -1,0 +1,80 @@
+"""The sample's CLAP on real pretrained towers: projections fitted on its recordings.
+
+Recordings as they are, and scenes composed of them, so that order and company of sounds in a rated
+scene are not new to it. A recording's target lies halfway between its caption and its label.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from soundjudge.clap.encoders import towers
+from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
+from soundjudge.clap.encoders.towers import TowersClap
+from soundjudge.sample.composition import generators, scenes
+from soundjudge.sample.composition.scenes import Recording
+from soundjudge.training import fit_towers
+from soundjudge.training.fit_towers import CaptionedSounds, TowersFit
+
+BATCH = 16  # sounds or texts at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class TowersTraining:
+    """How the sample's projections are fitted."""
+
+    seed: int
+    scenes: int  # composed sounds beside the recordings
+    scene_weight: float  # of a scene's squared error; a recording has about 1
+    penalty: float
+    dimensions: int  # of the shared space
+
+
+def fit_clap(
+    pool: Sequence[Recording], training: TowersTraining, log: Callable[[str], None]
+) -> TowersClap:
+    """The packaged towers with projections fitted on `pool` and on scenes composed from it."""
+    audio_model, text_model = towers.load_packaged_towers()
+    blank = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
+    data = encode_pool(TowersClap(audio_model, blank[0], text_model, blank[1]), pool, training)
+    log(f"towers: {len(data.sounds)} sounds encoded")
+    fit = TowersFit(penalty=training.penalty, dimensions=training.dimensions)
+    audio_projection, text_projection = fit_towers.fit_projections(data, fit)
+    return TowersClap(audio_model, audio_projection, text_model, text_projection)
+
+
+def encode_pool(
+    clap: TowersClap, pool: Sequence[Recording], training: TowersTraining
+) -> CaptionedSounds:
+    """Tower outputs of the recordings and of scenes of them, with captions and targets."""
+    rng = np.random.default_rng([training.seed, 14])
+    composed = [scenes.sample_scene(pool, rng) for _ in range(training.scenes)]
+    captions = [one.caption for one in pool] + [scenes.write_caption(one, rng) for one in composed]
+
+    def pool_sounds(waves: Sequence[NDArray[np.float32]]) -> torch.Tensor:
+        return clap.pool_mels(clap.log_mel(waves))
+
+    rendered = (
+        generators.apply_random_channel(scenes.render_scene(one, rng)[0], rng) for one in composed
+    )
+    waves = itertools.chain((one.wave for one in pool), rendered)
+    sounds = np.concatenate(list(encode_batches(pool_sounds, waves, BATCH))).astype(np.float64)
+    said = encode_distinct(clap.pool_texts, captions, BATCH).astype(np.float64)
+    labels = encode_distinct(clap.pool_texts, [one.label for one in pool], BATCH)
+    row = {one.clip_id: number for number, one in enumerate(pool)}
+    members = [[row[one.clip_id]] for one in pool]
+    members += [[row[event.recording.clip_id] for event in one.events] for one in composed]
+    label_means = np.stack([labels[rows].mean(axis=0) for rows in members])
+    weights = np.concatenate(
+        [
+            fit_towers.caption_weights([one.caption for one in pool]),
+            np.full(len(composed), training.scene_weight),
+        ]
+    )
+    return CaptionedSounds(
+        sounds=sounds, captions=said, targets=(said + label_means) / 2, weights=weights
+    )

@@ -1,0 +1,32 @@
+"""Two random towers with projections, small enough to build in every test."""
+
+import tiny_clap
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from soundjudge.clap.encoders.aisfx import AisfxNetwork
+from soundjudge.clap.encoders.sentence_encoder import SentenceEncoder
+from soundjudge.clap.encoders.towers import TowersClap
+
+
+def clap(seed: int = 0) -> TowersClap:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        text_model = BertModel(
+            BertConfig(
+                vocab_size=124,
+                hidden_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                intermediate_size=16,
+                max_position_embeddings=32,
+                pad_token_id=1,
+            )
+        )
+        network = AisfxNetwork((2, 3, 4, 6))
+        for name, weights in (*network.named_parameters(), *text_model.named_parameters()):
+            if "norm" not in name.lower() and ".bn" not in name:
+                nn.init.normal_(weights, std=0.3)  # so that sounds and texts differ
+        encoder = SentenceEncoder(text_model, tiny_clap.tokenizer())
+        return TowersClap(network, nn.Linear(6, 5), encoder, nn.Linear(16, 5))
