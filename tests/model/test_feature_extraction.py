@@ -1,15 +1,11 @@
 """Every clip becomes one row of features, the same in the stage as anywhere else."""
 
-import os
-import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from repository import ROOT
+from repository import run_stage, write_params
 from tiny_clips import write_clips
 
 from soundjudge.data.arrays.array_store import ArrayStore
@@ -17,6 +13,7 @@ from soundjudge.data.clips import clip_store
 from soundjudge.data.corpora.clip_writer import Clip, to_pcm
 from soundjudge.data.jobs import chunks
 from soundjudge.data.tables import tables
+from soundjudge.errors import SoundjudgeError
 from soundjudge.model import feature_extraction
 from soundjudge.model.audio import audio_encoder
 from soundjudge.model.audio.beats import beats, fbank
@@ -25,25 +22,19 @@ from soundjudge.model.feature_extraction import FeatureConfig
 from soundjudge.model.frontend.frontend import AudioFrontend, pad_or_cut, pool_frames
 from soundjudge.runtime import artifacts
 
-FRONT = AudioFrontend(audio_tokens=3, window_seconds=0.5)
+FRONTEND = AudioFrontend(audio_tokens=3, window_seconds=0.5)
 SECONDS = {"xacle/00000.wav": 0.5, "xacle/00001.wav": 0.2, "audiocaps/abc_1": 0.9}
-PARAMS = """
-device: cpu
-encoders: {beats: beats.pt}
-features:
-  frontend: {audio_tokens: 3, window_seconds: 0.5}
-  batch_size: 2
-  dtype: float32
-  engine: local
-  workers: null
-"""
-LOCAL = {"engine": "local", "workers": None}
+PARAMS = {
+    "device": "cpu",
+    "encoders": {"audio": "beats.pt"},
+    "features": {"frontend": vars(FRONTEND), "batch_size": 2, "dtype": "float32"},
+}
 
 
 @pytest.fixture(autouse=True)
 def own_determinism():
     yield
-    torch.use_deterministic_algorithms(False)  # which every stage turns on
+    torch.use_deterministic_algorithms(False)  # every stage turns it on
 
 
 def encoder():
@@ -66,8 +57,8 @@ def wave(seconds, seed=0):
     return rng.normal(0, 0.1, round(16_000 * seconds)).astype(np.float32)
 
 
-def prepared(folder):
-    pcm = [
+def write_prepared(folder):
+    sounds = [
         Clip(
             clip_id=name,
             corpus=name.split("/")[0],
@@ -76,7 +67,7 @@ def prepared(folder):
         )
         for seed, (name, seconds) in enumerate(SECONDS.items())
     ]
-    table = write_clips(folder, pcm, shard_samples=20_000)
+    table = write_clips(folder, sounds, shard_samples=20_000)
     tables.write_table(table, folder / "clips.parquet", tables.CLIPS)
     return clip_store.ClipStore(folder)
 
@@ -84,14 +75,14 @@ def prepared(folder):
 def test_features_are_the_pooled_frames_of_the_padded_or_cut_window():
     network = encoder()
     short, long = wave(0.2), wave(0.9)
-    ours = audio_encoder.encode_waves(network, [short, long], FRONT)
+    features = audio_encoder.encode_waves(network, [short, long], FRONTEND)
     padded = torch.zeros(2, 8_000)
     padded[0, :3_200] = torch.from_numpy(short)
     padded[1] = torch.from_numpy(long[:8_000])
     with torch.no_grad():
         expected = pool_frames(network(fbank.log_mel_fbank(padded)), 3)
-    assert ours.shape == (2, 3, 8)
-    torch.testing.assert_close(ours, expected)
+    assert features.shape == (2, 3, 8)
+    torch.testing.assert_close(features, expected)
 
 
 def test_ten_seconds_become_100_tokens_of_the_published_window():
@@ -103,25 +94,25 @@ def test_ten_seconds_become_100_tokens_of_the_published_window():
 def test_features_do_not_depend_on_batch_mates():
     network = encoder()
     sounds = [wave(0.2, 1), wave(0.5, 2), wave(0.4, 3)]
-    together = audio_encoder.encode_waves(network, sounds, FRONT)
-    alone = torch.cat([audio_encoder.encode_waves(network, [sound], FRONT) for sound in sounds])
+    together = audio_encoder.encode_waves(network, sounds, FRONTEND)
+    alone = torch.cat([audio_encoder.encode_waves(network, [sound], FRONTEND) for sound in sounds])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
-def test_augmentation_sees_the_picture():
+def test_augmentation_changes_the_spectrogram():
     network = encoder()
-    silent = audio_encoder.encode_waves(network, [wave(0.5)], FRONT, torch.zeros_like)
+    features = audio_encoder.encode_waves(network, [wave(0.5)], FRONTEND, torch.zeros_like)
     with torch.no_grad():
         expected = pool_frames(network(torch.zeros(1, 48, 128)), 3)
-    torch.testing.assert_close(silent, expected)
+    torch.testing.assert_close(features, expected)
 
 
 def test_the_wave_that_is_given_stays_as_it_is():
     sound = wave(0.5)
-    kept = sound.copy()
+    original = sound.copy()
     sound.setflags(write=False)
-    audio_encoder.encode_waves(encoder(), [sound], FRONT)
-    np.testing.assert_array_equal(sound, kept)
+    audio_encoder.encode_waves(encoder(), [sound], FRONTEND)
+    np.testing.assert_array_equal(sound, original)
 
 
 @pytest.mark.parametrize(
@@ -129,100 +120,97 @@ def test_the_wave_that_is_given_stays_as_it_is():
     [{"audio_tokens": 0, "window_seconds": 1.0}, {"audio_tokens": 3, "window_seconds": 0.1}],
 )
 def test_a_front_that_hears_nothing_is_refused(values):
-    with pytest.raises(ValueError, match="must be at least"):
+    with pytest.raises(SoundjudgeError, match="must be at least"):
         AudioFrontend(**values)
 
 
 def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="batch_size is 0"):
-        FeatureConfig(frontend=FRONT, batch_size=0, dtype="float32", **LOCAL)
+    with pytest.raises(SoundjudgeError, match="batch_size is 0"):
+        FeatureConfig(frontend=FRONTEND, batch_size=0)
 
 
 def test_features_that_are_no_numbers_name_their_clip(tmp_path):
     network = encoder()
     with torch.no_grad():
         network.layer_norm.bias.fill_(torch.nan)
-    choice = FeatureConfig(frontend=FRONT, batch_size=2, dtype="float32", **LOCAL)
-    with pytest.raises(ValueError, match=r"xacle/00000\.wav"):
-        list(feature_extraction.encode_clips(network, prepared(tmp_path), list(SECONDS), choice))
-
-
-def run_stage(folder):
-    (folder / "params.yaml").write_text(PARAMS)
-    stage = [sys.executable, str(ROOT / "stages/features.py")]
-    subprocess.run(stage, cwd=folder, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    return ArrayStore(folder / "data/features")
+    config, clips = FeatureConfig(frontend=FRONTEND), write_prepared(tmp_path)
+    with pytest.raises(SoundjudgeError, match=r"beats-1x8: .* xacle/00000\.wav"):
+        list(feature_extraction.encode_clips(network, clips, list(SECONDS), config))
 
 
 def test_the_stage_writes_a_row_for_every_clip(tmp_path):
-    clips = prepared(tmp_path / "data/prepared")
+    clips = write_prepared(tmp_path / "data/prepared")
     network = encoder()
     beats.save_beats(network, tmp_path / "beats.pt")
-    rows = run_stage(tmp_path)
-    assert rows.keys == list(SECONDS)
+    write_params(tmp_path, **PARAMS)
+    run_stage("features", folder=tmp_path)
+    features = ArrayStore(tmp_path / "data/features")
+    assert features.keys == list(SECONDS)
     for clip_id in SECONDS:
-        expected = audio_encoder.encode_waves(network, [clips.wave(clip_id)], FRONT)[0].numpy()
-        np.testing.assert_allclose(rows[clip_id], expected, atol=1e-5)
-    first = (tmp_path / "data/features/shards/00000.npy").read_bytes()
-    run_stage(tmp_path)
-    assert (tmp_path / "data/features/shards/00000.npy").read_bytes() == first
+        expected = audio_encoder.encode_waves(network, [clips.wave(clip_id)], FRONTEND)[0].numpy()
+        np.testing.assert_allclose(features[clip_id], expected, atol=1e-5)
+    first = artifacts.sha256(tmp_path / "data/features")
+    run_stage("features", folder=tmp_path)
+    assert artifacts.sha256(tmp_path / "data/features") == first
 
 
 def test_half_precision_and_another_batch_size_change_the_last_digits_only(tmp_path):
-    network, clips = encoder(), prepared(tmp_path)
-    pairs = FeatureConfig(frontend=FRONT, batch_size=2, dtype="float32", **LOCAL)
-    whole = list(feature_extraction.encode_clips(network, clips, clips.ids(), pairs))
-    halves = FeatureConfig(frontend=FRONT, batch_size=3, dtype="float16", **LOCAL)
-    half = list(feature_extraction.encode_clips(network, clips, clips.ids(), halves))
-    assert [len(block) for block in whole] == [2, 1]
+    network, clips = encoder(), write_prepared(tmp_path)
+    single, half = (
+        list(feature_extraction.encode_clips(network, clips, clips.ids(), config))
+        for config in (
+            FeatureConfig(frontend=FRONTEND, batch_size=2, dtype="float32"),
+            FeatureConfig(frontend=FRONTEND, batch_size=3, dtype="float16"),
+        )
+    )
+    assert [len(block) for block in single] == [2, 1]
     assert [len(block) for block in half] == [3]
     assert half[0].dtype == np.float16
-    np.testing.assert_allclose(half[0], np.concatenate(whole), atol=2e-3)
+    np.testing.assert_allclose(half[0], np.concatenate(single), atol=2e-3)
 
 
 @pytest.mark.parametrize(
     ("tokens", "width", "dtype", "clips"),
     [
-        (100, 768, "float16", 436),  # the published encoder: 153,600 bytes a clip, 2^26 a chunk
+        (100, 768, "float16", 436),  # the published encoder: 153,600 bytes per clip, 2^26 per chunk
         (100, 768, "float32", 218),
-        (16, 128, "float32", 1024),  # small rows: what a killed run loses is what counts
+        (16, 128, "float32", 1024),  # small rows: the loss of a killed run is the limit
         (100, 2**20, "float32", 1),
     ],
 )
 def test_a_chunk_is_as_many_clips_as_memory_and_a_killed_run_can_lose(tokens, width, dtype, clips):
     frontend = AudioFrontend(audio_tokens=tokens, window_seconds=10.0)
-    choice = FeatureConfig(frontend=frontend, batch_size=2, dtype=dtype, **LOCAL)
-    assert choice.chunk_size(width) == clips
+    assert FeatureConfig(frontend=frontend, dtype=dtype).chunk_size(width) == clips
 
 
 def test_a_killed_stage_loses_the_chunk_it_was_at_and_ends_with_the_same_bytes(
     in_folder, monkeypatch
 ):
-    prepared(Path("data/prepared"))
+    write_prepared(Path("data/prepared"))
     beats.save_beats(encoder(), Path("beats.pt"))
-    Path("params.yaml").write_text(PARAMS)
-    monkeypatch.setattr(chunks, "ITEMS", 1)
-    encode, encoded = feature_extraction.write_feature_chunk, []
+    write_params(in_folder, **PARAMS)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ITEMS", 1)
+    original, encoded = feature_extraction.write_feature_chunk, []
 
-    def noted(chunk, **rest):
-        encode(chunk, **rest)
+    def record(chunk, **arguments):
+        original(chunk, **arguments)
         encoded.extend(chunk.items)
 
-    def killed(chunk, **rest):
+    def kill(chunk, **arguments):
         if encoded:
             raise KeyboardInterrupt
-        noted(chunk, **rest)
+        record(chunk, **arguments)
 
-    def stage(write):
-        monkeypatch.setattr(feature_extraction, "write_chunk", write)
-        runpy.run_path(str(ROOT / "stages/features.py"), run_name="__main__")
+    def run_with(write):
+        monkeypatch.setattr(feature_extraction, "write_feature_chunk", write)
+        run_stage("features")
 
-    stage(encode)
-    whole = artifacts.sha256(Path("data/features"))
+    run_with(original)
+    uninterrupted = artifacts.sha256(Path("data/features"))
     assert len(list(Path("data/features/shards").iterdir())) == 3
     with pytest.raises(KeyboardInterrupt):
-        stage(killed)
-    stage(noted)
+        run_with(kill)
+    run_with(record)
     assert encoded == list(SECONDS)  # none of them twice
-    assert artifacts.sha256(Path("data/features")) == whole
-    assert not list(Path("work/encode").iterdir())
+    assert artifacts.sha256(Path("data/features")) == uninterrupted
+    assert not list(Path("work/features").iterdir())

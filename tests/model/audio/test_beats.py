@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from beats_reference import reference
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats import beats, fbank
@@ -45,35 +46,6 @@ def waves(samples=16_000):
     return torch.from_numpy(rng.normal(0, 0.1, (2, samples)).astype(np.float32))
 
 
-def reference(network):
-    """Speechbrain's copy of Microsoft's network, with our weights under its names."""
-    pytest.importorskip(
-        "speechbrain", reason="speechbrain, whose BEATs is the reference, is absent"
-    )
-    from speechbrain.lobes.models import beats as theirs
-    from speechbrain.utils.importutils import LazyModule
-
-    # Whoever looks through sys.modules, as hypothesis does, would set off their missing imports.
-    for name in [name for name, module in sys.modules.items() if isinstance(module, LazyModule)]:
-        del sys.modules[name]
-
-    original = theirs.BEATsConfig.__init__
-
-    class Reference(theirs.BEATs):
-        def __init__(self):
-            cfg = asdict(network.config)
-            theirs.BEATsConfig.__init__ = lambda self, _=None: original(self, cfg)
-            try:
-                super().__init__()
-            finally:
-                theirs.BEATsConfig.__init__ = original
-
-    names = {ours: foreign for foreign, ours in beats.FOREIGN_NAMES.items()}
-    reference = Reference()
-    reference.load_state_dict({names.get(k, k): v for k, v in network.state_dict().items()})
-    return reference.eval()
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -91,9 +63,9 @@ def test_features_equal_those_of_the_reference(changes):
     sound = waves()
     with torch.no_grad():
         expected = reference(network)(sound, torch.ones(2))[0]
-        ours = network(fbank.log_mel_fbank(sound))
-    assert ours.shape == (2, 48, 32)  # 98 frames: 6 whole patches of 16, 8 bands each
-    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+        frames = network(fbank.log_mel_fbank(sound))
+    assert frames.shape == (2, 48, 32)  # 98 frames: 6 whole patches of 16, 8 bands each
+    torch.testing.assert_close(frames, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_padding_is_hidden_as_the_reference_hides_it():
@@ -102,35 +74,26 @@ def test_padding_is_hidden_as_the_reference_hides_it():
     sound[1, 8_120:] = 0.0
     with torch.no_grad():
         expected = reference(network)(sound, torch.tensor([1.0, 0.5]))[0]
-        # The reference counts 162 samples a frame here: 8120 / 162 = 50.1, so 51 frames are heard.
-        ours = network(fbank.log_mel_fbank(sound), torch.tensor([100, 51]))
-    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+        # The reference counts 162 samples per frame here: 8120 / 162 = 50.1, so 51 are valid.
+        frames = network(fbank.log_mel_fbank(sound), torch.tensor([100, 51]))
+    torch.testing.assert_close(frames, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_what_follows_the_valid_frames_changes_nothing_before_them():
     network = random_beats()
-    picture = torch.randn(1, 64, 128)
-    longer = torch.cat([picture, torch.randn(1, 32, 128)], dim=1)
+    spectrogram = torch.randn(1, 64, 128)
+    longer = torch.cat([spectrogram, torch.randn(1, 32, 128)], dim=1)
     with torch.no_grad():
-        alone = network(picture)
+        alone = network(spectrogram)
         padded = network(longer, torch.tensor([64]))[:, :32]
     torch.testing.assert_close(padded, alone, atol=1e-5, rtol=1e-5)
 
 
 def test_distances_fall_into_exact_then_logarithmic_buckets():
-    # 16 buckets a direction, the first 8 exact; 20 lies at 8 + 8 * ln(20/8) / ln(40/8) = 12.55
+    # 16 buckets per direction, the first 8 exact; 20 lies at 8 + 8 * ln(20/8) / ln(40/8) = 12.55
     distance = torch.tensor([0, -1, -7, -8, -20, -40, -1000, 1, 20])
-    assert beats.relative_position_buckets(distance, SMALL).tolist() == [
-        0,
-        1,
-        7,
-        8,
-        12,
-        15,
-        15,
-        17,
-        28,
-    ]
+    buckets = beats.relative_position_buckets(distance, SMALL).tolist()
+    assert buckets == [0, 1, 7, 8, 12, 15, 15, 17, 28]
 
 
 def test_the_names_are_those_of_the_official_checkpoints():
@@ -176,8 +139,8 @@ def test_iter3_has_its_ninety_million_weights_and_its_shapes():
 def test_every_weight_learns():
     network = beats.Beats(replace(SMALL, dropout=0.1, encoder_layerdrop=0.0)).train()
     network(torch.randn(2, 64, 128)).square().mean().backward()
-    still = [name for name, p in network.named_parameters() if p.grad is None]
-    assert still == []
+    without_gradient = [name for name, p in network.named_parameters() if p.grad is None]
+    assert without_gradient == []
 
 
 @pytest.mark.parametrize("spelling", ["microsoft", "torch"])
@@ -193,19 +156,19 @@ def test_an_official_file_is_read(tmp_path, spelling, tuned):
         content["cfg"] |= {"layer_wise_gradient_decay_ratio": 0.6, "predictor_dropout": 0.0}
         torch.save(content, path)
     loaded = beats.load_beats(path)
-    picture = torch.randn(1, 64, 128)
+    spectrogram = torch.randn(1, 64, 128)
     assert not loaded.training
     with torch.no_grad():
-        torch.testing.assert_close(loaded(picture), network(picture), atol=0, rtol=0)
+        torch.testing.assert_close(loaded(spectrogram), network(spectrogram), atol=0, rtol=0)
 
 
 def test_a_folder_gives_the_same_network_back(tmp_path):
     network = random_beats()
     beats.save_beats_folder(network, tmp_path / "beats")
     loaded = beats.load_beats(tmp_path / "beats")
-    picture = torch.randn(1, 64, 128)
+    spectrogram = torch.randn(1, 64, 128)
     with torch.no_grad():
-        torch.testing.assert_close(loaded(picture), network(picture), atol=0, rtol=0)
+        torch.testing.assert_close(loaded(spectrogram), network(spectrogram), atol=0, rtol=0)
     assert json.loads((tmp_path / "beats/config.json").read_text())["encoder_layers"] == 3
 
 
@@ -244,7 +207,7 @@ def test_a_broken_download_is_refused(tmp_path, kept):
 
 
 def test_a_sound_shorter_than_a_patch_is_refused():
-    with pytest.raises(ValueError, match="at least 16 frames"):
+    with pytest.raises(SoundjudgeError, match="at least 16 frames"):
         random_beats()(torch.zeros(1, 15, 128))
 
 
@@ -257,7 +220,7 @@ def test_a_sound_shorter_than_a_patch_is_refused():
     ],
 )
 def test_a_configuration_that_this_network_cannot_be_is_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SoundjudgeError, match=message):
         replace(SMALL, **changes)
 
 

@@ -1,4 +1,4 @@
-"""How the language model learns: whole, by small matrices beside it, or not; and what it leaves."""
+"""Full, LoRA and frozen training of the language model, and the plain model that it leaves."""
 
 import importlib.util
 import sys
@@ -16,13 +16,14 @@ from soundjudge.model.lalm import adaptation, checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 
 TEXTS = ["a dog barks", "rain"]
+WITHOUT_DROPOUT = replace(tiny_lalm.CONFIG, projector_dropout=0.0, head_dropout=0.0)
 needs_peft = pytest.mark.skipif(
     importlib.util.find_spec("peft") is None, reason="LoRA needs the package peft"
 )
 
 
-def learn(model, steps=5):
-    """A few steps of a loss that moves everything that may move."""
+def train_steps(model, steps=5):
+    """A few steps of a loss with a gradient for every trainable weight."""
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 0.02)
     model.train()
     for _ in range(steps):
@@ -33,7 +34,7 @@ def learn(model, steps=5):
     return model.eval()
 
 
-def tensors(model):
+def copy_weights(model):
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
@@ -41,23 +42,23 @@ def tensors(model):
 @pytest.mark.parametrize("tied", [True, False])
 def test_with_lora_small_matrices_and_the_new_tokens_learn_and_no_weight(tmp_path, tied):
     model = tiny_lalm.lalm(tmp_path, tied=tied)
-    before = tensors(model)
+    before = copy_weights(model)
     model.prepare_for_training(LORA)
-    learn(model)
-    after = tensors(model)
+    train_steps(model)
+    after = copy_weights(model)
     for name, tensor in before.items():
         if name.startswith("llm."):
-            inner = name.replace("_proj.weight", "_proj.base_layer.weight")
-            inner = inner.replace("_proj.bias", "_proj.base_layer.bias")
-            assert torch.equal(tensor, after.get(inner, after.get(name))), name
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    inside = {name for name in trained if name.startswith("llm.")}
+            renamed = name.replace("_proj.weight", "_proj.base_layer.weight")
+            renamed = renamed.replace("_proj.bias", "_proj.base_layer.bias")
+            assert torch.equal(tensor, after.get(renamed, after.get(name))), name
+    trainable = {name for name, p in model.named_parameters() if p.requires_grad}
+    of_llm = {name for name in trainable if name.startswith("llm.")}
     # Two matrices for each of two targets in each of two layers.
-    assert len(inside) == 8
-    assert all(".lora_A." in name or ".lora_B." in name for name in inside)
-    assert "new_tokens.rows" in trained
+    assert len(of_llm) == 8
+    assert all(".lora_A." in name or ".lora_B." in name for name in of_llm)
+    assert "new_tokens.weight" in trainable
     start = before["llm.model.embed_tokens.weight"][-3:]
-    assert (after["new_tokens.rows"] != start).any(dim=1).all()
+    assert (after["new_tokens.weight"] != start).any(dim=1).all()
 
 
 @needs_peft
@@ -66,17 +67,17 @@ def test_what_lora_learnt_becomes_part_of_the_weights_and_a_plain_checkpoint(tmp
     model = tiny_lalm.lalm(tmp_path / "llm", tied=tied)
     names = set(model.state_dict())
     model.prepare_for_training(LORA)
-    learn(model)
+    train_steps(model)
     with torch.no_grad():
-        learned = model.scores(tiny_lalm.features(2), TEXTS)
+        before = model.scores(tiny_lalm.features(2), TEXTS)
         model.merge_and_unload()
-        settled = model.scores(tiny_lalm.features(2), TEXTS)
+        merged = model.scores(tiny_lalm.features(2), TEXTS)
     assert set(model.state_dict()) == names
-    torch.testing.assert_close(settled, learned, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(merged, before, atol=1e-5, rtol=1e-5)
     checkpoint.save_lalm(tmp_path / "saved", model, "beats.pt", {})
     loaded = checkpoint.load_lalm(tmp_path / "saved")
     with torch.no_grad():
-        assert torch.equal(loaded.scores(tiny_lalm.features(2), TEXTS), settled)
+        assert torch.equal(loaded.scores(tiny_lalm.features(2), TEXTS), merged)
 
 
 @needs_peft
@@ -84,7 +85,7 @@ def test_lora_can_begin_where_lora_ended(tmp_path):
     model = tiny_lalm.lalm(tmp_path)
     for _ in range(2):
         model.prepare_for_training(LORA)
-        learn(model, steps=2)
+        train_steps(model, steps=2)
         model.merge_and_unload()
     assert not any("lora" in name for name in model.state_dict())
 
@@ -106,44 +107,40 @@ def test_lora_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     ("training", "lora"), [("lora", None), ("full", LORA.lora), ("frozen", LORA.lora)]
 )
 def test_the_settings_of_lora_belong_to_lora(training, lora):
-    with pytest.raises(ValueError, match="lora"):
+    with pytest.raises(SoundjudgeError, match="lora"):
         replace(FULL, training=training, lora=lora)
 
 
 @pytest.mark.parametrize("values", [{"rank": 0}, {"alpha": 0.0}, {"targets": ()}])
 def test_a_lora_of_no_size_is_refused(values):
-    with pytest.raises(ValueError, match="lora needs"):
+    with pytest.raises(SoundjudgeError, match="lora needs"):
         replace(LORA.lora, **values)
 
 
 @pytest.mark.parametrize("training", [FULL, FROZEN])
 def test_checkpointing_recomputes_every_layer_and_changes_no_gradient(tmp_path, training):
     gradients, calls = [], []
-    for on in (False, True):
-        model = tiny_lalm.lalm(tmp_path / str(on), replace_dropout())
-        model.prepare_for_training(replace(training, gradient_checkpointing=on))
-        counted = 0
+    for checkpointing in (False, True):
+        model = tiny_lalm.lalm(tmp_path / str(checkpointing), WITHOUT_DROPOUT)
+        model.prepare_for_training(replace(training, gradient_checkpointing=checkpointing))
+        count = 0
 
-        def count(*_):
-            nonlocal counted
-            counted += 1
+        def count_call(*_):
+            nonlocal count
+            count += 1
 
         for layer in model.llm.model.layers:
-            layer.mlp.register_forward_pre_hook(count)
+            layer.mlp.register_forward_pre_hook(count_call)
         model.train().scores(tiny_lalm.features(2), TEXTS).square().sum().backward()
         gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
-        calls.append(counted)
+        calls.append(count)
         model.merge_and_unload()
         model.train().scores(tiny_lalm.features(2), TEXTS).sum().backward()
-        assert counted == calls[-1] + 2  # as plain as before
+        assert count == calls[-1] + 2  # nothing is recomputed any more
     assert calls == [2, 4]  # two layers, once or twice
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name])
-
-
-def replace_dropout():
-    return replace(tiny_lalm.CONFIG, projector_dropout=0.0, head_dropout=0.0)
 
 
 def test_a_frozen_model_that_is_checkpointed_still_drops_nothing_out(tmp_path):
@@ -156,32 +153,32 @@ def test_a_frozen_model_that_is_checkpointed_still_drops_nothing_out(tmp_path):
 
 
 def test_a_compiled_model_has_the_scores_and_gradients_of_the_plain_one(tmp_path, monkeypatch):
-    compiler, graphs = nn.Module.compile, []
+    original, graphs = nn.Module.compile, []
 
     def compile(self, **options):
-        # Traced and differentiated as for any device; machine code would take a minute.
+        # Traced and differentiated as for any device; compiling to machine code takes a minute.
         def backend(graph, inputs):
             graphs.append(graph)
             return aot_eager(graph, inputs)
 
-        compiler(self, backend=backend, **options)
+        original(self, backend=backend, **options)
 
     monkeypatch.setattr(nn.Module, "compile", compile)
-    model = tiny_lalm.lalm(tmp_path, replace_dropout())
-    names, plain = set(model.state_dict()), step(model)
+    model = tiny_lalm.lalm(tmp_path, WITHOUT_DROPOUT)
+    names, plain = set(model.state_dict()), backward(model)
     model.prepare_for_training(replace(FULL, compile=True))
-    for one, two in zip(plain, step(model), strict=True):
-        torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
+    for tensor, expected in zip(backward(model), plain, strict=True):
+        torch.testing.assert_close(tensor, expected, atol=1e-5, rtol=1e-5)
     assert graphs, "nothing was compiled"
     assert set(model.state_dict()) == names
     model.merge_and_unload()
     compiled = len(graphs)
-    step(model)
+    backward(model)
     assert len(graphs) == compiled
 
 
-def step(model):
-    """Scores and all gradients, copied."""
+def backward(model):
+    """Copies of the scores and of all gradients."""
     model.zero_grad()
     scores = model.train().scores(tiny_lalm.features(2), TEXTS)
     scores.square().sum().backward()
@@ -194,7 +191,7 @@ def test_any_causal_language_model_fits(tmp_path, kind, order):
     folder = tiny_lalm.llm_folder(tmp_path / "llm", kind=kind)
     config = replace(tiny_lalm.CONFIG, order=order)
     torch.manual_seed(1)
-    model = Lalm.from_llm(folder, config, tiny_lalm.FRONT, tiny_lalm.FEATURE_DIM).eval()
+    model = Lalm.from_llm(folder, config, tiny_lalm.FRONTEND, tiny_lalm.FEATURE_DIM).eval()
     sounds = tiny_lalm.features(2)
     with torch.no_grad():
         together = model.scores(sounds, TEXTS)

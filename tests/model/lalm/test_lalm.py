@@ -1,11 +1,14 @@
-"""The audio language model scores each pair for itself and says captions."""
+"""The audio language model scores each pair by itself and generates captions."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from tiny_lalm import CONFIG, FEATURE_DIM, FRONT, SPARE_ROWS, WORDS, features, lalm, llm_folder
+from repository import ROOT
+from tiny_lalm import CONFIG, FEATURE_DIM, FRONTEND, SPARE_ROWS, WORDS, features, lalm, llm_folder
 from tiny_training import FROZEN, FULL
 from torch.nn import functional
 from transformers import Qwen2ForCausalLM
@@ -14,6 +17,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.llm import load_llm
 from soundjudge.model.lalm.score_head import ScoreHead
+from soundjudge.runtime import artifacts
 
 TEXTS = ["a dog barks", "rain", "a car and a dog and rain on a roof", "", "a car"]
 
@@ -127,9 +131,10 @@ def test_a_frozen_language_model_does_not_move_and_the_rest_learns(tmp_path):
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
     model.train().scores(features(2), TEXTS[:2]).square().sum().backward()
     optimizer.step()
-    moved = {name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()}
-    assert not any(name.startswith("llm.") for name in moved)
-    assert {"projector.mlp.fc1.weight", "score_head.mlp.6.weight", "final_linear.weight"} <= moved
+    weights = model.state_dict().items()
+    changed = {name for name, tensor in weights if (tensor != before[name]).any()}
+    assert not any(name.startswith("llm.") for name in changed)
+    assert {"projector.mlp.fc1.weight", "score_head.mlp.6.weight", "final_linear.weight"} <= changed
     assert not model.llm.training and model.projector.training
 
 
@@ -160,10 +165,10 @@ def test_projector_and_head_have_the_published_size():
 
 def test_features_of_another_encoder_are_refused(tmp_path):
     with pytest.raises(
-        ValueError, match=r"features are \(2, 5, 6\), this model expects \(2, 4, 6\)"
+        SoundjudgeError, match=r"features are \(2, 5, 6\), this model expects \(2, 4, 6\)"
     ):
         lalm(tmp_path).scores(torch.zeros(2, 5, 6), ["a", "a"])
-    with pytest.raises(ValueError, match="expects"):
+    with pytest.raises(SoundjudgeError, match="expects"):
         lalm(tmp_path).caption_loss(torch.zeros(1, 4, 6), ["a", "a"])
 
 
@@ -176,13 +181,13 @@ def test_features_of_another_encoder_are_refused(tmp_path):
     ],
 )
 def test_sizes_that_are_none_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SoundjudgeError, match=message):
         replace(CONFIG, **changes)
 
 
 def test_a_folder_without_a_language_model_is_refused(tmp_path):
     with pytest.raises(SoundjudgeError, match=r"config\.json is missing.*encoders\.llm"):
-        Lalm.from_llm(tmp_path / "none", CONFIG, FRONT, FEATURE_DIM)
+        Lalm.from_llm(tmp_path / "none", CONFIG, FRONTEND, FEATURE_DIM)
 
 
 def test_text_is_split_as_the_tokenizers_file_says(tmp_path):
@@ -204,4 +209,102 @@ def test_missing_weights_of_the_language_model_are_an_error(tmp_path):
     weights = {name: t for name, t in model.state_dict().items() if "layers.1.mlp" not in name}
     model.save_pretrained(folder, state_dict=weights)
     with pytest.raises(SoundjudgeError, match=r"do not fit.*layers\.1\.mlp"):
+        load_llm(folder, "eager")
+
+
+def test_a_special_token_that_is_spelled_in_a_text_is_text():
+    model = Lalm.from_llm(ROOT / "checkpoints/sample/llm", CONFIG, FRONTEND, FEATURE_DIM)
+    tokenizer = model.tokenizer
+    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+    assert len(special) == 6
+    for text in (
+        "[SCORE]",
+        "<|im_end|> a dog",
+        "a dog [AUDIO_START] barks[AUDIO_END]",
+        "<|im_end|>",
+    ):
+        (ids,) = model._token_ids([text])
+        assert special & set(tokenizer(text)["input_ids"])
+        assert not special & set(ids)
+        assert tokenizer.decode(ids) == text
+    for text in ("a dog barks", "It's 12 dögs, ok! [sic] <3 | im_end", ""):
+        assert model._token_ids([text]) == [tokenizer(text)["input_ids"]]
+
+
+def test_texts_beyond_the_last_token_that_is_read_are_said_to_be_cut(tmp_path):
+    model = lalm(tmp_path)
+    texts = ["a " * CONFIG.max_text_tokens, "a " * CONFIG.max_text_tokens + "dog"]
+    assert model.cut_texts(texts) == [False, True]
+    first, second = model.scores(features(1).expand(2, -1, -1), texts).tolist()
+    assert first == pytest.approx(second, abs=1e-6)
+
+
+def sharded(folder: Path) -> Path:
+    """A language model in several files, as the official larger ones are."""
+    model = Qwen2ForCausalLM.from_pretrained(llm_folder(folder))
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="2KB")
+    return folder
+
+
+def test_a_language_model_in_several_files_is_the_same(tmp_path):
+    whole, _ = load_llm(llm_folder(tmp_path / "whole"), "eager")
+    split, _ = load_llm(sharded(tmp_path / "split"), "eager")
+    assert len(list((tmp_path / "split").glob("*.safetensors"))) > 2
+    for name, weights in whole.state_dict().items():
+        assert torch.equal(split.state_dict()[name], weights)
+
+
+@pytest.mark.parametrize(
+    "file", ["../whole/model.safetensors", "/etc/passwd", "..", "x.bin", 5, None]
+)
+def test_an_index_that_names_files_elsewhere_is_refused(tmp_path, file):
+    llm_folder(tmp_path / "whole")
+    path = sharded(tmp_path / "split") / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    index["weight_map"] = dict.fromkeys(index["weight_map"], file)
+    path.write_text(json.dumps(index))
+    with pytest.raises(SoundjudgeError, match=r"index\.json: weight_map must name"):
+        load_llm(tmp_path / "split", "eager")
+
+
+def test_an_index_that_does_not_say_what_the_files_hold_is_refused(tmp_path):
+    path = sharded(tmp_path) / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    names, files = list(index["weight_map"]), sorted(set(index["weight_map"].values()))
+    moved = index["weight_map"] | {names[0]: files[0], names[-1]: files[0]}
+    path.write_text(json.dumps({"weight_map": moved}))
+    with pytest.raises(SoundjudgeError, match="does not hold what"):
+        load_llm(tmp_path, "eager")
+    path.write_text(json.dumps(index))
+    (tmp_path / files[-1]).unlink()
+    with pytest.raises(SoundjudgeError, match=f"{files[-1]} is missing"):
+        load_llm(tmp_path, "eager")
+
+
+def test_an_adapter_beside_the_language_model_leads_nowhere(tmp_path):
+    own, _ = load_llm(llm_folder(tmp_path / "own"), "eager")
+    other = Qwen2ForCausalLM.from_pretrained(llm_folder(tmp_path / "other"))
+    torch.nn.init.zeros_(other.model.norm.weight)
+    other.save_pretrained(tmp_path / "other")
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": str(tmp_path / "other")}
+    (tmp_path / "own/adapter_config.json").write_text(json.dumps(adapter))
+    again, _ = load_llm(tmp_path / "own", "eager")
+    for name, weights in own.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weights)
+
+
+def test_a_pickle_in_place_of_the_weights_is_refused(tmp_path):
+    folder = llm_folder(tmp_path)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(SoundjudgeError, match=r"pytorch_model\.bin are not read"):
+        load_llm(folder, "eager")
+
+
+def test_weights_of_whole_numbers_are_no_weights(tmp_path):
+    folder = llm_folder(tmp_path)
+    weights = artifacts.load_tensors(folder / "model.safetensors")
+    weights["model.norm.weight"] = weights["model.norm.weight"].to(torch.int8)
+    artifacts.save_tensors(folder / "model.safetensors", weights)
+    with pytest.raises(SoundjudgeError, match=r"other shape or kind \['model\.norm\.weight'\]"):
         load_llm(folder, "eager")

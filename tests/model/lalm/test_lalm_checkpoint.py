@@ -7,16 +7,14 @@ import torch
 from tiny_lalm import CONFIG, features, lalm
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.model.audio.beats import beats
-from soundjudge.model.audio.beats.layers import BeatsConfig
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts
 
 TEXTS = ["a dog barks", "rain"]
 
 
-def changed(folder, tied=True):
-    """A model whose every weight differs from a new one's."""
+def changed_model(folder, tied=True):
+    """A model of which every weight differs from a new one's."""
     model = lalm(folder, tied=tied)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -26,7 +24,7 @@ def changed(folder, tied=True):
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_model_comes_back_with_every_weight(tmp_path, tied):
-    model = changed(tmp_path / "llm", tied)
+    model = changed_model(tmp_path / "llm", tied)
     checkpoint.save_lalm(tmp_path / "saved", model, "beats.pt", {"best_epoch": 3})
     loaded = checkpoint.load_lalm(tmp_path / "saved")
     for name, tensor in model.state_dict().items():
@@ -42,16 +40,17 @@ def test_a_model_comes_back_with_every_weight(tmp_path, tied):
 
 def test_member_json_says_what_it_is_and_where_its_encoder_is(tmp_path):
     checkpoint.save_lalm(
-        tmp_path / "saved", changed(tmp_path / "llm"), "a/beats.pt", {"best_epoch": 3}
+        tmp_path / "saved", changed_model(tmp_path / "llm"), "a/beats.pt", {"best_epoch": 3}
     )
     record = json.loads((tmp_path / "saved/member.json").read_text())
-    assert (record["kind"], record["beats"], record["best_epoch"]) == ("lalm", "a/beats.pt", 3)
-    assert record["config"]["head"] == [10, 10, 4]
-    assert record["llm"]["vocab_size"] == 14
+    assert (record["kind"], record["training"]) == ("lalm", {"best_epoch": 3})
+    assert [reference["path"] for reference in record["encoders"]["audio"]] == ["a/beats.pt"]
+    assert record["settings"]["config"]["head"] == [10, 10, 4]
+    assert record["settings"]["llm"]["vocab_size"] == 14
 
 
 def test_saving_twice_gives_the_same_bytes_and_no_path_of_this_machine(tmp_path):
-    model = changed(tmp_path / "llm")
+    model = changed_model(tmp_path / "llm")
     for name in ("one", "two"):
         checkpoint.save_lalm(tmp_path / name, model, "beats.pt", {})
         model.scores(features(2), TEXTS)
@@ -63,7 +62,7 @@ def test_saving_twice_gives_the_same_bytes_and_no_path_of_this_machine(tmp_path)
 
 
 def test_loading_takes_no_random_numbers(tmp_path):
-    checkpoint.save_lalm(tmp_path / "saved", changed(tmp_path / "llm"), "beats.pt", {})
+    checkpoint.save_lalm(tmp_path / "saved", changed_model(tmp_path / "llm"), "beats.pt", {})
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -71,23 +70,9 @@ def test_loading_takes_no_random_numbers(tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_encoder_is_found_from_the_root(tmp_path):
-    config = BeatsConfig(
-        embed_dim=8,
-        encoder_layers=1,
-        encoder_embed_dim=8,
-        encoder_ffn_embed_dim=8,
-        encoder_attention_heads=2,
-        conv_pos_groups=2,
-    )
-    beats.save_beats(beats.Beats(config), tmp_path / "a/beats.pt")
-    checkpoint.save_lalm(tmp_path / "saved", changed(tmp_path / "llm"), "a/beats.pt", {})
-    assert checkpoint.load_encoder(tmp_path / "saved", tmp_path).config == config
-
-
 def test_a_missing_weight_is_an_error(tmp_path):
     folder = tmp_path / "saved"
-    checkpoint.save_lalm(folder, changed(tmp_path / "llm"), "beats.pt", {})
+    checkpoint.save_lalm(folder, changed_model(tmp_path / "llm"), "beats.pt", {})
     weights = artifacts.load_tensors(folder / "model.safetensors")
     del weights["projector.residual_gate.bias"]
     artifacts.save_tensors(folder / "model.safetensors", weights)
@@ -99,13 +84,13 @@ def test_a_missing_weight_is_an_error(tmp_path):
     ("change", "message"),
     [
         (lambda record: record.update(kind="clapscore"), "kind is 'clapscore'"),
-        (lambda record: record.pop("llm"), "llm is missing"),
-        (lambda record: record["config"].update(heads=3), "heads"),
+        (lambda record: record["settings"].pop("llm"), "llm is missing"),
+        (lambda record: record["settings"]["config"].update(heads=3), "heads"),
     ],
 )
 def test_a_record_that_is_none_is_refused(tmp_path, change, message):
     folder = tmp_path / "saved"
-    checkpoint.save_lalm(folder, changed(tmp_path / "llm"), "beats.pt", {})
+    checkpoint.save_lalm(folder, changed_model(tmp_path / "llm"), "beats.pt", {})
     record = artifacts.read_json(folder / "member.json")
     change(record)
     artifacts.write_json(folder / "member.json", record)

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -15,17 +16,19 @@ from soundjudge.training import pretrain
 from soundjudge.training.lalm.training_pairs import make_pairs
 
 TEXTS = ["a dog barks", "rain", "a car and a dog on a roof", "", "a car", "a dog"]
-STILL = replace(tiny_lalm.CONFIG, order="audio_first", projector_dropout=0.0, head_dropout=0.0)
+WITHOUT_DROPOUT = replace(
+    tiny_lalm.CONFIG, order="audio_first", projector_dropout=0.0, head_dropout=0.0
+)
 
 
 def model(folder, kind="qwen2", **changes):
     torch.manual_seed(1)
     llm = tiny_lalm.llm_folder(folder, kind=kind)
-    config = replace(STILL, **changes)
-    return Lalm.from_llm(llm, config, tiny_lalm.FRONT, tiny_lalm.FEATURE_DIM).train()
+    config = replace(WITHOUT_DROPOUT, **changes)
+    return Lalm.from_llm(llm, config, tiny_lalm.FRONTEND, tiny_lalm.FEATURE_DIM).train()
 
 
-def scored(lalm, shared, precision=None):
+def backward(lalm, shared, precision=None):
     """Scores of two sounds with three texts each, and the gradients of their weighted sum."""
     lalm.zero_grad()
     sounds = tiny_lalm.features(2)
@@ -43,7 +46,7 @@ def scored(lalm, shared, precision=None):
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama"])
 def test_scores_and_gradients_are_those_of_every_pair_by_itself(tmp_path, kind, attention):
     lalm = model(tmp_path, kind, attention=attention)
-    (ours, gradients), (alone, expected) = scored(lalm, True), scored(lalm, False)
+    (ours, gradients), (alone, expected) = backward(lalm, True), backward(lalm, False)
     torch.testing.assert_close(ours, alone, atol=1e-5, rtol=0)
     assert alone.std() > 1e-3
     for name, gradient in expected.items():
@@ -54,9 +57,9 @@ def test_scores_and_gradients_are_those_of_every_pair_by_itself(tmp_path, kind, 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_in_bf16_they_differ_by_rounding_alone(tmp_path, attention):
     lalm = model(tmp_path, attention=attention)
-    exact, _ = scored(lalm, False)
+    exact, _ = backward(lalm, False)
     for shared in (True, False):
-        rounded, _ = scored(lalm, shared, torch.bfloat16)
+        rounded, _ = backward(lalm, shared, torch.bfloat16)
         torch.testing.assert_close(rounded, exact, atol=0.1, rtol=0)
 
 
@@ -76,30 +79,22 @@ def test_texts_before_their_sound_cannot_share_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("order", "together", "uses"),
+    ("order", "captions_per_clip", "calls"),
     [("audio_first", 2, 1), ("audio_first", 1, 0), ("text_first", 2, 0)],
 )
-def test_alignment_shares_a_sound_wherever_it_comes_first(
-    tmp_path, monkeypatch, order, together, uses
+def test_pretraining_shares_a_sound_wherever_it_comes_first(
+    tmp_path, order, captions_per_clip, calls
 ):
     lalm = model(tmp_path / "llm", order=order)
     clips = tiny_training.captioned_ids()[:2]
-    named = pd.Series(clips).repeat(2)
-    given = make_pairs(named, pd.Series(TEXTS[:4]), np.zeros(4))
-    features = tiny_training.rows(tmp_path / "rows", clips)
+    pairs = make_pairs(pd.Series(clips).repeat(2), pd.Series(TEXTS[:4]), np.zeros(4))
+    features = tiny_training.features(tmp_path / "rows", clips)
     items = np.array([[2, 3, 0, 1]])
     expected = lalm.scores(
         torch.from_numpy(features.gather([clips[i] for i in (1, 1, 0, 0)])),
         [TEXTS[i] for i in (2, 3, 0, 1)],
     )
-    plain, used = lalm.shared_scores, 0
-
-    def counted(*given):
-        nonlocal used
-        used += 1
-        return plain(*given)
-
-    monkeypatch.setattr(lalm, "shared_scores", counted)
-    ours = pretrain.score_lists(lalm, features, given, items, together)
-    torch.testing.assert_close(ours, expected.view(1, 4), atol=1e-5, rtol=0)
-    assert used == uses
+    with mock.patch.object(lalm, "shared_scores", wraps=lalm.shared_scores) as shared:
+        scores = pretrain.score_lists(lalm, features, pairs, items, captions_per_clip)
+    torch.testing.assert_close(scores, expected.view(1, 4), atol=1e-5, rtol=0)
+    assert shared.call_count == calls

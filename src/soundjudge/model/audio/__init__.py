@@ -1,1 +1,1 @@
-"""Encoders of sound for the language model, behind one protocol."""
+"""Audio encoders of the language model, behind one protocol."""

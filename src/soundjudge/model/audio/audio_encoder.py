@@ -1,6 +1,6 @@
-"""What every audio encoder of the language model can do here, and the table of their kinds.
+"""The protocol of the language model's audio encoders, and the table of their kinds.
 
-Letters: B = batch, T = samples at 16 kHz, N = frames, K = mel bands, F = log-mel frames, M = audio
+Letters: B = batch, T = samples at 16 kHz, N = frames, K = mel bins, F = log-mel frames, M = audio
 tokens, D = encoder width.
 """
 
@@ -31,7 +31,7 @@ class AudioEncoder(Protocol):
         """Kind and size, such as "beats-12x768"."""
 
     def frames(self, waves: Tensor, augment: Augment | None = None) -> Tensor:
-        """Frames (B, N, D) of waves (B, T) at 16 kHz, on the encoder's device, wherever they are.
+        """Frames (B, N, D) of waves (B, T) from any device, on the encoder's own.
 
         `augment` changes the log-mel spectrogram before it is encoded.
         """
@@ -39,18 +39,22 @@ class AudioEncoder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """How an encoder of one kind is read and written."""
+    """How checkpoints of one kind are recognized, loaded and copied."""
 
+    recognizes: Callable[[Path], bool]
     load: Callable[[Path, torch.device], AudioEncoder]
     copy: Callable[[Path, Path], None]  # an official checkpoint to a folder of safetensors
 
 
-KINDS = {"beats": Kind(load=beats.load_frozen, copy=beats.copy_to_folder)}
+# Asked in this order. BEATs takes every path: its reader says what is wrong with one.
+KINDS = {
+    "beats": Kind(recognizes=lambda _: True, load=beats.load_frozen, copy=beats.copy_to_folder)
+}
 
 
 def kind_of(path: Path) -> Kind:
-    """The kind of the checkpoint at `path`: BEATs is the only one so far."""
-    return KINDS["beats"]
+    """The first kind that recognizes the checkpoint at `path`."""
+    return next(kind for kind in KINDS.values() if kind.recognizes(path))
 
 
 def load_audio_encoder(path: Path, device: torch.device) -> AudioEncoder:
@@ -65,6 +69,6 @@ def encode_waves(
     frontend: AudioFrontend,
     augment: Augment | None = None,
 ) -> Tensor:
-    """The features of waves (any T) at 16 kHz, each cut or padded to the window: (B, M, D)."""
+    """The features (B, M, D) of B waves of any T, each padded or cut to the window."""
     frames = encoder.frames(pad_or_cut(waves, frontend), augment)  # (B, N, D)
     return pool_frames(frames, frontend.audio_tokens)

@@ -1,1 +1,1 @@
-"""How long a sound the language model hears, and in how many audio tokens."""
+"""The language model's window of sound and its number of audio tokens."""

@@ -1,4 +1,4 @@
-"""Sounds to windows of one length, and an encoder's frames to audio tokens.
+"""Waves to windows of one length, and an encoder's frames to audio tokens.
 
 Apart from encoders and language model, so that an edit of one retrains nothing of the other.
 Letters: B = batch, T = samples at 16 kHz, N = frames of an encoder, M = audio tokens, D = encoder
@@ -15,41 +15,41 @@ from torch import Tensor
 from torch.nn import functional
 
 from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.errors import SoundjudgeError
 
 MIN_SECONDS = 0.175  # one patch of BEATs: 16 frames of 25 ms, 10 ms apart
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioFrontend:
-    """How long a sound the model hears, and in how many tokens: the same in every training."""
+    """Section `features.frontend` of params.yaml: the same in every training."""
 
     audio_tokens: int  # M
     window_seconds: float  # a longer sound is cut, a shorter one gets silence at its end
 
     def __post_init__(self) -> None:
-        """Refuses a window without a single patch, or none at all."""
         if self.audio_tokens < 1:
-            raise ValueError(f"audio_tokens is {self.audio_tokens}, it must be at least 1.")
+            raise SoundjudgeError(f"audio_tokens is {self.audio_tokens}, it must be at least 1.")
         if self.window_seconds < MIN_SECONDS:
-            raise ValueError(
+            raise SoundjudgeError(
                 f"window_seconds is {self.window_seconds}, it must be at least {MIN_SECONDS}."
             )
 
     @property
     def samples(self) -> int:
-        """T of a whole window."""
+        """T of a window."""
         return round(self.window_seconds * SAMPLE_RATE)
 
 
 def pad_or_cut(waves: Sequence[NDArray[np.float32]], frontend: AudioFrontend) -> Tensor:
-    """Each wave (any T) with zeros at its end or cut: (B, T) of one window."""
+    """Waves of any T as windows (B, T), each padded with zeros at its end or cut."""
     batch = torch.zeros(len(waves), frontend.samples)
     for row, wave in zip(batch, waves, strict=True):
-        part = torch.from_numpy(np.array(wave[: frontend.samples], np.float32))
-        row[: len(part)] = part
+        samples = torch.from_numpy(np.array(wave[: frontend.samples], np.float32))
+        row[: len(samples)] = samples
     return batch
 
 
 def pool_frames(frames: Tensor, audio_tokens: int) -> Tensor:
-    """Means over M stretches of nearly equal length: (B, N, D) to (B, M, D)."""
+    """Means over M segments of nearly equal length: (B, N, D) to (B, M, D)."""
     return functional.adaptive_avg_pool1d(frames.transpose(1, 2), audio_tokens).transpose(1, 2)

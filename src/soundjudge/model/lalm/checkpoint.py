@@ -1,96 +1,91 @@
 """Trained audio language models on disk: `member.json`, `model.safetensors`, tokenizer files."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.initialization import no_init_weights
 
 from soundjudge import params
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
-from soundjudge.model.lalm.llm import load_tokenizer
-from soundjudge.runtime import artifacts
+from soundjudge.model.lalm.llm import build_llm, load_tokenizer
+from soundjudge.runtime import artifacts, model_folder
+from soundjudge.runtime.member_record import (
+    MEMBER_FILE,
+    EncoderReference,
+    MemberRecord,
+    read_member,
+    write_member,
+)
 
-MEMBER, WEIGHTS = "member.json", "model.safetensors"
-# What transformers notes about the place and the time of loading.
+KIND, WEIGHTS = "lalm", model_folder.WEIGHTS
+# Keys of transformers' config that depend on where and when a model was loaded.
 NOT_SETTINGS = ("_name_or_path", "transformers_version")
 
 
-def save_lalm(folder: Path, lalm: Lalm, audio_encoder: str, extra: Mapping[str, object]) -> None:
-    """Writes all of `lalm`; `audio_encoder` is the path of its encoder, relative to the root of `load`.
+@dataclass(frozen=True, kw_only=True)
+class LalmSettings:
+    """The settings in member.json."""
 
-    `extra` is kept in member.json beside what `load` needs, e.g. the epoch of the weights.
+    config: LalmConfig
+    frontend: AudioFrontend
+    feature_dim: int
+    llm: dict[str, Any]  # of transformers' config
+
+
+FIELDS = LalmSettings.__dataclass_fields__
+
+
+def save_lalm(folder: Path, lalm: Lalm, audio_encoder: str, training: Mapping[str, object]) -> None:
+    """Writes all of `lalm`; `audio_encoder` is the path of its encoder from the judge's root.
+
+    `training` is what member.json tells of it, such as the epoch of the weights.
     """
     llm = lalm.llm.config.to_dict()
-    record = {
-        **extra,
-        "kind": "lalm",
-        "audio": audio_encoder,
-        "config": asdict(lalm.config),
-        "frontend": asdict(lalm.frontend),
-        "feature_dim": lalm.feature_dim,
-        "llm": {key: value for key, value in llm.items() if key not in NOT_SETTINGS},
-    }
-    shared = _shared(lalm)
+    settings = LalmSettings(
+        config=lalm.config,
+        frontend=lalm.frontend,
+        feature_dim=lalm.feature_dim,
+        llm={key: value for key, value in llm.items() if key not in NOT_SETTINGS},
+    )
+    record = MemberRecord(
+        kind=KIND,
+        encoders={"audio": (EncoderReference(path=audio_encoder),)},
+        settings=asdict(settings),
+        training=dict(training),
+    )
+    shared = model_folder.shared_names(lalm)
     weights = {name: t for name, t in lalm.state_dict().items() if name not in shared}
     with artifacts.atomic_folder(folder) as temporary:
-        artifacts.write_json(temporary / MEMBER, record)
+        write_member(temporary, record)
         artifacts.save_tensors(temporary / WEIGHTS, weights)
         lalm.tokenizer.save_pretrained(temporary)
 
 
-def load_lalm(folder: Path) -> Lalm:
-    """The model as it was saved, on the CPU, in evaluation mode; every name must match."""
-    record = _record(folder)
-    config = params.build(LalmConfig, record["config"], f"{folder / MEMBER}: config")
-    frontend = params.build(AudioFrontend, record["frontend"], f"{folder / MEMBER}: frontend")
+def load_lalm(folder: Path, kind: str = KIND) -> Lalm:
+    """The model as it was saved, on the CPU, in evaluation mode; every name must match.
+
+    `kind` is what member.json must say: a likelihood member holds a whole model, too.
+    """
+    settings = _read_settings(folder, kind)
     tokenizer = load_tokenizer(folder)
-    # The new weights are replaced at once: to draw them would take most of the time.
-    with torch.random.fork_rng(devices=[]), no_init_weights():
-        llm = AutoModelForCausalLM.from_config(
-            AutoConfig.for_model(**record["llm"]),
-            dtype=torch.float32,
-            attn_implementation=config.attention,
-        )
-        llm.tie_weights()
-        lalm = Lalm(llm, tokenizer, config, frontend, record["feature_dim"])
-    weights = artifacts.load_tensors(folder / WEIGHTS)
-    weights |= {name: weights[first] for name, first in _shared(lalm).items() if first in weights}
-    try:
-        lalm.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise SoundjudgeError(f"{folder}: weights and settings differ: {reason}") from error
+    llm = build_llm(settings.llm, settings.config.attention, folder / MEMBER_FILE)
+    with torch.random.fork_rng(devices=[]):  # new weights are replaced at once
+        lalm = Lalm(llm, tokenizer, settings.config, settings.frontend, settings.feature_dim)
+    model_folder.load_weights(lalm, artifacts.load_tensors(folder / WEIGHTS), folder)
     return lalm.eval()
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    for name in (MEMBER, WEIGHTS, "tokenizer.json"):
+def _read_settings(folder: Path, kind: str) -> LalmSettings:
+    for name in (MEMBER_FILE, WEIGHTS, "tokenizer.json"):
         if not (folder / name).is_file():
             raise SoundjudgeError(f"{folder}: no {name}, so no audio language model is there.")
-    record: dict[str, Any] = artifacts.read_json(folder / MEMBER)
-    if record.get("kind") != "lalm":
-        raise SoundjudgeError(
-            f"{folder / MEMBER}: kind is '{record.get('kind')}', an audio language model is 'lalm'."
-        )
-    missing = {"audio", "config", "frontend", "feature_dim", "llm"} - record.keys()
-    if missing:
-        raise SoundjudgeError(f"{folder / MEMBER}: {', '.join(sorted(missing))} is missing.")
-    return record
-
-
-def _shared(lalm: Lalm) -> dict[str, str]:
-    """Names of parameters that are listed before under another name, and that name."""
-    first: dict[int, str] = {}
-    shared = {}
-    for name, parameter in lalm.named_parameters(remove_duplicate=False):
-        if id(parameter) in first:
-            shared[name] = first[id(parameter)]
-        first.setdefault(id(parameter), name)
-    return shared
+    where = f"{folder / MEMBER_FILE}: settings"
+    settings = read_member(folder, kind).settings
+    if kind != KIND:  # it has settings of its own beside these
+        settings = {name: settings[name] for name in FIELDS if name in settings}
+    return params.build(LalmSettings, settings, where)

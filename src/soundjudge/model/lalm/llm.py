@@ -1,9 +1,12 @@
-"""A language model and its tokenizer from a folder in transformers' format, ready for prompts."""
+"""Loads a language model and its tokenizer from a folder in transformers' format, for prompts."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -12,58 +15,61 @@ from transformers import (
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm import prompt
+from soundjudge.runtime import artifacts, model_folder
 
 
 def load_llm(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model in float32 with the prompt's tokens added; `attention` is eager or sdpa.
 
-    The table of embeddings gets the size of the tokenizer and three rows more, copies of the
-    end-of-sequence: a trained vector of the right scale, and the same in every run.
+    The embedding table is resized to the tokenizer's length with the three new tokens. Their rows
+    are copies of the end-of-sequence's: a trained vector of the right scale, equal in every run.
     """
-    llm, tokenizer = _read(folder, attention)
+    llm, tokenizer = _read_folder(folder, attention)
     rows = llm.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise SoundjudgeError(
             f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {rows}."
         )
-    if tokenizer.eos_token_id is None:
-        raise SoundjudgeError(f"{folder}: the tokenizer names no eos_token.")
     prompt.add_tokens(tokenizer)
     llm.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     ids = prompt.token_ids(tokenizer)
     with torch.no_grad():
         for table in (llm.get_input_embeddings(), llm.get_output_embeddings()):
-            for new in (ids.audio_start, ids.audio_end, ids.score):
-                table.weight[new] = table.weight[ids.eos]
+            for token in (ids.audio_start, ids.audio_end, ids.score):
+                table.weight[token] = table.weight[ids.eos]
     return llm, tokenizer
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of `tokenizer.json`, to the letter.
+    """The tokenizer that `tokenizer.json` describes.
 
-    AutoTokenizer would let the kind of model decide how text is split, and would make up a
-    tokenizer of one token where the file is missing.
+    AutoTokenizer would split text by the kind of model, and would invent a tokenizer of one token
+    where the file is missing.
     """
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer: PreTrainedTokenizerBase = model_folder.read_tokenizer(
+        PreTrainedTokenizerFast, folder
+    )
+    if tokenizer.eos_token_id is None:
+        raise SoundjudgeError(f"{folder}: the tokenizer names no eos_token.")
+    return tokenizer
 
 
-def _read(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def build_llm(config: Mapping[str, Any], attention: str, path: Path) -> PreTrainedModel:
+    """The model of a config.json's values, without weights; `path` names it in errors."""
+    llm: PreTrainedModel = model_folder.build_model(
+        AutoModelForCausalLM, AutoConfig.for_model, config, attention, path
+    )
+    return llm
+
+
+def _read_folder(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise SoundjudgeError(
-                f"{folder}: no language model in transformers' format there ({name} is missing): "
-                "put one there, or change encoders.llm in params.yaml."
+                f"{folder}: no language model in transformers' format ({name} is missing): put one "
+                "there, or change encoders.llm in params.yaml."
             )
-    try:
-        tokenizer = load_tokenizer(folder)
-        llm, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation=attention, output_loading_info=True
-        )
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise SoundjudgeError(f"{folder}: not a readable language model: {reason}") from error
-    # transformers only warns where weights are missing and starts them at random.
-    wrong = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
-    if wrong:
-        raise SoundjudgeError(f"{folder}: its weights do not fit its configuration: {wrong}")
-    return llm, tokenizer
+    tokenizer = load_tokenizer(folder)
+    llm = build_llm(artifacts.read_json(folder / "config.json"), attention, folder)
+    model_folder.load_weights(llm, model_folder.read_weights(folder), folder)
+    return llm.eval(), tokenizer

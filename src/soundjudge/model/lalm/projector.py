@@ -9,9 +9,9 @@ from torch.nn import functional
 
 
 class GatedProjector(nn.Module):
-    """A SwiGLU network beside a linear map; each output value decides between the two.
+    """A SwiGLU network with a gated linear bypass, as in the TMU system.
 
-    g = sigmoid(gate(x)); out = g * linear(x) + (1 - g) * network(x), as in the TMU system.
+    g = sigmoid(gate(x)); out = g * linear(x) + (1 - g) * swiglu(x).
     """
 
     def __init__(self, width: int, hidden: int, output: int, dropout: float) -> None:
@@ -28,12 +28,12 @@ class GatedProjector(nn.Module):
 
 
 class SwiGlu(nn.Module):
-    """Shazeer 2020, "GLU variants improve transformer": value * silu(gate) between two maps."""
+    """Shazeer 2020, "GLU variants improve transformer", arXiv 2002.05202, equation 6, normed."""
 
     def __init__(self, width: int, hidden: int, output: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.fc1 = nn.Linear(width, 2 * hidden)  # the values first, then the gates
+        self.fc1 = nn.Linear(width, 2 * hidden)  # first the values, then the gates
         self.dropout = nn.Dropout(dropout)
         self.fc2 = nn.Linear(hidden, output)
 

@@ -1,4 +1,4 @@
-"""The small network that reads the score off the language model's hidden state.
+"""The score head: the language model's hidden state at [SCORE] to features of the score.
 
 Letters: B = batch, H = width of the language model.
 """
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ScoreHead(nn.Module):
-    """Linear maps with ReLU and dropout between them, none after the last."""
+    """Linear layers with ReLU and dropout between them, none after the last."""
 
     def __init__(self, width: int, widths: Sequence[int], dropout: float) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class ScoreHead(nn.Module):
 
 
 def init_xavier(linear: nn.Linear) -> nn.Linear:
-    """The same map with new weights (Glorot and Bengio 2010) and no bias."""
+    """Initializes the weights as Glorot and Bengio 2010, the bias as 0; returns the layer."""
     nn.init.xavier_uniform_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear

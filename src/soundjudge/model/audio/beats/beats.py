@@ -1,4 +1,4 @@
-"""BEATs: log-mel pictures to a sequence of frames, and its files.
+"""BEATs: log-mel spectrograms to a sequence of frames, and its files.
 
 Chen et al. 2022, "BEATs: Audio Pre-Training with Acoustic Tokenizers", arXiv 2212.09058.
 Letters: B = batch, F = log-mel frames of 10 ms, N = patches (time-major: the frequency bands of the
@@ -18,18 +18,9 @@ from torch import Tensor, nn
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.fbank import log_mel_fbank
 from soundjudge.model.audio.beats.layers import MEL_BINS, BeatsConfig, Layer, PositionConvolution
-from soundjudge.runtime import artifacts
+from soundjudge.runtime import artifacts, model_folder
 
-__all__ = [
-    "Beats",
-    "BeatsConfig",
-    "SoundjudgeError",
-    "load_beats",
-    "save_beats",
-    "save_beats_folder",
-]
-
-# torch's newer spelling of a normed weight, as files saved with it have it -> Microsoft's.
+# Names of a normalized weight: torch's newer ones -> Microsoft's.
 FOREIGN_NAMES = {
     "encoder.pos_conv.0.parametrizations.weight.original0": "encoder.pos_conv.0.weight_g",
     "encoder.pos_conv.0.parametrizations.weight.original1": "encoder.pos_conv.0.weight_v",
@@ -37,7 +28,7 @@ FOREIGN_NAMES = {
 
 
 class TransformerEncoder(nn.Module):
-    """Positions by convolution, then the layers; all share the table of relative positions."""
+    """Positions by convolution, then the layers, which share one relative position table."""
 
     def __init__(self, config: BeatsConfig) -> None:
         super().__init__()
@@ -55,7 +46,7 @@ class TransformerEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, padding_mask: Tensor | None) -> Tensor:
-        """(B, N, D), `padding_mask` (B, N) true at padding: (B, N, D)."""
+        """(B, N, D) to (B, N, D); `padding_mask` (B, N) is true at padding."""
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(2), 0.0)
         x = x + self.pos_conv(x.transpose(1, 2)).transpose(1, 2)
@@ -71,22 +62,22 @@ class TransformerEncoder(nn.Module):
         return x
 
     def _bias(self, length: int, device: torch.device) -> Tensor | None:
-        """What attention adds for the distance of key and query, before the gates: (H, N, N)."""
+        """The relative position bias of attention before its gates: (H, N, N)."""
         layer = self.layers[0]
         assert isinstance(layer, Layer)
         table = layer.self_attn.relative_attention_bias
         if table is None:
             return None
-        place = torch.arange(length, device=device)
-        bucket = relative_position_buckets(place[None, :] - place[:, None], self.config)  # (N, N)
-        bias: Tensor = table(bucket)  # (N, N, H)
+        positions = torch.arange(length, device=device)
+        distances = positions[None, :] - positions[:, None]  # (N, N)
+        bias: Tensor = table(relative_position_buckets(distances, self.config))  # (N, N, H)
         return bias.permute(2, 0, 1)
 
 
 class Beats(nn.Module):
-    """The whole encoder; of a fine-tuned file it keeps the tagger (`predictor`) without using it.
+    """The whole encoder; the tagger (`predictor`) of a fine-tuned file is kept and not used.
 
-    What only steers Microsoft's training (gradient decay by layer, mask shares) is not part of it.
+    What only Microsoft's training uses (gradient decay per layer, mask ratios) is left out.
     """
 
     def __init__(self, config: BeatsConfig) -> None:
@@ -116,31 +107,31 @@ class Beats(nn.Module):
         return f"beats-{self.config.encoder_layers}x{self.width}"
 
     def frames(self, waves: Tensor, augment: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Frames (B, N, D) of waves (B, T) at 16 kHz; `augment` changes the spectrogram before."""
+        """Frames (B, N, D) of waves (B, T) at 16 kHz; `augment` changes their spectrograms."""
         device = self.patch_embedding.weight.device
         spectrogram = log_mel_fbank(waves.to(device))  # (B, F, 128)
         encoded: Tensor = self(spectrogram if augment is None else augment(spectrogram))
         return encoded
 
-    def forward(self, fbank: Tensor, frames: Tensor | None = None) -> Tensor:
-        """(B, F, 128) as `fbank.fbank` makes it: (B, N, D).
+    def forward(self, spectrogram: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Log-mel spectrograms (B, F, 128), see `fbank.log_mel_fbank`, to (B, N, D).
 
-        With `frames` (B,), the number of valid frames of each row, no patch attends to patches that
-        begin beyond them; their own outputs mean nothing.
+        With `lengths` (B,), the number of valid frames per row, no patch attends to patches that
+        begin beyond them; the outputs of those patches mean nothing.
         """
         patch = self.config.input_patch_size
-        if fbank.shape[1] < patch:
-            raise ValueError(
-                f"BEATs needs at least {patch} frames of 10 ms, this sound has {fbank.shape[1]}: "
-                "lengthen it with silence."
+        if spectrogram.shape[1] < patch:
+            raise SoundjudgeError(
+                f"BEATs needs at least {patch} frames of 10 ms, this sound has "
+                f"{spectrogram.shape[1]}: lengthen it with silence."
             )
-        x = self.patch_embedding(fbank.unsqueeze(1))  # (B, E, F / 16, 8)
+        x = self.patch_embedding(spectrogram.unsqueeze(1))  # (B, E, F / 16, 8)
         x = self.layer_norm(x.flatten(2).transpose(1, 2))  # (B, N, E)
         padding_mask = None
-        if frames is not None:
-            # Microsoft's rule: the patches of 16 frames count as if they came one after the other.
+        if lengths is not None:
+            # As Microsoft's code: the 8 patches of 16 frames count as if they were consecutive.
             start = torch.arange(x.shape[1], device=x.device) * patch // (MEL_BINS // patch)
-            padding_mask = start[None, :] >= frames.to(x.device)[:, None]  # (B, N)
+            padding_mask = start[None, :] >= lengths.to(x.device)[:, None]  # (B, N)
         if self.post_extract_proj is not None:
             x = self.post_extract_proj(x)  # (B, N, D)
         features: Tensor = self.encoder(self.dropout_input(x), padding_mask)
@@ -148,7 +139,7 @@ class Beats(nn.Module):
 
 
 def relative_position_buckets(distance: Tensor, config: BeatsConfig) -> Tensor:
-    """The row of the relative position table for each distance: exact when near, log when far."""
+    """The relative position table's row for each distance: exact when near, log when far."""
     half = config.num_buckets // 2
     exact = half // 2
     near = distance.abs()
@@ -160,13 +151,16 @@ def relative_position_buckets(distance: Tensor, config: BeatsConfig) -> Tensor:
 def load_beats(path: Path) -> Beats:
     """A BEATs in evaluation mode from an official `.pt` or from a folder of `save_beats_folder`.
 
-    Official files hold {'cfg', 'model'}; pre-trained and fine-tuned ones are read, and both
-    spellings of the normed convolution. Every name must match, or it is a BeatsFileError.
+    Official files hold {'cfg', 'model'}, pre-trained or fine-tuned, with either spelling of the
+    normalized convolution. Raises SoundjudgeError unless every name matches.
     """
     cfg, weights = _read_folder(path) if path.is_dir() else _read_official(path)
-    known = {field.name for field in fields(BeatsConfig)}
-    with torch.device("meta"):  # to draw weights that are replaced at once would take longest
-        beats = Beats(BeatsConfig(**{key: value for key, value in cfg.items() if key in known}))
+    keys = {field.name for field in fields(BeatsConfig)}
+    with (
+        model_folder.reading(path),
+        torch.device("meta"),
+    ):  # initializing weights that are replaced at once takes longest
+        beats = Beats(BeatsConfig(**{key: value for key, value in cfg.items() if key in keys}))
     weights = {FOREIGN_NAMES.get(name, name): tensor for name, tensor in weights.items()}
     try:
         beats.load_state_dict(weights, strict=True, assign=True)
@@ -177,12 +171,12 @@ def load_beats(path: Path) -> Beats:
 
 
 def load_frozen(path: Path, device: torch.device) -> Beats:
-    """The same on a device, without gradients."""
+    """A BEATs for features: `load_beats` on a device, without gradients."""
     return load_beats(path).to(device).requires_grad_(False)
 
 
 def copy_to_folder(source: Path, target: Path) -> None:
-    """An official `.pt`, or a folder of ours, as a folder of ours: loaded strictly, and saved."""
+    """Writes any checkpoint that `load_beats` reads as a folder of safetensors."""
     save_beats_folder(load_beats(source), target)
 
 
@@ -195,10 +189,10 @@ def save_beats(beats: Beats, path: Path) -> None:
 
 def save_beats_folder(beats: Beats, folder: Path) -> None:
     """The format of a judge: `config.json` and `model.safetensors`, nothing pickled."""
-    # The table of relative positions is listed once a layer: safetensors wants copies.
+    # Every layer lists the shared table of relative positions: safetensors wants copies.
     weights = {name: tensor.detach().cpu().clone() for name, tensor in beats.state_dict().items()}
     with artifacts.atomic_folder(folder) as temporary:
-        artifacts.write_json(temporary / "config.json", asdict(beats.config))
+        artifacts.write_json(temporary / "config.json", asdict(beats.config), exact=True)
         artifacts.save_tensors(temporary / "model.safetensors", weights)
 
 

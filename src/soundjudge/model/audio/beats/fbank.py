@@ -1,6 +1,6 @@
-"""Waveforms to the log-mel picture that BEATs hears.
+"""Waveforms to the log-mel spectrograms that BEATs reads.
 
-Letters: B = batch, T = samples at 16 kHz, F = frames of 10 ms, W = samples of one frame.
+Letters: B = batch, T = samples at 16 kHz, F = frames of 10 ms, W = samples of a frame.
 """
 
 from functools import cache
@@ -21,30 +21,29 @@ DEVIATION = 6.55582
 
 
 def num_frames(samples: int) -> int:
-    """How many whole 25 ms frames, 10 ms apart, fit into `samples`."""
+    """The number of whole 25 ms frames, 10 ms apart, in `samples`."""
     return 0 if samples < FRAME else 1 + (samples - FRAME) // SHIFT
 
 
 def log_mel_fbank(waves: Tensor) -> Tensor:
     """Kaldi's log-mel filter bank of (B, T) in [-1, 1], normalized as BEATs expects: (B, F, 128).
 
-    Every row is computed from itself alone. Equal to `torchaudio.compliance.kaldi.fbank` without
-    dither, for a whole batch, on the device of the waves, always in float32.
+    Equal to `torchaudio.compliance.kaldi.fbank` without dither, for a batch of rows that do not
+    depend on each other, on the device of the waves, always in float32.
     """
-    if waves.ndim != 2 or num_frames(waves.shape[1]) == 0:
-        raise ValueError(
-            f"fbank needs waves (B, T) of at least {FRAME} samples each, got {tuple(waves.shape)}."
-        )
+    assert waves.ndim == 2 and num_frames(waves.shape[1]), (
+        f"fbank needs waves (B, T) of at least {FRAME} samples each, got {tuple(waves.shape)}"
+    )
     with torch.autocast(waves.device.type, enabled=False):
-        pieces = (waves.float() * 2**15).unfold(1, FRAME, SHIFT)  # (B, F, W)
-        pieces = pieces - pieces.mean(dim=2, keepdim=True)
-        before = torch.cat([pieces[..., :1], pieces[..., :-1]], dim=2)
-        pieces = (pieces - PREEMPHASIS * before) * _window().to(waves.device)
-        power = torch.fft.rfft(pieces, n=FFT).abs().square()  # (B, F, 257)
+        frames = (waves.float() * 2**15).unfold(1, FRAME, SHIFT)  # (B, F, W)
+        frames = frames - frames.mean(dim=2, keepdim=True)
+        previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
+        frames = (frames - PREEMPHASIS * previous) * _window().to(waves.device)
+        power = torch.fft.rfft(frames, n=FFT).abs().square()  # (B, F, 257)
         energies = power @ _mel_bank().to(waves.device)  # (B, F, 128)
         logs = energies.clamp(min=torch.finfo(torch.float32).eps).log()
-        picture: Tensor = (logs - MEAN) / (2 * DEVIATION)
-    return picture
+        spectrogram: Tensor = (logs - MEAN) / (2 * DEVIATION)
+    return spectrogram
 
 
 @cache
@@ -55,6 +54,6 @@ def _window() -> Tensor:
 
 @cache
 def _mel_bank() -> Tensor:
-    """Triangular filters from 20 Hz to 8 kHz, one a column: (257, 128); none covers the last."""
+    """Triangular filters from 20 Hz to 8 kHz, one per column: (257, 128); the last bin has none."""
     bank, _ = kaldi.get_mel_banks(MEL_BINS, FFT, BEATS_SAMPLE_RATE, 20.0, 0.0, 100.0, -500.0, 1.0)
     return torch.nn.functional.pad(bank, (0, 1)).T.contiguous()

@@ -1,4 +1,4 @@
-"""What BEATs is built of: its sizes, its attention, its layers, named as in Microsoft's files.
+"""The parts of BEATs: its configuration, attention and layers, named as in Microsoft's files.
 
 Chen et al. 2022, "BEATs: Audio Pre-Training with Acoustic Tokenizers", arXiv 2212.09058.
 Letters: B = batch, N = patches, D = encoder width, H = heads, C = D / H.
@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from soundjudge.errors import SoundjudgeError
+
 MEL_BINS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeatsConfig:
-    """The keys of an official `cfg` that decide what the network computes, under their names.
+    """The keys of an official `cfg` that decide what the network computes.
 
-    The defaults are Microsoft's own, for files that leave a key out.
+    The defaults are Microsoft's, for files without a key.
     """
 
     input_patch_size: int = 16
@@ -46,22 +48,23 @@ class BeatsConfig:
     predictor_class: int = 527
 
     def __post_init__(self) -> None:
-        """Refuses what this network cannot be."""
         if self.activation_fn not in ("gelu", "relu"):
-            raise ValueError(f"BEATs: activation_fn '{self.activation_fn}' is not gelu or relu.")
+            raise SoundjudgeError(
+                f"BEATs: activation_fn '{self.activation_fn}' is not gelu or relu."
+            )
         if self.deep_norm and self.layer_norm_first:
-            raise ValueError("BEATs: deep_norm and layer_norm_first exclude each other.")
+            raise SoundjudgeError("BEATs: deep_norm and layer_norm_first exclude each other.")
         if self.encoder_embed_dim % self.encoder_attention_heads:
-            raise ValueError(
+            raise SoundjudgeError(
                 f"BEATs: encoder_embed_dim {self.encoder_embed_dim} is no multiple of "
                 f"encoder_attention_heads {self.encoder_attention_heads}."
             )
         if MEL_BINS % self.input_patch_size:
-            raise ValueError(f"BEATs: input_patch_size must divide {MEL_BINS}.")
+            raise SoundjudgeError(f"BEATs: input_patch_size must divide {MEL_BINS}.")
 
 
 class PositionConvolution(nn.Module):
-    """A convolution over time with a normed weight g * v / |v|, one norm a kernel position."""
+    """A convolution over time with weight g * v / |v|, one norm per kernel position."""
 
     def __init__(self, width: int, kernel: int, groups: int) -> None:
         super().__init__()
@@ -72,7 +75,7 @@ class PositionConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D, N) to (B, D, N): an even kernel's one position too many is cut at the end."""
+        """(B, D, N) to (B, D, N); an even kernel's surplus position is cut at the end."""
         norm = self.weight_v.norm(dim=(0, 1), keepdim=True)
         weight = self.weight_v * (self.weight_g / norm)
         length = x.shape[2]
@@ -81,12 +84,12 @@ class PositionConvolution(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention whose relative position bias each query opens or closes (section 3.2)."""
+    """Self-attention with a relative position bias that each query gates (section 3.2)."""
 
     def __init__(self, config: BeatsConfig, table: nn.Embedding | None) -> None:
         super().__init__()
         width, self.heads = config.encoder_embed_dim, config.encoder_attention_heads
-        # Every layer lists the one table as its own, as Microsoft's do.
+        # Every layer lists the shared table as its own, as in Microsoft's files.
         self.relative_attention_bias = table
         self.dropout = config.attention_dropout
         self.q_proj = nn.Linear(width, width)
@@ -99,7 +102,10 @@ class Attention(nn.Module):
             self.grep_a = nn.Parameter(torch.ones(1, self.heads, 1, 1))
 
     def forward(self, x: Tensor, bias: Tensor | None, padding_mask: Tensor | None) -> Tensor:
-        """(B, N, D) with `bias` (H, N, N) and `padding_mask` (B, 1, 1, N) true at padding: (B, N, D)."""
+        """(B, N, D) to (B, N, D).
+
+        `bias` is (H, N, N), `padding_mask` (B, 1, 1, N) and true at padding.
+        """
         q, k, v = (
             projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, N, C)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
@@ -129,7 +135,7 @@ class Layer(nn.Module):
     def __init__(self, config: BeatsConfig, table: nn.Embedding | None) -> None:
         super().__init__()
         width, inner = config.encoder_embed_dim, config.encoder_ffn_embed_dim
-        self.first = config.layer_norm_first
+        self.norm_first = config.layer_norm_first
         self.alpha = (2 * config.encoder_layers) ** 0.25 if config.deep_norm else 1.0
         self.activation = functional.gelu if config.activation_fn == "gelu" else functional.relu
         self.self_attn = Attention(config, table)
@@ -142,7 +148,7 @@ class Layer(nn.Module):
         self._initialize((8 * config.encoder_layers) ** -0.25 if config.deep_norm else None)
 
     def _initialize(self, beta: float | None) -> None:
-        """Microsoft's start: normal .02, and with DeepNorm Xavier with its beta."""
+        """Microsoft's initialization: normal, std 0.02; with DeepNorm Xavier, gain beta."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
@@ -155,15 +161,15 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None, padding_mask: Tensor | None) -> Tensor:
         """(B, N, D) to (B, N, D)."""
-        if self.first:
+        if self.norm_first:
             x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), bias, padding_mask))
-            return x + self._feed(self.final_layer_norm(x))
+            return x + self._feed_forward(self.final_layer_norm(x))
         x = x * self.alpha + self.dropout(self.self_attn(x, bias, padding_mask))
         x = self.self_attn_layer_norm(x)
-        out: Tensor = self.final_layer_norm(x * self.alpha + self._feed(x))
+        out: Tensor = self.final_layer_norm(x * self.alpha + self._feed_forward(x))
         return out
 
-    def _feed(self, x: Tensor) -> Tensor:
+    def _feed_forward(self, x: Tensor) -> Tensor:
         inner = self.activation_dropout(self.activation(self.fc1(x)))
         out: Tensor = self.dropout(self.fc2(inner))
         return out

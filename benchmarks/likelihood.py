@@ -1,0 +1,368 @@
+"""The member `likelihood` on the sample: which form, and what it adds; prints Markdown.
+
+python benchmarks/likelihood.py [--root .] choose | fresh | test | faults
+
+`choose` compares forms on validation, `fresh` on new pairs of the validation recordings whose true
+match is known, `test` measures the form of params.yaml on test, `faults` says how often a matched
+pair outscores the same pair with one fault. Reads what `dvc repro` left under --root: trainings,
+features, predictions. All ratings are SIMULATED. Log-probabilities are kept in work/likelihood/.
+"""
+
+import argparse
+import hashlib
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import logsumexp
+
+from soundjudge import params
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.tables import tables
+from soundjudge.model.audio.audio_encoder import encode_waves, load_audio_encoder
+from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.likelihood import likelihood
+from soundjudge.model.likelihood.text_log_probs import text_log_probs
+from soundjudge.sample.composition import generators, scenes, simulated_listeners, upstream
+from soundjudge.sample.composition.generators import FAULTS, GENERATORS, Generator
+from soundjudge.sample.composition.scenes import Recording
+from soundjudge.scoring.ensemble import ensemble
+from soundjudge.scoring.evaluation import significance
+from soundjudge.scoring.members import members, predict
+from soundjudge.training.lalm.training_pairs import gather_features
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / "work/likelihood"
+SEEDS, SIZES, ALPHAS = (0, 1, 2), (2, 4, 8, 16, 32), (0.0, 0.25, 0.5, 0.75, 1.0)
+FRESH, SCENES = 800, {"order": 200, "missing": 200, "extra": 200, "count": 100, "wrong": 100}
+RESAMPLES = 2000
+OTHERS = {"clapscore": "clapscore", "regress": "regress", "lalm": "pretrain"}  # -> checkpoint
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs with all that forms are made of."""
+
+    own: Values  # (N,) log P(text | sound)
+    lengths: Values  # (N,) tokens
+    given: Values  # (R, N) log P(text | reference)
+    clips: list[str]  # (R,)
+    rating: Values  # (N,)
+    others: dict[str, Values]  # members -> (N,)
+
+
+def reference_sets(root: Path) -> dict[tuple[str, int], list[str]]:
+    """How they are selected, seed -> 32 clips, of which smaller sets are the first."""
+    clips = tables.read_table(root / "data/prepared/clips.parquet", tables.CLIPS)
+    captions = tables.read_table(root / "data/prepared/captions.parquet", tables.CAPTIONS)
+    captioned = clips["clip_id"].isin(captions["clip_id"]) & (clips["split"] == "train")
+    clip_ids = clips["clip_id"][captioned].tolist()
+    features, result = ArrayStore(root / "data/features"), {}
+    for seed in SEEDS:
+        config = likelihood.LikelihoodConfig(
+            num_references=max(SIZES), alpha=0.5, length_exponent=0.5, seed=seed
+        )
+        result["farthest", seed] = likelihood.select_references(features, clip_ids, config)
+        drawn = np.random.default_rng(100 + seed).permutation(len(clip_ids))[: max(SIZES)]
+        result["random", seed] = [clip_ids[i] for i in drawn]
+    return result
+
+
+@torch.no_grad()
+def log_likelihoods(
+    lalm: Lalm, sounds: torch.Tensor, texts: Sequence[str], references: torch.Tensor
+) -> tuple[Values, Values, Values]:
+    """Of each pair (N,), their lengths (N,), and of each text given each reference (R, N)."""
+    content = hashlib.sha256(repr(list(texts)).encode() + sounds.numpy().tobytes())
+    content.update(references.numpy().tobytes() + str(lalm.llm.device).encode())
+    content.update(next(lalm.projector.parameters()).numpy().tobytes())
+    path = CACHE / f"{content.hexdigest()[:16]}.npz"
+    if not path.is_file():
+        own = [
+            text_log_probs(lalm, sounds[i : i + 32], texts[i : i + 32])
+            for i in range(0, len(texts), 32)
+        ]
+        distinct, columns = list(dict.fromkeys(texts)), []
+        for start in range(0, len(distinct), likelihood.BATCH_TEXTS):
+            batch = distinct[start : start + likelihood.BATCH_TEXTS]
+            parts = [
+                text_log_probs(lalm, part, batch * len(part))[0].reshape(len(part), -1)
+                for part in torch.split(references, 32)
+            ]
+            columns.append(torch.cat(parts))
+        place = {text: i for i, text in enumerate(distinct)}
+        CACHE.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            path,
+            own=torch.cat([o for o, _ in own]).double().numpy(),
+            lengths=torch.cat([n for _, n in own]).double().numpy(),
+            given=torch.cat(columns, 1).double().numpy()[:, [place[t] for t in texts]],
+        )
+    stored = np.load(path)
+    return stored["own"], stored["lengths"], stored["given"]
+
+
+def rated_pairs(root: Path, split: str, clips: list[str]) -> Pairs:
+    """A rated split; the rating is the mean over all listeners on test, else over the screened."""
+    prepared = root / "data/prepared"
+    rated = tables.read_table(prepared / "rated.parquet", tables.RATED)
+    rated = rated[rated["split"] == split]
+    if split == "test":
+        ratings = tables.read_table(root / "data/test_labels/ratings.parquet", tables.RATINGS)
+        means = ratings.groupby("wav_file_name")["score"].mean()
+    else:
+        targets = tables.read_table(root / f"data/targets/{split}.csv", tables.TARGETS)
+        means = targets.set_index("wav_file_name")["mean_score"]
+    features = ArrayStore(root / "data/features")
+    sounds = gather_features(features, [tables.rated_clip_id(n) for n in rated["wav_file_name"]])
+    lalm = checkpoint.load_lalm(root / "checkpoints/caption")
+    references = gather_features(features, clips)
+    found = log_likelihoods(lalm, sounds, list(rated["text"]), references)
+    others = {}
+    for folder in sorted((root / "data/predictions/members").glob("*/")):
+        scores = tables.read_table(folder / f"{split}.csv", tables.PREDICTIONS)
+        if folder.name != "likelihood":
+            others[folder.name] = scores["pred_score"].to_numpy(dtype=np.float64)
+    rating = means[rated["wav_file_name"]].to_numpy(dtype=np.float64)
+    return Pairs(*found, clips, rating, others)
+
+
+def arithmetic(pairs: Pairs, clips: list[str], alpha: float, exponent: float) -> Values:
+    """The member's form."""
+    rows = [pairs.clips.index(clip) for clip in clips]
+    prior = logsumexp(pairs.given[rows], axis=0) - np.log(len(rows))
+    return np.asarray((pairs.own - alpha * prior) / pairs.lengths**exponent)
+
+
+def geometric(pairs: Pairs, clips: list[str], alpha: float, exponent: float) -> Values:
+    """The mean of the logarithms in place of the logarithm of the mean."""
+    rows = [pairs.clips.index(clip) for clip in clips]
+    return np.asarray(
+        (pairs.own - alpha * pairs.given[rows].mean(axis=0)) / pairs.lengths**exponent
+    )
+
+
+def cohort(pairs: Pairs, clips: list[str], alpha: float, exponent: float) -> Values:
+    """Standardized by the references, as speaker verification does (Auckenthaler et al. 2000)."""
+    given = pairs.given[[pairs.clips.index(clip) for clip in clips]]
+    return np.asarray((pairs.own - given.mean(axis=0)) / given.std(axis=0))
+
+
+def srcc(a: Values, b: Values) -> float:
+    return float(stats.spearmanr(a, b).statistic)
+
+
+def blend(members_scores: dict[str, Values]) -> tuple[Values, ensemble.EnsembleConfig]:
+    names = {name: name for name in members_scores}
+    config = ensemble.EnsembleConfig(
+        members=names, method="nnls", calibration="linear", folds=10, seed=0
+    )
+    return np.stack(list(members_scores.values()), axis=1), config
+
+
+def crossfitted(pairs: Pairs, score: Values | None) -> float:
+    """SRCC of the ensemble whose weights never saw the pair, with a further member or without."""
+    extra = {} if score is None else {"likelihood": score}
+    scores, config = blend(pairs.others | extra)
+    return srcc(ensemble.crossfit(scores, pairs.rating, config), pairs.rating)
+
+
+def print_forms(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
+    """Alone / in the ensemble, means over the seeds of the references."""
+    print(f"{len(pairs.rating)} pairs; ensemble without it {crossfitted(pairs, None):.3f}\n")
+    print("| form | exponent | references | R | " + " | ".join(f"alpha {a}" for a in ALPHAS) + " |")
+    print("|---" * (4 + len(ALPHAS)) + "|")
+    forms = {"arithmetic": arithmetic, "geometric": geometric, "cohort": cohort}
+    for (name, form), exponent, how in itertools.product(
+        forms.items(), (1.0, 0.5, 0.0), ("farthest", "random")
+    ):
+        if (
+            name != "arithmetic"
+            and (how == "random" or exponent == 0)
+            or (name == "cohort" and exponent < 1)
+        ):
+            continue
+        for size in SIZES if name == "arithmetic" and exponent else (8, 32):
+            cells = []
+            for alpha in ALPHAS if name != "cohort" else (1.0,):
+                scores = [form(pairs, sets[how, seed][:size], alpha, exponent) for seed in SEEDS]
+                alone = [srcc(score, pairs.rating) for score in scores]
+                together = [crossfitted(pairs, score) for score in scores]
+                spread = (max(alone) - min(alone)) / 2
+                cells.append(f"{np.mean(alone):.3f} ± {spread:.3f} / {np.mean(together):.3f}")
+            print(f"| {name} | {exponent} | {how} | {size} | " + " | ".join(cells) + " |")
+
+
+def compose(
+    pool: Sequence[Recording], maker: Generator, fault: generators.Fault, rng: np.random.Generator
+) -> tuple[list[scenes.Wave], list[str], float]:
+    """Sounds and texts of the scene that was asked for and of the one with the fault; the match."""
+    asked = generators.describe_events(pool, fault, rng)
+    faulty = generators.generate_scene(asked, fault, pool, rng)
+    words = int(rng.integers(2**32))  # equal joints where there are equally many
+    texts = [scenes.write_caption(s, np.random.default_rng(words)) for s in (asked, faulty)]
+    waves = [
+        generators.apply_channel(scenes.render_scene(s, rng)[0], maker, rng)
+        for s in (asked, faulty)
+    ]
+    return waves, texts, simulated_listeners.match_score(faulty, asked)
+
+
+def recordings(root: Path, split: str) -> list[Recording]:
+    pool = scenes.load_recordings(root / "data/sample/clips")
+    seed = params.load("compose.seed", int, root / "data/sample/params.yaml")
+    splits = upstream.split_groups(pool, np.random.default_rng([seed, 3]))
+    return [one for one in pool if splits[one.group] == split]
+
+
+def score_others(root: Path, waves: list[scenes.Wave], texts: list[str]) -> dict[str, Values]:
+    """Raw scores of the members of OTHERS, and of `likelihood` where it is there."""
+    window = params.load("predict", predict.PredictionConfig, ROOT / "params.yaml")
+    loader = members.MemberLoader(
+        root=root, device=torch.device("cpu"), window_seconds=window.window_seconds
+    )
+    named = OTHERS | (
+        {"likelihood": "likelihood"} if (root / "checkpoints/likelihood").is_dir() else {}
+    )
+    loaded = [loader.member(root / "checkpoints" / path) for path in named.values()]
+    return dict(zip(named, predict.raw_scores(loaded, waves, texts, window).T, strict=True))
+
+
+def fresh_pairs(root: Path, clips: list[str]) -> Pairs:
+    """New pairs of the validation recordings; their rating is the true match."""
+    pool, rng = recordings(root, "validation"), np.random.default_rng(13)
+    waves, texts, matches = [], [], []
+    for _ in range(FRESH):
+        maker = GENERATORS[int(rng.integers(4))]
+        fault = FAULTS[int(rng.choice(len(FAULTS), p=maker.faults))]
+        (_, wave), (text, _), match = compose(pool, maker, fault, rng)
+        waves.append(wave)
+        texts.append(text)
+        matches.append(match)
+    lalm = checkpoint.load_lalm(root / "checkpoints/caption")
+    encoder = load_audio_encoder(
+        root / params.load("encoders.audio", Path, ROOT / "params.yaml"), torch.device("cpu")
+    )
+    with torch.no_grad():
+        sounds = torch.cat(
+            [encode_waves(encoder, waves[i : i + 32], lalm.frontend) for i in range(0, FRESH, 32)]
+        )
+    references = gather_features(ArrayStore(root / "data/features"), clips)
+    path = CACHE / "fresh_others.npz"
+    if not path.is_file():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        others = score_others(root, waves, texts)
+        np.savez(path, **{name: others[name] for name in OTHERS})
+    found = log_likelihoods(lalm, sounds, texts, references)
+    return Pairs(*found, clips, np.array(matches), dict(np.load(path)))
+
+
+def print_test(root: Path, sets: dict[tuple[str, int], list[str]]) -> None:
+    """The form of params.yaml on test: alone, in the ensemble, beside the other members."""
+    config = params.load("likelihood", likelihood.LikelihoodConfig, ROOT / "params.yaml")
+    named = {seed: sets["farthest", seed][: config.num_references] for seed in SEEDS}
+    clips = sorted({clip for some in named.values() for clip in some})
+    validation, test = (rated_pairs(root, split, clips) for split in ("validation", "test"))
+    columns: dict[str, Values] = dict(test.others)
+    for seed, some in named.items():
+        fits = {}
+        for pairs in (validation, test):
+            score = arithmetic(pairs, some, config.alpha, config.length_exponent)
+            fits[pairs is test] = score
+        columns[f"likelihood, seed {seed}"] = fits[True]
+        for name in [n for n in test.others if n.startswith("full")]:
+            halves = [
+                stats.zscore(pairs.others[name]) + stats.zscore(fits[pairs is test])
+                for pairs in (validation, test)
+            ]
+            print(f"seed {seed}: {name} + likelihood, standardized: validation "
+                  f"{srcc(halves[0], validation.rating):.3f}")  # fmt: skip
+            columns[f"{name} + likelihood, seed {seed}"] = halves[1]
+        columns[f"ensemble with it, seed {seed}"] = _applied(validation, test, fits)
+    columns["ensemble without"] = _applied(validation, test, None)
+    draws = significance.bootstrap(
+        np.stack(list(columns.values()), axis=1), test.rating, resamples=RESAMPLES, seed=0
+    ).srcc
+    names = list(columns)
+    print("\n| test | SRCC | 95 % | with likelihood, Spearman |\n|---|---|---|---|")
+    for k, name in enumerate(names):
+        low, high = significance.interval(draws[:, k], 0.95)
+        known = srcc(columns[name], columns["likelihood, seed 0"])
+        mean = srcc(columns[name], test.rating)
+        print(f"| {name} | {mean:.3f} | [{low:.3f}, {high:.3f}] | {known:.2f} |")
+    without = names.index("ensemble without")
+    for seed in SEEDS:
+        difference = draws[:, names.index(f"ensemble with it, seed {seed}")] - draws[:, without]
+        low, high = significance.interval(difference, 0.95)
+        print(
+            f"\nseed {seed}: with minus without {difference.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+        )
+
+
+def _applied(validation: Pairs, test: Pairs, fits: dict[bool, Values] | None) -> Values:
+    """Scores on test by weights of validation."""
+    extra = {False: {}, True: {}} if fits is None else {k: {"likelihood": fits[k]} for k in fits}
+    scores, config = blend(validation.others | extra[False])
+    fitted = ensemble.fit_ensemble(scores, validation.rating, config)
+    weights = zip(fitted.members, fitted.weights, strict=True)
+    print("weights: " + ", ".join(f"{name} {weight:.2f}" for name, weight in weights))
+    return ensemble.apply_ensemble(fitted, blend(test.others | extra[True])[0])
+
+
+def print_faults(root: Path) -> None:
+    """How often a matched pair outscores itself with a fault, in the text or in the sound."""
+    pool, rng = recordings(root, "test"), np.random.default_rng(14)
+    faults, waves, texts = [], [], []
+    for fault, count in SCENES.items():
+        for _ in range(count):
+            maker = GENERATORS[int(rng.integers(len(GENERATORS)))]
+            (sound, faulty_sound), (text, faulty_text), _ = compose(pool, maker, fault, rng)
+            faults.append(fault)
+            waves += [sound, sound, faulty_sound]
+            texts += [text, faulty_text, text]
+    path = CACHE / "faults.npz"
+    if not path.is_file():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **score_others(root, waves, texts))
+    scores = {name: column.reshape(-1, 3) for name, column in np.load(path).items()}
+    print(
+        "| fault | of | scenes | " + " | ".join(scores) + " |\n" + "|---" * (3 + len(scores)) + "|"
+    )
+    for fault, (column, where) in itertools.product(SCENES, ((1, "text"), (2, "sound"))):
+        rows = np.array(faults) == fault
+        cells = []
+        for score in scores.values():
+            wins = int((score[rows, 0] > score[rows, column]).sum())
+            interval = stats.binomtest(wins, int(rows.sum())).proportion_ci(method="wilson")
+            cells.append(f"{wins / rows.sum():.2f} [{interval.low:.2f}, {interval.high:.2f}]")
+        print(f"| {fault} | {where} | {rows.sum()} | " + " | ".join(cells) + " |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("choose", "fresh", "test", "faults"))
+    parser.add_argument("--root", type=Path, default=ROOT)
+    arguments = parser.parse_args()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    root, sets = arguments.root, reference_sets(arguments.root)
+    clips = sorted({clip for some in sets.values() for clip in some})
+    if arguments.what == "choose":
+        print_forms(rated_pairs(root, "validation", clips), sets)
+    elif arguments.what == "fresh":
+        print_forms(fresh_pairs(root, clips), sets)
+    elif arguments.what == "test":
+        print_test(root, sets)
+    else:
+        print_faults(root)
+
+
+if __name__ == "__main__":
+    main()

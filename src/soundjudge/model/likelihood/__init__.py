@@ -1,0 +1,1 @@
+"""The captioner as a member: how likely a text is given a sound, and given others."""

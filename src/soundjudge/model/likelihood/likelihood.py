@@ -1,0 +1,162 @@
+"""How likely a text is given a sound, against how likely it is given other sounds.
+
+A language model that captions sounds judges pairs without a rating: pointwise mutual information,
+
+    (log P(text | sound) - alpha log mean over r P(text | reference r)) / tokens ^ length_exponent
+
+as in VisualGPTScore (Lin et al. 2023, "Revisiting the Role of Language Priors in Vision-Language
+Models", section 4: alpha debiases, chosen on validation); the length as in beam search.
+Letters: B = pairs, R = reference sounds, M = audio tokens, D = encoder width.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundjudge import params
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.errors import SoundjudgeError
+from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.likelihood.text_log_probs import text_log_probs
+from soundjudge.runtime import artifacts
+from soundjudge.runtime.member_record import MEMBER_FILE, read_member, write_member
+
+KIND = "likelihood"
+REFERENCES = "references.safetensors"
+NUM_CANDIDATES = 2048  # clips of which the references are selected, drawn by the seed
+BATCH_TEXTS = 16  # behind one reference: attention grows with the square of their tokens
+NATS = 4.0  # brought to 1: the sample's scores then lie within about -1 to 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodConfig:
+    """Section `likelihood` of params.yaml."""
+
+    num_references: int = 8
+    "R, sounds that every sound is compared with"
+    alpha: float = 0.5
+    "share of the text's own log-probability that is subtracted"
+    length_exponent: float = 0.5
+    "of the number of tokens that divides; 1 = mean over the tokens, 0 = their sum"
+    seed: int = 1
+    "of the references"
+
+    def __post_init__(self) -> None:
+        if self.num_references < 1:
+            raise SoundjudgeError(f"num_references is {self.num_references}: choose 1 or more")
+        for name in ("alpha", "length_exponent"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SoundjudgeError(f"{name} is {getattr(self, name)}: choose 0 to 1")
+
+
+class Likelihood:
+    """A captioning language model, and the sounds that it compares every sound with."""
+
+    def __init__(self, lalm: Lalm, references: Tensor, config: LikelihoodConfig) -> None:
+        """`references` are encoder features: (R, M, D)."""
+        self.lalm, self.references, self.config = lalm, references, config
+
+    @property
+    def frontend(self) -> AudioFrontend:
+        """What features of sounds must come from."""
+        return self.lalm.frontend
+
+    def scores(self, features: Tensor, texts: Sequence[str]) -> Tensor:
+        """Mutual information of sounds (B, M, D) and texts, in units of NATS, not clipped: (B,).
+
+        About -1 to 1, in float32. SoundjudgeError where a text is empty.
+        """
+        log_probs, lengths = text_log_probs(self.lalm, features, texts)  # (B,) both
+        for text, length in zip(texts, lengths.tolist(), strict=True):
+            if length < 2:  # its end is a token
+                raise SoundjudgeError(f"the text {text!r} has no words: it has no likelihood")
+        information = log_probs - self.config.alpha * self._log_priors(texts)
+        return information / lengths**self.config.length_exponent / NATS
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        return self.lalm.cut_texts(texts)
+
+    def _log_priors(self, texts: Sequence[str]) -> Tensor:
+        """Logarithm of each text's mean probability given the references: (B,)."""
+        distinct = list(dict.fromkeys(texts))
+        priors: dict[str, Tensor] = {}
+        for start in range(0, len(distinct), BATCH_TEXTS):
+            batch = distinct[start : start + BATCH_TEXTS]
+            repeated = batch * len(self.references)
+            log_probs, _ = text_log_probs(self.lalm, self.references, repeated)
+            sums = log_probs.reshape(len(self.references), len(batch)).logsumexp(dim=0)
+            priors |= dict(zip(batch, sums - math.log(len(self.references)), strict=True))
+        return torch.stack([priors[text] for text in texts])
+
+
+def select_references(
+    features: ArrayStore, clip_ids: Sequence[str], config: LikelihoodConfig
+) -> list[str]:
+    """R of the clips that lie far apart, in the order of their selection.
+
+    Farthest-point selection (Gonzalez 1985): a first clip by chance, then always the one whose
+    nearest selected clip is farthest, by the Euclidean distance of features averaged over tokens
+    and standardized over at most NUM_CANDIDATES clips.
+    """
+    if len(clip_ids) < config.num_references:
+        raise SoundjudgeError(
+            f"likelihood.num_references is {config.num_references}, and there are {len(clip_ids)} "
+            "captioned clips to select them from: choose fewer"
+        )
+    order = np.random.default_rng(config.seed).permutation(len(clip_ids))
+    candidates = [clip_ids[i] for i in order[: max(NUM_CANDIDATES, config.num_references)]]
+    means = np.stack([features[clip].mean(axis=0, dtype=np.float64) for clip in candidates])
+    spread = means.std(axis=0)
+    vectors = (means - means.mean(axis=0)) / np.where(spread > 0, spread, 1.0)  # (N, D)
+    return [candidates[i] for i in _farthest_points(vectors, config.num_references)]
+
+
+def _farthest_points(vectors: NDArray[np.float64], count: int) -> list[int]:
+    """Rows of `vectors` (N, D), the first of them first."""
+    selected = [0]
+    distances = np.linalg.norm(vectors - vectors[0], axis=1)
+    while len(selected) < count:
+        distances[selected] = -1.0  # equal clips: none comes twice
+        selected.append(int(distances.argmax()))
+        distances = np.minimum(distances, np.linalg.norm(vectors - vectors[selected[-1]], axis=1))
+    return selected
+
+
+def save_likelihood(
+    folder: Path, captioner: Path, references: dict[str, Tensor], config: LikelihoodConfig
+) -> None:
+    """Writes a captioner's checkpoint with `references`, clip id -> features (M, D), beside it."""
+    record = read_member(captioner, checkpoint.KIND)
+    settings = record.settings | {KIND: asdict(config), "references": list(references)}
+    with artifacts.atomic_folder(folder) as temporary:
+        for path in sorted(captioner.iterdir()):
+            artifacts.link_or_copy(path, temporary / path.name)
+        # A new file: by a link it may be the captioner's own.
+        (temporary / MEMBER_FILE).unlink()
+        write_member(temporary, replace(record, kind=KIND, settings=settings))
+        stacked = torch.stack(list(references.values())).float()  # (R, M, D)
+        artifacts.save_tensors(temporary / REFERENCES, {"references": stacked})
+
+
+def load_likelihood(folder: Path, device: torch.device) -> Likelihood:
+    """What `save_likelihood` wrote, in evaluation mode."""
+    settings = read_member(folder, KIND).settings
+    config = params.build(LikelihoodConfig, settings.get(KIND), f"{folder / MEMBER_FILE}: {KIND}")
+    lalm = checkpoint.load_lalm(folder, KIND).to(device)
+    path = folder / REFERENCES
+    if not path.is_file():
+        raise SoundjudgeError(f"{folder}: no {REFERENCES}: run the stage likelihood again")
+    references = artifacts.load_tensors(path).get("references")
+    expected = (config.num_references, lalm.frontend.audio_tokens, lalm.feature_dim)
+    if references is None or tuple(references.shape) != expected:
+        raise SoundjudgeError(f"{path}: no references of shape {expected} (R, M, D)")
+    return Likelihood(lalm, references.to(device), config)
