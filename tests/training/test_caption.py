@@ -1,110 +1,96 @@
-"""Captioning: what is learned, what stays, and what validation says."""
+"""Captioning: which weights change, the validation loss, and the report of the stage."""
 
 import json
-import runpy
 
 import numpy as np
 import pytest
 import tiny_lalm
 import tiny_training
 import torch
-from repository import STAGES
+from repository import run_stage
 
-from soundjudge.model.lalm.adaptation import LlmTraining, Lora
+from soundjudge import params
+from soundjudge.errors import SoundjudgeError
 from soundjudge.training import caption
 from soundjudge.training.captions.caption_report import Generation
 from soundjudge.training.lalm.training_pairs import make_pairs
 
-STAGE = STAGES / "caption.py"
 GENERATION = Generation(clips=2, num_beams=2, max_tokens=5, batch_size=2)
 
 
-def learns(training, lora=None):
-    return LlmTraining(training=training, lora=lora, gradient_checkpointing=False, compile=False)
-
-
-def captioning(**changes):
-    given = {
+def config(**changes):
+    values = {
         "model": tiny_lalm.CONFIG,
         "llm": tiny_training.FULL,
         "train_splits": ("train",),
         "validation_splits": ("validation",),
         "eval_batch_size": 4,
         "seed": 1,
-        "optimization": tiny_training.OPTIMISATION,
+        "optimization": tiny_training.OPTIMIZATION,
         "generation": GENERATION,
     }
-    return caption.CaptionConfig(**{**given, **changes})
+    return caption.CaptionConfig(**{**values, **changes})
 
 
-def trained(tmp_path, **changes):
+def train(tmp_path, **changes):
     lalm = tiny_lalm.lalm(tmp_path / "llm")
     before = {name: tensor.clone() for name, tensor in lalm.state_dict().items()}
-    features = tiny_training.rows(tmp_path / "rows", tiny_training.captioned_ids())
+    features = tiny_training.features(tmp_path / "rows", tiny_training.captioned_ids())
     table = tiny_training.captions()
-    learned, held_out = (
+    train_pairs, validation_pairs = (
         make_pairs(table["clip_id"][rows], table["text"][rows], np.ones(rows.stop - rows.start))
         for rows in (slice(0, 4), slice(4, 6))
     )
-    fit = caption.train(
-        lalm,
-        features,
-        learned,
-        held_out,
-        captioning(**changes),
-        work=tmp_path,
-        device="cpu",
-        log=tiny_training.silent,
-    )
-    moved = {name for name, t in lalm.state_dict().items() if not torch.equal(t, before[name])}
-    return lalm, features, learned, held_out, fit, moved
+    run = {"work": tmp_path, "device": "cpu", "log": tiny_training.silent}
+    result = caption.train(lalm, features, train_pairs, validation_pairs, config(**changes), **run)
+    changed = {name for name, t in lalm.state_dict().items() if not torch.equal(t, before[name])}
+    return lalm, features, train_pairs, validation_pairs, result, changed
 
 
 def test_language_model_and_projector_learn_and_the_score_head_stays(tmp_path):
-    *_, moved = trained(tmp_path)
-    assert any(name.startswith("llm.") for name in moved)
-    assert any(name.startswith("projector.") for name in moved)
-    assert not any(name.startswith(("score_head.", "final_linear.")) for name in moved)
+    *_, changed = train(tmp_path)
+    assert any(name.startswith("llm.") for name in changed)
+    assert any(name.startswith("projector.") for name in changed)
+    assert not any(name.startswith(("score_head.", "final_linear.")) for name in changed)
 
 
 def test_a_frozen_language_model_stays_as_it_is(tmp_path):
-    *_, moved = trained(tmp_path, llm=tiny_training.FROZEN)
-    assert moved
-    assert all(name.startswith("projector.") for name in moved)
+    *_, changed = train(tmp_path, llm=tiny_training.FROZEN)
+    assert changed
+    assert all(name.startswith("projector.") for name in changed)
 
 
 def test_after_lora_the_model_is_a_plain_one_that_moved_and_speaks(tmp_path):
     pytest.importorskip("peft", reason="peft, which LoRA needs, is absent")
-    lora = Lora(rank=2, alpha=4.0, targets=("q_proj", "v_proj"))
-    lalm, features, _, held_out, _, moved = trained(tmp_path, llm=learns("lora", lora))
+    lalm, features, _, validation_pairs, _, changed = train(tmp_path, llm=tiny_training.LORA)
     plain = tiny_lalm.lalm(tmp_path / "plain")
     assert lalm.state_dict().keys() == plain.state_dict().keys()
-    assert "llm.model.layers.0.self_attn.q_proj.weight" in moved
-    assert "llm.model.layers.0.self_attn.k_proj.weight" not in moved
-    sounds = torch.from_numpy(features.gather(held_out.sounds_of(np.arange(2))))
+    assert "llm.model.layers.0.self_attn.q_proj.weight" in changed
+    assert "llm.model.layers.0.self_attn.k_proj.weight" not in changed
+    sounds = torch.from_numpy(features.gather(validation_pairs.clip_ids_of(np.arange(2))))
     assert len(lalm.generate(sounds, max_tokens=5, num_beams=2)) == 2
 
 
 def test_the_loss_on_the_captions_that_are_learnt_falls(tmp_path):
-    *_, fit, _ = trained(tmp_path)
-    assert fit.history[-1]["loss"] < fit.history[0]["loss"]
+    *_, result, _ = train(tmp_path)
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
 
 
 def test_validation_is_the_negative_loss_on_held_out_captions(tmp_path):
-    lalm, features, _, held_out, fit, _ = trained(tmp_path)
+    lalm, features, _, validation_pairs, result, _ = train(tmp_path)
     lalm.eval()
-    sounds = torch.from_numpy(features.gather(held_out.sounds_of(np.arange(2))))
+    sounds = torch.from_numpy(features.gather(validation_pairs.clip_ids_of(np.arange(2))))
     with torch.no_grad():
-        expected = lalm.caption_loss(sounds, held_out.texts_of(np.arange(2))).item()
-    assert -fit.best_value == pytest.approx(expected, rel=1e-5)
-    assert caption.summarize(fit)["validation_loss"] == -fit.best_value
+        expected = lalm.caption_loss(sounds, validation_pairs.texts_of(np.arange(2))).item()
+    assert -result.best_value == pytest.approx(expected, rel=1e-5)
+    assert caption.summarize(result)["validation_loss"] == -result.best_value
 
 
 def test_the_held_out_loss_does_not_depend_on_the_batch_size(tmp_path):
-    lalm, features, learned, *_ = trained(tmp_path)
+    lalm, features, train_pairs, *_ = train(tmp_path)
     with torch.no_grad():
         one, three, all_ = (
-            caption.validation_loss(lalm, features, learned, size) for size in (1, 3, 100)
+            caption.validation_loss(lalm, features, train_pairs, size) for size in (1, 3, 100)
         )
     assert one == pytest.approx(all_, rel=1e-5)
     assert three == pytest.approx(all_, rel=1e-5)
@@ -112,19 +98,20 @@ def test_the_held_out_loss_does_not_depend_on_the_batch_size(tmp_path):
 
 def test_captions_are_taken_from_the_clips_of_the_named_splits(tmp_path):
     prepared = tiny_training.clips(tmp_path)
-    held_out = caption.select_captioned(
-        tiny_training.captions(), prepared.table, ["validation"], "x"
+    validation_pairs = caption.select_captioned(
+        tiny_training.captions(), prepared.table, ["validation"], "validation_splits"
     )
-    assert held_out.sounds_of(np.arange(len(held_out))) == ["audiocaps/c4_0", "audiocaps/c5_0"]
-    assert held_out.texts_of(np.array([1, 0])) == ["dog barks and rain", "rain"]
+    assert validation_pairs.clip_ids_of(np.arange(len(validation_pairs))) == [
+        "audiocaps/c4_0",
+        "audiocaps/c5_0",
+    ]
+    assert validation_pairs.texts_of(np.array([1, 0])) == ["dog barks and rain", "rain"]
 
 
 def test_a_split_without_captions_is_refused_by_name(tmp_path):
     prepared = tiny_training.clips(tmp_path)
-    with pytest.raises(ValueError, match=r"caption.train_splits is \['tain'\].*'train'"):
-        caption.select_captioned(
-            tiny_training.captions(), prepared.table, ["tain"], "caption.train_splits"
-        )
+    with pytest.raises(SoundjudgeError, match=r"caption\.train_splits is \['tain'\].*'train'"):
+        caption.select_captioned(tiny_training.captions(), prepared.table, ["tain"], "train_splits")
 
 
 @pytest.fixture
@@ -136,14 +123,42 @@ def repository(in_folder):
 
 
 def test_the_stage_says_captions_of_held_out_clips_twice_the_same(repository):
-    written = []
+    outputs = []
     for _ in range(2):
-        runpy.run_path(str(STAGE), run_name="__main__")
+        run_stage("caption")
         page = (repository / "metrics/caption.md").read_text()
-        written.append((page, (repository / "metrics/caption.json").read_bytes()))
-    assert written[0] == written[1]
+        outputs.append((page, (repository / "metrics/caption.json").read_bytes()))
+    assert outputs[0] == outputs[1]
     assert all(text in page for text in ("| rain | audiocaps/c4_0 |", "| dog barks and rain |"))
-    figures = json.loads(written[0][1])
-    assert figures["captioned_clips"] == 2
-    assert {"cider_d", "cider_d_other_clip", "token_f1", "token_f1_other_clip"} < figures.keys()
-    assert {"best_epoch", "validation_loss"} < figures.keys()
+    metrics = json.loads(outputs[0][1])
+    assert metrics["captioned_clips"] == 2
+    assert {"cider_d", "cider_d_other_clip", "token_f1", "token_f1_other_clip"} < metrics.keys()
+    assert {"best_epoch", "validation_loss"} < metrics.keys()
+
+
+def test_only_the_choices_of_a_user_are_required_keys():
+    section = {
+        "model": {
+            "projector_hidden": 12,
+            "head": [10, 4],
+            "max_text_tokens": 8,
+            "order": "text_first",
+            "attention": "eager",
+        },
+        "llm": {"training": "frozen"},
+        "train_splits": ["train"],
+        "validation_splits": ["validation"],
+        "eval_batch_size": 4,
+        "seed": 1,
+        "optimization": {
+            "optimizer": "adamw", "learning_rate": 1e-3, "epochs": 2, "batch_size": 2
+        },
+    }  # fmt: skip
+    config = params.build(caption.CaptionConfig, section, "caption")
+    assert config.generation == Generation(clips=64, num_beams=4, max_tokens=24, batch_size=64)
+    assert config.llm == tiny_training.FROZEN
+    assert (config.optimization.clip_norm, config.optimization.patience) == (1.0, None)
+    for key in ("llm", "seed", "optimization"):
+        incomplete = {name: value for name, value in section.items() if name != key}
+        with pytest.raises(SoundjudgeError, match=rf"caption\.{key} is missing"):
+            params.build(caption.CaptionConfig, incomplete, "caption")

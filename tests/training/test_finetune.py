@@ -1,8 +1,6 @@
-"""Fine-tuning: targets and scales, SpecAugment in its place, and the three stages in a row."""
+"""Fine-tuning: targets, weights and SpecAugment, and the three stages in a row."""
 
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +9,17 @@ import tiny_lalm
 import tiny_training
 import torch
 import yaml
-from repository import STAGES
+from repository import run_stage
 
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
+from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import encode_waves
 from soundjudge.model.feature_extraction import FeatureConfig, encode_clips
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts
 from soundjudge.training import finetune
 from soundjudge.training.lalm.specaugment import SpecAugment
-from soundjudge.training.loop import loop
+from soundjudge.training.loop.run import TrainingRun
 
 MASKS = SpecAugment(freq_mask=15, time_mask=30, per="sound")
 FINETUNING = finetune.FinetuneConfig(
@@ -28,49 +27,49 @@ FINETUNING = finetune.FinetuneConfig(
     list_size=4,
     loss="listnet",
     temperature=1.0,
-    margin=0.1,
     eval_batch_size=5,
-    optimization=tiny_training.OPTIMISATION,
+    optimization=tiny_training.OPTIMIZATION,
 )
 
 
 def member(**changes):
-    given = {"seed": 1, "warm_start": "none", "target": "mean", "select": "mean"}
-    given["weights"] = "none"
-    return finetune.FinetuneMember(**{**given, "specaugment": None, **changes})
+    return finetune.FinetuneMember(**{"seed": 1, "warm_start": "none", "target": "mean", **changes})
 
 
-def sounds(tmp_path, masks):
+def training_sounds(tmp_path, specaugment):
     clips = tiny_training.clips(tmp_path / "prepared")
-    features = tiny_training.rows(tmp_path / "rows", clips.ids())
-    return finetune.TrainingSounds(features, clips, tiny_training.encoder(), masks)
+    features = tiny_training.features(tmp_path / "rows", clips.ids())
+    return finetune.TrainingSounds(features, clips, tiny_training.encoder(), specaugment)
 
 
-def trained(tmp_path, **changes):
-    lalm = tiny_lalm.lalm(tmp_path / "llm")
-    chosen = member(**changes)
-    heard = sounds(tmp_path, chosen.specaugment)
-    encoder = {name: tensor.clone() for name, tensor in heard.beats.state_dict().items()}
-    learned, held_out = tiny_training.targets("train"), tiny_training.targets("validation")
-    given = {"work": tmp_path, "device": "cpu", "log": tiny_training.silent}
-    fit = finetune.train(lalm, heard, learned, held_out, FINETUNING, chosen, **given)
-    return fit, heard, encoder
+def train(tmp_path, **changes):
+    config = member(**changes)
+    sounds = training_sounds(tmp_path, config.specaugment)
+    encoder = {name: tensor.clone() for name, tensor in sounds.encoder.state_dict().items()}
+    result = run_training(tiny_lalm.lalm(tmp_path / "llm"), sounds, config, tmp_path)
+    return result, sounds, encoder
+
+
+def run_training(lalm, sounds, config, work):
+    targets = (tiny_training.targets(split) for split in ("train", "validation"))
+    run = {"work": work, "device": "cpu", "log": tiny_training.silent}
+    return finetune.train(lalm, sounds, *targets, FINETUNING, config, **run)
 
 
 def test_a_mean_rating_is_learnt_on_the_scale_from_minus_one_to_one():
     # 10, 8.01, 6.02, 4.03, 2.04: / 5 - 1.
-    pairs = finetune.rated_pairs(tiny_training.targets("train"), "mean")
+    pairs = finetune.make_rated_pairs(tiny_training.targets("train"), "mean")
     np.testing.assert_allclose(pairs.targets[:5], [1, 0.602, 0.204, -0.194, -0.592], rtol=1e-5)
 
 
 def test_a_standardized_rating_is_learnt_as_it_is():
-    pairs = finetune.rated_pairs(tiny_training.targets("train"), "spo")
+    pairs = finetune.make_rated_pairs(tiny_training.targets("train"), "spo")
     np.testing.assert_allclose(pairs.targets[:5], [1.6, 0.8, 0, -0.8, -1.6], rtol=1e-6)
 
 
 def test_a_latent_score_is_learnt_on_the_scale_from_minus_one_to_one():
     # A point less than the means: 9, 7.01, 5.02, ...: / 5 - 1.
-    pairs = finetune.rated_pairs(tiny_training.targets("train"), "latent")
+    pairs = finetune.make_rated_pairs(tiny_training.targets("train"), "latent")
     np.testing.assert_allclose(pairs.targets[:3], [0.8, 0.402, 0.004], rtol=1e-5)
     assert pairs.weights is None
 
@@ -82,90 +81,85 @@ def test_a_pairs_weight_is_one_over_the_variance_of_its_score_around_a_predictio
     expected = np.array([60, 36, 15]) / 37
     np.testing.assert_allclose(finetune.precision_weights(table), expected)
     for target in ("mean", "spo", "latent"):
-        pairs = finetune.rated_pairs(table, target, "precision")
+        pairs = finetune.make_rated_pairs(table, target, "precision")
         np.testing.assert_allclose(pairs.weights, expected, rtol=1e-6)
 
 
 def test_weights_change_what_is_learnt(tmp_path):
-    without, *_ = trained(tmp_path / "none")
-    with_weights, *_ = trained(tmp_path / "precision", weights="precision")
+    without, *_ = train(tmp_path / "none")
+    with_weights, *_ = train(tmp_path / "precision", sample_weights="precision")
     assert with_weights.history[0] == without.history[0]  # validation counts all pairs alike
     assert with_weights.history[1]["loss"] != without.history[1]["loss"]
 
 
 def test_pairs_name_their_clips_in_the_rated_corpus():
-    pairs = finetune.rated_pairs(tiny_training.targets("validation"), "mean")
-    assert pairs.sounds_of(np.array([0])) == ["xacle/00016.wav"]
+    pairs = finetune.make_rated_pairs(tiny_training.targets("validation"), "mean")
+    assert pairs.clip_ids_of(np.array([0])) == ["xacle/00016.wav"]
     assert pairs.texts_of(np.array([0])) == ["rain"]
 
 
-def test_without_masks_the_stored_features_are_heard_and_no_random_number_is_drawn(tmp_path):
-    heard, generator = sounds(tmp_path, None), torch.Generator().manual_seed(0)
+def test_without_masks_the_stored_features_serve_and_no_random_number_is_drawn(tmp_path):
+    sounds, generator = training_sounds(tmp_path, None), torch.Generator().manual_seed(0)
     before = generator.get_state()
     lalm = tiny_lalm.lalm(tmp_path / "llm")
-    given = heard.heard(lalm, ["xacle/00003.wav", "xacle/00000.wav"], generator)
-    expected = heard.features.gather(["xacle/00003.wav", "xacle/00000.wav"])
-    np.testing.assert_array_equal(given.numpy(), expected)
+    clip_ids = ["xacle/00003.wav", "xacle/00000.wav"]
+    features = sounds.gather(lalm, clip_ids, generator)
+    np.testing.assert_array_equal(features.numpy(), sounds.features.gather(clip_ids))
     assert torch.equal(generator.get_state(), before)
 
 
-def test_with_masks_every_hearing_of_a_sound_is_another_that_the_generator_decides(tmp_path):
-    heard, lalm = sounds(tmp_path, MASKS), tiny_lalm.lalm(tmp_path / "llm")
-    generator, names = torch.Generator().manual_seed(0), ["xacle/00003.wav"]
-    first, second = (heard.heard(lalm, names, generator) for _ in range(2))
-    plain = encode_waves(heard.beats, [heard.clips.wave(names[0])], lalm.frontend)
+def test_with_masks_features_differ_each_time_and_the_generator_decides_them(tmp_path):
+    sounds, lalm = training_sounds(tmp_path, MASKS), tiny_lalm.lalm(tmp_path / "llm")
+    generator, clip_ids = torch.Generator().manual_seed(0), ["xacle/00003.wav"]
+    first, second = (sounds.gather(lalm, clip_ids, generator) for _ in range(2))
+    plain = encode_waves(sounds.encoder, [sounds.clips.wave(clip_ids[0])], lalm.frontend)
     assert not torch.equal(first, second)
     assert not torch.equal(first, plain)
-    again = heard.heard(lalm, names, torch.Generator().manual_seed(0))
-    assert torch.equal(first, again)
+    repeated = sounds.gather(lalm, clip_ids, torch.Generator().manual_seed(0))
+    assert torch.equal(first, repeated)
 
 
 def test_specaugment_changes_training_and_not_validation(tmp_path):
-    with_masks, *_ = trained(tmp_path / "masks", specaugment=MASKS)
-    without, *_ = trained(tmp_path / "none")
+    with_masks, *_ = train(tmp_path / "masks", specaugment=MASKS)
+    without, *_ = train(tmp_path / "none")
     assert with_masks.history[0] == without.history[0]  # epoch 0 is validation alone
     assert with_masks.history[1]["loss"] != without.history[1]["loss"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_stored_features_and_the_encoder_itself_train_the_same_bytes(tmp_path, dtype):
-    clips, beats = tiny_training.clips(tmp_path / "prepared"), tiny_training.encoder()
-    encoding = FeatureConfig(
-        frontend=tiny_lalm.FRONT, batch_size=7, dtype=dtype, engine="local", workers=None
-    )
+    clips, encoder = tiny_training.clips(tmp_path / "prepared"), tiny_training.encoder()
+    config = FeatureConfig(frontend=tiny_lalm.FRONTEND, batch_size=7, dtype=dtype)
     ids = clips.ids()
-    write_rows(tmp_path / "rows", ids, encode_clips(beats, clips, ids, encoding))
-    # A mask less than one wide hides nothing, and makes the encoder hear every sound.
+    write_rows(tmp_path / "rows", ids, encode_clips(encoder, clips, ids, config))
+    # A mask less than one wide masks nothing, but the encoder runs on every sound.
     idle = SpecAugment(freq_mask=1, time_mask=1, per="sound")
-    for masks in (None, idle):
-        lalm, folder = tiny_lalm.lalm(tmp_path / "llm"), tmp_path / f"{masks is None}"
-        heard = finetune.TrainingSounds(ArrayStore(tmp_path / "rows"), clips, beats, masks)
-        learned, held_out = tiny_training.targets("train"), tiny_training.targets("validation")
-        given = {"work": folder, "device": "cpu", "log": tiny_training.silent}
-        finetune.train(lalm, heard, learned, held_out, FINETUNING, member(), **given)
-        checkpoint.save_lalm(folder / "saved", lalm, "beats.pt", {})
-    stored, raw = (
-        (tmp_path / folder / "saved/model.safetensors").read_bytes() for folder in ("True", "False")
-    )
-    assert stored == raw
+    for name, masks in (("stored", None), ("encoded", idle)):
+        lalm = tiny_lalm.lalm(tmp_path / "llm")
+        sounds = finetune.TrainingSounds(ArrayStore(tmp_path / "rows"), clips, encoder, masks)
+        run_training(lalm, sounds, member(), tmp_path / name)
+        checkpoint.save_lalm(tmp_path / name / "saved", lalm, "beats.pt", {})
+    weights = "saved/model.safetensors"
+    stored, encoded = (tmp_path / name / weights for name in ("stored", "encoded"))
+    assert stored.read_bytes() == encoded.read_bytes()
 
 
 def test_the_encoder_does_not_move(tmp_path):
-    _, heard, before = trained(tmp_path, specaugment=MASKS)
-    assert not heard.beats.training
-    for name, tensor in heard.beats.state_dict().items():
+    _, sounds, before = train(tmp_path, specaugment=MASKS)
+    assert not sounds.encoder.training
+    for name, tensor in sounds.encoder.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
 def test_the_model_before_the_first_step_is_a_candidate(tmp_path):
-    fit, *_ = trained(tmp_path)
-    assert [row["epoch"] for row in fit.history] == [0, 1, 2]
-    assert fit.best_value == max(row["validation"] for row in fit.history)
+    result, *_ = train(tmp_path)
+    assert [row["epoch"] for row in result.history] == [0, 1, 2]
+    assert result.best_value == max(row["validation"] for row in result.history)
 
 
 @pytest.mark.parametrize(("name", "value"), [("list_size", 1), ("temperature", 0.0)])
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(SoundjudgeError, match=name):
         finetune.FinetuneConfig(**{**vars(FINETUNING), name: value})
 
 
@@ -177,29 +171,16 @@ def repository(in_folder):
     torch.use_deterministic_algorithms(False)
 
 
-def run(stage, *arguments):
-    before = sys.argv
-    sys.argv = [f"stages/{stage}.py", *arguments]
-    try:
-        runpy.run_path(str(STAGES / f"{stage}.py"), run_name="__main__")
-    finally:
-        sys.argv = before
-
-
-def change(path, **values):
-    """Changes keys of one section of params.yaml, e.g. change("pretrain", warm_start="none")."""
-    file = Path("params.yaml")
-    whole = yaml.safe_load(file.read_text())
-    section = whole
-    for key in path.split("."):
-        section = section[key]
-    section.update(values)
-    file.write_text(yaml.safe_dump(whole))
+def change(section, **values):
+    """Changes keys of a section of params.yaml, e.g. change("pretrain", warm_start="none")."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params[section].update(values)
+    Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
 def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_again(repository):
     for stage in (["caption"], ["pretrain"], ["finetune", "full1"]):
-        run(*stage)
+        run_stage(*stage)
     checkpoints = ("caption", "pretrain", "finetune/full1")
     first = {name: artifacts.sha256(Path("checkpoints") / name) for name in checkpoints}
     for name in checkpoints:
@@ -210,46 +191,47 @@ def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_agai
     }
     assert len(Path("plots/finetune/full1/history.csv").read_text().splitlines()) == 4
     record = artifacts.read_json(Path("checkpoints/finetune/full1/member.json"))
-    assert (record["kind"], record["beats"]) == ("lalm", "encoders/beats.pt")
+    assert record["kind"] == "lalm"
+    assert [reference["path"] for reference in record["encoders"]["audio"]] == ["encoders/beats.pt"]
     assert not list(Path("work").glob("*/*"))
 
     shutil.rmtree("checkpoints")
     for stage in (["caption"], ["pretrain"], ["finetune", "full1"]):
-        run(*stage)
+        run_stage(*stage)
     assert first == {name: artifacts.sha256(Path("checkpoints") / name) for name in checkpoints}
 
 
 def test_a_warm_start_from_none_takes_the_shape_of_the_captioning_model_and_no_weight(repository):
-    run("caption")
+    run_stage("caption")
     change("pretrain", warm_start="none")
-    run("pretrain")
-    run("finetune", "fresh")
+    run_stage("pretrain")
+    run_stage("finetune", "fresh")
     fresh = checkpoint.load_lalm(Path("checkpoints/finetune/fresh"))
     assert fresh.config == checkpoint.load_lalm(Path("checkpoints/caption")).config
 
 
 def test_a_killed_stage_goes_on_where_it_was(repository, monkeypatch):
-    run("caption")
-    whole = artifacts.sha256(Path("checkpoints/caption"))
+    run_stage("caption")
+    uninterrupted = artifacts.sha256(Path("checkpoints/caption"))
     shutil.rmtree("checkpoints/caption")
-    change("caption", optimization={**vars(tiny_training.OPTIMISATION), "checkpoint_steps": 1})
-    run("caption")  # how often states are written changes nothing but the fingerprint
-    assert artifacts.sha256(Path("checkpoints/caption")) == whole
+    change("caption", optimization={**vars(tiny_training.OPTIMIZATION), "checkpoint_minutes": 1e-9})
+    run_stage("caption")  # how often states are written changes nothing but the fingerprint
+    assert artifacts.sha256(Path("checkpoints/caption")) == uninterrupted
     shutil.rmtree("checkpoints/caption")
 
-    step, steps = loop._Training.step, 0
+    step, steps = TrainingRun.step, 0
 
-    def killed(self, batch):
+    def step_or_kill(self, batch):
         nonlocal steps
         steps += 1
         if steps == 4:
             raise KeyboardInterrupt
         step(self, batch)
 
-    monkeypatch.setattr(loop._Training, "step", killed)
+    monkeypatch.setattr(TrainingRun, "step", step_or_kill)
     with pytest.raises(KeyboardInterrupt):
-        run("caption")
+        run_stage("caption")
     assert not Path("checkpoints/caption").exists()
-    run("caption")
-    assert steps == 5  # of 4, the fourth was not made; it was made again
-    assert artifacts.sha256(Path("checkpoints/caption")) == whole
+    run_stage("caption")
+    assert steps == 5  # of 4, the last was begun twice
+    assert artifacts.sha256(Path("checkpoints/caption")) == uninterrupted

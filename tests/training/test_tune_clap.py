@@ -3,25 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import tiny_clap
+import tiny_tuning
 import torch
 from scipy import stats
-from tiny_clips import write_clips
 
 from soundjudge.clap import clapscore
 from soundjudge.clap.clapscore import ClapScore
 from soundjudge.data.clips import clip_store
-from soundjudge.data.corpora.clip_writer import Clip
-from soundjudge.data.tables import tables
-from soundjudge.reporting import metrics
 from soundjudge.runtime import artifacts
 from soundjudge.training import tune_clap
-from soundjudge.training.loop.optimization import Optimization
 from soundjudge.training.ranking import losses
-
-TEXTS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
 
 
 def test_squared_errors_within_tau_count_as_none():
@@ -30,7 +23,7 @@ def test_squared_errors_within_tau_count_as_none():
     assert losses.clipped_mse(prediction, target, 0.25).item() == pytest.approx(4 / 3)
 
 
-def test_the_margin_loss_is_half_the_mean_excess_over_all_couples():
+def test_the_margin_loss_is_half_the_mean_excess_over_all_pairs():
     # Errors 0, .3, .05 differ by .3, .05, .25; beyond the margin .1: .2, 0, .15, each twice.
     prediction, target = torch.tensor([1.0, 2.3, 3.05]), torch.tensor([1.0, 2.0, 3.0])
     assert losses.pairwise_margin(prediction, target, 0.1).item() == pytest.approx(0.7 / 9 / 2)
@@ -41,94 +34,29 @@ def test_a_margin_loss_of_lists_is_the_mean_of_those_of_each():
         torch.randn(3, 5, generator=torch.Generator().manual_seed(1)),
         torch.zeros(3, 5),
     )
-    each = [losses.pairwise_margin(p, t, 0.1) for p, t in zip(prediction, target, strict=True)]
-    assert losses.pairwise_margin(prediction, target, 0.1).item() == pytest.approx(sum(each) / 3)
-
-
-def tuning(**changes: object) -> tune_clap.TuneConfig:
-    optimization = {
-        "optimizer": "adam",
-        "learning_rate": 0.01,
-        "weight_decay": 0.0,
-        "epochs": 2,
-        "batch_size": 2,
-        "warmup_steps": 0,
-        "final_lr_ratio": 0.0,
-        "clip_norm": None,
-        "patience": None,
-        "precision": "fp32",
-        "checkpoint_steps": 100,
-    }
-    values = {
-        "target": "spo",
-        "trainable": "audio",
-        "list_size": 4,
-        "mse_tau": 0.0,
-        "margin": 0.1,
-        "margin_weight": 0.5,
-        "class_balance": None,
-        "encode_batch_size": 5,
-        "seed": 1,
-        "optimization": Optimization(**(optimization | changes.pop("optimization", {}))),
-    }
-    return tune_clap.TuneConfig(**(values | changes))
+    single = [losses.pairwise_margin(p, t, 0.1) for p, t in zip(prediction, target, strict=True)]
+    assert losses.pairwise_margin(prediction, target, 0.1).item() == pytest.approx(sum(single) / 3)
 
 
 @pytest.fixture
 def clips(tmp_path: Path) -> clip_store.ClipStore:
-    rng = np.random.default_rng(0)
-    made = [
-        Clip(
-            clip_id=f"xacle/{number:05}.wav",
-            corpus="xacle",
-            split="train",
-            pcm=(rng.normal(size=3_000 + 400 * number) * 3_000 * (1 + number % 3)).astype(np.int16),
-        )
-        for number in range(18)
-    ]
-    prepared = tmp_path / "prepared"
-    tables.write_table(
-        write_clips(prepared, made, 100_000), prepared / "clips.parquet", tables.CLIPS
-    )
-    return clip_store.ClipStore(prepared)
-
-
-def targets(start: int, end: int) -> pd.DataFrame:
-    rng = np.random.default_rng(start)
-    score = rng.uniform(2, 10, size=end - start)
-    return pd.DataFrame(
-        {
-            "wav_file_name": [f"{number:05}.wav" for number in range(start, end)],
-            "text": [TEXTS[number % 6] for number in range(start, end)],
-            "mean_score": score,
-            "spo_score": (score - 7.0) / 3.0 + 0.1,
-            "latent_score": score - 0.2,
-            "ratings": 4,
-            "split": "train",
-        }
-    )
+    return tiny_tuning.write_store(tmp_path / "prepared")
 
 
 def run(
-    clips: clip_store.ClipStore, choice: tune_clap.TuneConfig, work: Path
+    clips: clip_store.ClipStore, config: tune_clap.TuneConfig, work: Path
 ) -> tuple[ClapScore, object]:
     model = ClapScore(tiny_clap.clap(), mean=7.0, std=3.0)
-    train = tune_clap.rated_pairs(targets(0, 12), choice.target, 7.0, 3.0)
-    validation = tune_clap.rated_pairs(targets(12, 18), choice.target, 7.0, 3.0)
+    train = tune_clap.rated_pairs(tiny_tuning.targets(0, 12), config.target, 7.0, 3.0)
+    validation = tune_clap.rated_pairs(tiny_tuning.targets(12, 18), config.target, 7.0, 3.0)
     fit = tune_clap.train(
-        model, train, validation, clips, choice, work=work, device="cpu", log=lambda line: None
+        model, train, validation, clips, config, work=work, device="cpu", log=lambda line: None
     )
     return model, fit
 
 
-def validations(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
-    """Lets the epochs, zero first, reach these validation values."""
-    coming = iter(values)
-    monkeypatch.setattr(metrics, "srcc", lambda prediction, reference: next(coming))
-
-
 def test_targets_are_on_the_listeners_scale():
-    frame = targets(0, 3)
+    frame = tiny_tuning.targets(0, 3)
     np.testing.assert_allclose(
         tune_clap.rated_pairs(frame, "spo", 7.0, 3.0).scores, frame["spo_score"], rtol=1e-6
     )
@@ -139,13 +67,13 @@ def test_targets_are_on_the_listeners_scale():
     assert mean.clip_ids == ["xacle/00000.wav", "xacle/00001.wav", "xacle/00002.wav"]
 
 
-def test_class_balance_changes_what_is_learnt_and_at_beta_0_nothing(clips, tmp_path, monkeypatch):
-    validations(monkeypatch, 3 * [0.1, 0.2])
+def test_class_balance_changes_the_training_and_at_beta_0_nothing(clips, tmp_path, monkeypatch):
+    tiny_tuning.validations(monkeypatch, 3 * [0.1, 0.2])
     learned = {}
     for beta in (None, 0.0, 0.99):
         changes = {"class_balance": beta, "trainable": "projections"}
-        choice = tuning(optimization={"epochs": 1, "patience": None}, **changes)
-        model, _ = run(clips, choice, tmp_path / str(beta))
+        config = tiny_tuning.tuning(optimization={"epochs": 1, "patience": None}, **changes)
+        model, _ = run(clips, config, tmp_path / str(beta))
         learned[beta] = torch.cat([weights.flatten() for weights in model.parameters()])
     assert torch.equal(learned[None], learned[0.0])
     assert not torch.equal(learned[None], learned[0.99])
@@ -154,7 +82,7 @@ def test_class_balance_changes_what_is_learnt_and_at_beta_0_nothing(clips, tmp_p
 @pytest.mark.parametrize("beta", [-0.1, 1.0])
 def test_a_class_balance_outside_its_range_is_refused(beta):
     with pytest.raises(ValueError, match="class_balance"):
-        tuning(class_balance=beta)
+        tiny_tuning.tuning(class_balance=beta)
 
 
 @pytest.mark.parametrize(
@@ -167,9 +95,9 @@ def test_a_class_balance_outside_its_range_is_refused(beta):
     ],
 )
 def test_only_the_chosen_parts_move(clips, tmp_path, monkeypatch, trainable, parts):
-    validations(monkeypatch, [0.1, 0.2, 0.3])
+    tiny_tuning.validations(monkeypatch, [0.1, 0.2, 0.3])
     before = dict(tiny_clap.clap().named_parameters())
-    model, fit = run(clips, tuning(trainable=trainable), tmp_path / "work")
+    model, fit = run(clips, tiny_tuning.tuning(trainable=trainable), tmp_path / "work")
     assert fit.best_epoch == 2
     moved = {
         name.split(".")[1]
@@ -182,8 +110,10 @@ def test_only_the_chosen_parts_move(clips, tmp_path, monkeypatch, trainable, par
 @pytest.mark.parametrize("trainable", ["audio", "text", "both", "projections"])
 def test_what_is_cached_scores_as_the_model_does(clips, tmp_path, trainable):
     model = ClapScore(tiny_clap.clap(), mean=7.0, std=3.0)
-    pairs = tune_clap.rated_pairs(targets(0, 12), "spo", 7.0, 3.0)
-    inputs = tune_clap.TuneInputs(model, [pairs], clips, tuning(trainable=trainable), tmp_path)
+    pairs = tune_clap.rated_pairs(tiny_tuning.targets(0, 12), "spo", 7.0, 3.0)
+    inputs = tune_clap.TuneInputs(
+        model, [pairs], clips, tiny_tuning.tuning(trainable=trainable), tmp_path
+    )
     rows = np.array([7, 2, 11])
     waves = [clips.wave(pairs.clip_ids[row]) for row in rows]
     expected = (model.scores(waves, [pairs.texts[row] for row in rows]) - 7.0) / 3.0
@@ -193,37 +123,39 @@ def test_what_is_cached_scores_as_the_model_does(clips, tmp_path, trainable):
 
 def test_two_runs_end_with_the_same_bytes(clips, tmp_path, monkeypatch):
     for name in ("a", "b"):
-        validations(monkeypatch, [0.1, 0.3, 0.2])
-        model, fit = run(clips, tuning(trainable="both"), tmp_path / f"work {name}")
+        tiny_tuning.validations(monkeypatch, [0.1, 0.3, 0.2])
+        model, fit = run(clips, tiny_tuning.tuning(trainable="both"), tmp_path / f"work {name}")
         assert fit.best_epoch == 1
         model.save(tmp_path / name)
     assert artifacts.sha256(tmp_path / "a") == artifacts.sha256(tmp_path / "b")
 
 
 def test_where_training_only_harms_the_model_stays_as_it_was(clips, tmp_path, monkeypatch):
-    validations(monkeypatch, [0.3, 0.2, 0.1])
+    tiny_tuning.validations(monkeypatch, [0.3, 0.2, 0.1])
     untouched = ClapScore(tiny_clap.clap(), mean=7.0, std=3.0)
     wave = clips.wave("xacle/00003.wav")
-    model, fit = run(clips, tuning(), tmp_path / "work")
+    model, fit = run(clips, tiny_tuning.tuning(), tmp_path / "work")
     assert (fit.best_epoch, fit.best_value) == (0, 0.3)
     assert np.array_equal(model.scores([wave], ["a dog"]), untouched.scores([wave], ["a dog"]))
 
 
-def test_epochs_are_judged_by_rank_correlation_with_the_held_out_targets(clips, tmp_path):
-    model, fit = run(clips, tuning(), tmp_path / "work")
-    frame = targets(12, 18)
+def test_an_epoch_is_selected_by_rank_correlation_with_the_validation_targets(clips, tmp_path):
+    model, fit = run(clips, tiny_tuning.tuning(), tmp_path / "work")
+    frame = tiny_tuning.targets(12, 18)
     waves = [clips.wave(f"xacle/{name}") for name in frame["wav_file_name"]]
     reached = stats.spearmanr(model.scores(waves, list(frame["text"])), frame["mean_score"])
     assert fit.best_value == pytest.approx(reached.statistic)
 
 
 def test_training_lowers_the_loss(clips, tmp_path):
-    _, fit = run(clips, tuning(trainable="both", optimization={"epochs": 8}), tmp_path / "work")
+    _, fit = run(
+        clips, tiny_tuning.tuning(trainable="both", optimization={"epochs": 8}), tmp_path / "work"
+    )
     assert fit.history[-1]["loss"] < 0.7 * fit.history[1]["loss"]
 
 
 def test_the_tuned_model_is_saved_and_scores_equally(clips, tmp_path):
-    model, _ = run(clips, tuning(), tmp_path / "work")
+    model, _ = run(clips, tiny_tuning.tuning(), tmp_path / "work")
     model.save(tmp_path / "checkpoint")
     loaded = clapscore.load_clapscore(tmp_path / "checkpoint", "cpu")
     wave = clips.wave("xacle/00003.wav")
@@ -232,7 +164,7 @@ def test_the_tuned_model_is_saved_and_scores_equally(clips, tmp_path):
 
 def test_too_few_pairs_for_a_list_are_refused(clips, tmp_path):
     with pytest.raises(ValueError, match="list_size"):
-        run(clips, tuning(list_size=13), tmp_path / "work")
+        run(clips, tiny_tuning.tuning(list_size=13), tmp_path / "work")
 
 
 @pytest.mark.parametrize(
@@ -240,4 +172,4 @@ def test_too_few_pairs_for_a_list_are_refused(clips, tmp_path):
 )
 def test_impossible_settings_are_refused_by_name(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
-        tuning(**changes)
+        tiny_tuning.tuning(**changes)

@@ -1,4 +1,4 @@
-"""How each model learns: one optimizer loop, and one recipe a file."""
+"""Trainings: one optimizer loop, and one training story per file."""
 
 from soundjudge import torchaudio_shim
 

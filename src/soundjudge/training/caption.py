@@ -1,7 +1,7 @@
-"""Teaches the language model to hear: it learns to say the caption of a sound, word by word.
+"""Trains the language model to caption sounds: next-token prediction.
 
 The first of the three trainings of the TMU system. The items of the loop are captions; the score
-head has no part in it and stays as it is.
+head does not change.
 Letters: B = captions at once, M = audio tokens, D = encoder width.
 """
 
@@ -17,6 +17,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
@@ -32,24 +33,27 @@ class CaptionConfig:
     """Section `caption` of params.yaml."""
 
     model: LalmConfig
-    llm: LlmTraining  # how the language model learns along with the projector
-    train_splits: tuple[str, ...]  # of the caption corpora
+    llm: LlmTraining
+    train_splits: tuple[str, ...]  # of the captioned corpora
     validation_splits: tuple[str, ...]
-    eval_batch_size: int  # captions at once in validation
+    eval_batch_size: int  # captions per batch in validation
     seed: int
     optimization: Optimization  # its items are captions
-    generation: Generation
+    generation: Generation = Generation()
 
 
 def select_captioned(
-    captions: pd.DataFrame, clips: pd.DataFrame, splits: Sequence[str], where: str
+    captions: pd.DataFrame, clips: pd.DataFrame, splits: Sequence[str], key: str
 ) -> TrainingPairs:
-    """The captions whose clips are in `splits`; ValueError, naming `where`, if there are none."""
+    """The captions whose clips are in `splits`, the value of `caption.<key>`.
+
+    Raises SoundjudgeError if there are none.
+    """
     split = captions["clip_id"].map(clips.set_index("clip_id")["split"])
     rows = captions[split.isin(splits)]
     if rows.empty:
-        raise ValueError(
-            f"{where} is {list(splits)}, and no captioned clip is in it: there are "
+        raise SoundjudgeError(
+            f"caption.{key} is {list(splits)}, and no captioned clip is in it: choose among "
             f"{sorted(split.dropna().unique())}."
         )
     return make_pairs(rows["clip_id"], rows["text"], np.ones(len(rows)))
@@ -60,60 +64,62 @@ def train(
     features: ArrayStore,
     train_pairs: TrainingPairs,
     validation_pairs: TrainingPairs,
-    captioning: CaptionConfig,
+    config: CaptionConfig,
     *,
     work: Path,
     device: str,
-    log: loop.Log,
+    log: loop.Log = loop.log_line,
+    history: Path | None = None,
 ) -> loop.TrainingResult:
-    """Trains `lalm` in place; the epoch with the lowest loss on held-out captions is kept."""
-    lalm.prepare_for_training(captioning.llm)
+    """Trains `lalm` in place and keeps the epoch with the lowest validation loss."""
+    lalm.prepare_for_training(config.llm)
 
     def loss(lalm: Lalm, items: Indices, _: torch.Generator) -> Tensor:
         return caption_loss(lalm, features, train_pairs, items)
 
     def validate() -> float:
-        return -validation_loss(lalm, features, validation_pairs, captioning.eval_batch_size)
+        return -validation_loss(lalm, features, validation_pairs, config.eval_batch_size)
 
-    fit = loop.train_module(
+    result = loop.train_module(
         lalm,
         len(train_pairs),
         loss,
-        optimization=captioning.optimization,
-        seed=captioning.seed,
+        optimization=config.optimization,
+        seed=config.seed,
         validate=validate,
         work=work,
         device=device,
         log=log,
+        history=history,
         epoch_zero=False,
     )
     lalm.merge_and_unload()
-    return fit
+    return result
 
 
-def summarize(fit: loop.TrainingResult) -> dict[str, float]:
-    """The epoch that is kept, and its loss on held-out captions."""
-    assert fit.best_value is not None, "captioning always validates"
-    return {"best_epoch": fit.best_epoch, "validation_loss": -fit.best_value}
+def summarize(result: loop.TrainingResult) -> dict[str, float]:
+    """The best epoch and its validation loss."""
+    assert result.best_value is not None, "captioning always validates"
+    return {"best_epoch": result.best_epoch, "validation_loss": -result.best_value}
 
 
-def caption_loss(lalm: Lalm, features: ArrayStore, given: TrainingPairs, items: Indices) -> Tensor:
+def caption_loss(lalm: Lalm, features: ArrayStore, pairs: TrainingPairs, items: Indices) -> Tensor:
     """Next-token cross-entropy, mean over the captions `items` (B,)."""
-    sounds = gather_features(features, given.sounds_of(items))  # (B, M, D)
-    return lalm.caption_loss(sounds, given.texts_of(items))
+    audio_features = gather_features(features, pairs.clip_ids_of(items))  # (B, M, D)
+    return lalm.caption_loss(audio_features, pairs.texts_of(items))
 
 
 def validation_loss(
-    lalm: Lalm, features: ArrayStore, given: TrainingPairs, batch_size: int
+    lalm: Lalm, features: ArrayStore, pairs: TrainingPairs, batch_size: int
 ) -> float:
-    """The same over all captions, whatever the size of the batches.
+    """The mean loss over all captions, whatever the batch size.
 
-    Under torchrun each process takes its share, and all get the whole.
+    Under torchrun each process computes its share, and all get the whole.
     """
-    place = PartialState()
-    share = np.array_split(np.arange(len(given)), place.num_processes)[place.process_index]
+    state = PartialState()
+    share = np.array_split(np.arange(len(pairs)), state.num_processes)[state.process_index]
     total = 0.0
     for start in range(0, len(share), batch_size):
         items = share[start : start + batch_size]
-        total += float(caption_loss(lalm, features, given, items)) * len(items)
-    return float(sum(gather_object([total]))) / len(given)
+        total += float(caption_loss(lalm, features, pairs, items)) * len(items)
+    return float(sum(gather_object([total]))) / len(pairs)

@@ -1,9 +1,8 @@
-"""Teaches the language model to rank pairs as listeners do: a list loss on ratings, SpecAugment.
+"""Trains the language model to rank pairs as listeners do: a list loss on ratings, SpecAugment.
 
-The third training of the TMU system, once for every member of the ensemble. The items of the loop
-are lists of rated pairs, drawn anew each epoch. The encoder is frozen: without SpecAugment its
-stored features serve, with it the encoder hears every training sound again, each time with other
-masks.
+The third training of the TMU system, once per member of the ensemble. The items of the loop are
+lists of rated pairs, sampled anew each epoch. The audio encoder is frozen: its stored features
+serve, unless SpecAugment masks the spectrograms that it encodes.
 Letters: B = lists at once, S = pairs in a list, P = pairs, M = audio tokens, D = encoder width.
 """
 
@@ -51,56 +50,59 @@ class FinetuneMember:
 
     seed: int
     warm_start: Literal["pretrain", "caption", "none"]
-    target: Target  # learned: mean or latent score on the -1..1 scale, or mean standardized rating
-    sample_weights: SampleWeights  # whether pairs that listeners are sure of count more
-    selection_target: Target  # the epoch with the highest SRCC to this on validation is kept
-    specaugment: SpecAugment | None
+    target: Target  # mean or latent score on the -1..1 scale, or mean standardized rating
+    sample_weights: SampleWeights = "none"  # precision: certain pairs count more
+    selection_target: Target = "mean"  # whose SRCC on validation selects the epoch
+    specaugment: SpecAugment | None = None
+    """null = features are computed once; masks run the audio encoder on every sound in every epoch,
+    ten times slower on a CPU. TMU: {freq_mask: 15, time_mask: 30, per: batch}."""
 
 
-def rated_pairs(
-    targets: pd.DataFrame, target: Target, weights: SampleWeights = "none"
+def make_rated_pairs(
+    targets: pd.DataFrame, target: Target, sample_weights: SampleWeights = "none"
 ) -> TrainingPairs:
     """The pairs of a TARGETS table: 0..10 as -1..1 (score / 5 - 1), spo_score as it is."""
-    wanted = targets[f"{target}_score"]
+    scores = targets[f"{target}_score"]
     if target != "spo":
-        wanted = wanted / 5 - 1
+        scores = scores / 5 - 1
     clip_ids = targets["wav_file_name"].map(tables.rated_clip_id)
-    given = precision_weights(targets) if weights == "precision" else None
-    return make_pairs(clip_ids, targets["text"], wanted, given)
+    weights = precision_weights(targets) if sample_weights == "precision" else None
+    return make_pairs(clip_ids, targets["text"], scores, weights)
 
 
 def precision_weights(targets: pd.DataFrame) -> NDArray[np.float64]:
-    """How sure listeners are of each pair, (P,) of mean 1: 1 / (latent_se^2 + tau^2), scaled.
+    """How certain each pair's latent score is, (P,) of mean 1: 1 / (latent_se^2 + tau^2), scaled.
 
     The weights of a random-effects regression (DerSimonian and Laird 1986, "Meta-analysis in
-    clinical trials"); tau^2 is the variance of latent_score, all that a model leaves unexplained
-    before it has learned. So weights are mild: a pair known exactly does not outweigh all others.
+    clinical trials"). tau^2 is the variance of latent_score, which an untrained model leaves
+    unexplained: so weights are mild, and a pair known exactly does not outweigh all others.
     """
-    spread = float(targets["latent_score"].var(ddof=0))
-    variances = targets["latent_se"].to_numpy(dtype=np.float64) ** 2 + spread
+    tau_squared = float(targets["latent_score"].var(ddof=0))
+    variances = targets["latent_se"].to_numpy(dtype=np.float64) ** 2 + tau_squared
     weights: NDArray[np.float64] = (1 / variances) / (1 / variances).mean()
     return weights
 
 
 class TrainingSounds:
-    """The features of training sounds: stored ones, or with `masks` heard anew."""
+    """The features of training sounds: stored, or encoded anew with SpecAugment."""
 
     def __init__(
         self,
         features: ArrayStore,
         clips: ClipStore,
         encoder: AudioEncoder,
-        masks: SpecAugment | None,
+        specaugment: SpecAugment | None,
     ) -> None:
-        self.features, self.clips, self.encoder, self.masks = features, clips, encoder, masks
+        self.features, self.clips = features, clips
+        self.encoder, self.specaugment = encoder, specaugment
 
     def gather(self, lalm: Lalm, clip_ids: list[str], generator: torch.Generator) -> Tensor:
-        """(B, M, D); only with masks is `generator` drawn from."""
-        if self.masks is None:
+        """(B, M, D); `generator` is used with SpecAugment only."""
+        if self.specaugment is None:
             return gather_features(self.features, clip_ids)
-        masked = partial(apply_specaugment, masks=self.masks, generator=generator)
+        augment = partial(apply_specaugment, config=self.specaugment, generator=generator)
         waves = [self.clips.wave(clip_id) for clip_id in clip_ids]
-        features = encode_waves(self.encoder, waves, lalm.frontend, masked)
+        features = encode_waves(self.encoder, waves, lalm.frontend, augment)
         # As precise as the stored ones, so that masks of no width change nothing.
         return features.half().float() if self.features.dtype == np.float16 else features
 
@@ -108,45 +110,44 @@ class TrainingSounds:
 def train(
     lalm: Lalm,
     sounds: TrainingSounds,
-    targets: pd.DataFrame,
-    held_out_targets: pd.DataFrame,
-    finetuning: FinetuneConfig,
+    train_targets: pd.DataFrame,
+    validation_targets: pd.DataFrame,
+    config: FinetuneConfig,
     member: FinetuneMember,
     *,
     work: Path,
     device: str,
-    log: loop.Log,
+    log: loop.Log = loop.log_line,
+    history: Path | None = None,
 ) -> loop.TrainingResult:
-    """Trains `lalm` in place; the epoch that ranks held-out pairs best is kept, zero included."""
-    train_pairs = rated_pairs(targets, member.target, member.sample_weights)
-    validation_pairs = rated_pairs(held_out_targets, member.selection_target)
-    lalm.prepare_for_training(finetuning.llm)
-    of_lists = list_loss(finetuning, train_pairs.targets)
+    """Trains `lalm` in place and keeps the epoch, 0 included, with the highest validation SRCC."""
+    train_pairs = make_rated_pairs(train_targets, member.target, member.sample_weights)
+    validation_pairs = make_rated_pairs(validation_targets, member.selection_target)
+    lalm.prepare_for_training(config.llm)
+    compute_loss = list_loss(config, train_pairs.targets)
 
     def loss(lalm: Lalm, items: Indices, generator: torch.Generator) -> Tensor:
-        features = sounds.gather(
-            lalm, train_pairs.sounds_of(items.ravel()), generator
-        )  # (B * S, M, D)
-        predicted = lalm.scores(features, train_pairs.texts_of(items.ravel())).view(
-            items.shape
-        )  # (B, S)
-        return of_lists(predicted, *train_pairs.wanted(items, predicted.device))
+        flat = items.ravel()  # (B * S,)
+        features = sounds.gather(lalm, train_pairs.clip_ids_of(flat), generator)  # (B * S, M, D)
+        scores = lalm.scores(features, train_pairs.texts_of(flat)).view(items.shape)  # (B, S)
+        return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
     def validate() -> float:
-        said = predict_scores(lalm, sounds.features, validation_pairs, finetuning.eval_batch_size)
-        return rank_correlation(said, validation_pairs.targets)
+        scores = predict_scores(lalm, sounds.features, validation_pairs, config.eval_batch_size)
+        return rank_correlation(scores, validation_pairs.targets)
 
-    fit = loop.train_module(
+    result = loop.train_module(
         lalm,
-        random_lists(len(train_pairs), finetuning.list_size),
+        random_lists(len(train_pairs), config.list_size),
         loss,
-        optimization=finetuning.optimization,
+        optimization=config.optimization,
         seed=member.seed,
         validate=validate,
         work=work,
         device=device,
         log=log,
+        history=history,
         epoch_zero=True,
     )
     lalm.merge_and_unload()
-    return fit
+    return result

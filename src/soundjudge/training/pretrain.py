@@ -1,6 +1,6 @@
-"""Teaches the language model to rank pairs as the teacher does: a list loss on pseudo-labels.
+"""Trains the language model to rank pairs as the teacher does: a list loss on pseudo-labels.
 
-The second training of the TMU system, and by its authors' ablation the one that carries it. The
+The second training of the TMU system, by its authors' ablation the one that matters most. The
 items of the loop are lists of pairs.
 Letters: B = lists at once, S = pairs in a list, C = captions of one clip in a list, M = audio
 tokens, D = encoder width.
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training.lalm.training_pairs import (
     TrainingPairs,
@@ -35,18 +36,17 @@ class PretrainConfig(RankingConfig):
     """Section `pretrain` of params.yaml."""
 
     warm_start: Literal["caption", "none"]
-    captions_per_clip: int | None  # pairs of one clip in a list; null: any pairs in a list
-    train_splits: tuple[str, ...]  # of the caption corpora
+    captions_per_clip: int | None  # pairs of one clip in a list; null = any pairs
+    train_splits: tuple[str, ...]  # of the captioned corpora
     validation_splits: tuple[str, ...]
     seed: int
 
     def __post_init__(self) -> None:
-        """Refuses lists that clips cannot fill."""
         super().__post_init__()
-        together = self.captions_per_clip
-        if together is not None and (together < 1 or self.list_size % together):
-            raise ValueError(
-                f"captions_per_clip is {together}; it must divide list_size {self.list_size}."
+        count = self.captions_per_clip
+        if count is not None and (count < 1 or self.list_size % count):
+            raise SoundjudgeError(
+                f"captions_per_clip is {count}; it must divide list_size {self.list_size}."
             )
 
 
@@ -55,21 +55,25 @@ def select_pseudolabeled(
     captions: pd.DataFrame,
     clips: pd.DataFrame,
     splits: Sequence[str],
-    where: str,
+    key: str,
 ) -> TrainingPairs:
-    """The pseudo-labelled pairs whose clips are in `splits`; ValueError if there are none."""
+    """The pseudo-labeled pairs whose clips are in `splits`, the value of `pretrain.<key>`.
+
+    Raises SoundjudgeError if there are none.
+    """
     split = labels["clip_id"].map(clips.set_index("clip_id")["split"])
     text = labels["caption_id"].map(captions.set_index("caption_id")["text"])
     if split.isna().any() or text.isna().any():
         row = labels[split.isna() | text.isna()].iloc[0]
-        raise ValueError(
+        raise SoundjudgeError(
             f"the pair {row['clip_id']}, {row['caption_id']} is of an older preparation: run the "
             "stage pseudolabel again."
         )
     rows = split.isin(splits)
     if not rows.any():
-        raise ValueError(
-            f"{where} is {list(splits)}, and no pair is in it: there are {sorted(split.unique())}."
+        raise SoundjudgeError(
+            f"pretrain.{key} is {list(splits)}, and no pair is in it: choose among "
+            f"{sorted(split.unique())}."
         )
     return make_pairs(labels["clip_id"][rows], text[rows], labels["clap_score"][rows])
 
@@ -79,57 +83,61 @@ def train(
     features: ArrayStore,
     train_pairs: TrainingPairs,
     validation_pairs: TrainingPairs,
-    alignment: PretrainConfig,
+    config: PretrainConfig,
     *,
     work: Path,
     device: str,
-    log: loop.Log,
+    log: loop.Log = loop.log_line,
+    history: Path | None = None,
 ) -> loop.TrainingResult:
-    """Trains `lalm` in place; the epoch that ranks held-out pairs most like the teacher is kept."""
-    lalm.prepare_for_training(alignment.llm)
-    size, together = alignment.list_size, alignment.captions_per_clip
-    draw = (
-        clip_lists(train_pairs.clip, size, together)
-        if together
-        else random_lists(len(train_pairs), size)
-    )
-    of_lists = list_loss(alignment, train_pairs.targets)
+    """Trains `lalm` in place and keeps the epoch with the highest SRCC to the teacher."""
+    lalm.prepare_for_training(config.llm)
+    size, count = config.list_size, config.captions_per_clip
+    clips, pairs = train_pairs.clip, len(train_pairs)
+    lists = clip_lists(clips, size, count) if count else random_lists(pairs, size)
+    compute_loss = list_loss(config, train_pairs.targets)
 
     def loss(lalm: Lalm, items: Indices, _: torch.Generator) -> Tensor:
-        predicted = score_lists(lalm, features, train_pairs, items, together or 1)  # (B, S)
-        return of_lists(predicted, *train_pairs.wanted(items, predicted.device))
+        scores = score_lists(lalm, features, train_pairs, items, count or 1)  # (B, S)
+        return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
     def validate() -> float:
-        said = predict_scores(lalm, features, validation_pairs, alignment.eval_batch_size)
-        return rank_correlation(said, validation_pairs.targets)
+        scores = predict_scores(lalm, features, validation_pairs, config.eval_batch_size)
+        return rank_correlation(scores, validation_pairs.targets)
 
-    fit = loop.train_module(
+    result = loop.train_module(
         lalm,
-        draw,
+        lists,
         loss,
-        optimization=alignment.optimization,
-        seed=alignment.seed,
+        optimization=config.optimization,
+        seed=config.seed,
         validate=validate,
         work=work,
         device=device,
         log=log,
+        history=history,
         epoch_zero=False,
     )
     lalm.merge_and_unload()
-    return fit
+    return result
 
 
 def score_lists(
-    lalm: Lalm, features: ArrayStore, given: TrainingPairs, items: Indices, together: int
+    lalm: Lalm,
+    features: ArrayStore,
+    pairs: TrainingPairs,
+    items: Indices,
+    captions_per_clip: int,
 ) -> Tensor:
-    """Scores of lists `items` (B, S), in which C = `together` pairs in a row have one clip: (B, S).
+    """Scores (B, S) of lists `items` (B, S) in which C consecutive pairs have one clip.
 
-    Where sounds come first, the captions of a clip share its audio tokens.
+    In the order audio_first, the captions of a clip share its audio tokens.
     """
     flat = items.ravel()
-    texts = given.texts_of(flat)
-    if together > 1 and lalm.config.order == "audio_first":
-        sounds = gather_features(features, given.sounds_of(flat[::together]))  # (B * S / C, M, D)
+    texts = pairs.texts_of(flat)
+    if captions_per_clip > 1 and lalm.config.order == "audio_first":
+        clip_ids = pairs.clip_ids_of(flat[::captions_per_clip])
+        sounds = gather_features(features, clip_ids)  # (B * S / C, M, D)
         return lalm.shared_scores(sounds, texts).view(items.shape)
-    sounds = gather_features(features, given.sounds_of(flat))  # (B * S, M, D)
+    sounds = gather_features(features, pairs.clip_ids_of(flat))  # (B * S, M, D)
     return lalm.scores(sounds, texts).view(items.shape)

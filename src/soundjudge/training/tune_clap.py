@@ -1,4 +1,4 @@
-"""Fits a CLAP to what listeners say: the training story of SPO-CLAPScore.
+"""Fits a CLAP to listeners' ratings: the training story of SPO-CLAPScore.
 
 Every list of pairs gives a squared error and a pairwise margin loss on the listeners' standardized
 scale. What stays frozen runs once: log-mel spectrograms always, a frozen tower's outputs too.
@@ -22,6 +22,7 @@ from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, devices
 from soundjudge.training.loop import loop
 from soundjudge.training.loop.optimization import Optimization
@@ -35,36 +36,44 @@ Target = Literal["spo", "mean", "latent"]
 
 @dataclass(frozen=True, kw_only=True)
 class TuneConfig:
-    """Section `tune_clap` of params.yaml."""
+    """Section `tune_clap` of params.yaml; epoch 0, the CLAP as downloaded, can be the best."""
 
-    target: Target  # the mean of standardized ratings; mean or latent score on the same scale
+    target: Target
+    """latent = the rating model's score, closest to the truth in benchmarks/listener_recovery.md;
+    spo = mean standardized rating (SPO-CLAPScore); mean = mean rating; all on one scale."""
     trainable: Trainable
+    """audio = the audio tower, as published; text; both; projections = the two heads on frozen
+    towers, which takes seconds and hardly overfits."""
     list_size: int  # pairs whose differences the margin loss compares
-    mse_tau: float  # an error on the standardized scale that costs nothing
+    mse_tau: float = 0.0  # an error on the standardized scale that costs nothing
     margin: float  # an error of a difference that costs nothing
     margin_weight: float
-    class_balance: float | None  # beta of the squared error's class weights; null = all count alike
-    encode_batch_size: int  # sounds or texts that a frozen part, or a validation, takes at once
+    class_balance: float | None = None  # beta of class weights on the squared error, or null
+    encode_batch_size: int = (
+        32  # sounds or texts that a frozen part, or a validation, takes at once
+    )
     seed: int
     optimization: Optimization  # its items are lists
 
     def __post_init__(self) -> None:
         if self.list_size < 2:
-            raise ValueError(f"list_size is {self.list_size}: a difference needs two pairs.")
+            raise SoundjudgeError(f"list_size is {self.list_size}: a difference needs two pairs.")
         for name in ("mse_tau", "margin", "margin_weight"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must not be negative.")
+                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must not be negative.")
         if self.class_balance is not None and not 0 <= self.class_balance < 1:
-            raise ValueError(
+            raise SoundjudgeError(
                 f"class_balance is {self.class_balance}: choose 0 to below 1, or null."
             )
         if self.encode_batch_size < 1:
-            raise ValueError(f"encode_batch_size is {self.encode_batch_size}: choose 1 or more.")
+            raise SoundjudgeError(
+                f"encode_batch_size is {self.encode_batch_size}: choose 1 or more."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RatedPairs:
-    """Rated pairs with what they should be given."""
+    """Rated pairs with their targets."""
 
     clip_ids: list[str]
     texts: list[str]
@@ -94,13 +103,14 @@ def train(
     *,
     work: Path,
     device: str,
-    log: loop.Log,
+    log: loop.Log = loop.log_line,
+    history: Path | None = None,
 ) -> loop.TrainingResult:
     """Trains `model` in place; the best epoch by SRCC on `validation` counts, zero included."""
-    place = devices.process_state(device)
-    model.to(place.device).eval()
-    model.select(tuning.trainable)
-    with place.main_process_first():
+    state = devices.process_state(device)
+    model.to(state.device).eval()
+    model.set_trainable(tuning.trainable)
+    with state.main_process_first():
         inputs = TuneInputs(model, [train, validation], clips, tuning, work)
 
     beta = tuning.class_balance
@@ -133,12 +143,13 @@ def train(
         work=work,
         device=device,
         log=log,
+        history=history,
         epoch_zero=True,
     )
 
 
 class TuneInputs:
-    """What trained parts read: spectrograms (1, F, M) and texts, or frozen towers' outputs (H,)."""
+    """Inputs of trained parts: spectrograms (1, F, M) and texts, or frozen towers' outputs (H,)."""
 
     def __init__(
         self,
@@ -155,14 +166,9 @@ class TuneInputs:
         self.sounds = self._sounds(pairs, clips, work / "sounds")
         self.texts: dict[str, NDArray[np.float32]] = {}
         if not self.trains_text:
-            texts = sorted({text for some in pairs for text in some.texts})
-            self.texts = dict(
-                zip(
-                    texts,
-                    encode_distinct(self.clap.pool_texts, texts, self.batch_size),
-                    strict=True,
-                )
-            )
+            texts = sorted({text for split in pairs for text in split.texts})
+            pooled = encode_distinct(self.clap.pool_texts, texts, self.batch_size)
+            self.texts = dict(zip(texts, pooled, strict=True))
 
     def _sounds(self, pairs: Sequence[RatedPairs], clips: ClipStore, folder: Path) -> ArrayStore:
         """On disk, because spectrograms of a whole challenge take gigabytes."""
@@ -172,23 +178,23 @@ class TuneInputs:
             return mels if self.trains_audio else self.clap.pool_mels(mels)
 
         if not folder.exists():
-            keys = sorted({clip_id for some in pairs for clip_id in some.clip_ids})
+            keys = sorted({clip_id for split in pairs for clip_id in split.clip_ids})
             with artifacts.atomic_folder(folder) as temporary:
                 write_rows(temporary, keys, encode_batches(encode, keys, self.batch_size))
         return ArrayStore(folder)
 
     def scores(self, pairs: RatedPairs, rows: Indices) -> Tensor:
         """The model's scores of some of the pairs, on the standardized scale: (len(rows),)."""
-        read = torch.from_numpy(self.sounds.gather([pairs.clip_ids[row] for row in rows]))
-        sounds = read.to(self.clap.device)  # (B, 1, F, M) or (B, H)
+        stored = torch.from_numpy(self.sounds.gather([pairs.clip_ids[row] for row in rows]))
+        sounds = stored.to(self.clap.device)  # (B, 1, F, M) or (B, H)
         texts = [pairs.texts[row] for row in rows]
         pooled = self.clap.pool_mels(sounds) if self.trains_audio else sounds  # (B, H)
         if self.trains_text:
-            spoken = self.clap.pool_texts(texts)  # (B, H)
+            pooled_texts = self.clap.pool_texts(texts)  # (B, H)
         else:
-            spoken = torch.from_numpy(np.stack([self.texts[text] for text in texts]))
+            pooled_texts = torch.from_numpy(np.stack([self.texts[text] for text in texts]))
         scores: Tensor = self.model(
             self.clap.project_sounds(pooled),
-            self.clap.project_texts(spoken.to(self.clap.device)),
+            self.clap.project_texts(pooled_texts.to(self.clap.device)),
         )
         return scores.float()

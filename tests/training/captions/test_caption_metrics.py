@@ -1,4 +1,4 @@
-"""CIDEr-D and token F1 by hand, and the page that shows captions beside their references."""
+"""CIDEr-D and token F1 by hand, and the page of captions beside their references."""
 
 import math
 from dataclasses import replace
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.training.captions import caption_report
-from soundjudge.training.captions.caption_metrics import cider_d, token_f1, words
+from soundjudge.training.captions.caption_metrics import cider_d, token_f1, tokenize_caption
 from soundjudge.training.captions.caption_report import Generation, ReferenceCaptions
 from soundjudge.training.lalm.training_pairs import make_pairs
 
@@ -25,7 +25,7 @@ TEXT = st.lists(WORD, min_size=1, max_size=7).map(" ".join)
 def test_cider_d_of_two_clips_by_hand():
     # No word is in both clips' references: every n-gram weighs log(2 / 1).
     references = [["a dog barks"], ["rain falls"]]
-    # Said as the reference: cosine 1 for n = 1, 2, 3, and no 4-grams: 10 * 3 / 4.
+    # Equal to its reference: cosine 1 for n = 1, 2, 3, and no 4-grams: 10 * 3 / 4.
     # "rain": 1 of 2 words, cosine 1 / sqrt(2), no 2-grams; one word short: exp(-1 / 72).
     expected = [7.5, 10 * math.exp(-1 / 72) / math.sqrt(2) / 4]
     np.testing.assert_allclose(cider_d(["A dog barks.", "rain"], references), expected)
@@ -43,8 +43,8 @@ def test_what_all_clips_have_counts_nothing_and_what_is_rare_counts_more():
 
 
 def test_a_word_said_again_is_clipped_and_costs_length():
-    # said (2 dogs): weights 2w against w; clipped w * w / (2w * w) = 1 / 2 for n = 1; the 2-gram
-    # "dog dog" is nowhere, weight log(2), and the reference has no 2-gram: 0.
+    # Weights 2w against w, clipped: w * w / (2w * w) = 1 / 2 for n = 1; the 2-gram "dog dog" is
+    # in no reference, weight log(2), and the reference has no 2-gram: 0.
     expected = 10 * 0.5 / 4 * math.exp(-1 / 72)
     assert cider_d(["dog dog", "rain"], [["dog"], ["rain"]])[0] == pytest.approx(expected)
 
@@ -68,60 +68,58 @@ def test_token_f1_takes_the_nearest_reference_and_counts_words_as_often_as_they_
 
 
 def test_words_have_no_case_and_no_punctuation():
-    assert words("A dog's bark, 2 times!  Überall") == [
-        "a",
-        "dog's",
-        "bark",
-        "2",
-        "times",
-        "überall",
-    ]
+    tokens = tokenize_caption("A dog's bark, 2 times!  Überall")
+    assert tokens == ["a", "dog's", "bark", "2", "times", "überall"]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(TEXT, st.lists(TEXT, min_size=1, max_size=3)), min_size=2, max_size=5))
 def test_scores_stay_on_their_scales_and_know_no_order_of_clips(rows):
-    said, references = [row[0] for row in rows], [row[1] for row in rows]
+    candidates, references = [row[0] for row in rows], [row[1] for row in rows]
     for metric, top in ((cider_d, 10), (token_f1, 1)):
-        scores = metric(said, references)
+        scores = metric(candidates, references)
         assert (scores >= 0).all() and (scores <= top + 1e-9).all()
-        turned = metric(said[::-1], [texts[::-1] for texts in references[::-1]])
+        turned = metric(candidates[::-1], [texts[::-1] for texts in references[::-1]])
         np.testing.assert_allclose(turned[::-1], scores, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("said", "references", "message"),
+    ("candidates", "references", "message"),
     [
         (["a"], [["a"]], "at least 2"),
-        (["a", "b"], [["a"]], "2 captions have 1 lists"),
         (["a", "b"], [["a"], []], "clip 1 have no words"),
         (["a", "b"], [["a"], ["?"]], "clip 1 have no words"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(said, references, message):
+def test_what_cannot_be_measured_is_refused(candidates, references, message):
     with pytest.raises(SoundjudgeError, match=message):
-        cider_d(said, references)
+        cider_d(candidates, references)
 
 
-def held_out(clips=3, captions=2):
+def test_every_caption_needs_references():
+    with pytest.raises(AssertionError, match="2 captions have 1 lists"):
+        cider_d(["a", "b"], [["a"]])
+
+
+def validation_pairs(clips=3, captions=2):
     rows = [(f"c{i}", f"dog {i} {k}") for i in range(clips) for k in range(captions)]
     table = pd.DataFrame(rows, columns=["clip_id", "text"]).sample(frac=1, random_state=0)
     return make_pairs(table["clip_id"], table["text"], np.ones(len(table)))
 
 
 def test_drawn_clips_keep_all_their_references_and_follow_the_seed():
-    chosen = caption_report.sample_clips(held_out(20), 5, seed=1)
-    assert len(set(chosen.clip_ids)) == 5
-    for name, texts in zip(chosen.clip_ids, chosen.references, strict=True):
+    sample = caption_report.sample_clips(validation_pairs(20), 5, seed=1)
+    assert len(set(sample.clip_ids)) == 5
+    for name, texts in zip(sample.clip_ids, sample.references, strict=True):
         assert sorted(texts) == [f"dog {name[1:]} 0", f"dog {name[1:]} 1"]
-    assert caption_report.sample_clips(held_out(20), 5, seed=1) == chosen
-    assert caption_report.sample_clips(held_out(20), 5, seed=2) != chosen
-    assert len(caption_report.sample_clips(held_out(3), 5, seed=1).clip_ids) == 3
+    assert caption_report.sample_clips(validation_pairs(20), 5, seed=1) == sample
+    assert caption_report.sample_clips(validation_pairs(20), 5, seed=2) != sample
+    assert len(caption_report.sample_clips(validation_pairs(3), 5, seed=1).clip_ids) == 3
 
 
 def test_one_held_out_clip_is_refused_before_anything_is_trained():
-    with pytest.raises(ValueError, match=r"caption\.validation_splits"):
-        caption_report.sample_clips(held_out(1), 5, seed=1)
+    with pytest.raises(SoundjudgeError, match=r"caption\.validation_splits"):
+        caption_report.sample_clips(validation_pairs(1), 5, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +127,7 @@ def test_one_held_out_clip_is_refused_before_anything_is_trained():
     [({"clips": 1}, "2 clips"), ({"num_beams": 0}, "num_beams"), ({"max_tokens": 0}, "max_tok")],
 )
 def test_settings_that_say_nothing_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SoundjudgeError, match=message):
         replace(GENERATION, **changes)
 
 
@@ -137,13 +135,13 @@ def test_the_figures_tell_hearing_from_knowing_the_language():
     clips = ReferenceCaptions(
         clip_ids=("a", "b", "c"), references=(("dog barks",), ("rain falls",), ("car horn",))
     )
-    figures = caption_report.score_captions(["dog barks", "rain falls", "car horn"], clips)
-    assert figures["captioned_clips"] == 3
-    assert figures["cider_d"] == pytest.approx(5)  # n = 1 and 2 of 4
-    assert figures["token_f1"] == 1
-    assert figures["cider_d_other_clip"] == figures["token_f1_other_clip"] == 0
-    deaf = caption_report.score_captions(["dog barks"] * 3, clips)
-    assert deaf["cider_d"] == pytest.approx(deaf["cider_d_other_clip"])
+    metrics = caption_report.score_captions(["dog barks", "rain falls", "car horn"], clips)
+    assert metrics["captioned_clips"] == 3
+    assert metrics["cider_d"] == pytest.approx(5)  # n = 1 and 2 of 4
+    assert metrics["token_f1"] == 1
+    assert metrics["cider_d_other_clip"] == metrics["token_f1_other_clip"] == 0
+    constant = caption_report.score_captions(["dog barks"] * 3, clips)
+    assert constant["cider_d"] == pytest.approx(constant["cider_d_other_clip"])
 
 
 def test_the_page_shows_captions_from_best_to_worst_beside_their_references():
@@ -160,28 +158,28 @@ def test_the_page_shows_captions_from_best_to_worst_beside_their_references():
 def test_a_long_page_shows_twenty_clips_best_and_worst_among_them():
     texts = [f"w{i}" for i in range(50)]
     clips = ReferenceCaptions(clip_ids=tuple(texts), references=tuple((text,) for text in texts))
-    said = [*texts[:49], "wrong"]
-    rows = [row for row in caption_report.caption_page(said, clips).splitlines() if "| w" in row]
+    captions = [*texts[:49], "wrong"]
+    page = caption_report.caption_page(captions, clips)
+    rows = [row for row in page.splitlines() if "| w" in row]
     assert len(rows) == 20
     assert rows[0].startswith("| 2.50 |") and rows[-1].endswith("| w49 |")
 
 
 def test_captions_do_not_depend_on_how_many_clips_are_heard_at_once(tmp_path):
     lalm = tiny_lalm.lalm(tmp_path / "llm")
-    features = tiny_training.rows(tmp_path / "rows", tiny_training.captioned_ids())
+    features = tiny_training.features(tmp_path / "rows", tiny_training.captioned_ids())
     table = tiny_training.captions()
-    chosen = caption_report.sample_clips(
-        make_pairs(table["clip_id"], table["text"], np.ones(6)), 5, seed=0
-    )
-    said = [
+    pairs = make_pairs(table["clip_id"], table["text"], np.ones(6))
+    sample = caption_report.sample_clips(pairs, 5, seed=0)
+    captions, *others = (
         caption_report.generate_captions(
-            lalm, features, chosen, replace(GENERATION, batch_size=size)
+            lalm, features, sample, replace(GENERATION, batch_size=size)
         )
         for size in (1, 2, 5)
-    ]
-    assert said[0] == said[1] == said[2]
-    assert len(said[0]) == 5
+    )
+    assert others == [captions, captions]
+    assert len(captions) == 5
     page = tmp_path / "metrics/caption.md"
-    figures = caption_report.write_report(lalm, features, chosen, GENERATION, page)
-    assert figures == caption_report.score_captions(said[0], chosen)
-    assert page.read_text() == caption_report.caption_page(said[0], chosen)
+    metrics = caption_report.write_report(lalm, features, sample, GENERATION, page)
+    assert metrics == caption_report.score_captions(captions, sample)
+    assert page.read_text() == caption_report.caption_page(captions, sample)

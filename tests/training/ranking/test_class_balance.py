@@ -1,4 +1,4 @@
-"""Weights of classes of scores."""
+"""Class-balanced weights of scores."""
 
 import numpy as np
 import pytest
@@ -36,8 +36,8 @@ def test_weights_have_mean_one_and_rarer_classes_never_weigh_less(scores, beta):
     scores = np.array(scores)
     weights = class_weights(scores, beta)
     assert weights.mean() == pytest.approx(1, rel=1e-4)
-    kinds = [next((k for k, edge in enumerate(range(1, 10)) if s <= edge), 9) for s in scores]
-    for i, one in enumerate(kinds):
-        for j, other in enumerate(kinds):
-            if kinds.count(one) < kinds.count(other):
+    classes = [next((k for k, edge in enumerate(range(1, 10)) if s <= edge), 9) for s in scores]
+    for i, one in enumerate(classes):
+        for j, other in enumerate(classes):
+            if classes.count(one) < classes.count(other):
                 assert weights[i] >= weights[j] * (1 - 1e-5)

@@ -27,13 +27,13 @@ def test_the_temperature_divides_the_targets_and_not_the_predictions():
 
 def test_every_list_has_a_loss_of_its_own():
     prediction, target = torch.randn(3, 4), torch.randn(3, 4)
-    each = [listnet(p[None], t[None], 0.7) for p, t in zip(prediction, target, strict=True)]
-    torch.testing.assert_close(listnet(prediction, target, 0.7), torch.cat(each))
+    separate = [listnet(p[None], t[None], 0.7) for p, t in zip(prediction, target, strict=True)]
+    torch.testing.assert_close(listnet(prediction, target, 0.7), torch.cat(separate))
 
 
 def test_the_gradient_is_zero_where_predictions_are_targets_over_temperature_plus_a_constant():
     target = torch.tensor([[0.1, -0.4, 0.9], [0.0, 0.2, 0.3]])
-    shift = torch.tensor([[5.0], [-2.0]])  # one constant a list
+    shift = torch.tensor([[5.0], [-2.0]])  # one constant per list
     prediction = (target / 0.25 + shift).requires_grad_()
     listnet(prediction, target, 0.25).sum().backward()
     torch.testing.assert_close(prediction.grad, torch.zeros(2, 3), atol=1e-7, rtol=0)
@@ -60,5 +60,5 @@ def test_predictions_in_bf16_are_compared_in_float32():
 
 
 def test_two_shapes_that_differ_are_refused():
-    with pytest.raises(ValueError, match=r"\(1, 3\) and \(3,\)"):
+    with pytest.raises(AssertionError, match=r"\(1, 3\) and \(3,\)"):
         listnet(torch.zeros(1, 3), torch.zeros(3), 1.0)

@@ -1,4 +1,4 @@
-"""Lists of pairs: what stands together, that nobody is left out, that the seed decides."""
+"""Lists of pairs: their composition, that all pairs occur, that the seed decides."""
 
 import numpy as np
 import pytest
@@ -18,11 +18,11 @@ def test_random_lists_hold_every_pair_at_most_once_and_leave_less_than_a_list_ou
 
 
 def test_random_lists_differ_between_draws_and_agree_for_one_seed():
-    draw = random_lists(50, 16)
+    sample = random_lists(50, 16)
     generator = rng()
-    first, second = draw(generator), draw(generator)
+    first, second = sample(generator), sample(generator)
     assert not np.array_equal(first, second)
-    assert np.array_equal(first, draw(rng()))
+    assert np.array_equal(first, sample(rng()))
 
 
 def test_a_clip_list_holds_several_clips_with_several_captions_each():
@@ -53,8 +53,8 @@ def test_the_pairs_of_a_clip_need_not_stand_together_in_the_table():
 
 
 def test_groups_change_company_from_epoch_to_epoch():
-    draw, generator = clip_lists(np.repeat(np.arange(8), 4), 16, 4), rng()
-    assert not np.array_equal(draw(generator), draw(generator))
+    sample, generator = clip_lists(np.repeat(np.arange(8), 4), 16, 4), rng()
+    assert not np.array_equal(sample(generator), sample(generator))
 
 
 def test_the_captions_of_a_clip_must_fit_into_a_list():
@@ -63,8 +63,8 @@ def test_the_captions_of_a_clip_must_fit_into_a_list():
 
 
 @pytest.mark.parametrize(
-    "draw", [lambda: random_lists(3, 4), lambda: clip_lists(np.arange(3), 16, 4)]
+    "make", [lambda: random_lists(3, 4), lambda: clip_lists(np.arange(3), 16, 4)]
 )
-def test_too_few_pairs_for_a_list_are_refused(draw):
+def test_too_few_pairs_for_a_list_are_refused(make):
     with pytest.raises(SoundjudgeError, match="do not fill a list"):
-        draw()
+        make()

@@ -1,1 +1,1 @@
-"""Captions that a trained model generates, measured against people's."""
+"""Captions that a trained model generates, compared with reference captions."""

@@ -1,4 +1,4 @@
-"""How near captions come to those that people gave the same clip: CIDEr-D and token F1.
+"""Caption metrics by reference captions: CIDEr-D and token F1.
 
 N = clips, n = words of an n-gram.
 """
@@ -13,104 +13,103 @@ from numpy.typing import NDArray
 
 from soundjudge.errors import SoundjudgeError
 
-LONGEST = 4
-"n-grams of 1 to so many words"
+MAX_N = 4
+"the longest n-grams, in words"
 SIGMA = 6.0
-"words by which lengths may differ before it costs much"
+"standard deviation of the length penalty, in words"
 SCALE = 10.0
 
-Ngrams = Counter[tuple[str, ...]]
+Ngram = tuple[str, ...]
 
 
-def words(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation."""
+def tokenize_caption(text: str) -> list[str]:
+    """The words of a caption in lower case, without punctuation."""
     return re.findall(r"\w+(?:['’]\w+)*", text.lower())
 
 
-def cider_d(said: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """CIDEr-D of each caption, 0 to 10, by the references of all clips: (N,).
 
     Vedantam et al. 2015, "CIDEr: Consensus-based Image Description Evaluation", equations 2 and 3,
     and section 8 for -D: counts clipped to the reference's, a Gaussian of the difference in length.
-    n-grams weigh by how few clips have them, so one clip alone has no score.
+    Inverse document frequencies count clips, so one clip alone has no score.
     """
-    _check(said, references)
-    if len(said) < 2:
+    _check(candidates, references)
+    if len(candidates) < 2:
         raise SoundjudgeError("CIDEr-D compares clips with each other: it needs at least 2.")
-    counted = [[_ngrams(words(text)) for text in texts] for texts in references]
-    clips = Counter(gram for texts in counted for gram in set().union(*texts))
-    rarity = {gram: math.log(len(said) / count) for gram, count in clips.items()}
-    unseen = math.log(len(said))
+    counts = [[_ngrams(tokenize_caption(text)) for text in texts] for texts in references]
+    document_counts = Counter(ngram for texts in counts for ngram in set().union(*texts))
+    idf = {ngram: math.log(len(candidates) / count) for ngram, count in document_counts.items()}
+    unseen_idf = math.log(len(candidates))
     scores = []
-    for caption, texts in zip(said, counted, strict=True):
-        given = _weighted(_ngrams(words(caption)), rarity, unseen)
-        alike = [_likeness(given, _weighted(text, rarity, unseen)) for text in texts]
-        scores.append(SCALE * sum(alike) / len(alike))
+    for caption, texts in zip(candidates, counts, strict=True):
+        candidate = _weigh(_ngrams(tokenize_caption(caption)), idf, unseen_idf)
+        similarities = [_similarity(candidate, _weigh(text, idf, unseen_idf)) for text in texts]
+        scores.append(SCALE * sum(similarities) / len(similarities))
     return np.array(scores)
 
 
-def token_f1(said: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """F1 of the words of each caption and of its nearest reference, 0 to 1, order apart: (N,).
+def token_f1(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """The highest F1 of the words of each caption and of a reference, 0 to 1: (N,).
 
-    2 * common / (words said + words of the reference); a word counts as often as it stands there.
+    2 * common / (words of both); repeated words count each time, their order does not.
     """
-    _check(said, references)
+    _check(candidates, references)
     return np.array(
         [
-            max(_f1(words(caption), words(text)) for text in texts)
-            for caption, texts in zip(said, references, strict=True)
+            max(_f1(tokenize_caption(caption), tokenize_caption(text)) for text in texts)
+            for caption, texts in zip(candidates, references, strict=True)
         ]
     )
 
 
-def _check(said: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    if len(said) != len(references):
-        raise SoundjudgeError(
-            f"{len(said)} captions have {len(references)} lists of references: each needs one."
-        )
+def _check(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    assert len(candidates) == len(references), (
+        f"{len(candidates)} captions have {len(references)} lists of references"
+    )
     for number, texts in enumerate(references):
-        if not any(words(text) for text in texts):
+        if not any(tokenize_caption(text) for text in texts):
             raise SoundjudgeError(f"the references of clip {number} have no words.")
 
 
-def _ngrams(tokens: Sequence[str]) -> Ngrams:
+def _ngrams(tokens: Sequence[str]) -> Counter[Ngram]:
     return Counter(
         tuple(tokens[start : start + n])
-        for n in range(1, LONGEST + 1)
+        for n in range(1, MAX_N + 1)
         for start in range(len(tokens) - n + 1)
     )
 
 
-class _Vector:
-    """The n-grams of one text, each count times its rarity."""
+class _TfIdf:
+    """The n-grams of one text, each count times its inverse document frequency."""
 
-    def __init__(self, weights: dict[tuple[str, ...], float], length: int) -> None:
+    def __init__(self, weights: dict[Ngram, float], length: int) -> None:
         self.weights, self.length = weights, length
-        squares = [0.0] * (LONGEST + 1)
-        for gram, weight in weights.items():
-            squares[len(gram)] += weight**2
+        squares = [0.0] * (MAX_N + 1)
+        for ngram, weight in weights.items():
+            squares[len(ngram)] += weight**2
         self.norms = [math.sqrt(square) for square in squares]  # by n
 
 
-def _weighted(counts: Ngrams, rarity: dict[tuple[str, ...], float], unseen: float) -> _Vector:
-    weights = {gram: count * rarity.get(gram, unseen) for gram, count in counts.items()}
-    return _Vector(weights, sum(count for gram, count in counts.items() if len(gram) == 1))
+def _weigh(counts: Counter[Ngram], idf: dict[Ngram, float], unseen_idf: float) -> _TfIdf:
+    weights = {ngram: count * idf.get(ngram, unseen_idf) for ngram, count in counts.items()}
+    return _TfIdf(weights, sum(count for ngram, count in counts.items() if len(ngram) == 1))
 
 
-def _likeness(said: _Vector, reference: _Vector) -> float:
-    """Mean over n of the clipped cosine, times the penalty of the lengths: 0 to 1."""
-    common = [0.0] * (LONGEST + 1)
-    for gram, weight in said.weights.items():
-        other = reference.weights.get(gram, 0.0)
-        common[len(gram)] += min(weight, other) * other
+def _similarity(candidate: _TfIdf, reference: _TfIdf) -> float:
+    """Mean over n of the clipped cosine, times the length penalty: 0 to 1."""
+    products = [0.0] * (MAX_N + 1)
+    for ngram, weight in candidate.weights.items():
+        other = reference.weights.get(ngram, 0.0)
+        products[len(ngram)] += min(weight, other) * other
     total = 0.0
-    for n in range(1, LONGEST + 1):
-        norm = said.norms[n] * reference.norms[n]
-        total += common[n] / norm if norm else 0.0
-    penalty = math.exp(-((said.length - reference.length) ** 2) / (2 * SIGMA**2))
-    return penalty * total / LONGEST
+    for n in range(1, MAX_N + 1):
+        norm = candidate.norms[n] * reference.norms[n]
+        total += products[n] / norm if norm else 0.0
+    penalty = math.exp(-((candidate.length - reference.length) ** 2) / (2 * SIGMA**2))
+    return penalty * total / MAX_N
 
 
-def _f1(said: Sequence[str], reference: Sequence[str]) -> float:
-    common = sum((Counter(said) & Counter(reference)).values())
-    return 2 * common / (len(said) + len(reference)) if common else 0.0
+def _f1(candidate: Sequence[str], reference: Sequence[str]) -> float:
+    common = sum((Counter(candidate) & Counter(reference)).values())
+    return 2 * common / (len(candidate) + len(reference)) if common else 0.0

@@ -1,1 +1,1 @@
-"""What the trainings of the audio language model share."""
+"""What the three trainings of the audio language model share."""

@@ -1,4 +1,4 @@
-"""Sounds and texts that belong together in a training, and what a model says of them.
+"""Pairs of clips and texts with training targets, and a model's scores of them.
 
 Letters: P = pairs, B = pairs at once, M = audio tokens, D = encoder width, L = lists,
 S = pairs in a list.
@@ -17,25 +17,24 @@ from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.model.lalm.lalm import Lalm
-
-Indices = NDArray[np.int64]
+from soundjudge.training.loop.updates import Indices
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPairs:
-    """P pairs as indices into distinct clips and texts, so that a million take a few megabytes."""
+    """P pairs as indices into distinct clips and texts: a million take a few megabytes."""
 
     clip_ids: Sequence[str]
     texts: Sequence[str]
     clip: Indices  # (P,) into clip_ids
     text: Indices  # (P,) into texts
     targets: NDArray[np.float32]  # (P,)
-    weights: NDArray[np.float32] | None  # (P,) of mean 1; None: all count alike
+    weights: NDArray[np.float32] | None  # (P,) of mean 1; None = equal weights
 
     def __len__(self) -> int:
         return len(self.clip)
 
-    def sounds_of(self, items: Indices) -> list[str]:
+    def clip_ids_of(self, items: Indices) -> list[str]:
         """The clip ids of the pairs `items` (B,)."""
         return [self.clip_ids[i] for i in self.clip[items]]
 
@@ -43,8 +42,8 @@ class TrainingPairs:
         """The texts of the pairs `items` (B,)."""
         return [self.texts[i] for i in self.text[items]]
 
-    def wanted(self, items: Indices, device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """Targets and weights of the pairs `items` (L, S), each in their shape."""
+    def targets_of(self, items: Indices, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Targets and weights of the pairs `items` (L, S), each (L, S)."""
         targets = torch.from_numpy(self.targets[items]).to(device)
         if self.weights is None:
             return targets, None
@@ -54,12 +53,12 @@ class TrainingPairs:
 def make_pairs(
     clip_ids: pd.Series, texts: pd.Series, targets: ArrayLike, weights: ArrayLike | None = None
 ) -> TrainingPairs:
-    """Rows of equal length as Pairs, in their order."""
+    """TrainingPairs of columns of equal length (P,), in their order."""
     clip, distinct_clips = pd.factorize(clip_ids)
     text, distinct_texts = pd.factorize(texts)
     return TrainingPairs(
-        clip_ids=[str(name) for name in distinct_clips],
-        texts=[str(words) for words in distinct_texts],
+        clip_ids=list(map(str, distinct_clips)),
+        texts=list(map(str, distinct_texts)),
         clip=clip.astype(np.int64),
         text=text.astype(np.int64),
         targets=np.asarray(targets, dtype=np.float32),
@@ -68,23 +67,23 @@ def make_pairs(
 
 
 def gather_features(features: ArrayStore, clip_ids: Sequence[str]) -> Tensor:
-    """The encoder's features of some clips in float32: (B, M, D)."""
+    """The encoder's features of the clips in float32: (B, M, D)."""
     return torch.from_numpy(features.gather(clip_ids)).float()
 
 
 @torch.no_grad()
 def predict_scores(
-    lalm: Lalm, features: ArrayStore, given: TrainingPairs, batch_size: int
+    lalm: Lalm, features: ArrayStore, pairs: TrainingPairs, batch_size: int
 ) -> NDArray[np.float64]:
-    """What the model, in the mode that it is in, says of every pair: (P,) on its -1..1 scale.
+    """The model's scores of all pairs, (P,) on its -1..1 scale, in its present mode.
 
-    Under torchrun each process takes its share, and all get all.
+    Under torchrun each process computes its share, and all get the whole.
     """
-    place = PartialState()
-    share = np.array_split(np.arange(len(given)), place.num_processes)[place.process_index]
-    said: list[float] = []
+    state = PartialState()
+    share = np.array_split(np.arange(len(pairs)), state.num_processes)[state.process_index]
+    scores: list[float] = []
     for start in range(0, len(share), batch_size):
         items = share[start : start + batch_size]
-        sounds = gather_features(features, given.sounds_of(items))
-        said += lalm.scores(sounds, given.texts_of(items)).double().cpu().tolist()
-    return np.array(gather_object(said))
+        audio_features = gather_features(features, pairs.clip_ids_of(items))  # (B, M, D)
+        scores += lalm.scores(audio_features, pairs.texts_of(items)).double().cpu().tolist()
+    return np.array(gather_object(scores))

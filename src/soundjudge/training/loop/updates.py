@@ -1,4 +1,4 @@
-"""One step of the optimizer from the mean loss over a step's items, on one process or many."""
+"""One optimizer step from the mean loss over its items, on one process or many."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from soundjudge.training.loop import resume
 from soundjudge.training.loop.optimization import Optimization
 
 Indices = NDArray[np.int64]
@@ -18,7 +19,7 @@ Loss = Callable[[M, Indices, torch.Generator], Tensor]
 
 
 class _Loss(nn.Module, Generic[M]):
-    """A loss as a module that holds what it trains: all that DistributedDataParallel knows."""
+    """A loss as a module that holds the trained one, as DistributedDataParallel needs it."""
 
     def __init__(self, module: M, loss: Loss[M]) -> None:
         super().__init__()
@@ -33,33 +34,55 @@ class Updates(Generic[M]):
     """The optimizer of a module's trainable parameters, and the gradients that move them."""
 
     def __init__(self, module: M, loss: Loss[M], optimization: Optimization) -> None:
-        self.optimization, self.place = optimization, PartialState()
-        self.trained = [p for p in module.parameters() if p.requires_grad]
-        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[optimization.optimizer]
+        self.optimization, self.state = optimization, PartialState()
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.buffers = list(resume.stored_buffers(module).values())
+        optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[optimization.optimizer]
         rate, decay = optimization.learning_rate, optimization.weight_decay
-        self.optimizer = kind(self.trained, lr=rate, weight_decay=decay, fused=True)
+        self.optimizer = optimizer(self.parameters, lr=rate, weight_decay=decay, fused=True)
         self.loss: nn.Module = _Loss(module, loss)
-        if self.place.num_processes > 1:
-            # Gradients are averaged in buckets while those before them are still being computed. A
-            # training may leave a part out, the same in every step (captions the score head): a
-            # static graph keeps it without a gradient.
+        if self.state.num_processes > 1:
+            # Averages gradients in buckets during the backward pass. A training may leave a part
+            # unused, the same in every step (captioning the score head): a static graph allows it.
             self.loss = DistributedDataParallel(self.loss, static_graph=True)
 
     def step(self, batch: Indices, rate: float, generator: torch.Generator) -> Tensor:
-        """One update from the mean over the items of `batch`; the loss summed over our share."""
-        place = self.place
-        share = np.array_split(batch, place.num_processes)[place.process_index]
-        weight = len(share) * place.num_processes / len(batch)
-        bf16 = self.optimization.precision == "bf16"
-        with torch.autocast(place.device.type, torch.bfloat16, enabled=bf16):
-            # Without a share, one item of weight 0 keeps this process in step with the others.
-            value: Tensor = self.loss(share if len(share) else batch[:1], generator)
-        (value * weight).backward()
+        """One update from the mean over the items of `batch`; the loss summed over our share.
+
+        Where a loss or the norm of the gradients is not finite, nothing changes and the sum is NaN,
+        in all processes and without waiting for the device.
+        """
+        buffers = [buffer.clone() for buffer in self.buffers]
+        total = self._backward(batch, generator)
         if self.optimization.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.trained, self.optimization.clip_norm)
+            norm = nn.utils.clip_grad_norm_(self.parameters, self.optimization.clip_norm)
+        else:
+            norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        skipped = ~norm.isfinite()
+        # What a loss scaler sets: the fused kernels leave weights and moments alone where it is 1.
+        self.optimizer.found_inf = skipped.float()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        # At once: neither the next forward pass nor a validation has use for gradients.
+        # At once: it frees their memory for the next forward pass and the validation.
         self.optimizer.zero_grad()
-        return value.detach().float() * len(share)
+        for buffer, before in zip(self.buffers, buffers, strict=True):
+            buffer.copy_(torch.where(skipped, before, buffer))
+        return torch.where(skipped, torch.nan, total)
+
+    def _backward(self, batch: Indices, generator: torch.Generator) -> Tensor:
+        """The gradients of the mean over `batch`, in passes of a part of our share each."""
+        state = self.state
+        shares = np.array_split(batch, state.num_processes)  # the first is the largest
+        passes = min(self.optimization.accumulation_steps, len(shares[0]))
+        bf16 = self.optimization.precision == "bf16"
+        total = torch.zeros((), device=state.device)
+        for items in np.array_split(shares[state.process_index], passes):
+            weight = len(items) * state.num_processes / len(batch)
+            with torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
+                # Without items, one of weight 0 keeps this process in step with the others.
+                value: Tensor = self.loss(items if len(items) else batch[:1], generator)
+            # A loss that is not finite makes all gradients NaN, in every process.
+            (value * (weight + 0.0 * value.detach())).backward()
+            total = total + value.detach().float() * len(items)
+        return total

@@ -1,6 +1,6 @@
-"""The rank correlation that trainings select their epoch by.
+"""The rank correlation by which trainings select their epoch.
 
-Apart from the metrics of an evaluation, so that a new metric there retrains nothing.
+Apart from the metrics of an evaluation, so that a new one there retrains nothing.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from soundjudge.errors import SoundjudgeError
 def rank_correlation(prediction: ArrayLike, target: ArrayLike) -> float:
     """Spearman's correlation of two vectors (P,), ties at their mean rank.
 
-    SoundjudgeError for predictions that are not finite or all equal: they rank nothing.
+    Raises SoundjudgeError for predictions that are not finite or all equal.
     """
     values = np.asarray(prediction, dtype=np.float64)
     if not np.isfinite(values).all():
