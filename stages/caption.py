@@ -1,4 +1,4 @@
-"""Language model training 1: say what is heard.
+"""Language model training 1: caption sounds.
 
 reads   data/features/, data/prepared/ clips and captions, the language model named in params
 writes  checkpoints/caption/, metrics/caption.json and .md, plots/caption/history.csv
@@ -16,55 +16,42 @@ from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime.work import work_folder
 from soundjudge.training import caption
 from soundjudge.training.captions import caption_report
-from soundjudge.training.loop import loop
 
 FEATURES = Path("data/features")
-CLIPS = Path("data/prepared/clips.parquet")
-CAPTIONS = Path("data/prepared/captions.parquet")
-CHECKPOINT = Path("checkpoints/caption")
-METRICS = Path("metrics/caption.json")
-PAGE = Path("metrics/caption.md")
-HISTORY = Path("plots/caption/history.csv")
+CLIPS, CAPTIONS = Path("data/prepared/clips.parquet"), Path("data/prepared/captions.parquet")
+CHECKPOINT, HISTORY = Path("checkpoints/caption"), Path("plots/caption/history.csv")
+METRICS, PAGE = Path("metrics/caption.json"), Path("metrics/caption.md")
 
 
 def main() -> None:
-    captioning = params.load("caption", caption.CaptionConfig)
+    config = params.load("caption", caption.CaptionConfig)
     frontend = params.load("features.frontend", AudioFrontend)
     llm, encoder = params.load("encoders.llm", Path), params.load("encoders.audio", Path)
     device = params.load("device", str)
-
     devices.make_deterministic()
-    torch.manual_seed(captioning.seed)
+    torch.manual_seed(config.seed)
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
     captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
-    train_pairs, validation_pairs = (
-        caption.select_captioned(captions, clips, getattr(captioning, key), f"caption.{key}")
+    pairs, validation_pairs = (
+        caption.select_captioned(captions, clips, getattr(config, key), key)
         for key in ("train_splits", "validation_splits")
     )
-    chosen = caption_report.sample_clips(
-        validation_pairs, captioning.generation.clips, captioning.seed
-    )
-    lalm = Lalm.from_llm(llm, captioning.model, frontend, features.shape[-1])
-    settings = {"caption": captioning, "frontend": frontend}
-    work = artifacts.work_folder("caption", settings, [FEATURES, CLIPS, CAPTIONS, llm])
-    fit = caption.train(
-        lalm,
-        features,
-        train_pairs,
-        validation_pairs,
-        captioning,
-        work=work,
-        device=device,
-        log=loop.log_line,
+    sample = caption_report.sample_clips(validation_pairs, config.generation.clips, config.seed)
+    lalm = Lalm.from_llm(llm, config.model, frontend, features.shape[-1])
+    inputs = [FEATURES, CLIPS, CAPTIONS, llm]
+    work = work_folder("caption", [config, frontend], inputs)
+    result = caption.train(
+        lalm, features, pairs, validation_pairs, config, work=work, device=device, history=HISTORY
     )
 
     if devices.process_state(device).is_main_process:
-        checkpoint.save_lalm(CHECKPOINT, lalm, encoder.as_posix(), caption.summarize(fit))
-        said = caption_report.write_report(lalm, features, chosen, captioning.generation, PAGE)
-        artifacts.write_json(METRICS, caption.summarize(fit) | said)
-        loop.write_history(HISTORY, fit.history)
+        summary = caption.summarize(result)
+        checkpoint.save_lalm(CHECKPOINT, lalm, encoder.as_posix(), summary)
+        scores = caption_report.write_report(lalm, features, sample, config.generation, PAGE)
+        artifacts.write_json(METRICS, summary | scores)
         shutil.rmtree(work)
 
 

@@ -5,61 +5,54 @@ writes  data/embeddings/ clips/, captions/, teacher.json
 """
 
 import shutil
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor
-
 from soundjudge import params
 from soundjudge.clap import clapscore, embeddings
+from soundjudge.clap.encoders.encoder import clip_embedder
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.jobs import chunks
-from soundjudge.data.tables import tables
+from soundjudge.data.tables.tables import CAPTIONS, CLIPS, read_table
 from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime.work import work_folder
 
 PREPARED = Path("data/prepared")
 TEACHER = Path("checkpoints/clapscore")
 EMBEDDINGS = Path("data/embeddings")
 
 
-def opened(choice: embeddings.EmbeddingConfig, wanted: str) -> dict[str, chunks.Writer]:
+def load_writers(config: embeddings.EmbeddingConfig, device: str) -> dict[str, chunks.Writer]:
     devices.make_deterministic()
-    device = devices.process_state(wanted).device
-    clap, clips = clapscore.load_clapscore(TEACHER, device).clap, ClipStore(PREPARED)
-
-    def hear(clip_ids: Sequence[str]) -> Tensor:
-        return clap.embed_sounds([clips.wave(clip_id) for clip_id in clip_ids])
-
-    write = partial(embeddings.write_embedding_chunk, embedding=choice, device=device)
-    read = partial(write, encode=clap.embed_texts)
-    return {"clips": partial(write, encode=hear), "captions": read}
+    own = devices.process_state(device).device
+    clap = clapscore.load_clapscore(TEACHER, own).clap
+    encoders = {"clips": clip_embedder(clap, ClipStore(PREPARED)), "captions": clap.embed_texts}
+    write = partial(embeddings.write_embedding_chunk, embedding=config, device=own)
+    return {kind: partial(write, encode=encode) for kind, encode in encoders.items()}
 
 
 def main() -> None:
-    choice = params.load("embed", embeddings.EmbeddingConfig)
+    config = params.load("embed", embeddings.EmbeddingConfig)
     device = params.load("device", str)
-
-    clips = tables.read_table(PREPARED / "clips.parquet", tables.CLIPS)
-    captions = tables.read_table(PREPARED / "captions.parquet", tables.CAPTIONS)
     inputs = [PREPARED / "clips.parquet", PREPARED / "captions.parquet", TEACHER]
-    work = artifacts.work_folder("embed", chunks.chunk_params(choice), inputs)
-    things = {
+    clips, captions = read_table(inputs[0], CLIPS), read_table(inputs[1], CAPTIONS)
+    work = work_folder("embed", chunks.chunk_params(config), inputs)
+    distinct = {
         "clips": embeddings.distinct_clips(captions, clips),
         "captions": embeddings.distinct_texts(captions),
     }
-    parts = [
-        chunks.split_chunks(name, thing.items, work, chunks.MAX_CHUNK_ITEMS)
-        for name, thing in things.items()
-    ]
-    make = partial(opened, choice)
-    chunks.make_chunks(sum(parts, []), make, choice.engine, choice.workers, device)
+    jobs = {
+        kind: chunks.split_chunks(kind, group.items, work, chunks.MAX_CHUNK_ITEMS)
+        for kind, group in distinct.items()
+    }
+    load = partial(load_writers, config)
+    chunks.make_chunks(sum(jobs.values(), []), load, config.engine, config.workers, device)
 
     with artifacts.atomic_folder(EMBEDDINGS) as folder:
-        for (name, thing), made in zip(things.items(), parts, strict=True):
-            chunks.gather_chunks(folder / name, made, thing.keys, thing.rows)
-        teacher = artifacts.read_json(TEACHER / clapscore.MEMBER)["name"]
-        artifacts.write_json(folder / "teacher.json", {"clapscore": teacher})
+        for kind, group in distinct.items():
+            chunks.gather_chunks(folder / kind, jobs[kind], group.keys, group.rows)
+        _, teacher = clapscore.read_clapscore(TEACHER)
+        artifacts.write_json(folder / "teacher.json", {"clapscore": teacher.name})
     shutil.rmtree(work)
 
 

@@ -2,8 +2,8 @@
 
 reads   data/predictions/members/<member>/{validation,test}.csv, data/targets/validation.csv
 writes  data/predictions/ensemble/{validation,test}.csv, checkpoints/ensemble.json,
-        data/predictions/ensemble/validation_crossfitted.csv: as validation.csv, but by weights
-        that never saw the pair's own rating
+        data/predictions/ensemble/validation_crossfitted.csv: each score by an ensemble fitted
+        without the pair's own rating
 """
 
 import dataclasses
@@ -23,17 +23,17 @@ ENSEMBLE = Path("checkpoints/ensemble.json")
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    fitting = params.load("ensemble", ensemble.EnsembleConfig)
-    names = tuple(fitting.members)
+    config = params.load("ensemble", ensemble.EnsembleConfig)
+    names = tuple(config.members)
 
     validation = panel.read_panel(MEMBERS, names, "validation")
     test = panel.read_panel(MEMBERS, names, "test")
     targets = tables.read_table(TARGETS, tables.TARGETS)
-    for stranger in panel.unknown_members(MEMBERS, names):
-        logging.warning("%s is no member in params.yaml: not used", MEMBERS / stranger)
+    for name in panel.unknown_members(MEMBERS, names):
+        logging.warning("%s is no member in params.yaml: not used", MEMBERS / name)
 
-    fitted = panel.fit_panel(validation, targets, fitting)
-    crossfitted = panel.crossfit_panel(validation, targets, fitting)
+    fitted = panel.fit_panel(validation, targets, config)
+    crossfitted = panel.crossfit_panel(validation, targets, config)
     with artifacts.atomic_folder(BLENDS) as folder:
         for name, predictions in (
             ("validation", panel.blend_panel(validation, fitted)),
@@ -41,7 +41,7 @@ def main() -> None:
             ("test", panel.blend_panel(test, fitted)),
         ):
             tables.write_table(predictions, folder / f"{name}.csv", tables.PREDICTIONS)
-    artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted))
+    artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted), exact=True)
 
 
 if __name__ == "__main__":

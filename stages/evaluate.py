@@ -2,7 +2,8 @@
 
 reads   data/prepared/ratings.parquet (validation), data/test_labels/ratings.parquet,
         data/predictions/members/, data/predictions/ensemble/, checkpoints/ensemble.json
-writes  metrics/evaluate.json, metrics/evaluate.md, metrics/systems.csv, plots/evaluate/*.png
+writes  metrics/evaluate.json, metrics/details/evaluate.json, metrics/evaluate.md,
+        metrics/systems.csv, plots/evaluate/*.png
 """
 
 import logging
@@ -15,10 +16,9 @@ from soundjudge.data.tables import tables
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, panel
-from soundjudge.scoring.evaluation import evaluation, evaluation_plots
+from soundjudge.scoring.evaluation import evaluation, evaluation_page, evaluation_plots
 
-RATINGS = Path("data/prepared/ratings.parquet")
-TEST_RATINGS = Path("data/test_labels/ratings.parquet")
+RATINGS = [Path("data/prepared/ratings.parquet"), Path("data/test_labels/ratings.parquet")]
 PREDICTIONS = Path("data/predictions")
 ENSEMBLE = Path("checkpoints/ensemble.json")
 METRICS = Path("metrics")
@@ -28,33 +28,32 @@ PLOTS = Path("plots/evaluate")
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     note = params.load("note", str)
-    rules = params.load("evaluate", evaluation.EvaluationConfig)
+    config = params.load("evaluate", evaluation.EvaluationConfig)
     fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
 
-    ratings = pd.concat(
-        [tables.read_table(path, tables.RATINGS) for path in (RATINGS, TEST_RATINGS)]
-    )
-    for stranger in panel.unknown_members(PREDICTIONS / "members", fitted.members):
-        logging.warning("%s/members/%s is no member: not judged", PREDICTIONS, stranger)
-    # Without test labels there is nothing to say about test.
+    ratings = pd.concat([tables.read_table(path, tables.RATINGS) for path in RATINGS])
+    for name in panel.unknown_members(PREDICTIONS / "members", fitted.members):
+        logging.warning("%s/members/%s is no member: not evaluated", PREDICTIONS, name)
     splits = [
         evaluation.evaluate_split(
             panel.read_panel_with_ensemble(PREDICTIONS, fitted.members, split),
             ratings[ratings["split"] == split],
-            rules,
+            config,
         )
         for split in ("validation", "test")
         if (ratings["split"] == split).any()
     ]
 
-    artifacts.write_json(METRICS / "evaluate.json", evaluation.evaluation_results(splits, note))
-    evaluation.write_page(splits, fitted, note, METRICS / "evaluate.md")
+    artifacts.write_json(METRICS / "evaluate.json", evaluation.headline_metrics(splits, note))
+    results = evaluation.evaluation_results(splits, note)
+    artifacts.write_json(METRICS / "details/evaluate.json", results)
+    evaluation_page.write_page(splits, fitted, note, METRICS / "evaluate.md")
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
     with artifacts.atomic_folder(PLOTS) as folder:
         plotting.save_figure(evaluation_plots.plot_agreement(splits, note), folder / "srcc.png")
-        for judged in splits:
-            picture = evaluation_plots.plot_scatter(judged, judged.headline, note)
-            plotting.save_figure(picture, folder / f"{judged.split}.png")
+        for split in splits:
+            scatter = evaluation_plots.plot_scatter(split, split.headline, note)
+            plotting.save_figure(scatter, folder / f"{split.name}.png")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The audio encoder's features of every clip, pooled to the tokens of the language model.
+"""The audio encoder's features of every clip, pooled to the language model's audio tokens.
 
 reads   data/prepared/clips.parquet, data/prepared/shards/, encoders.audio
-writes  data/features/ one row (tokens, width) a clip
+writes  data/features/, one row (tokens, width) per clip
 """
 
 import shutil
@@ -14,6 +14,7 @@ from soundjudge.data.jobs import chunks
 from soundjudge.model import feature_extraction
 from soundjudge.model.audio.audio_encoder import load_audio_encoder
 from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime.work import work_folder
 
 PREPARED = Path("data/prepared")
 FEATURES = Path("data/features")
@@ -23,10 +24,11 @@ def load_writers(
     path: Path, config: feature_extraction.FeatureConfig, device: str
 ) -> dict[str, chunks.Writer]:
     devices.make_deterministic()
-    encoder = load_audio_encoder(path, devices.process_state(device).device)
-    clips = ClipStore(PREPARED)
     write = partial(
-        feature_extraction.write_feature_chunk, encoder=encoder, clips=clips, config=config
+        feature_extraction.write_feature_chunk,
+        encoder=load_audio_encoder(path, devices.process_state(device).device),
+        clips=ClipStore(PREPARED),
+        config=config,
     )
     return {"clips": write}
 
@@ -38,14 +40,14 @@ def main() -> None:
 
     clips = ClipStore(PREPARED)
     inputs = [PREPARED / "clips.parquet", encoder]
-    work = artifacts.work_folder("features", chunks.chunk_params(config), inputs)
+    work = work_folder("features", chunks.chunk_params(config), inputs)
     width = load_audio_encoder(encoder, devices.resolve_device("cpu")).width
-    parts = chunks.split_chunks("clips", clips.ids(), work, config.chunk_size(width))
-    make = partial(load_writers, encoder, config)
-    chunks.make_chunks(parts, make, config.engine, config.workers, device)
+    jobs = chunks.split_chunks("clips", clips.ids(), work, config.chunk_size(width))
+    load = partial(load_writers, encoder, config)
+    chunks.make_chunks(jobs, load, config.engine, config.workers, device)
 
     with artifacts.atomic_folder(FEATURES) as folder:
-        chunks.gather_chunks(folder, parts, clips.ids())
+        chunks.gather_chunks(folder, jobs, clips.ids())
     shutil.rmtree(work)
 
 

@@ -1,4 +1,4 @@
-"""Language model training 3, once a member: rank pairs as listeners do.
+"""Language model training 3, once per member: rank pairs as listeners do.
 
 reads   data/targets/, data/features/, data/prepared/ clips and shards, checkpoints/pretrain/,
         checkpoints/caption/, and the encoder and language model named in params
@@ -18,56 +18,41 @@ from soundjudge.data.tables import tables
 from soundjudge.model.audio.audio_encoder import load_audio_encoder
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime.work import work_folder
 from soundjudge.training import finetune
 from soundjudge.training.lalm.warm_start import initialize_lalm
-from soundjudge.training.loop import loop
 
-TARGETS = Path("data/targets")
-FEATURES = Path("data/features")
-PREPARED = Path("data/prepared")
-WARM = {"pretrain": Path("checkpoints/pretrain"), "caption": Path("checkpoints/caption")}
-CHECKPOINTS = Path("checkpoints/finetune")
-METRICS = Path("metrics/finetune")
-PLOTS = Path("plots/finetune")
+TARGETS, FEATURES, PREPARED = Path("data/targets"), Path("data/features"), Path("data/prepared")
+WARM_STARTS = {"pretrain": Path("checkpoints/pretrain"), "caption": Path("checkpoints/caption")}
+CHECKPOINTS, METRICS = Path("checkpoints/finetune"), Path("metrics/finetune")
+HISTORIES = Path("plots/finetune")
 
 
 def main(name: str) -> None:
-    finetuning = params.load("finetune.training", finetune.FinetuneConfig)
+    config = params.load("finetune.training", finetune.FinetuneConfig)
     member = params.load(f"finetune.members.{name}", finetune.FinetuneMember)
     llm, encoder = params.load("encoders.llm", Path), params.load("encoders.audio", Path)
     device = params.load("device", str)
     devices.make_deterministic()
     torch.manual_seed(member.seed)
-    train_pairs, validation_pairs = (
-        tables.read_table(TARGETS / f"{split}.csv", tables.TARGETS)
-        for split in ("train", "validation")
-    )
-    sounds = finetune.TrainingSounds(
-        ArrayStore(FEATURES),
-        ClipStore(PREPARED),
-        load_audio_encoder(encoder, devices.process_state(device).device),
-        member.specaugment,
-    )
-    lalm = initialize_lalm(WARM.get(member.warm_start), shape=WARM["caption"], llm=llm)
-    inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", *WARM.values(), llm, encoder]
-    work = artifacts.work_folder("finetune", [finetuning, member], inputs)
-    fit = finetune.train(
-        lalm,
-        sounds,
-        train_pairs,
-        validation_pairs,
-        finetuning,
-        member,
-        work=work,
-        device=device,
-        log=loop.log_line,
+    targets = tables.read_table(TARGETS / "train.csv", tables.TARGETS)
+    validation = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
+    stores = ArrayStore(FEATURES), ClipStore(PREPARED)
+    audio_encoder = load_audio_encoder(encoder, devices.process_state(device).device)
+    sounds = finetune.TrainingSounds(*stores, audio_encoder, member.specaugment)
+    warm_start, reference = WARM_STARTS.get(member.warm_start), WARM_STARTS["caption"]
+    lalm = initialize_lalm(warm_start, reference=reference, llm=llm)
+    inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", *WARM_STARTS.values(), llm, encoder]
+    work = work_folder("finetune", [config, member], inputs)
+    history = HISTORIES / name / "history.csv"
+    result = finetune.train(
+        lalm, sounds, targets, validation, config, member, work=work, device=device, history=history
     )
 
     if devices.process_state(device).is_main_process:
-        summary = {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value}
+        summary = {"best_epoch": result.best_epoch, "validation_srcc": result.best_value}
         checkpoint.save_lalm(CHECKPOINTS / name, lalm, encoder.as_posix(), summary)
         artifacts.write_json(METRICS / f"{name}.json", summary)
-        loop.write_history(PLOTS / name / "history.csv", fit.history)
         shutil.rmtree(work)
 
 

@@ -8,15 +8,14 @@ writes  checkpoints/judge/
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.clap.encoders.source import Opening
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble
+from soundjudge.scoring.ensemble.ensemble import ensemble_from_json
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.judge.judge import Judge
-from soundjudge.scoring.members import members, own_m2d, predict
+from soundjudge.scoring.members import m2d_reference, predict
 
 CHECKPOINTS = Path("checkpoints")
 ENSEMBLE = CHECKPOINTS / "ensemble.json"
@@ -29,34 +28,30 @@ JUDGE = Path("checkpoints/judge")
 def main() -> None:
     packaging = params.load("package", Packaging)
     prediction = params.load("predict", predict.PredictionConfig)
-    listed = params.load("ensemble.members", dict[str, str])
+    members = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
-    opening = params.load("encoders.opening", Opening)
 
-    checkpoints = {name: CHECKPOINTS / path for name, path in listed.items()}
+    checkpoints = {name: CHECKPOINTS / path for name, path in members.items()}
     for name, checkpoint in checkpoints.items():
         predict.check_provenance(PREDICTIONS / "members" / name, checkpoint)
-    fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
-    expected = tables.read_table(PREDICTIONS / "ensemble/validation.csv", tables.PREDICTIONS).iloc[
-        0
-    ]
-    wave = ClipStore(PREPARED).wave(tables.rated_clip_id(expected["wav_file_name"]))
+    predicted = tables.read_table(PREDICTIONS / "ensemble/validation.csv", tables.PREDICTIONS)
+    pair = predicted.iloc[0]
+    wave = ClipStore(PREPARED).wave(tables.rated_clip_id(pair["wav_file_name"]))
 
     with artifacts.atomic_folder(JUDGE) as folder:
         package.build_judge(
             folder,
-            fitted=fitted,
+            ensemble=ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE)),
             checkpoints=checkpoints,
             root=Path(),
             window_seconds=prediction.window_seconds,
             packaging=packaging,
             report=REPORT.read_text(encoding="utf-8"),
-            opening=opening,
         )
-        own = own_m2d.first_m2d(members.clap_paths(checkpoints.values()))
+        own = m2d_reference.first_m2d(checkpoints.values(), Path())
         judge = Judge.from_pretrained(folder, device, m2d=own)
-        (score,) = judge.score_waves([wave], [expected["text"]], batch_size=1)
-        package.check_score(score, expected["pred_score"], expected["wav_file_name"])
+        (score,) = judge.score_waves([wave], [pair["text"]], batch_size=1)
+        package.check_score(score, pair["pred_score"], pair["wav_file_name"])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.clap.encoders.source import Opening
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts, devices
@@ -24,24 +23,21 @@ SPLITS = ("validation", "test")
 
 def main(name: str) -> None:
     prediction = params.load("predict", predict.PredictionConfig)
-    checkpoint = params.load(f"ensemble.members.{name}", str)
+    checkpoint = CHECKPOINTS / params.load(f"ensemble.members.{name}", str)
     device = devices.resolve_device(params.load("device", str))
-    opening = params.load("encoders.opening", Opening)
 
     clips = ClipStore(PREPARED)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     window = prediction.window_seconds
-    loader = members.MemberLoader(
-        root=Path(), device=device, window_seconds=window, opening=opening
-    )
-    member = loader.member(CHECKPOINTS / checkpoint)
+    loader = members.MemberLoader(root=Path(), device=device, window_seconds=window)
+    member = loader.member(checkpoint)
 
     with artifacts.atomic_folder(PREDICTIONS / name) as folder:
         for split in SPLITS:
             pairs = rated[rated["split"] == split]
             scores = predict.predict(member, clips, pairs, prediction)
             tables.write_table(scores, folder / f"{split}.csv", tables.PREDICTIONS)
-        predict.write_provenance(folder, CHECKPOINTS / checkpoint)
+        predict.write_provenance(folder, checkpoint)
 
 
 if __name__ == "__main__":

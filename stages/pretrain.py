@@ -15,55 +15,43 @@ from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime.work import work_folder
 from soundjudge.training import pretrain
 from soundjudge.training.lalm.warm_start import initialize_lalm
-from soundjudge.training.loop import loop
 
 FEATURES = Path("data/features")
-CLIPS = Path("data/prepared/clips.parquet")
-CAPTIONS = Path("data/prepared/captions.parquet")
+CLIPS, CAPTIONS = Path("data/prepared/clips.parquet"), Path("data/prepared/captions.parquet")
 PAIRS = Path("data/pseudo/pairs.parquet")
-CAPTION = Path("checkpoints/caption")
-CHECKPOINT = Path("checkpoints/pretrain")
-METRICS = Path("metrics/pretrain.json")
-HISTORY = Path("plots/pretrain/history.csv")
+CAPTION, CHECKPOINT = Path("checkpoints/caption"), Path("checkpoints/pretrain")
+METRICS, HISTORY = Path("metrics/pretrain.json"), Path("plots/pretrain/history.csv")
 
 
 def main() -> None:
-    alignment = params.load("pretrain", pretrain.PretrainConfig)
+    config = params.load("pretrain", pretrain.PretrainConfig)
     llm, encoder = params.load("encoders.llm", Path), params.load("encoders.audio", Path)
     device = params.load("device", str)
 
     devices.make_deterministic()
-    torch.manual_seed(alignment.seed)
+    torch.manual_seed(config.seed)
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
     captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
     labels = tables.read_table(PAIRS, tables.PAIRS)
-    train_pairs, validation_pairs = (
-        pretrain.select_pseudolabeled(
-            labels, captions, clips, getattr(alignment, key), f"pretrain.{key}"
-        )
+    pairs, validation_pairs = (
+        pretrain.select_pseudolabeled(labels, captions, clips, getattr(config, key), key)
         for key in ("train_splits", "validation_splits")
     )
-    lalm = initialize_lalm({"caption": CAPTION}.get(alignment.warm_start), shape=CAPTION, llm=llm)
+    warm_start = {"caption": CAPTION}.get(config.warm_start)
+    lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
     inputs = [FEATURES, CLIPS, CAPTIONS, PAIRS, CAPTION, llm]
-    work = artifacts.work_folder("pretrain", alignment, inputs)
-    fit = pretrain.train(
-        lalm,
-        features,
-        train_pairs,
-        validation_pairs,
-        alignment,
-        work=work,
-        device=device,
-        log=loop.log_line,
+    work = work_folder("pretrain", config, inputs)
+    result = pretrain.train(
+        lalm, features, pairs, validation_pairs, config, work=work, device=device, history=HISTORY
     )
 
     if devices.process_state(device).is_main_process:
-        summary = {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value}
+        summary = {"best_epoch": result.best_epoch, "validation_srcc": result.best_value}
         checkpoint.save_lalm(CHECKPOINT, lalm, encoder.as_posix(), summary)
         artifacts.write_json(METRICS, summary)
-        loop.write_history(HISTORY, fit.history)
         shutil.rmtree(work)
 
 

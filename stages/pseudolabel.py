@@ -1,7 +1,8 @@
 """Makes matched and mismatched pairs, each with the teacher's score.
 
 reads   data/prepared/ captions, clips and the texts of rated pairs, data/embeddings/
-writes  data/pseudo/pairs.parquet, metrics/pseudolabel.json, plots/pseudolabel/scores.png
+writes  data/pseudo/pairs.parquet, metrics/pseudolabel.json,
+        metrics/details/pseudolabel.json, plots/pseudolabel/scores.png
 """
 
 from pathlib import Path
@@ -18,35 +19,37 @@ EMBEDDINGS = Path("data/embeddings")
 PAIRS = Path("data/pseudo/pairs.parquet")
 METRICS = Path("metrics/pseudolabel.json")
 PLOTS = Path("plots/pseudolabel")
+HEADLINE = ["matched", "mismatched", "matched_score", "mismatched_score", "auc"]
+HEADLINE += ["captions_excluded"]
 
 
 def main() -> None:
     devices.make_deterministic()
-    choice = params.load("pseudolabel", negatives.NegativeConfig)
+    config = params.load("pseudolabel", negatives.NegativeConfig)
     device = devices.process_state(params.load("device", str)).device
 
     captions = tables.read_table(PREPARED / "captions.parquet", tables.CAPTIONS)
     clips = tables.read_table(PREPARED / "clips.parquet", tables.CLIPS)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
-    heard, said = ArrayStore(EMBEDDINGS / "clips"), ArrayStore(EMBEDDINGS / "captions")
-    unit_vectors.check_unit_vectors(heard)
-    unit_vectors.check_unit_vectors(said)
+    audio_embeddings = ArrayStore(EMBEDDINGS / "clips")
+    text_embeddings = ArrayStore(EMBEDDINGS / "captions")
+    unit_vectors.check_unit_vectors(audio_embeddings)
+    unit_vectors.check_unit_vectors(text_embeddings)
 
     captions = captions.assign(words=text_overlap.normalize_texts(captions["text"]))
     rated = rated.assign(words=text_overlap.normalize_texts(rated["text"]))
-    repeated = text_overlap.repeats_rated_text(captions["words"], rated, choice.exclude_rated)
-    pairs = negatives.build_pairs(captions[~repeated], clips, said, choice, device)
-    scored = pseudolabels.score_pairs(pairs, heard, said)
+    repeated = text_overlap.repeats_rated_text(captions["words"], rated, config.exclude_rated)
+    pairs = negatives.build_pairs(captions[~repeated], clips, text_embeddings, config, device)
+    scored = pseudolabels.score_pairs(pairs, audio_embeddings, text_embeddings)
 
     tables.write_table(scored, PAIRS, tables.PAIRS)
     with artifacts.atomic_folder(PLOTS) as folder:
         plotting.save_figure(pseudolabels.plot_scores(scored, ""), folder / "scores.png")
     overlap = text_overlap.count_overlap(captions["words"], rated)
-    summary = pseudolabels.summarize_pairs(scored) | artifacts.read_json(
-        EMBEDDINGS / "teacher.json"
-    )
-    excluded = int(repeated.sum())
-    artifacts.write_json(METRICS, {**summary, "overlap": overlap, "captions_excluded": excluded})
+    teacher = artifacts.read_json(EMBEDDINGS / "teacher.json")
+    summary = pseudolabels.summarize_pairs(scored) | teacher
+    numbers = {**summary, "overlap": overlap, "captions_excluded": int(repeated.sum())}
+    artifacts.write_metrics(METRICS, numbers, HEADLINE)
 
 
 if __name__ == "__main__":

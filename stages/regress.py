@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soundjudge import params
 from soundjudge.clap.encoders import checkpoints
-from soundjudge.clap.encoders.source import Opening
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
@@ -23,12 +23,11 @@ CHECKPOINT = Path("checkpoints/regress")
 def main() -> None:
     devices.make_deterministic()
     regression = params.load("regress", kernel_machine.RegressionConfig)
-    opening = params.load("encoders.opening", Opening)
-    named = regression.claps(params.load("encoders.clap", Path), opening)
-    checkpoints.check_one_m2d([path for path, _ in named])
+    sources = regression.claps(params.load("encoders.clap", ClapSource))
+    checkpoints.check_one_m2d([source.path for source in sources])
     device = devices.process_state(params.load("device", str)).device
 
-    claps = [checkpoints.load_encoder(path, device, how) for path, how in named]
+    claps = [checkpoints.load_encoder(source, device) for source in sources]
     targets = tables.read_table(TARGETS, tables.TARGETS)
     clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
     scores = targets["mean_score"].to_numpy()
@@ -36,7 +35,7 @@ def main() -> None:
         claps, ClipStore(PREPARED), clip_ids, list(targets["text"]), scores, regression
     )
     with artifacts.atomic_folder(CHECKPOINT) as folder:
-        regressor.save_regressor(folder, machine, named, [clap.name() for clap in claps])
+        regressor.save_regressor(folder, machine, sources, [clap.name() for clap in claps])
 
 
 if __name__ == "__main__":

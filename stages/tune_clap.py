@@ -11,15 +11,15 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.clap.clapscore import ClapScore
 from soundjudge.clap.encoders import checkpoints
-from soundjudge.clap.encoders.source import Opening
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.data.clips.clip_store import ClipStore
-from soundjudge.data.tables import tables
+from soundjudge.data.tables.tables import TARGETS, read_table
 from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime.work import work_folder
 from soundjudge.training import tune_clap
-from soundjudge.training.loop import loop
 
-TARGETS = Path("data/targets")
 PREPARED = Path("data/prepared")
+TARGET_FOLDER = Path("data/targets")
 CHECKPOINT = Path("checkpoints/clapscore")
 METRICS = Path("metrics/tune_clap.json")
 HISTORY = Path("plots/tune_clap/history.csv")
@@ -28,36 +28,26 @@ HISTORY = Path("plots/tune_clap/history.csv")
 def main() -> None:
     devices.make_deterministic()
     tuning = params.load("tune_clap", tune_clap.TuneConfig)
-    encoder = checkpoints.resolve_path(params.load("encoders.clap", Path))
-    opening = params.load("encoders.opening", Opening)
+    source = params.load("encoders.clap", ClapSource)
     device = params.load("device", str)
 
-    scale = artifacts.read_json(TARGETS / "global.json")
+    inputs = [TARGET_FOLDER, PREPARED / "clips.parquet", checkpoints.resolve_path(source.path)]
+    scale = artifacts.read_json(TARGET_FOLDER / "global.json")
     train, validation = (
         tune_clap.rated_pairs(
-            tables.read_table(TARGETS / f"{split}.csv", tables.TARGETS), tuning.target, **scale
+            read_table(TARGET_FOLDER / f"{split}.csv", TARGETS), tuning.target, **scale
         )
         for split in ("train", "validation")
     )
-    model = ClapScore(checkpoints.load_tunable(encoder, "cpu", opening), **scale)
-    work = artifacts.work_folder(
-        "tune_clap", tuning, [TARGETS, PREPARED / "clips.parquet", encoder]
-    )
+    model = ClapScore(checkpoints.load_tunable(source, "cpu"), **scale)
+    clips, work = ClipStore(PREPARED), work_folder("tune_clap", tuning, inputs)
     fit = tune_clap.train(
-        model,
-        train,
-        validation,
-        ClipStore(PREPARED),
-        tuning,
-        work=work,
-        device=device,
-        log=loop.log_line,
+        model, train, validation, clips, tuning, work=work, device=device, history=HISTORY
     )
 
     if devices.process_state(device).is_main_process:
         with artifacts.atomic_folder(CHECKPOINT) as folder:
             model.save(folder)
-        loop.write_history(HISTORY, fit.history)
         summary = {"best_epoch": fit.best_epoch, "validation_srcc": fit.best_value}
         artifacts.write_json(METRICS, summary)
         shutil.rmtree(work)

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import soundjudge  # noqa: F401  puts the companions' stubs in place first
+from soundjudge import torchaudio_shim
+
+torchaudio_shim.install_shim()  # before a test module imports transformers
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SAMPLE = "data/sample/dvc.yaml:compose"
 MACHINE = ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")
 STANDINS = {f"checkpoints/sample/dvc.yaml:{name}" for name in ("beats", "clap", "llm")}
+TOWERS = "checkpoints/sample/dvc.yaml:towers"  # frozen, too; the defaults do not read it
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
 # The intents: key: (another value, the stages that use it, the stages that may follow). That each
@@ -28,8 +29,8 @@ TABLE = {
     "prepare.silence_dbfs": (
         -60.0,
         "prepare",
-        f"screen standardize tune_clap regress embed pseudolabel features caption pretrain {LALM}"
-        f" {PREDICTIONS} ensemble evaluate package",
+        "screen standardize tune_clap regress embed pseudolabel features caption likelihood"
+        f" pretrain {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",
     ),
     "screen.tolerance": (
         3,
@@ -43,11 +44,13 @@ TABLE = {
         f"embed pseudolabel pretrain {LALM}"
         " predict@clapscore predict@full1 predict@full2 ensemble evaluate package",
     ),
+    "likelihood.alpha": (0.0, "likelihood", "predict@likelihood ensemble evaluate package"),
     "regress.c": (2.0, "regress", "predict@regress ensemble evaluate package"),
     "features.frontend.audio_tokens": (
         8,
         "features caption",
-        f"pretrain {LALM} predict@full1 predict@full2 ensemble evaluate package",
+        f"likelihood pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
+        " ensemble evaluate package",
     ),
     "finetune.members.full2.seed": (7, "finetune@full2", "predict@full2 ensemble evaluate package"),
     "ensemble.method": ("mean", "ensemble", "evaluate package"),
@@ -151,11 +154,11 @@ def test_with_other_corpora_and_encoders_nothing_needs_the_sample(tmp_path):
         prepare__audiocaps="data/none",
         prepare__vggsound="data/raw/vggsound",
         encoders__audio="checkpoints/beats.pt",
-        encoders__clap="checkpoints/clap",
+        encoders__clap__path="checkpoints/clap",
         encoders__llm="checkpoints/llm",
     )
     own = {name for name in real.stages if "/" not in name}
-    assert own == set(real.stages) - {SAMPLE, *STANDINS}
+    assert own == set(real.stages) - {SAMPLE, TOWERS, *STANDINS}
     assert not real.before(own)
 
 
@@ -165,7 +168,8 @@ def test_one_corpus_of_the_sample_is_enough_to_need_it(tmp_path):
 
 
 def test_the_standins_are_frozen_and_nothing_else_is(default):
-    assert {name for name, stage in default.stages.items() if stage["frozen"]} == STANDINS
+    frozen = {name for name, stage in default.stages.items() if stage["frozen"]}
+    assert frozen == {TOWERS, *STANDINS}
 
 
 def test_a_member_of_the_ensemble_that_is_new_is_predicted_and_the_others_are_not(

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from repository import ROOT
 
 from soundjudge.runtime import artifacts
 
+pytestmark = pytest.mark.slow
 # All that a fresh clone gives to the stages.
 FOLDERS = ("src", "stages", "data/sample/clips", "data/none")
 FILES = (
@@ -37,8 +39,8 @@ SMALL = {
     "params.yaml": {
         "tune_clap.list_size": 8,
         "tune_clap.optimization.epochs": 1,
-        "pseudolabel.random": 0.5,  # a split of three clips has few texts
-        "pseudolabel.similarity": [-1.0, 1.0],  # untrained encoders find all texts alike
+        "pseudolabel.num_random": 0.5,  # a split of three clips has few texts
+        "pseudolabel.hard_similarity_range": [-1.0, 1.0],  # untrained: all texts are alike
         "caption.optimization.epochs": 1,
         "pretrain.optimization.epochs": 1,
         "finetune.training.optimization.epochs": 1,
@@ -149,7 +151,7 @@ def test_standins_are_trained_when_told_to_and_never_otherwise(tmp_path):
     sample = folder / "checkpoints/sample"
     train_standins(folder)
     assert sorted(yaml.safe_load((sample / "dvc.lock").read_text())["stages"]) == [
-        "beats", "clap", "llm",
+        "beats", "clap", "llm", "towers",
     ]  # fmt: skip
     made = [artifacts.sha256(sample / name) for name in STANDINS]
     edit(sample / "params.yaml", {"clap.seed": 9})
@@ -170,13 +172,14 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     ran, ran_there = repro(one, other)
     assert set(ran) == {
         "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "tune_clap", "regress",
-        "embed", "pseudolabel", "features", "caption", "pretrain", "finetune@full1",
-        "predict@clapscore", "predict@regress", "predict@full1", "ensemble", "evaluate", "package",
+        "embed", "pseudolabel", "features", "caption", "likelihood", "pretrain", "finetune@full1",
+        "predict@clapscore", "predict@regress", "predict@full1", "predict@likelihood", "ensemble",
+        "evaluate", "package",
     }  # fmt: skip
-    assert len(ran) == 18
+    assert len(ran) == 20
     assert sorted(ran_there) == sorted(ran)
     assert locks(one) == locks(other), "two folders made other bytes"
-    metrics = json.loads((one / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    metrics = json.loads((one / "metrics/details/evaluate.json").read_text(encoding="utf-8"))
     assert metrics["test"]["ensemble"]["n"] == 12
     assert not list((one / "work").rglob("*.safetensors")), "a stage left its checkpoints behind"
 

@@ -1,4 +1,4 @@
-"""Prepared folders of a few clips, written as the prepare stage writes them."""
+"""Prepared folders of a few clips, as the prepare stage writes them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ from soundjudge.data.tables import tables
 
 
 def write_clips(folder: Path, clips: Iterable[Clip], shard_samples: int) -> pd.DataFrame:
-    """Writes folder/shards/ with at most `shard_samples` each; returns the CLIPS table."""
+    """Writes folder/shards/, of at most `shard_samples` each; returns the CLIPS table."""
     (folder / "shards").mkdir(parents=True)
     writer = ClipWriter(folder, shard_samples)
     rows = []

@@ -10,8 +10,9 @@ from soundjudge.data.corpora import coverage, intake, preparation
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.work import work_folder
 
-SETTINGS = {
+CONFIG = {
     "xacle": "raw/xacle",
     "audiocaps": "raw/audiocaps",
     "vggsound": "raw/vggsound",
@@ -25,13 +26,13 @@ SETTINGS = {
 }
 
 
-def sound(path: Path, seconds: float = 0.2, level: float = 0.5, rate: int = 16_000) -> None:
+def write_sound(path: Path, seconds: float = 0.2, level: float = 0.5, rate: int = 16_000) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     wave = level * np.sin(np.arange(round(seconds * rate)) * (0.1 + len(path.stem) / 100))
     soundfile.write(path, wave, rate)
 
 
-def write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
@@ -44,65 +45,64 @@ def xacle_folder(folder: Path) -> Path:
     }
     for split, lines in rows.items():
         header = "wav_file_name,text,score,listener_id,model_id\n"
-        rated = [
+        rows_of_split = [
             line.format(score).replace(",s", f",{score}s") for line in lines for score in (3, 8)
         ]
-        write(folder / f"meta_data/{split}.csv", header + "\n".join(rated) + "\n")
+        write_text(folder / f"meta_data/{split}.csv", header + "\n".join(rows_of_split) + "\n")
         for line in lines:
-            sound(folder / "wav" / split / line[:9])
+            write_sound(folder / "wav" / split / line[:9])
     return folder
 
 
 def audiocaps_folder(folder: Path) -> Path:
     header = "audiocap_id,youtube_id,start_time,caption\n"
-    write(
+    write_text(
         folder / "train.csv", header + "1,abc,30,A dog barks\n2,-x_y,0,Rain falls\n3,gone,5,Lost\n"
     )
-    write(folder / "val.csv", header + "4,val,10, A bell rings \n5,val,10,A bell\n")
-    sound(folder / "audio/train/abc_30.wav")
-    sound(folder / "audio/-x_y_0.flac")
-    sound(folder / "audio/val/val.ogg", rate=44_100)
+    write_text(folder / "val.csv", header + "4,val,10, A bell rings \n5,val,10,A bell\n")
+    write_sound(folder / "audio/train/abc_30.wav")
+    write_sound(folder / "audio/-x_y_0.flac")
+    write_sound(folder / "audio/val/val.ogg", rate=44_100)
     return folder
 
 
 def vggsound_folder(folder: Path) -> Path:
-    write(
+    write_text(
         folder / "vggsound.csv", 'Yone,30,"dog, barking",train\ntwo,7,rain,test\nmute,0,x,train\n'
     )
     captions = (
         "id,caption\nYone_000030,A dog barks\nYtwo_000007,Rain\ntwo_000007,It rains\nno_000001,x\n"
     )
-    write(folder / "VGGSound_AudioSetCaps_caption.csv", captions)
-    sound(folder / "audio/Yone_000030.wav")
-    sound(folder / "audio/two_000007.wav")
+    write_text(folder / "VGGSound_AudioSetCaps_caption.csv", captions)
+    write_sound(folder / "audio/Yone_000030.wav")
+    write_sound(folder / "audio/two_000007.wav")
     return folder
 
 
 def raw_folder() -> Path:
-    """All three, below raw/ in the working folder."""
+    """All three corpora, in raw/ of the working folder."""
     xacle_folder(Path("raw/xacle"))
     audiocaps_folder(Path("raw/audiocaps"))
     vggsound_folder(Path("raw/vggsound"))
     return Path("raw")
 
 
-def settings(**change) -> Preparation:
-    return params.build(Preparation, SETTINGS | change, "prepare")
+def config(**change) -> Preparation:
+    return params.build(Preparation, CONFIG | change, "prepare")
 
 
-def prepared(folder: str = "out", workers: int = 2, **change) -> dict:
+def prepare_corpora(folder: str = "out", workers: int = 2, **change) -> dict:
     """Prepares as the stage does, and returns the metrics."""
-    using = settings(**change)
-    corpora = preparation.list_corpora(using)
-    work = artifacts.work_folder(
-        "prepare", intake.intake_identity(preparation.all_sounds(corpora), using), []
-    )
+    changed = config(**change)
+    corpora = preparation.list_corpora(changed)
+    identity = intake.intake_identity(preparation.all_sounds(corpora), changed)
+    work = work_folder("prepare", identity, [])
     with artifacts.atomic_folder(Path(folder)) as out:
-        done = preparation.write_prepared(corpora, using, out, work, workers, log=lambda line: None)
-    return coverage.coverage_metrics(done.coverage, done.overlap)
+        result = preparation.write_prepared(corpora, changed, out, work, workers, lambda line: None)
+    return coverage.coverage_metrics(result.coverage, result.overlap)
 
 
-def rejected(folder: str = "out") -> dict[str, str]:
+def rejection_reasons(folder: str = "out") -> dict[str, str]:
     """File -> reason."""
     frame = tables.read_table(Path(folder) / "rejected.csv", tables.REJECTED)
     return dict(zip(frame["file"], frame["reason"], strict=True))

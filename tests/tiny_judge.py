@@ -1,14 +1,18 @@
 """A judge of random networks, small enough to build in every test module, and its checkpoints."""
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import tiny_clap
 import tiny_lalm
 import torch
 
 from soundjudge.clap.clapscore import ClapScore
-from soundjudge.clap.encoders.source import AS_IT_IS
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.model.audio.beats.beats import Beats, save_beats
 from soundjudge.model.audio.beats.layers import BeatsConfig
@@ -50,6 +54,10 @@ def pairs(count: int) -> tuple[list[np.ndarray], list[str]]:
     return waves, texts
 
 
+def write_sound(path: Path) -> None:
+    soundfile.write(path, noise(1.0, 1), 16_000, subtype="FLOAT")
+
+
 def write_checkpoints(root: Path) -> None:
     """Two encoders and four members, as the pipeline would leave them."""
     encoders = root / "checkpoints/encoders"
@@ -58,18 +66,18 @@ def write_checkpoints(root: Path) -> None:
         clap = tiny_clap.clap(hop_length=320, max_length_s=SECONDS)
         clap.save(encoders / "clap")
         ClapScore(clap, mean=7.0, std=2.0).save(root / CHECKPOINTS["clapscore"])
-        path = Path("checkpoints/encoders/clap")
-        named = [(path, AS_IT_IS)]
-        regressor.save_regressor(
-            root / CHECKPOINTS["regress"], _machine(clap), named, [clap.name()]
-        )
-        save_beats(_shaken(Beats(_beats_config())), encoders / "beats.pt")
+        sources = [ClapSource(Path("checkpoints/encoders/clap"))]
+        folder = root / CHECKPOINTS["regress"]
+        regressor.save_regressor(folder, _machine(clap), sources, [clap.name()])
+        save_beats(_enlarge_weights(Beats(_beats_config())), encoders / "beats.pt")
         llm = tiny_lalm.llm_folder(encoders / "llm")
         frontend = AudioFrontend(audio_tokens=4, window_seconds=SECONDS)
         for name in ("one", "two"):
             lalm = Lalm.from_llm(llm, tiny_lalm.CONFIG, frontend, feature_dim=16)
             folder = root / CHECKPOINTS[name]
-            checkpoint.save_lalm(folder, _shaken(lalm), "checkpoints/encoders/beats.pt", {})
+            checkpoint.save_lalm(
+                folder, _enlarge_weights(lalm), "checkpoints/encoders/beats.pt", {}
+            )
 
 
 def ensemble(root: Path) -> Ensemble:
@@ -94,7 +102,7 @@ def build(folder: Path, root: Path) -> Path:
     write_checkpoints(root)
     package.build_judge(
         folder,
-        fitted=ensemble(root),
+        ensemble=ensemble(root),
         checkpoints={name: root / path for name, path in CHECKPOINTS.items()},
         root=root,
         window_seconds=SECONDS,
@@ -104,7 +112,25 @@ def build(folder: Path, root: Path) -> Path:
     return folder
 
 
-def _shaken(module: torch.nn.Module) -> torch.nn.Module:
+def forge(folder: Path, change: Callable[[dict], object] = lambda values: None) -> None:
+    """Changes judge.json as a forger would: with all files as they are now, under a fitting id."""
+    path = folder / "judge.json"
+    values = json.loads(path.read_text())
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.parent != folder)
+    values["files"] = {
+        file.relative_to(folder).as_posix(): {
+            "bytes": file.stat().st_size,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        }
+        for file in files
+    }
+    values["score_id"] = ""
+    change(values)
+    digits = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+    path.write_text(json.dumps(values | {"score_id": f"tiny@1.0+{digits}"}))
+
+
+def _enlarge_weights(module: torch.nn.Module) -> torch.nn.Module:
     """The same with larger weights, so that its outputs differ between inputs."""
     with torch.no_grad():
         for parameter in module.parameters():
@@ -115,13 +141,13 @@ def _shaken(module: torch.nn.Module) -> torch.nn.Module:
 def _machine(clap: tiny_clap.TransformersClap) -> kernel_machine.KernelMachine:
     waves, texts = pairs(8)
     with torch.no_grad():
-        sounds = clap.embed_sounds(waves).numpy()
-        spoken = clap.embed_texts(texts).numpy()
-    choice = kernel_machine.RegressionConfig(
+        audio_embeddings = clap.embed_sounds(waves).numpy()
+        text_embeddings = clap.embed_texts(texts).numpy()
+    config = kernel_machine.RegressionConfig(
         extra_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
     )
     return kernel_machine.fit_kernel_machine(
-        sounds, spoken, [clap.dimensions], np.linspace(0, 10, 8), choice
+        audio_embeddings, text_embeddings, [clap.dimensions], np.linspace(0, 10, 8), config
     )
 
 

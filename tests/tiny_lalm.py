@@ -1,4 +1,4 @@
-"""A language model of two small layers with a tokenizer of a few words, written like a real one."""
+"""A language model of two small layers with a vocabulary of a few words, in the official format."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
 
 WORDS = ["<eos>", "<pad>", "<unk>", "a", "dog", "barks", "rain", "on", "roof", "car", "and"]
-SPARE_ROWS = 5  # official folders have more rows than tokens, too
+SPARE_ROWS = 5  # official folders also have more embeddings than tokens
 FEATURE_DIM = 6
-FRONT = AudioFrontend(audio_tokens=4, window_seconds=1.0)
+FRONTEND = AudioFrontend(audio_tokens=4, window_seconds=1.0)
 CONFIG = LalmConfig(
     projector_hidden=12,
     projector_dropout=0.1,
@@ -55,10 +55,10 @@ def llm_folder(folder: Path, tied: bool = True, kind: str = "qwen2") -> Path:
 def lalm(folder: Path, config: LalmConfig = CONFIG, tied: bool = True) -> Lalm:
     """A small untrained audio language model in evaluation mode; `folder` gets its LLM."""
     torch.manual_seed(1)
-    return Lalm.from_llm(llm_folder(folder, tied), config, FRONT, FEATURE_DIM).eval()
+    return Lalm.from_llm(llm_folder(folder, tied), config, FRONTEND, FEATURE_DIM).eval()
 
 
 def features(batch: int, seed: int = 0) -> torch.Tensor:
-    """(batch, 4, 6) as the encoder might give."""
+    """Random features (batch, 4, 6)."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, FRONT.audio_tokens, FEATURE_DIM, generator=generator)
+    return torch.randn(batch, FRONTEND.audio_tokens, FEATURE_DIM, generator=generator)

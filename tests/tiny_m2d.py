@@ -51,7 +51,7 @@ class Silent(Bag):
 
 
 class Pooling(torch.nn.Linear):
-    """A projection that reads all frames."""
+    """A projection that pools all frames."""
 
     dont_average = True
 
@@ -79,8 +79,8 @@ class PortableM2D(torch.nn.Module):
         self.size = (frames - 1) * 160
         self.backbone = Backbone()
         saved = torch.load(weight_file, map_location="cpu", weights_only=False)
-        wanted = self.backbone.state_dict().keys()
-        self.backbone.load_state_dict({{name: saved["model"][name] for name in wanted}})
+        names = self.backbone.state_dict().keys()
+        self.backbone.load_state_dict({{name: saved["model"][name] for name in names}})
 
     def to_normalized_feature(self, batch_audio):
         assert batch_audio.shape[1] == self.size, batch_audio.shape
@@ -104,9 +104,9 @@ class PortableM2D(torch.nn.Module):
             x = self.backbone.text_proj(x)
         return x.detach().cpu().to(torch.float)
 '''
-CHOICES = {
+OPTIONS = {
     "trouble": "pass",  # run where the text side is built
-    "letters": "ord(letter)",  # what the text side reads
+    "letters": "ord(letter)",  # what the text side encodes
     "rate": 16_000,
     "seed": 0,  # of the text side, which comes from elsewhere
     "text": "Bag",  # or Reader, or Silent
@@ -117,11 +117,11 @@ CHOICES = {
 }
 
 
-def write(folder: Path, weights_seed: int = 0, **choices: object) -> Path:
-    """The folder; `choices` are some of CHOICES."""
+def write(folder: Path, weights_seed: int = 0, **options: object) -> Path:
+    """The folder; `options` are some of OPTIONS."""
     weights = folder / NAME
     weights.mkdir(parents=True)
-    (folder / "portable_m2d.py").write_text(CODE.format(**CHOICES | choices))
+    (folder / "portable_m2d.py").write_text(CODE.format(**OPTIONS | options))
     random = torch.Generator().manual_seed(weights_seed)
     shapes = {"frames": (8, 160), "audio_proj": (8, 8), "text_proj": (8, 8)}
     state = {"norm_stats": torch.tensor([-7.1, 4.2])}

@@ -1,4 +1,4 @@
-"""Made-up recordings for the tests of the sample: tones with captions, some short, some long."""
+"""Synthetic recordings for the tests of the sample: tones with captions, some short, some long."""
 
 import numpy as np
 from repository import ROOT
@@ -43,6 +43,6 @@ def pool(takes: int = 2) -> list[Recording]:
 
 
 def real(number: int) -> list[Recording]:
-    """Every so many-th of the sample's own recordings, `number` in all, of different labels."""
-    chosen = {one.label: one for one in scenes.load_recordings(CLIPS)}
-    return list(chosen.values())[:number]
+    """`number` of the sample's own recordings, of different labels."""
+    by_label = {recording.label: recording for recording in scenes.load_recordings(CLIPS)}
+    return list(by_label.values())[:number]

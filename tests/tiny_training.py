@@ -1,7 +1,7 @@
-"""All that the trainings of the audio language model read, in the sizes of `tiny_lalm`.
+"""All inputs of the trainings of the audio language model, in the sizes of `tiny_lalm`.
 
-Six clips of half a second in two splits; the teacher and the listeners both like a sound and a text
-the better the more alike their numbers are, so that there is something to learn.
+Six captioned and 24 rated clips of half a second in two splits. The teacher and the listeners
+prefer pairs whose sound and text have near numbers, so that there is an order to learn.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import tiny_lalm
 import torch
+from repository import write_params
 from tiny_clips import write_clips
 
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
@@ -24,27 +25,10 @@ from soundjudge.training.loop.optimization import Optimization
 TEXTS = ["a dog barks", "rain on a roof", "a car", "a dog and a car", "rain", "dog barks and rain"]
 SPLITS = ["train"] * 4 + ["validation"] * 2
 PAIR_SPLITS = ["train"] * 16 + ["validation"] * 8
-OPTIMISATION = Optimization(
-    optimizer="adamw",
-    learning_rate=0.003,
-    weight_decay=0.01,
-    epochs=2,
-    batch_size=2,
-    warmup_steps=0,
-    final_lr_ratio=0.01,
-    clip_norm=1.0,
-    patience=None,
-    precision="fp32",
-    checkpoint_steps=100,
-)
-FULL = LlmTraining(training="full", lora=None, gradient_checkpointing=False, compile=False)
-FROZEN = LlmTraining(training="frozen", lora=None, gradient_checkpointing=False, compile=False)
-LORA = LlmTraining(
-    training="lora",
-    lora=Lora(rank=2, alpha=4.0, targets=("q_proj", "v_proj")),
-    gradient_checkpointing=False,
-    compile=False,
-)
+OPTIMIZATION = Optimization(optimizer="adamw", learning_rate=0.003, epochs=2, batch_size=2)
+FULL = LlmTraining(training="full")
+FROZEN = LlmTraining(training="frozen")
+LORA = LlmTraining(training="lora", lora=Lora(rank=2, alpha=4.0, targets=("q_proj", "v_proj")))
 
 
 def silent(line: str) -> None:
@@ -52,7 +36,7 @@ def silent(line: str) -> None:
 
 
 def encoder() -> Beats:
-    """A BEATs whose features are as wide as `tiny_lalm` wants them."""
+    """A BEATs with features as wide as those of `tiny_lalm`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         config = BeatsConfig(
@@ -68,7 +52,7 @@ def encoder() -> Beats:
 
 
 def captioned_ids() -> list[str]:
-    """Clip ids of the caption corpus."""
+    """Clip ids of the captioned corpus."""
     return [f"audiocaps/c{i}_0" for i in range(6)]
 
 
@@ -116,105 +100,57 @@ def pseudo_labels() -> pd.DataFrame:
 
 def targets(split: str) -> pd.DataFrame:
     """Rated pairs of a split; the latent scores are the means less a point, errors 0, 1, 0, ..."""
-    places = [i for i in range(len(PAIR_SPLITS)) if PAIR_SPLITS[i] == split]
-    mean = [10 - 2 * (i % 5) + i / 100 for i in places]
+    numbers = [i for i in range(len(PAIR_SPLITS)) if PAIR_SPLITS[i] == split]
+    mean = [10 - 2 * (i % 5) + i / 100 for i in numbers]
     columns = {
-        "wav_file_name": [rated_names()[i] for i in places],
-        "text": [TEXTS[i % 6] for i in places],
+        "wav_file_name": [rated_names()[i] for i in numbers],
+        "text": [TEXTS[i % 6] for i in numbers],
         "mean_score": mean,
-        "spo_score": [(i % 5 - 2) * -0.8 for i in places],
+        "spo_score": [(i % 5 - 2) * -0.8 for i in numbers],
         "latent_score": [score - 1 for score in mean],
-        "latent_se": [float(i % 2) for i in places],
+        "latent_se": [float(i % 2) for i in numbers],
         "ratings": 4,
         "split": split,
     }
     return pd.DataFrame(columns)
 
 
-def rows(folder: Path, ids: list[str]) -> ArrayStore:
-    """Random features, the same for the same ids."""
-    block = tiny_lalm.features(len(ids)).numpy()
-    write_rows(folder, ids, [block])
+def features(folder: Path, ids: list[str]) -> ArrayStore:
+    """Random features, the same for the same number of ids."""
+    write_rows(folder, ids, [tiny_lalm.features(len(ids)).numpy()])
     return ArrayStore(folder)
 
 
 def repository(root: Path) -> None:
-    """Everything that the stages caption, align and finetune read, below `root`."""
+    """All inputs of the stages caption, pretrain and finetune, below `root`."""
     prepared = clips(root / "data/prepared")
-    rows(root / "data/features", prepared.ids())
+    features(root / "data/features", prepared.ids())
     tables.write_table(pseudo_labels(), root / "data/pseudo/pairs.parquet", tables.PAIRS)
     for split in ("train", "validation"):
         tables.write_table(targets(split), root / f"data/targets/{split}.csv", tables.TARGETS)
     tiny_lalm.llm_folder(root / "encoders/llm")
     save_beats(encoder(), root / "encoders/beats.pt")
-    (root / "params.yaml").write_text(PARAMS)
-
-
-def learning(indent: int) -> str:
-    """The section `optimization` of the params below."""
-    lines = (f"{k}: {'null' if v is None else v}" for k, v in vars(OPTIMISATION).items())
-    return "\n".join(" " * indent + line for line in lines)
-
-
-PARAMS = f"""
-device: cpu
-encoders: {{llm: encoders/llm, beats: encoders/beats.pt}}
-features:
-  frontend: {{audio_tokens: 4, window_seconds: 1.0}}
-caption:
-  model:
-    projector_hidden: 12
-    projector_dropout: 0.1
-    head: [10, 10, 4]
-    head_dropout: 0.1
-    max_text_tokens: 8
-    order: text_first
-    attention: eager
-  llm: {{training: full, lora: null, gradient_checkpointing: false, compile: false}}
-  train_splits: [train]
-  validation_splits: [validation]
-  eval_batch_size: 3
-  seed: 1
-  optimization:
-{learning(4)}
-  generation: {{clips: 2, num_beams: 2, max_tokens: 5, batch_size: 2}}
-pretrain:
-  warm_start: caption
-  llm: {{training: full, lora: null, gradient_checkpointing: false, compile: false}}
-  list_size: 4
-  captions_per_clip: 2
-  loss: listnet
-  temperature: 0.5
-  margin: 0.1
-  train_splits: [train]
-  validation_splits: [validation]
-  eval_batch_size: 3
-  seed: 1
-  optimization:
-{learning(4)}
-finetune:
-  training:
-    llm: {{training: full, lora: null, gradient_checkpointing: false, compile: false}}
-    list_size: 4
-    loss: listnet
-    temperature: 1.0
-    margin: 0.1
-    eval_batch_size: 5
-    optimization:
-{learning(6)}
-  members:
-    full1:
-      seed: 1
-      warm_start: pretrain
-      target: mean
-      weights: none
-      select: mean
-      specaugment: {{freq_mask: 15, time_mask: 30, per: sound}}
-    fresh:
-      seed: 2
-      warm_start: none
-      target: spo
-      weights: none
-      select: mean
-      specaugment: null
-"""
+    member = {"seed": 1, "warm_start": "pretrain", "target": "mean", "selection_target": "mean"}
+    masks = {"freq_mask": 15, "time_mask": 30, "per": "sound"}
+    common = {"llm": vars(FULL), "optimization": vars(OPTIMIZATION), "list_size": 4}
+    write_params(
+        root,
+        device="cpu",
+        encoders={"audio": "encoders/beats.pt", "llm": "encoders/llm"},
+        features__frontend=vars(tiny_lalm.FRONTEND),
+        caption={
+            "model": vars(tiny_lalm.CONFIG) | {"head": list(tiny_lalm.CONFIG.head)},
+            "llm": vars(FULL),
+            "eval_batch_size": 3,
+            "optimization": vars(OPTIMIZATION),
+            "generation": {"clips": 2, "num_beams": 2, "max_tokens": 5, "batch_size": 2},
+        },
+        pretrain=common | {"captions_per_clip": 2, "temperature": 0.5, "eval_batch_size": 3},
+        finetune={
+            "training": common | {"eval_batch_size": 5},
+            "members": {
+                "full1": member | {"specaugment": masks},
+                "fresh": member | {"seed": 2, "warm_start": "none", "target": "spo"},
+            },
+        },
+    )

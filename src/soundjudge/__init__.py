@@ -1,18 +1,32 @@
 """How well does this sound match this text, as people hear it?"""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from soundjudge.scoring.judge.judge import Judge
+    from soundjudge.labels.library import screen as screen
+    from soundjudge.labels.library import standardize as standardize
+    from soundjudge.scoring.evaluation.report import compare as compare
+    from soundjudge.scoring.evaluation.report import evaluate as evaluate
+    from soundjudge.scoring.judge.judge import Judge as Judge
 
-__version__ = "0.1.0"
-__all__ = ["Judge", "__version__"]
+__version__: str  # that of the installed package: pyproject.toml states it
+# The public library: name -> module, imported (and torch with the judge) when someone asks for it.
+PUBLIC = {
+    "Judge": "soundjudge.scoring.judge.judge",
+    "screen": "soundjudge.labels.library",
+    "standardize": "soundjudge.labels.library",
+    "evaluate": "soundjudge.scoring.evaluation.report",
+    "compare": "soundjudge.scoring.evaluation.report",
+}
+__all__ = ["Judge", "__version__", "compare", "evaluate", "screen", "standardize"]
 
 
 def __getattr__(name: str) -> object:
-    """Imports the judge, and with it torch, only when someone asks for it."""
-    if name == "Judge":
-        from soundjudge.scoring.judge.judge import Judge
+    if name in PUBLIC:
+        return getattr(import_module(PUBLIC[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return Judge
+        return version("soundjudge")
     raise AttributeError(f"module 'soundjudge' has no attribute {name!r}")

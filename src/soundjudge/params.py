@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-import math
+import sys
 import types
 import typing
 from pathlib import Path
@@ -13,22 +13,32 @@ import yaml
 from soundjudge.errors import ParamsError
 
 T = TypeVar("T")
+KINDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "a path",
+}
 
 
 def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
-    """The section ("finetune.members.full"; "" is the whole file) of `path` as a `cls`."""
+    """The section ("finetune.members.full"; "" is the whole file) of `path` as a `cls`.
+
+    Raises ParamsError, with the key and a remedy.
+    """
     if not path.is_file():
         raise ParamsError(f"{path} does not exist: run from the folder that holds it")
     try:
         values: object = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path} is not valid YAML: {error}") from error
-    walked: list[str] = []
+    parents: list[str] = []
     for key in section.split(".") if section else []:
         if not isinstance(values, dict) or key not in values:
-            inside = f"under {'.'.join(walked)!r}" if walked else "at the top"
+            inside = f"under {'.'.join(parents)!r}" if parents else "at the top"
             raise ParamsError(f"{path} has no section {section!r}: there is no {key!r} {inside}")
-        walked.append(key)
+        parents.append(key)
         values = values[key]
     return build(cls, values, f"{path}: {section}" if section else f"{path}: ")
 
@@ -39,73 +49,61 @@ def build(cls: type[T], values: object, where: str) -> T:
     Types: int, float (an int will do), bool, str, Path, None, Literal, unions, tuple (a YAML list),
     dict[str, X] and dataclasses of these. Raises ParamsError for everything else in `values`.
     """
-    built: T = _convert(cls, values, where)
-    return built
+    instance: T = _convert(cls, values, where)
+    return instance
 
 
-def _convert(wanted: Any, value: object, where: str) -> Any:  # noqa: ANN401  types are data here
-    origin, args = typing.get_origin(wanted), typing.get_args(wanted)
-    if dataclasses.is_dataclass(wanted):
-        return _dataclass(wanted, value, where)
+def _convert(expected: Any, value: object, where: str) -> Any:  # noqa: ANN401  types are data here
+    origin, args = typing.get_origin(expected), typing.get_args(expected)
+    if dataclasses.is_dataclass(expected):
+        return _dataclass(expected, value, where)
     if origin in (Union, types.UnionType):
         return _union(args, value, where)
     if origin is Literal:
-        if not any(value == choice and type(value) is type(choice) for choice in args):
-            raise ParamsError(f"{where} is {value!r}: choose one of {_listed(args)}")
+        if not any(value == option and type(value) is type(option) for option in args):
+            raise ParamsError(f"{where} is {value!r}: choose one of {_join(args)}")
         return value
     if origin is tuple:
         return _tuple(args, value, where)
     if origin is dict:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise ParamsError(f"{where} is {value!r}: a mapping of names to values is needed")
-        return {key: _convert(args[1], item, _inside(where, key)) for key, item in value.items()}
-    return _plain(wanted, value, where)
+        return {key: _convert(args[1], item, _key_path(where, key)) for key, item in value.items()}
+    return _plain(expected, value, where)
 
 
-def _plain(wanted: Any, value: object, where: str) -> object:  # noqa: ANN401
-    if wanted is Any or wanted is object:
+def _plain(expected: Any, value: object, where: str) -> object:  # noqa: ANN401
+    if expected is Any or expected is object:
         return value
-    if wanted is None or wanted is type(None):
+    if expected is None or expected is type(None):
         if value is None:
             return None
         raise ParamsError(f"{where} is {value!r}: null is needed")
-    if wanted is float and type(value) in (int, float):
-        number = float(typing.cast(float, value))
-        if math.isfinite(number):
-            return number
+    if expected is float and type(value) in (int, float):
+        number = typing.cast(float, value)
+        if abs(number) <= sys.float_info.max:  # false for nan, and for whole numbers of any size
+            return float(number)
         raise ParamsError(f"{where} is {value!r}: a finite number is needed")
-    if wanted is Path and isinstance(value, str) and value:
+    if expected is Path and isinstance(value, str) and value:
         return Path(value)
-    if wanted in (int, bool, str) and type(value) is wanted:
+    if expected in (int, bool, str) and type(value) is expected:
         return value
-    raise ParamsError(f"{where} is {value!r}: {_need(wanted, value)}")
+    raise ParamsError(f"{where} is {value!r}: {_requirement(expected, value)}")
 
 
-def _need(wanted: Any, value: object) -> str:  # noqa: ANN401
-    if wanted is float and isinstance(value, str):
+def _requirement(expected: Any, value: object) -> str:  # noqa: ANN401
+    if expected is float and isinstance(value, str):
         try:
             number = float(value)
         except ValueError:
             return "a number is needed"
         mantissa, _, exponent = f"{number!r}".partition("e")
         dotted = mantissa if "." in mantissa else f"{mantissa}.0"
-        return (
-            f"YAML reads this as text, write {dotted}e{exponent}"
-            if exponent
-            else "remove the quotes"
-        )
-    names = {
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        str: "text",
-        Path: "a path",
-    }
-    if wanted not in names:
-        raise TypeError(f"params cannot read a {wanted}")
-    return f"{names[wanted]} is needed" + (
-        " (in quotes)" if wanted is str and value is not None else ""
-    )
+        remedy = f"YAML reads this as text, write {dotted}e{exponent}"
+        return remedy if exponent else "remove the quotes"
+    assert expected in KINDS, f"params cannot read a {expected}"
+    quotes = " (in quotes)" if expected is str and value is not None else ""
+    return f"{KINDS[expected]} is needed{quotes}"
 
 
 def _dataclass(cls: Any, value: object, where: str) -> object:  # noqa: ANN401
@@ -116,14 +114,16 @@ def _dataclass(cls: Any, value: object, where: str) -> object:  # noqa: ANN401
     for key in value:
         if key not in fields:
             close = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known keys are {_listed(fields)}"
-            raise ParamsError(f"{_inside(where, key)} is not a known key: {hint}")
+            hint = f"did you mean {close[0]!r}?" if close else f"known keys are {_join(fields)}"
+            raise ParamsError(f"{_key_path(where, key)} is not a known key: {hint}")
     missing = [name for name in fields if name not in value and _required(fields[name])]
     if missing:
-        raise ParamsError(f"{_inside(where, missing[0])} is missing: add it")
-    built = {key: _convert(hints[key], item, _inside(where, key)) for key, item in value.items()}
+        raise ParamsError(f"{_key_path(where, missing[0])} is missing: add it")
+    arguments = {
+        key: _convert(hints[key], item, _key_path(where, key)) for key, item in value.items()
+    }
     try:
-        return cls(**built)
+        return cls(**arguments)
     except ParamsError:
         raise
     except ValueError as error:
@@ -134,23 +134,21 @@ def _required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _union(choices: tuple[Any, ...], value: object, where: str) -> object:
-    if value is None and type(None) in choices:
+def _union(options: tuple[Any, ...], value: object, where: str) -> object:
+    if value is None and type(None) in options:
         return None
     errors = []
     if isinstance(value, dict):  # keys can only be meant for a section, where one is possible
-        choices = tuple(filter(dataclasses.is_dataclass, choices)) or choices
-    for choice in (choice for choice in choices if choice is not type(None)):
+        options = tuple(filter(dataclasses.is_dataclass, options)) or options
+    for option in (option for option in options if option is not type(None)):
         try:
-            return _convert(choice, value, where)
+            return _convert(option, value, where)
         except ParamsError as error:
             errors.append(error)
     # With one real alternative (X | None) its own message is the clear one.
-    raise (
-        errors[0]
-        if len(errors) == 1
-        else ParamsError(f"{where} is {value!r}: none of its types fit")
-    )
+    if len(errors) == 1:
+        raise errors[0]
+    raise ParamsError(f"{where} is {value!r}: none of its types fit")
 
 
 def _tuple(args: tuple[Any, ...], value: object, where: str) -> tuple[object, ...]:
@@ -163,9 +161,9 @@ def _tuple(args: tuple[Any, ...], value: object, where: str) -> tuple[object, ..
     return tuple(_convert(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(pairs))
 
 
-def _inside(where: str, key: object) -> str:
+def _key_path(where: str, key: object) -> str:
     return f"{where}{key}" if where.endswith(": ") else f"{where}.{key}"
 
 
-def _listed(names: typing.Iterable[object]) -> str:
+def _join(names: typing.Iterable[object]) -> str:
     return ", ".join(repr(name) for name in names)

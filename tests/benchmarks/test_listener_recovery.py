@@ -1,44 +1,32 @@
-"""The recovery study: its simulations are what they say, and its page says what was measured."""
-
-import importlib.util
-import sys
+"""The recovery study: its simulations are as described, and its page shows the measurements."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from repository import ROOT
+from repository import ROOT, load_benchmark
 
 from soundjudge import params
-from soundjudge.labels.ratings import latent, screening
+from soundjudge.labels.ratings.config import LatentConfig, Screening
 
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"benchmarks/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tables = load("recovery_tables")
-study = load("listener_recovery")
+tables = load_benchmark("recovery_tables")
+study = load_benchmark("listener_recovery")
 
 
 def condition(**changes):
-    chosen = {"per_pair": 4, "per_listener": 10, "careless": 0.3, "spread": "medium"}
-    return study.Condition(**{**chosen, "manner": "at random", **changes})
+    values = {"per_pair": 4, "per_listener": 10, "careless": 0.3, "spread": "medium"}
+    return study.Condition(**{**values, "manner": "at random", **changes})
 
 
 def settings():
     path = ROOT / "params.yaml"
     return study.Settings(
-        screen=params.load("screen", screening.Screening, path),
-        latent=params.load("standardize.latent", latent.LatentConfig, path),
+        screen=params.load("screen", Screening, path),
+        latent=params.load("standardize.latent", LatentConfig, path),
     )
 
 
-def simulated(**changes):
-    return study.simulated(condition(**changes), 80, np.random.default_rng(0))
+def simulate(**changes):
+    return study.simulate(condition(**changes), 80, np.random.default_rng(0))
 
 
 def test_the_grid_has_every_condition_once_and_those_without_careless_listeners_once():
@@ -50,22 +38,22 @@ def test_the_grid_has_every_condition_once_and_those_without_careless_listeners_
 
 
 def test_only_careless_listeners_rate_otherwise_than_the_simulator_lets_them():
-    honest = simulated(careless=0.0, manner="all attentive")
+    honest = simulate(careless=0.0, manner="all attentive")
     for manner in ("at random", "constant"):
-        truth, frame, careless = simulated(manner=manner)
+        truth, frame, careless = simulate(manner=manner)
         assert np.array_equal(truth, honest[0])
         assert 0 < len(careless) < frame["listener_id"].nunique()
-        spoilt = frame["listener_id"].isin(careless)
-        assert frame[~spoilt].equals(honest[1][~spoilt])
-        assert not frame["score"][spoilt].equals(honest[1]["score"][spoilt])
-        opinions = frame[spoilt].groupby("listener_id")["score"].nunique()
+        spoiled = frame["listener_id"].isin(careless)
+        assert frame[~spoiled].equals(honest[1][~spoiled])
+        assert not frame["score"][spoiled].equals(honest[1]["score"][spoiled])
+        opinions = frame[spoiled].groupby("listener_id")["score"].nunique()
         assert (opinions == 1).all() == (manner == "constant")
         assert frame["score"].isin(range(11)).all()
 
 
 def test_lapses_are_everybodys_and_nobody_is_careless():
-    _, honest, _ = simulated(careless=0.0, manner="all attentive")
-    _, frame, careless = simulated(careless=0.2, manner="lapses")
+    _, honest, _ = simulate(careless=0.0, manner="all attentive")
+    _, frame, careless = simulate(careless=0.2, manner="lapses")
     assert not careless
     changed = frame["score"] != honest["score"]
     assert 0.08 < changed.mean() < 0.25  # one in eleven lapses hits the same point
@@ -83,13 +71,13 @@ def test_a_listener_is_found_when_more_than_half_of_the_ratings_went():
         ("c", 4, 0),
     ]
     frame = pd.DataFrame(rows, columns=["listener_id", "pair", "kept"])
-    numbers = study.found(frame["kept"].to_numpy(dtype=bool), frame, {"a", "b"})
+    numbers = study.detection(frame["kept"].to_numpy(dtype=bool), frame, {"a", "b"})
     assert numbers["precision"] == 0.5  # a and c are named, b lost only half
     assert numbers["recall"] == 0.5
     assert numbers["attentive listeners lost"] == 1
     assert numbers["ratings lost"] == pytest.approx(5 / 7)
     assert numbers["pairs lost"] == pytest.approx(2 / 4)
-    nobody = study.found(np.ones(len(frame), dtype=bool), frame, set())
+    nobody = study.detection(np.ones(len(frame), dtype=bool), frame, set())
     assert np.isnan(nobody["precision"])
     assert np.isnan(nobody["recall"])
     assert nobody["attentive listeners lost"] == 0
@@ -97,43 +85,43 @@ def test_a_listener_is_found_when_more_than_half_of_the_ratings_went():
 
 def test_a_lost_pair_counts_with_the_mean_target():
     names = ["00000.wav", "00002.wav"]
-    made = pd.DataFrame({target: [1.0, 5.0] for target in tables.TARGETS}, index=names)
+    table = pd.DataFrame({target: [1.0, 5.0] for target in tables.TARGETS}, index=names)
     kept = np.array([True, False, True])
-    for row in study.recovered(np.array([0.0, 6.0, 8.0]), made, kept):
+    for row in study.correlations(np.array([0.0, 6.0, 8.0]), table, kept):
         assert row["lcc"] == pytest.approx(np.corrcoef([1, 3, 5], [0, 6, 8])[0, 1])
         assert row["srcc kept"] == pytest.approx(1)
 
 
-def test_an_honest_error_is_one_whatever_the_scale():
+def test_a_correct_error_has_ratio_one_on_any_scale():
     rng = np.random.default_rng(0)
     truth, error = rng.normal(5, 2, 20000), rng.uniform(0.2, 1, 20000)
     latent_score = 1 + truth / 2
     seen = truth + error * rng.normal(size=20000)
-    made = pd.DataFrame({"latent": latent_score, "error": error / 2})
-    assert study.honesty(seen, made) == pytest.approx(1, abs=0.03)
-    assert study.honesty(seen, made.assign(error=error)) == pytest.approx(0.5, abs=0.02)
+    table = pd.DataFrame({"latent": latent_score, "error": error / 2})
+    assert study.error_ratio(seen, table) == pytest.approx(1, abs=0.03)
+    assert study.error_ratio(seen, table.assign(error=error)) == pytest.approx(0.5, abs=0.02)
 
 
 def test_each_simulation_measures_every_target_under_every_screening():
-    near, finds = study.measured(condition(), settings(), 80, [3, 0])
-    near = pd.DataFrame(near)
-    cells = set(zip(near["screening"], near["target"], strict=True))
+    correlations, detections = study.measure(condition(), settings(), 80, [3, 0])
+    correlations = pd.DataFrame(correlations)
+    cells = set(zip(correlations["screening"], correlations["target"], strict=True))
     assert cells == {(s, t) for s in tables.SCREENINGS for t in tables.TARGETS}
-    assert near["srcc"].between(0.2, 1).all()
-    assert (near["seed"] == 3).all()
-    finds = pd.DataFrame(finds).set_index("screening")
-    assert finds.loc["none", ["ratings lost", "pairs lost", "recall"]].tolist() == [0, 0, 0]
-    assert finds.loc["listener", "recall"] > 0
-    assert 0.3 < finds.loc["none", "error / se"] < 4
-    again, _ = study.measured(condition(), settings(), 80, [3, 0])
-    assert pd.DataFrame(again).equals(near)
+    assert correlations["srcc"].between(0.2, 1).all()
+    assert (correlations["seed"] == 3).all()
+    detections = pd.DataFrame(detections).set_index("screening")
+    assert detections.loc["none", ["ratings lost", "pairs lost", "recall"]].tolist() == [0, 0, 0]
+    assert detections.loc["listener", "recall"] > 0
+    assert 0.3 < detections.loc["none", "error / se"] < 4
+    again, _ = study.measure(condition(), settings(), 80, [3, 0])
+    assert pd.DataFrame(again).equals(correlations)
 
 
 def rows(scores):
     """Two seeds, two conditions; scores[target, screening] plus 0.1 in the second condition."""
     for seed in (1, 2):
         for number, careless in enumerate((0.0, 0.2)):
-            factors = {"ratings a pair": 4, "ratings a listener": 13, "careless": careless}
+            factors = {"ratings per pair": 4, "ratings per listener": 13, "careless": careless}
             factors |= {"spread": "medium", "manner": ["all attentive", "at random"][number]}
             for (target, screen), score in scores.items():
                 wins = 0.3 * number if (target, screen) == ("SPO", "rating") else 0
@@ -160,15 +148,15 @@ def test_the_conclusion_names_the_best_and_counts_seeds_and_conditions():
 
 def test_the_page_says_simulated_and_holds_every_condition():
     scores = {(t, s): 0.5 for t in tables.TARGETS for s in tables.SCREENINGS}
-    near = pd.DataFrame(rows(scores))
-    finds = near.drop(columns=["target", "srcc", "lcc", "srcc kept"]).drop_duplicates(
+    correlations = pd.DataFrame(rows(scores))
+    detections = correlations.drop(columns=["target", "srcc", "lcc", "srcc kept"]).drop_duplicates(
         ignore_index=True
     )
-    finds = finds.assign(precision=0.25, recall=np.nan, **{"error / se": 1.125})
+    detections = detections.assign(precision=0.25, recall=np.nan, **{"error / se": 1.125})
     priors = pd.DataFrame({"srcc": [0.75]}, index=pd.Index(["as set"], name="prior"))
-    text, whole = tables.page(near, finds, priors, pairs=80)
+    text, whole = tables.page(correlations, detections, priors, pairs=80)
     assert text.startswith("# How well targets recover the truth (simulated)")
-    assert "80 pairs a simulation, 2 conditions, seeds 1, 2" in text
+    assert "80 pairs per simulation, 2 conditions, seeds 1, 2" in text
     assert "| none | 0.565 ± 0.0071 |" in text
     assert "| careless: 0.2 | 0.615 | 0.615 | 0.615 | 0.615 | 1.125 |" in text
     assert "| at random | 13 | rating | 0.250 |  |" in text

@@ -1,12 +1,10 @@
-"""The arithmetic of a step of alignment: what is counted from sizes is what torch counts."""
+"""The arithmetic of a step of `pretrain`: what is counted from sizes is what torch counts."""
 
-import importlib.util
-import sys
 from dataclasses import replace
 
 import pytest
 import torch
-from repository import ROOT
+from repository import load_benchmark
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, Qwen2Config
@@ -19,16 +17,8 @@ from soundjudge.model.lalm.lalm_config import LalmConfig
 WORDS = [3, 1, 2, 5, 4, 1]  # tokens of each text
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"benchmarks/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-operations = load("operations")
-random_lalm = load("random_lalm")
+operations = load_benchmark("operations")
+random_lalm = load_benchmark("random_lalm")
 
 SMALL = operations.Sizes(
     llm=Qwen2Config(
@@ -40,7 +30,7 @@ SMALL = operations.Sizes(
         num_key_value_heads=2,
         tie_word_embeddings=True,
     ),
-    around=LalmConfig(
+    config=LalmConfig(
         projector_hidden=10,
         projector_dropout=0.1,
         head=(6, 5),
@@ -66,14 +56,14 @@ SMALL = operations.Sizes(
 
 def lalm(words, **changes):
     torch.manual_seed(0)
-    around = replace(SMALL.around, **changes)
+    config = replace(SMALL.config, **changes)
     width = SMALL.beats.encoder_embed_dim
-    model = random_lalm.lalm(SMALL.llm, around, SMALL.frontend, width)
+    model = random_lalm.build_lalm(SMALL.llm, config, SMALL.frontend, width)
     return model.train(), [random_lalm.text([7] * count) for count in words]
 
 
-def counted(score):
-    """What torch counts in a forward and a backward pass."""
+def count_operations(score):
+    """Torch's count of a forward and a backward pass."""
     with FlopCounterMode(display=False) as counter:
         score().sum().backward()
     return counter.get_total_flops()
@@ -81,13 +71,13 @@ def counted(score):
 
 @pytest.mark.parametrize("order", ["audio_first", "text_first"])
 def test_a_step_of_pairs_by_themselves_takes_what_torch_counts(order):
-    words = [4] * 3  # all alike, as padding is not counted
+    words = [4] * 3  # equal lengths, as padding is not counted
     model, texts = lalm(words, order=order)
     sounds = torch.randn(3, 7, 16)
     sequences = operations.alone(SMALL.frontend, words)
     assert sequences == [7 + 2 + 4 + 2] * 3
     expected = operations.step(SMALL, sequences, 3, plain=False)
-    assert counted(lambda: model.scores(sounds, texts)) == sum(expected.values())
+    assert count_operations(lambda: model.scores(sounds, texts)) == sum(expected.values())
 
 
 def test_a_step_of_shared_sounds_takes_what_torch_counts():
@@ -97,19 +87,21 @@ def test_a_step_of_shared_sounds_takes_what_torch_counts():
     sequences = operations.shared(SMALL.frontend, words, 3)
     assert sequences == [7 + 2 + 6 + 3] * 2
     expected = operations.step(SMALL, sequences, 6, plain=False)
-    assert counted(lambda: model.shared_scores(sounds, texts)) == sum(expected.values())
+    assert count_operations(lambda: model.shared_scores(sounds, texts)) == sum(expected.values())
 
 
 def test_padding_is_no_work_that_needs_to_be_done():
     model, texts = lalm(WORDS)
     expected = operations.step(SMALL, operations.alone(SMALL.frontend, WORDS), 6, plain=False)
-    assert counted(lambda: model.scores(torch.randn(6, 7, 16), texts)) > sum(expected.values())
+    assert count_operations(lambda: model.scores(torch.randn(6, 7, 16), texts)) > sum(
+        expected.values()
+    )
 
 
 @pytest.mark.parametrize("changes", [{}, {"gru_rel_pos": False}, {"embed_dim": 16}])
 def test_the_encoder_takes_what_torch_counts(changes):
     sizes = replace(SMALL, beats=replace(SMALL.beats, **changes))
-    frames = operations.fbank.frames(sizes.frontend.samples)
+    frames = operations.fbank.num_frames(sizes.frontend.samples)
     assert frames == 48  # half a second: 3 x 8 patches
     with (
         FlopCounterMode(display=False) as counter,
@@ -117,13 +109,13 @@ def test_the_encoder_takes_what_torch_counts(changes):
         torch.no_grad(),
     ):
         Beats(sizes.beats).eval()(torch.randn(2, frames, 128))
-    assert counter.get_total_flops() == 2 * operations.encoding(sizes)
+    assert counter.get_total_flops() == 2 * operations.encoder_operations(sizes)
 
 
 def test_the_plain_way_adds_the_encoder_and_nothing_else():
     sequences = operations.alone(SMALL.frontend, WORDS)
     ours, plain = (operations.step(SMALL, sequences, 6, plain=way) for way in (False, True))
-    assert plain["BEATs, forward"] == 6 * operations.encoding(SMALL)
+    assert plain["BEATs, forward"] == 6 * operations.encoder_operations(SMALL)
     assert {**plain, "BEATs, forward": 0} == ours
 
 
@@ -134,12 +126,12 @@ def test_the_published_sizes_are_those_of_the_published_models():
         beats = Beats(sizes.beats)
     assert sum(p.numel() for p in llm.parameters()) == 494_032_768
     assert round(sum(p.numel() for p in beats.parameters()) / 1e6) == 90
-    # A layer: 2 x 896^2 + 2 x 896 x 128 + 3 x 896 x 4864 weights, each two operations a place.
-    of_a_place = operations.step(sizes, [1], 1, plain=False)["language model, forward"]
-    assert of_a_place == 2 * 24 * 14_909_440
+    # Per layer 2 x 896^2 + 2 x 896 x 128 + 3 x 896 x 4864 weights, two operations per position.
+    per_position = operations.step(sizes, [1], 1, plain=False)["language model, forward"]
+    assert per_position == 2 * 24 * 14_909_440
 
 
 def test_the_optimiser_moves_every_matrix():
     model, _ = lalm(WORDS)
     matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
-    assert operations.trained(SMALL) == matrices
+    assert operations.trained_weights(SMALL) == matrices

@@ -1,23 +1,17 @@
 """The command line as people use it: results on stdout, one sentence for every mistake."""
 
-import csv
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import tiny_judge
+import tiny_pairs
+from tiny_pairs import read_cells, spoil
 from typer.testing import CliRunner, Result
 
 from soundjudge.cli import app
-from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.files.score_table import score_table
-
-NAMES = ["a.wav", "b.wav", "c.wav", "d.wav", "e.wav"]
 
 
 def run(*words: object) -> Result:
@@ -32,167 +26,14 @@ def sentence(result: Result) -> str:
     return line
 
 
-class Counting:
-    """A judge whose score is the length of the sound in milliseconds over 100; it can be killed."""
-
-    def __init__(self, dies_after: int = 1000) -> None:
-        self.scored, self.dies_after = 0, dies_after
-
-    def score_waves(
-        self, waves: Sequence[np.ndarray], texts: Sequence[str], batch_size: int
-    ) -> list[float]:
-        self.scored += len(waves)
-        if self.scored > self.dies_after:
-            raise KeyboardInterrupt
-        return [len(wave) / 1600 for wave in waves]
-
-
 @pytest.fixture
 def sounds(tmp_path: Path) -> Path:
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    for number, name in enumerate(NAMES, start=1):
-        soundfile.write(folder / name, tiny_judge.noise(0.1 * number, number), 16_000)
-    return folder
+    return tiny_pairs.write_sounds(tmp_path / "sounds")
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    path = tmp_path / "table.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "wav_file_name", "text"])
-        writer.writerows([f"00{n}", name, f'dog, "{n}"\nline'] for n, name in enumerate(NAMES))
-    return path
-
-
-def score(table: Path, sounds: Path, out: Path, judge: Counting, **changed: object) -> object:
-    options = {"on_error": "fail", "resume": False, "batch_size": 2}
-    return score_table(
-        judge, table, sounds, out, progress=lambda done, total: None, **(options | changed)
-    )
-
-
-def rows(path: Path) -> list[list[str]]:
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
-
-
-def test_a_table_gets_its_scores_in_order_with_all_its_columns(table, sounds, tmp_path):
-    out = tmp_path / "out.csv"
-    summary = score(table, sounds, out, Counting())
-    assert (summary.rows, summary.found, summary.failed) == (5, 0, 0)
-    assert rows(out)[0] == ["id", "wav_file_name", "text", "pred_score"]
-    assert [row[:3] for row in rows(out)] == rows(table)
-    assert [float(row[3]) for row in rows(out)[1:]] == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert not (tmp_path / "out.csv.errors.csv").exists()
-
-
-@pytest.mark.parametrize("cut", [0, 7])
-def test_a_killed_run_goes_on_where_it_stopped(table, sounds, tmp_path, cut):
-    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
-    score(table, sounds, whole, Counting())
-    with pytest.raises(KeyboardInterrupt):
-        score(table, sounds, out, Counting(dies_after=4))
-    assert len(rows(out)) == 1 + 4
-    # A kill may come in the middle of a line, too.
-    out.write_bytes(out.read_bytes()[: len(out.read_bytes()) - cut])
-    judge = Counting()
-    summary = score(table, sounds, out, judge, resume=True)
-    assert summary.found == (3 if cut else 4)
-    assert judge.scored == 1 + 5 - summary.found  # one old row again, to see that it is one judge
-    assert out.read_bytes() == whole.read_bytes()
-
-
-def test_resuming_a_finished_table_changes_nothing(table, sounds, tmp_path):
-    out = tmp_path / "out.csv"
-    score(table, sounds, out, Counting())
-    before = out.read_bytes()
-    assert score(table, sounds, out, Counting(), resume=True).found == 5
-    assert out.read_bytes() == before
-
-
-def test_without_resume_a_table_is_scored_afresh(table, sounds, tmp_path):
-    out = tmp_path / "out.csv"
-    out.write_text("anything\n")
-    judge = Counting()
-    score(table, sounds, out, judge)
-    assert judge.scored == 5
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda text: text.replace("b.wav", "z.wav"), "row 2 .* not what the table has"),
-        (lambda text: text.replace("id,", "nr,"), "has not the columns"),
-        (lambda text: text.replace(",1.0\n", ",1.7\n").replace(",5.0\n", ",5.5\n"), "this judge"),
-        (lambda text: text.replace(",2.0\n", ",x\n"), "'x' is no score"),
-        (lambda text: text.replace(",2.0\n", ",\n"), "not what the table has"),
-        (lambda text: text + text.splitlines()[1] + '\nline",9.0\n', "row 6"),
-    ],
-)
-def test_an_output_that_is_not_this_runs_is_not_resumed(table, sounds, tmp_path, change, reason):
-    out = tmp_path / "out.csv"
-    score(table, sounds, out, Counting())
-    out.write_text(change(out.read_text()))
-    with pytest.raises((SoundjudgeError, SoundjudgeError), match=reason):
-        score(table, sounds, out, Counting(), resume=True)
-
-
-def spoil(sounds: Path) -> None:
-    (sounds / "c.wav").write_bytes(b"no sound")
-    (sounds / "e.wav").unlink()
-
-
-def test_a_bad_sound_ends_the_run_and_after_mending_it_goes_on(table, sounds, tmp_path):
-    out, report = tmp_path / "out.csv", tmp_path / "out.csv.errors.csv"
-    good = (sounds / "d.wav").read_bytes()
-    (sounds / "d.wav").write_bytes(b"no sound")
-    with pytest.raises(SoundjudgeError, match=r"table\.csv row 4: .*d\.wav.*--resume"):
-        score(table, sounds, out, Counting())
-    assert len(rows(out)) == 1 + 3  # what was before it in the batch is kept
-    assert [row[:2] for row in rows(report)] == [["row", "wav_file_name"], ["4", "d.wav"]]
-    (sounds / "d.wav").write_bytes(good)
-    assert score(table, sounds, out, Counting(), resume=True).found == 3
-    assert len(rows(out)) == 1 + 5
-    assert not report.exists()
-
-
-@pytest.mark.parametrize("policy", ["skip", "nan"])
-@pytest.mark.parametrize("dies_after", [0, 2, 1000])
-def test_bad_sounds_are_reported_and_never_a_number(table, sounds, tmp_path, policy, dies_after):
-    spoil(sounds)
-    out, report = tmp_path / "out.csv", tmp_path / "out.csv.errors.csv"
-    if dies_after < 1000:
-        with pytest.raises(KeyboardInterrupt):
-            score(table, sounds, out, Counting(dies_after), on_error=policy)
-    summary = score(table, sounds, out, Counting(), on_error=policy, resume=True)
-    assert summary.failed == 2
-    found = {row[1]: row[3] for row in rows(out)[1:]}
-    kept = {"a.wav": "1.0", "b.wav": "2.0", "d.wav": "4.0"}
-    assert found == (kept if policy == "skip" else kept | {"c.wav": "", "e.wav": ""})
-    assert [row[1] for row in rows(out)[1:]] == sorted(found)
-    assert [(row[0], row[1]) for row in rows(report)[1:]] == [("3", "c.wav"), ("5", "e.wav")]
-    assert all(row[3] for row in rows(report))
-
-
-def test_a_table_that_cannot_be_scored_is_refused_before_anything_is_written(sounds, tmp_path):
-    out = tmp_path / "out.csv"
-    for content, reason in (
-        ("wav_file_name,caption\na.wav,x\n", "'text' is missing"),
-        ("wav_file_name,text\n", "no rows"),
-        ("wav_file_name,text,pred_score\na.wav,x,1\n", "pred_score"),
-        ("wav_file_name,text\na.wav,\n", "row 1"),
-    ):
-        table = tmp_path / "table.csv"
-        table.write_text(content)
-        with pytest.raises(ValueError, match=reason):
-            score(table, sounds, out, Counting())
-    with pytest.raises(SoundjudgeError, match="is the table itself"):
-        score(table, sounds, table, Counting())
-    with pytest.raises(SoundjudgeError, match="is no folder"):
-        score(table, sounds / "nowhere", out, Counting())
-    assert not out.exists()
+    return tiny_pairs.write_table(tmp_path / "table.csv")
 
 
 @pytest.fixture(scope="module")
@@ -210,14 +51,57 @@ def test_score_prints_one_number_and_the_score_id_beside_it(judge, sounds):
     assert again.stdout == result.stdout
 
 
+def test_a_text_that_a_member_cuts_is_told(judge, sounds, tmp_path):
+    long = run("score", sounds / "e.wav", "a dog " * 5, "--model", judge)
+    assert long.exit_code == 0
+    assert "the text is longer than a member reads" in long.stderr.splitlines()[1]
+    table = tmp_path / "long.csv"
+    table.write_text(f"wav_file_name,text\na.wav,{'a dog ' * 5}\nb.wav,a dog\n")
+    out = ["--audio-dir", sounds, "-o", tmp_path / "out.csv", "--model", judge]
+    assert "1 texts are longer than a member reads" in run("score-table", table, *out).stderr
+
+
+def test_a_text_that_begins_like_an_option_goes_behind_two_dashes(judge, sounds):
+    dashed = run("score", "--model", judge, "--", sounds / "e.wav", "-dog barks")
+    assert dashed.exit_code == 0, dashed.output
+
+
+def test_a_text_in_a_wrong_encoding_is_one_sentence(judge, sounds):
+    assert "half a character" in sentence(
+        run("score", sounds / "e.wav", "d\udcf6g", "--model", judge)
+    )
+
+
 def test_score_table_agrees_with_score(judge, sounds, table, tmp_path):
     out = tmp_path / "out.csv"
     result = run("score-table", table, "--audio-dir", sounds, "-o", out, "--model", judge)
     assert result.exit_code == 0, result.output
     assert "5 rows" in result.stderr and "tiny@1.0+" in result.stderr
-    for _, name, text, value in rows(out)[1:]:
+    for _, name, text, value in read_cells(out)[1:]:
         alone = run("score", sounds / name, text, "--model", judge)
         assert float(alone.stdout) == pytest.approx(float(value), abs=1e-4)
+
+
+def test_a_table_has_the_same_scores_in_batches_of_any_size(judge, sounds, table, tmp_path):
+    words = ["score-table", table, "--audio-dir", sounds, "--model", judge]
+    outs = {size: tmp_path / f"{size}.csv" for size in (1, 2, 5)}
+    for size, out in outs.items():
+        assert run(*words, "-o", out, "--batch-size", size).exit_code == 0
+    assert len({out.read_bytes() for out in outs.values()}) == 1
+    assert all(len(row[-1].split(".")[1]) == 4 for row in read_cells(outs[1])[1:])
+
+
+def test_score_table_writes_over_nothing_unasked(judge, sounds, table, tmp_path):
+    out = tmp_path / "out.csv"
+    words = ["score-table", table, "--audio-dir", sounds, "--model", judge, "-o", out]
+    out.write_text("mine\n")
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert "out.csv exists already" in refused.stderr.splitlines()[-1]
+    assert out.read_text() == "mine\n"
+    assert "exclude one another" in run(*words, "--resume", "--overwrite").stderr
+    assert run(*words, "--overwrite").exit_code == 0
+    assert "5 of them before" in run(*words, "--resume").stderr
 
 
 def test_rows_without_a_score_show_in_the_exit_code(judge, sounds, table, tmp_path):
@@ -239,7 +123,7 @@ def test_mistakes_are_one_sentence_each(judge, sounds, tmp_path):
     assert "text is empty" in sentence(run("score", wave, " ", "--model", judge))
     assert "abacus" in sentence(run("score", wave, "a dog", "--model", judge, "--device", "abacus"))
     assert "a.csv" in sentence(
-        run("submit", tmp_path / "a.csv", "--list", tmp_path / "a.csv", "-o", nowhere)
+        run("submit", tmp_path / "a.csv", "--list", tmp_path / "a.csv", "-o", tmp_path / "b.csv")
     )
     assert "no.yaml" in sentence(run("doctor", "--params", tmp_path / "no.yaml"))
 
@@ -262,10 +146,10 @@ def test_screen_keeps_rows_columns_and_order_as_they_were(tmp_path):
     assert "kept 2 of 5" in result.stderr
     lines = RATINGS.splitlines(keepends=True)
     assert kept.read_text() == "".join([lines[0], lines[3], lines[4]])
-    run("screen", ratings, "--tolerance", 6, "-o", kept)
+    run("screen", ratings, "--tolerance", 6, "-o", kept, "--overwrite")
     assert kept.read_text() == RATINGS
     assert "lie within 0.5 points" in sentence(
-        run("screen", ratings, "--tolerance", 0.5, "-o", kept)
+        run("screen", ratings, "--tolerance", 0.5, "-o", kept, "--overwrite")
     )
 
 
@@ -279,7 +163,7 @@ def test_standardize_uses_the_statistics_of_the_training_listeners(tmp_path):
     assert result.exit_code == 0, result.output
     # l1: mean 6, std 8**.5; l2: mean 6.5, std .5**.5; all others: mean 6.25, std ((8 + .5) / 2)**.5
     expected = ((8 - 6) / 8**0.5 + (5 - 6.25) / 4.25**0.5) / 2
-    header, row = rows(out)
+    header, row = read_cells(out)
     assert header == ["wav_file_name", "text", "mean_score", "spo_score", "ratings"]
     assert row[:2] == ["c", "z"]
     assert [float(cell) for cell in row[2:]] == pytest.approx([6.5, expected, 2])
@@ -290,7 +174,7 @@ def test_standardize_alone_uses_the_ratings_themselves(tmp_path):
     ratings.write_text("wav_file_name,text,score,listener_id\na,x,4,l1\nb,y,8,l1\n")
     assert run("standardize", ratings, "-o", out).exit_code == 0
     # mean 6, std 8**.5
-    assert [float(row[3]) for row in rows(out)[1:]] == pytest.approx([-(0.5**0.5), 0.5**0.5])
+    assert [float(row[3]) for row in read_cells(out)[1:]] == pytest.approx([-(0.5**0.5), 0.5**0.5])
 
 
 def test_evaluate_writes_flat_numbers(tmp_path):
@@ -306,10 +190,10 @@ def test_evaluate_writes_flat_numbers(tmp_path):
     guess, average = tmp_path / "guess.csv", tmp_path / "average.csv"
     result = run("evaluate", guess, "--reference", average, "-o", out)
     assert result.exit_code == 0, result.output
-    found = json.loads(out.read_text())
-    assert {"srcc", "lcc", "ktau", "mse", "n", "srcc_lo", "srcc_hi"} <= found.keys()
-    assert found["srcc"] == pytest.approx(1.0)
-    assert found["n"] == 7
+    numbers = json.loads(out.read_text())
+    assert {"srcc", "lcc", "ktau", "mse", "n", "srcc_lo", "srcc_hi"} <= numbers.keys()
+    assert numbers["srcc"] == pytest.approx(1.0)
+    assert numbers["n"] == 7
     assert "srcc 1.0000" in result.stdout
     compared = run("compare", guess, guess, "--reference", average)
     assert compared.exit_code == 0, compared.output

@@ -1,14 +1,27 @@
 """What a params.yaml needs: found, lacking, or coming with the sample."""
 
+import re
+import typing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import repository
 import yaml
+from typer.testing import CliRunner
 
-from soundjudge.doctor import requirements
+from soundjudge import recipes
+from soundjudge.clap.encoders import checkpoints
+from soundjudge.cli import app
+from soundjudge.data.fetch.catalog import CATALOG
+from soundjudge.doctor import fetch_plan, requirements, sections
+from soundjudge.doctor.catalog import REQUIREMENTS
 from soundjudge.errors import ParamsError
+from soundjudge.model.audio import audio_encoder
 from soundjudge.runtime import artifacts
 
+ENCODERS = {"encoders.clap": checkpoints.KINDS, "encoders.audio": audio_encoder.KINDS}
+LORA = {"rank": 2, "alpha": 4, "targets": ["q_proj"]}
 SAMPLE = {
     "prepare": {
         "xacle": "data/sample/xacle",
@@ -16,10 +29,9 @@ SAMPLE = {
         "vggsound": "data/sample/vggsound",
     },
     "encoders": {
-        "clap": "checkpoints/sample/clap",
-        "beats": "checkpoints/sample/beats.pt",
+        "clap": {"path": "checkpoints/sample/clap"},
+        "audio": "checkpoints/sample/beats.pt",
         "llm": "checkpoints/sample/llm",
-        "opening": {"backend": "transformers", "sha256": None},
     },
     "regress": {"extra_claps": []},
 }
@@ -29,44 +41,51 @@ def params(folder: Path, **changed: str) -> Path:
     values = {section: dict(paths) for section, paths in SAMPLE.items()}
     for key, value in changed.items():
         section = "prepare" if key in values["prepare"] else "encoders"
-        values[section][key] = value
+        values[section][key] = {"path": value} if key == "clap" else value
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
 
 
-def status(found: list[requirements.Finding]) -> dict[str, str]:
-    return {finding.requirement.key: finding.status for finding in found}
+def test_the_catalog_has_every_kind_of_encoder():
+    kinds = {key: {r.kind for r in REQUIREMENTS if r.key == key} for key in ENCODERS}
+    assert kinds == {key: set(table) for key, table in ENCODERS.items()}
+
+
+def status(findings: list[requirements.Finding]) -> dict[str, str]:
+    return {finding.requirement.key: finding.status for finding in findings}
 
 
 def test_the_sample_needs_nothing(in_folder):
-    found = requirements.find_requirements(params(in_folder))
-    assert set(status(found).values()) == {"comes with the sample"}
-    assert not requirements.unmet_requirements(found)
-    assert requirements.report_lines(found)[-1] == "nothing is missing: dvc repro can run"
+    findings = requirements.find_requirements(params(in_folder))
+    assert set(status(findings).values()) == {"comes with the sample"}
+    assert not requirements.unmet_requirements(findings)
+    assert requirements.report_lines(findings)[-1] == "nothing is missing: dvc repro can run"
 
 
 def test_an_empty_folder_with_a_readme_means_without_this_corpus(in_folder):
     (in_folder / "data/none").mkdir(parents=True)
     (in_folder / "data/none/README.md").write_text("no corpus\n")
-    found = requirements.find_requirements(
+    findings = requirements.find_requirements(
         params(in_folder, audiocaps="data/none", xacle="data/none")
     )
-    assert status(found)["prepare.audiocaps"] == "not used"
+    assert status(findings)["prepare.audiocaps"] == "not used"
     # without ratings there is nothing to learn
-    assert status(found)["prepare.xacle"] == "incomplete"
+    assert status(findings)["prepare.xacle"] == "incomplete"
 
 
 def test_a_missing_encoder_is_named_with_what_it_blocks_and_where_to_get_it(in_folder):
-    found = requirements.find_requirements(
-        params(in_folder, beats="checkpoints/BEATs_iter3_plus_AS2M.pt")
+    findings = requirements.find_requirements(
+        params(in_folder, audio="checkpoints/BEATs_iter3_plus_AS2M.pt")
     )
-    (beats,) = requirements.unmet_requirements(found)
+    (beats,) = requirements.unmet_requirements(findings)
     assert (beats.requirement.key, beats.status) == ("encoders.audio", "missing")
-    report = "\n".join(requirements.report_lines(found))
+    report = "\n".join(requirements.report_lines(findings))
     assert "checkpoints/BEATs_iter3_plus_AS2M.pt: missing" in report
-    assert "blocks   encode" in report
-    assert "unilm" in report and "MIT" in report and "GB" in report
+    assert "blocks   features, finetune" in report
+    assert "get it   soundjudge fetch beats (about 0.36 GB)" in report and "MIT" in report
+    assert "'soundjudge fetch --for params.yaml' puts weights where params.yaml looks" in report
+    assert "unilm" not in report  # Microsoft's links are dead
 
 
 def test_a_folder_that_lacks_a_file_is_incomplete_and_says_which(in_folder):
@@ -74,26 +93,26 @@ def test_a_folder_that_lacks_a_file_is_incomplete_and_says_which(in_folder):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "tokenizer.json").write_text("{}")
-    found = requirements.find_requirements(params(in_folder, llm="checkpoints/qwen"))
-    (llm,) = requirements.unmet_requirements(found)
+    findings = requirements.find_requirements(params(in_folder, llm="checkpoints/qwen"))
+    (llm,) = requirements.unmet_requirements(findings)
     assert llm.lacking == ("model.safetensors or model.safetensors.index.json",)
     (folder / "model.safetensors").write_bytes(b"12345")
     llm = requirements.find_requirements(params(in_folder, llm="checkpoints/qwen"))[-1]
     assert (llm.status, llm.bytes) == ("there", 9)
 
 
-def clap_of(found: list[requirements.Finding]) -> requirements.Finding:
-    (clap,) = [finding for finding in found if finding.requirement.key == "encoders.clap"]
+def clap_of(findings: list[requirements.Finding]) -> requirements.Finding:
+    (clap,) = [finding for finding in findings if finding.requirement.key == "encoders.clap"]
     return clap
 
 
-def test_a_missing_clap_is_offered_in_three_kinds_each_with_size_licence_and_source(in_folder):
-    found = requirements.find_requirements(params(in_folder, clap="checkpoints/official/clap"))
-    assert clap_of(found).status == "missing"
-    report = "\n".join(requirements.report_lines(found))
-    for said in ("clap-htsat-unfused", "Apache-2.0", "630k-audioset-best.pt", "CC0", "0.6 GB",
-                 "nttcslab/m2d", "no distribution", "0.36 GB"):  # fmt: skip
-        assert said in report
+def test_a_missing_clap_is_offered_in_three_kinds_each_with_size_license_and_source(in_folder):
+    findings = requirements.find_requirements(params(in_folder, clap="checkpoints/official/clap"))
+    assert clap_of(findings).status == "missing"
+    report = "\n".join(requirements.report_lines(findings))
+    for words in ("soundjudge fetch laion-clap", "Apache-2.0", "630k-audioset-best.pt", "CC0",
+                  "0.6 GB", "nttcslab/m2d", "no distribution", "0.36 GB"):  # fmt: skip
+        assert words in report
 
 
 def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_folder):
@@ -112,13 +131,13 @@ def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_f
 
 def test_a_clap_by_its_id_on_the_hub_is_offered_as_the_command_that_downloads_it(in_folder):
     path = params(in_folder, clap="laion/clap-htsat-unfused@v1")
-    found = requirements.find_requirements(path)
-    clap = clap_of(found)
+    findings = requirements.find_requirements(path)
+    clap = clap_of(findings)
     assert (clap.status, clap.alternatives) == ("missing", ())
-    report = "\n".join(requirements.report_lines(found))
-    place = "checkpoints/official/clap-htsat-unfused"
-    command = f"hf download laion/clap-htsat-unfused --revision v1 --local-dir {place}"
-    assert f"get it   {command}; then name {place} in its place" in report
+    report = "\n".join(requirements.report_lines(findings))
+    folder = "checkpoints/official/clap-htsat-unfused"
+    command = f"hf download laion/clap-htsat-unfused --revision v1 --local-dir {folder}"
+    assert f"get it   {command}; then name {folder} in its place" in report
 
 
 def test_another_sha256_than_the_one_asked_for_is_incomplete(in_folder):
@@ -132,11 +151,11 @@ def test_another_sha256_than_the_one_asked_for_is_incomplete(in_folder):
     sums = {n: artifacts.sha256(in_folder / n / "model.safetensors") for n in ("one", "two")}
 
     def states(first: str, second: str) -> list[str]:
-        values["encoders"]["opening"]["sha256"] = first
+        values["encoders"]["clap"]["sha256"] = first
         values["regress"]["extra_claps"] = [{"path": "two", "sha256": second}]
         path.write_text(yaml.safe_dump(values))
-        found = requirements.find_requirements(path)
-        return [f.status for f in found if f.path.name in ("one", "two")]
+        findings = requirements.find_requirements(path)
+        return [f.status for f in findings if f.path.name in ("one", "two")]
 
     assert states(sums["one"], sums["two"]) == ["there", "there"]
     assert states(sums["two"], sums["one"]) == ["incomplete", "incomplete"]
@@ -151,7 +170,7 @@ def test_a_file_of_laions_needs_a_tokenizer_beside_it(in_folder):
     (folder / "630k-audioset-best.pt").write_bytes(b"123")
     for path in ("checkpoints/laion", "checkpoints/laion/630k-audioset-best.pt"):
         clap = clap_of(requirements.find_requirements(params(in_folder, clap=path)))
-        assert "LAION" in clap.requirement.what
+        assert "LAION" in clap.requirement.description
         assert clap.status == "incomplete"
         assert clap.lacking == ("config.json", "tokenizer.json or merges.txt")
     (folder / "config.json").touch()
@@ -167,7 +186,7 @@ def test_m2d_needs_its_code_its_weights_and_packages(in_folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "timm" else name)
     path = params(in_folder, clap="checkpoints/m2d")
     clap = clap_of(requirements.find_requirements(path))
-    assert "M2D-CLAP" in clap.requirement.what and clap.status == "incomplete"
+    assert "M2D-CLAP" in clap.requirement.description and clap.status == "incomplete"
     assert clap.lacking == (
         "m2d_clap_*/checkpoint-*.pth",
         "the package timm (pip install 'soundjudge[m2d]')",
@@ -180,7 +199,7 @@ def test_m2d_needs_its_code_its_weights_and_packages(in_folder, monkeypatch):
 def test_the_package_of_laion_is_asked_for_where_params_choose_it(in_folder, monkeypatch):
     path = params(in_folder)
     values = yaml.safe_load(path.read_text())
-    values["encoders"]["opening"]["backend"] = "laion-clap"
+    values["encoders"]["clap"]["backend"] = "laion-clap"
     path.write_text(yaml.safe_dump(values))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert clap_of(requirements.find_requirements(path)).lacking == (
@@ -190,8 +209,8 @@ def test_the_package_of_laion_is_asked_for_where_params_choose_it(in_folder, mon
 
 def test_an_empty_download_is_not_there(in_folder):
     (in_folder / "beats.pt").touch()
-    found = requirements.find_requirements(params(in_folder, beats="beats.pt"))
-    assert status(found)["encoders.audio"] == "incomplete"
+    findings = requirements.find_requirements(params(in_folder, audio="beats.pt"))
+    assert status(findings)["encoders.audio"] == "incomplete"
 
 
 def test_a_params_file_without_a_path_is_an_error_that_names_its_key(in_folder):
@@ -201,3 +220,132 @@ def test_a_params_file_without_a_path_is_an_error_that_names_its_key(in_folder):
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(ParamsError, match="llm"):
         requirements.find_requirements(path)
+
+
+def whole(folder: Path, **changes: Any) -> Path:
+    repository.write_params(folder, **changes)
+    return folder / "params.yaml"
+
+
+@pytest.mark.parametrize("section", sorted(set(repository.params()) - {"device", "note"}))
+def test_a_misspelt_key_of_any_section_is_found(tmp_path, section):
+    (problem,) = sections.find_problems(whole(tmp_path, **{section: {"spelt_wrong": 1}}))
+    assert f"params.yaml: {section}.spelt_wrong is not a known key" in problem
+
+
+def test_all_sections_with_mistakes_are_told_at_once_and_unknown_ones_too(tmp_path):
+    path = whole(tmp_path, evaluate={"bootstrap": "many"}, device="abacus")
+    device, evaluate = sections.find_problems(path)
+    assert "device" in device and "choose one of 'auto'" in device
+    assert "evaluate.bootstrap" in evaluate
+    (problem,) = sections.find_problems(whole(tmp_path, evalute={"bootstrap": 2000}))
+    assert "evalute is not a known key: did you mean 'evaluate'?" in problem
+
+
+def test_what_a_stage_reads_is_what_the_doctor_checks(in_folder):
+    """Every params.load("section", Type) of stages/ has the type that the doctor builds."""
+    checked = typing.get_type_hints(sections.Params)
+    finetune = typing.get_type_hints(sections.Finetune)
+    read = {"finetune.training": finetune["training"].__name__, "finetune": "FinetuneMember"}
+    loads = re.compile(r'params\.load\(f?"([a-z_.]+)[^,]*, ([\w.]+)\)')
+    stages = "".join(path.read_text() for path in repository.STAGES.glob("*.py"))
+    found = {section.rstrip("."): name.split(".")[-1] for section, name in loads.findall(stages)}
+    assert len(found) > 15
+    for section, name in found.items():
+        if section in checked and name != "str":
+            assert read.get(section, checked[section].__name__) == name, section
+    assert set(checked) == set(repository.params())
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"ensemble__members": {"full3": "finetune/full3"}},
+            "ensemble.members.full3 is finetune/full3, and no training makes that: did you mean",
+        ),
+        ({"ensemble__members": {"x": "oracle"}}, "there are clapscore, regress"),
+        (
+            {"prepare": {"audiocaps": "data/none", "vggsound": "data/none"}},
+            "name no corpus, and full1, full2, likelihood of ensemble.members need captions",
+        ),
+        (
+            {"predict": {"window_seconds": 9.0}},
+            r"predict.window_seconds is 9, and full1, full2, likelihood .* are trained with 8",
+        ),
+        ({"finetune__training__llm": {"training": "lora", "lora": LORA}}, r"soundjudge\[lora\]"),
+        ({"features": {"engine": "ray"}}, r"soundjudge\[ray\]"),
+    ],
+)
+def test_params_that_contradict_each_other_are_found(in_folder, monkeypatch, changes, problem):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    Path("data/none").mkdir(parents=True)
+    Path("data/none/README.md").write_text("no corpus\n")
+    (found,) = sections.find_problems(whole(in_folder, **changes))
+    assert re.search(problem, found)
+
+
+def test_the_params_of_the_repository_and_without_captions_have_no_problem(in_folder):
+    assert sections.find_problems(repository.ROOT / "params.yaml") == []
+    Path("data/none").mkdir(parents=True)
+    Path("data/none/README.md").write_text("no corpus\n")
+    values = repository.params(prepare={"audiocaps": "data/none", "vggsound": "data/none"})
+    values["ensemble"]["members"] = {"clapscore": "clapscore", "regress": "regress"}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    assert sections.find_problems(Path("params.yaml")) == []
+    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    assert report[-1] == "nothing is missing: dvc repro package can run"
+
+
+@pytest.mark.parametrize("path", sorted((repository.ROOT / "recipes").glob("*.yaml")))
+def test_no_recipe_has_a_problem(in_folder, path):
+    Path("params.yaml").write_text(recipes.recipe_text(path.stem, path.parent))
+    assert sections.find_problems(Path("params.yaml")) == []
+
+
+def test_prepare_refuses_the_params_of_a_later_stage_at_once(in_folder):
+    whole(in_folder, evaluate={"bootstrapp": 1})
+    with pytest.raises(ParamsError, match=r"evaluate\.bootstrapp.*did you mean 'bootstrap'"):
+        repository.run_stage("prepare")
+    assert sorted(path.name for path in in_folder.iterdir()) == ["params.yaml"]
+
+
+def test_the_command_tells_problems_first_and_ends_with_code_1(in_folder):
+    path = whole(in_folder, evaluate={"bootstrapp": 1})
+    result = CliRunner().invoke(app, ["doctor", "--params", str(path)])
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("problem: ") and "evaluate.bootstrapp" in lines[0]
+    assert lines[-1] == "problems of the params, listed first: 1"
+    assert "encoders.llm: the language model" in result.stdout
+
+
+def test_what_the_catalog_has_of_the_missing_is_fetched_to_where_params_look(in_folder):
+    path = params(
+        in_folder,
+        audio="mine/BEATs_iter3_plus_AS2M.pt",
+        llm="checkpoints/official/Qwen2.5-0.5B-Instruct",
+        xacle="data/raw/xacle",
+        clap="laion/clap-htsat-unfused",
+    )
+    plan = fetch_plan.plan_fetch(path)
+    assert plan.targets == {
+        "beats": Path("mine/BEATs_iter3_plus_AS2M.pt"),
+        "qwen2.5-0.5b": Path("checkpoints/official/Qwen2.5-0.5B-Instruct"),
+    }
+    assert [other.requirement.key for other in plan.others] == ["prepare.xacle", "encoders.clap"]
+
+
+def test_every_fetch_command_of_the_doctor_is_one_of_the_catalog():
+    sources = [need.source for need in REQUIREMENTS if need.source.startswith(requirements.FETCH)]
+    named = {source.removeprefix(f"{requirements.FETCH} ") for source in sources}
+    assert named == {"beats", "laion-clap", "qwen2.5-0.5b"} <= set(CATALOG)
+
+
+@pytest.mark.parametrize("name", ["tmu2026", "xacle2027"])
+def test_all_weights_of_a_recipe_can_be_fetched(in_folder, name):
+    Path("params.yaml").write_text(recipes.recipe_text(name, repository.ROOT / "recipes"))
+    plan = fetch_plan.plan_fetch(Path("params.yaml"))
+    assert set(plan.targets) == {"beats", "laion-clap", "qwen2.5-0.5b"}
+    assert all(target == CATALOG[name].target for name, target in plan.targets.items())
+    assert {other.requirement.key.partition(".")[0] for other in plan.others} == {"prepare"}

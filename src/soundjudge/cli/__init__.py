@@ -1,19 +1,53 @@
 """The command line: arguments in, one call, a few lines out; an error is a sentence and code 2."""
 
+from typing import Annotated
+
 import typer
 
-from soundjudge.cli import console, evaluation_commands, rating_commands, scoring_commands
+from soundjudge.cli import (
+    console,
+    evaluation_commands,
+    fetch_commands,
+    rating_commands,
+    recipe_commands,
+    scoring_commands,
+)
 
 app = typer.Typer(
-    cls=console.SentenceGroup,
+    cls=console.ErrorGroup,
     help="How well does this sound match this text, as people hear it?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (scoring_commands.app, rating_commands.app, evaluation_commands.app):
-    app.add_typer(commands)
+for commands in (
+    scoring_commands,
+    fetch_commands,
+    rating_commands,
+    evaluation_commands,
+    recipe_commands,
+):
+    app.add_typer(commands.app)
+
+
+def print_version(value: bool) -> None:
+    """Prints the version and ends the command, where it was asked for."""
+    from soundjudge import __version__
+
+    if value:
+        typer.echo(f"soundjudge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Options of `soundjudge` itself."""
 
 
 def main() -> None:

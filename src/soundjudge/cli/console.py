@@ -1,5 +1,6 @@
 """What every command shares: errors as sentences, a progress bar, numbers in lines."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -7,44 +8,61 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from soundjudge.errors import SoundjudgeError
+
 ERROR = 2
 """Exit code of a command that could not do what it was asked for."""
 
+DEBUG = "SOUNDJUDGE_DEBUG"
+"""Environment variable: with any value every error traces back."""
 
-class SentenceGroup(TyperGroup):
-    """Says what went wrong in one sentence, out of memory included (torch's RuntimeError)."""
+BUG = "this is a bug of soundjudge: please report it with the lines above"
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch says on GPU and CPU
+
+
+class ErrorGroup(TyperGroup):
+    """Prints what a user can correct as a sentence; everything else traces back as a bug."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  typer's own signature
         """Runs the command."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort):
-            raise  # RuntimeErrors both, and no errors
-        except (ValueError, OSError, ImportError, RuntimeError) as error:
-            typer.echo(f"soundjudge: {error_sentence(error)}", err=True)
+        except Exception as error:
+            sentence = error_sentence(error)
+            if sentence is None:
+                error.add_note(BUG)  # typer's own exceptions never show theirs
+            if sentence is None or os.environ.get(DEBUG):
+                raise
+            typer.echo(f"soundjudge: {sentence}", err=True)
             raise typer.Exit(ERROR) from error
 
 
-def error_sentence(error: Exception) -> str:
-    """What an error says, on one line."""
+def error_sentence(error: Exception) -> str | None:
+    """What a user can correct, on one line; None for a bug."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, SoundjudgeError | OSError):
+        return " ".join(str(error).split()) or type(error).__name__
+    # By name: importing torch here would slow down every start.
+    out_of_memory = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
+    if out_of_memory or any(words in str(error) for words in OUT_OF_MEMORY):
+        return "out of memory: choose a smaller --batch-size, or --device cpu"
+    return None
 
 
 def print_numbers(numbers: Mapping[str, float]) -> None:
-    """A line for each number on standard output; counts stay whole."""
+    """A line per number on standard output; counts stay whole."""
     for name, value in numbers.items():
         typer.echo(f"{name} {value}" if isinstance(value, int) else f"{name} {value:.4f}")
 
 
 @contextmanager
-def progress(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error; what it yields hears (done, all)."""
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error; yields the function (done, total) that moves it."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(doing, total=None)
+        task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""Commands for scores that are there: evaluate, compare and submit them."""
+"""Commands for predictions: evaluate, compare and submit them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ Reference = Annotated[
 ]
 Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 
 @app.command()
@@ -24,44 +25,60 @@ def evaluate(
     ratings: Annotated[
         Path | None, typer.Option(help="Single ratings, for the noise ceiling.")
     ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Lowest and highest rating where not 0-10, such as 1-5.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")] = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Correlate predictions with mean ratings."""
-    from soundjudge.runtime import artifacts
+    from soundjudge.labels import scales
     from soundjudge.scoring.files import comparison
 
-    found = comparison.evaluate_files(
-        predictions, reference, ratings, resamples=resamples, seed=seed
+    numbers = comparison.evaluate_files(
+        predictions,
+        reference,
+        ratings,
+        scale=None if scale is None else scales.parse_scale(scale),
+        out=out,
+        overwrite=overwrite,
+        resamples=resamples,
+        seed=seed,
     )
-    if out is not None:
-        artifacts.write_json(out, found)
-    console.print_numbers(found)
+    notes = {name: value for name, value in numbers.items() if isinstance(value, str)}
+    console.print_numbers({n: value for n, value in numbers.items() if not isinstance(value, str)})
+    for name, reason in notes.items():
+        typer.echo(f"{name.replace('_', ' ')}: {reason}", err=True)
 
 
 @app.command()
 def compare(
-    a: Predictions,
-    b: Predictions,
+    first: Predictions,
+    second: Predictions,
     reference: Reference,
     resamples: Resamples = 2000,
     seed: Seed = 0,
 ) -> None:
-    """Test whether two systems really differ on the same pairs."""
+    """Test whether two systems differ on the same pairs."""
     from soundjudge.scoring.files import comparison
 
-    console.print_numbers(comparison.compare_files(a, b, reference, resamples=resamples, seed=seed))
+    numbers = comparison.compare_files(first, second, reference, resamples=resamples, seed=seed)
+    console.print_numbers(numbers)
 
 
 @app.command()
 def submit(
     predictions: Predictions,
-    listed: Annotated[Path, typer.Option("--list", help="CSV whose wav_file_name are asked for.")],
+    pair_list: Annotated[
+        Path, typer.Option("--list", help="CSV with the wav_file_name to submit.")
+    ],
     out: Annotated[Path, typer.Option("--output", "-o", help="The submission.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the challenge's format, checked against its list."""
     from soundjudge.scoring.files import submission
 
-    rows = submission.write_submission(predictions, listed, out)
+    rows = submission.write_submission(predictions, pair_list, out, overwrite=overwrite)
     typer.echo(f"{rows} rows, checked: {out}", err=True)

@@ -1,4 +1,4 @@
-"""Commands for anyone's listening test: screen its ratings, make targets of them."""
+"""Commands for the ratings of any listening test: screen them, make targets of them."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,16 +6,29 @@ from typing import Annotated
 
 import typer
 
+from soundjudge.labels.ratings.config import (
+    PUBLISHED_METHOD,
+    PUBLISHED_SHRINKAGE,
+    LatentConfig,
+    Screening,
+    Standardization,
+    parse_shrinkage,
+)
+
 app = typer.Typer()
 
 Ratings = Annotated[
     Path,
     typer.Argument(help="CSV or Parquet with wav_file_name, text, score (0-10), listener_id."),
 ]
+Scale = Annotated[
+    str | None, typer.Option(help="Lowest and highest rating where not 0-10, such as 1-5.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 
 class Method(StrEnum):
-    """What screening drops."""
+    """Methods of screening that drop something."""
 
     rating = "rating"
     listener = "listener"
@@ -30,31 +43,34 @@ def screen(
         Method,
         typer.Option(
             help="Drop ratings that no other rating of the same pair comes near, careless "
-            "listeners, or both: first those listeners, then such ratings."
+            "listeners, or both: first those listeners, then such ratings. "
+            f"The pipeline's default is {Screening.method}."
         ),
-    ] = Method.rating,
+    ] = Method[PUBLISHED_METHOD],
     tolerance: Annotated[
         float, typer.Option(min=0, help="Points within which another rating must lie.")
-    ] = 5.0,
+    ] = Screening.tolerance,
     careless_threshold: Annotated[
-        float, typer.Option(help="Probability of carelessness above which a listener goes.")
-    ] = 0.5,
+        float, typer.Option(help="Probability of carelessness above which a listener is dropped.")
+    ] = Screening.careless_threshold,
     straightline_min_ratings: Annotated[
-        int, typer.Option(help="So many ratings, all equal, and a listener goes.")
-    ] = 8,
+        int, typer.Option(help="Number of ratings, all equal, from which a listener is dropped.")
+    ] = Screening.straightline_min_ratings,
+    scale: Scale = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Drop ratings or listeners that the other ratings of the same pairs belie."""
+    """Drop ratings or listeners that the other ratings of the same pairs contradict."""
+    from soundjudge.labels import scales
     from soundjudge.labels.files import rating_files
-    from soundjudge.labels.ratings.screening import Screening
 
     rules = Screening(
         method=method.value,
         tolerance=tolerance,
         careless_threshold=careless_threshold,
         straightline_min_ratings=straightline_min_ratings,
-        splits=(),
     )
-    kept, read = rating_files.screen_file(ratings, out, rules)
+    limits = None if scale is None else scales.parse_scale(scale)
+    kept, read = rating_files.screen_file(ratings, out, rules, scale=limits, overwrite=overwrite)
     typer.echo(
         f"kept {kept.ratings} of {read.ratings} ratings, {kept.listeners} of {read.listeners} "
         f"listeners, {kept.pairs} of {read.pairs} pairs: {out}",
@@ -65,7 +81,7 @@ def screen(
 @app.command()
 def standardize(
     ratings: Ratings,
-    out: Annotated[Path, typer.Option("--output", "-o", help="One target a pair.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="One target per pair.")],
     statistics_from: Annotated[
         Path | None,
         typer.Option(help="Training ratings: their listeners keep their own scale."),
@@ -73,19 +89,25 @@ def standardize(
     shrinkage: Annotated[
         str,
         typer.Option(
-            help="Pull listeners towards the others as if by so many more ratings, 0 not at all, "
-            "or by empirical_bayes as strongly as their differences call for."
+            help="Draw listeners towards the panel as if by so many more ratings, 0 not at all, "
+            "or by empirical_bayes as strongly as their differences call for. "
+            f"The pipeline's default is {Standardization.shrinkage}."
         ),
-    ] = "0",
+    ] = f"{PUBLISHED_SHRINKAGE:g}",
     latent: Annotated[
         bool, typer.Option("--latent", help="Add the latent score and its standard error.")
     ] = False,
+    scale: Scale = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Average ratings to one target a pair, raw and with listeners on one scale."""
+    """Average ratings to one target per pair, raw and with listeners on one scale."""
+    from soundjudge.labels import scales
     from soundjudge.labels.files import rating_files
-    from soundjudge.labels.ratings.shrinkage import parse_strength
 
+    config = LatentConfig() if latent else None
+    strength = parse_shrinkage(shrinkage)
+    limits = None if scale is None else scales.parse_scale(scale)
     pairs = rating_files.standardize_file(
-        ratings, out, statistics_from, parse_strength(shrinkage), model=latent
+        ratings, out, statistics_from, strength, config, scale=limits, overwrite=overwrite
     )
     typer.echo(f"{pairs} targets: {out}", err=True)

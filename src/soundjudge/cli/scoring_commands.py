@@ -1,4 +1,4 @@
-"""Commands around a judge: score with it, import one, see what making one needs."""
+"""Commands around a judge: score with it, check it, list what training one needs."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -12,17 +12,27 @@ if TYPE_CHECKING:
     from soundjudge.scoring.judge.judge import Judge
 
 FAILED_ROWS = 1
-"""Exit code of a run that ended, but could not score every row or meet every need."""
+"""Exit code of a run that ended, but could not score every row or has unmet needs."""
 
 app = typer.Typer()
 
-Model = Annotated[str, typer.Option(help="A judge's folder, or its hub id.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        envvar="SOUNDJUDGE_MODEL",
+        help="A judge's folder, hf://owner/name@revision of the hub, or a name of `judges`.",
+    ),
+]
+NoVerify = Annotated[
+    bool, typer.Option("--no-verify", help="Trust the judge's files: compute no sha256.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 JUDGE = "checkpoints/judge"
+CUT = "what is behind its limit does not count"
 
 
 class OnError(StrEnum):
-    """What becomes of a row whose sound cannot be read."""
+    """What happens to a row whose sound cannot be read."""
 
     fail = "fail"
     skip = "skip"
@@ -32,18 +42,25 @@ class OnError(StrEnum):
 @app.command()
 def score(
     sound: Annotated[Path, typer.Argument(help="A sound file of any rate, channels and length.")],
-    text: Annotated[str, typer.Argument(help="What the sound should match.")],
+    text: Annotated[
+        str, typer.Argument(help="What the sound should match; -- goes before one like -x.")
+    ],
     model: Model = JUDGE,
     device: Device = "auto",
+    no_verify: NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
     from soundjudge.scoring.judge.judge import load_waveform
+    from soundjudge.scoring.members.predict import clean_text
 
+    clean_text(text)  # a judge takes seconds to load
     wave = load_waveform(sound)
-    judge = _judge(model, device)
+    judge = _judge(model, device, no_verify)
     (value,) = judge.score_waves([wave], [text], batch_size=1)
     typer.echo(value)
     typer.echo(judge.score_id, err=True)
+    if judge.cut_texts([text])[0]:
+        typer.echo(f"the text is longer than a member reads: {CUT}", err=True)
 
 
 @app.command("score-table")
@@ -60,28 +77,36 @@ def score_table(
         ),
     ] = OnError.fail,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on after the rows that OUT has already.")
+        bool, typer.Option("--resume", help="Continue after the rows that OUT has already.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pairs at once; scores stay.")] = 32,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew and replace an OUT that exists.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pairs at once: memory and speed.")] = 32,
     device: Device = "auto",
+    no_verify: NoVerify = False,
 ) -> None:
-    """Score every row of a table; rows are written as they are done."""
-    from soundjudge.scoring.files.score_table import score_table as run
+    """Score every row of a table; each batch of rows is written at once."""
+    from soundjudge.scoring.files import score_table as tables
 
-    judge = _judge(model, device)
+    judge = _judge(model, device, no_verify)
     with console.progress("scoring") as progress:
-        summary = run(
+        summary = tables.score_table(
             judge,
             table,
             audio_dir,
             out,
             on_error=on_error.value,
             resume=resume,
+            overwrite=overwrite,
             batch_size=batch_size,
             progress=progress,
         )
-    found = f", {summary.found} of them before" if summary.found else ""
-    typer.echo(f"{summary.rows} rows{found}, scored by {judge.score_id}: {out}", err=True)
+    resumed = f", {summary.resumed} of them before" if summary.resumed else ""
+    typer.echo(f"{summary.rows} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
+    pairs = tables.read_pair_table(table)
+    if cut := sum(judge.cut_texts([pairs.pair(row)[1] for row in range(len(pairs.rows))])):
+        typer.echo(f"{cut} texts are longer than a member reads: {CUT}", err=True)
     if summary.failed:
         typer.echo(f"{summary.failed} rows have no score: {out}.errors.csv", err=True)
         raise typer.Exit(FAILED_ROWS)
@@ -89,47 +114,38 @@ def score_table(
 
 @app.command()
 def doctor(
-    params: Annotated[Path, typer.Option(help="The params.yaml to look at.")] = Path("params.yaml"),
+    params: Annotated[Path, typer.Option(help="The params.yaml to check.")] = Path("params.yaml"),
     model: Annotated[
-        Path | None, typer.Option(help="Look at this judge instead: what it needs beside itself.")
+        str | None,
+        typer.Option(help="Check this judge instead: whether it is whole, and what it needs."),
     ] = None,
 ) -> None:
-    """Say what this params.yaml needs, what is there, what is missing and where to get it."""
-    from soundjudge.doctor import requirements
-    from soundjudge.scoring.members import own_m2d
+    """Check a params.yaml: its keys, what it needs, what is missing and where to get it."""
+    from soundjudge.doctor import judge_check, requirements, sections
 
     if model is not None:
-        typer.echo(own_m2d.check_copy(model))
+        typer.echo("\n".join(judge_check.judge_lines(_judge_folder(model))))
         return
-    found = requirements.find_requirements(params)
-    typer.echo("\n".join(requirements.report_lines(found)))
-    if requirements.unmet_requirements(found):
+    problems = sections.find_problems(params)
+    needs = requirements.find_requirements(params)
+    typer.echo("\n".join(requirements.report_lines(needs, problems)))
+    if problems or requirements.unmet_requirements(needs):
         raise typer.Exit(FAILED_ROWS)
 
 
-@app.command("import-tmu")
-def import_tmu(
-    model: Annotated[Path, typer.Argument(help="The published model.pt.")],
-    beats: Annotated[Path, typer.Option(help="Microsoft's BEATs .pt, pre-trained or fine-tuned.")],
-    llm: Annotated[
-        Path, typer.Option(help="Folder of Qwen2.5-0.5B-Instruct, with tokenizer.json.")
-    ],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The judge's folder, a new one.")],
-) -> None:
-    """Make a judge of the published TMU weights (CC-BY-NC-4.0)."""
-    from transformers.utils import logging
+def _judge_folder(model: str) -> Path:
+    """A folder, or a judge that was fetched by name.
 
-    from soundjudge.scoring.published import tmu
+    What does not say that it is of the hub is never looked up there: a typo must download nothing.
+    """
+    from soundjudge.scoring.published import installed
 
-    logging.disable_progress_bar()  # of the language model's weights, gone in an instant
-    contents = tmu.import_tmu(model, beats, llm, out)
-    typer.echo(f"{contents.score_id}: {out}", err=True)
+    return Path(model) if Path(model).is_dir() else installed.find_judge(model) or Path(model)
 
 
-def _judge(model: str, device: str) -> "Judge":
-    from transformers.utils import logging
-
+def _judge(model: str, device: str, no_verify: bool) -> "Judge":
+    from soundjudge.data.hub import hub
     from soundjudge.scoring.judge.judge import Judge
 
-    logging.disable_progress_bar()  # one for each member's weights, gone in an instant
-    return Judge.from_pretrained(model, device)
+    name = model if model.startswith(hub.SCHEME) else _judge_folder(model)
+    return Judge.from_pretrained(name, device, verify=not no_verify)

@@ -1,1 +1,1 @@
-"""Numbers and pictures for people; no training depends on it."""
+"""Metrics and plots for people; no training depends on it."""

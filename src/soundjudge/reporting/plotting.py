@@ -1,4 +1,4 @@
-"""One way to make a picture: no global state, and a PNG whose bytes depend on the drawing alone."""
+"""Figures without global state, saved as PNGs whose bytes depend on the plot alone."""
 
 from pathlib import Path
 

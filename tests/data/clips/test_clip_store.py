@@ -1,17 +1,15 @@
-"""Clips and rows come back by name, exactly, and their bytes do not depend on chance."""
+"""Clips and rows come back by name, exactly, and their bytes are deterministic."""
 
-from tiny_clips import write_clips
-from soundjudge.data.corpora.clip_writer import to_pcm
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_clips import write_clips
 
 from soundjudge.data.arrays import array_store
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
-from soundjudge.data.clips import clip_store
 from soundjudge.data.clips.clip_store import ClipStore
-from soundjudge.data.corpora.clip_writer import Clip
+from soundjudge.data.corpora.clip_writer import Clip, to_pcm
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 
@@ -21,15 +19,15 @@ def clip(name: str, *pcm: int, split: str = "train") -> Clip:
     return Clip(clip_id=name, corpus=corpus, split=split, pcm=np.array(pcm, np.int16))
 
 
-def written(folder, clips, shard_samples):
+def write_store(folder, clips, shard_samples):
     frame = write_clips(folder, clips, shard_samples)
     tables.write_table(frame, folder / "clips.parquet", tables.CLIPS)
     return ClipStore(folder)
 
 
 def test_clips_come_back_by_id_and_fill_shards_end_to_end(tmp_path):
-    some = [clip("a/1", 1, 2, 3), clip("a/2", 4), clip("b/1", -32768, 32767, split="test")]
-    clips = written(tmp_path / "p", some, shard_samples=4)
+    three = [clip("a/1", 1, 2, 3), clip("a/2", 4), clip("b/1", -32768, 32767, split="test")]
+    clips = write_store(tmp_path / "p", three, shard_samples=4)
     assert np.load(tmp_path / "p/shards/00000.npy").tolist() == [1, 2, 3, 4]
     assert np.load(tmp_path / "p/shards/00001.npy").tolist() == [-32768, 32767]
     assert (clips.wave("a/2") * 32768).tolist() == [4.0]
@@ -45,13 +43,13 @@ def test_clips_come_back_by_id_and_fill_shards_end_to_end(tmp_path):
 
 
 def test_no_clips_are_an_empty_folder(tmp_path):
-    clips = written(tmp_path / "p", [], shard_samples=4)
+    clips = write_store(tmp_path / "p", [], shard_samples=4)
     assert len(clips) == 0
     assert list((tmp_path / "p/shards").iterdir()) == []
 
 
 def test_a_missing_clip_and_a_short_shard_are_named(tmp_path):
-    clips = written(tmp_path / "p", [clip("a/1", 1, 2, 3)], shard_samples=4)
+    clips = write_store(tmp_path / "p", [clip("a/1", 1, 2, 3)], shard_samples=4)
     with pytest.raises(SoundjudgeError, match=r"has no clip 'a/2': see rejected\.csv"):
         clips.wave("a/2")
     np.save(tmp_path / "p/shards/00000.npy", np.array([1], np.int16))
@@ -75,25 +73,25 @@ def test_full_scale_is_cut_off_and_does_not_wrap():
 def test_rows_come_back_by_key_in_any_order(tmp_path):
     blocks = np.arange(12, dtype=np.float16).reshape(3, 2, 2)
     write_rows(tmp_path / "r", ["x", "y", "z"], [blocks[:2], blocks[2:]])
-    kept = ArrayStore(tmp_path / "r")
-    assert kept.keys == ["x", "y", "z"]
-    assert kept["y"].tolist() == [[4.0, 5.0], [6.0, 7.0]]
-    assert kept.gather(["z", "x", "z"]).shape == (3, 2, 2)
-    assert np.array_equal(kept.gather(["z", "x"]), blocks[[2, 0]])
-    assert kept.places(["z", "y"]).tolist() == [2, 1]
-    assert (kept.shape, kept["x"].dtype) == ((3, 2, 2), np.float16)
-    assert ("x" in kept, "w" in kept, len(kept)) == (True, False, 3)
+    store = ArrayStore(tmp_path / "r")
+    assert store.keys == ["x", "y", "z"]
+    assert store["y"].tolist() == [[4.0, 5.0], [6.0, 7.0]]
+    assert store.gather(["z", "x", "z"]).shape == (3, 2, 2)
+    assert np.array_equal(store.gather(["z", "x"]), blocks[[2, 0]])
+    assert store.row_indices(["z", "y"]).tolist() == [2, 1]
+    assert (store.shape, store["x"].dtype) == ((3, 2, 2), np.float16)
+    assert ("x" in store, "w" in store, len(store)) == (True, False, 3)
     with pytest.raises(SoundjudgeError, match="has no row 'w'"):
-        kept.gather(["x", "w"])
+        store.gather(["x", "w"])
 
 
 def test_keys_of_equal_content_share_a_row(tmp_path):
     block = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
     write_rows(tmp_path / "r", ["a", "b", "c"], [block], rows=[1, 0, 1])
-    kept = ArrayStore(tmp_path / "r")
-    assert kept.gather(["a", "b", "c"]).tolist() == [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
-    assert (len(kept), kept.shape) == (3, (2, 2))
-    assert (kept.key(0), kept.key(1)) == ("b", "a")
+    store = ArrayStore(tmp_path / "r")
+    assert store.gather(["a", "b", "c"]).tolist() == [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
+    assert (len(store), store.shape) == (3, (2, 2))
+    assert (store.key(0), store.key(1)) == ("b", "a")
     assert np.load(tmp_path / "r/shards/00000.npy").tolist() == block.tolist()
 
 
@@ -113,30 +111,30 @@ def test_rows_do_not_depend_on_blocks_nor_on_where_shards_end(tmp_path_factory, 
     for name in names:
         one, other = ((folder / part / "shards" / name).read_bytes() for part in "ab")
         assert one == other
-    kept = ArrayStore(folder / "a")
-    asked = luck.choices(range(total), k=7) if total else []
-    assert np.array_equal(kept.gather([keys[place] for place in asked]), block[asked])
-    assert sum(map(len, kept.blocks())) == total
+    store = ArrayStore(folder / "a")
+    rows = luck.choices(range(total), k=7) if total else []
+    assert np.array_equal(store.gather([keys[row] for row in rows]), block[rows])
+    assert sum(map(len, store.blocks())) == total
 
 
 def test_rows_are_read_only(tmp_path):
     write_rows(tmp_path / "r", ["x"], [np.ones((1, 2), np.float32)])
-    kept = ArrayStore(tmp_path / "r")
+    store = ArrayStore(tmp_path / "r")
     with pytest.raises(ValueError, match="read-only"):
-        next(iter(kept.blocks()))[0] = 5.0
-    kept["x"][0] = 5.0
-    assert kept["x"].tolist() == [1.0, 1.0]
+        next(iter(store.blocks()))[0] = 5.0
+    store["x"][0] = 5.0
+    assert store["x"].tolist() == [1.0, 1.0]
 
 
 def test_no_rows_come_back_as_no_rows(tmp_path):
     write_rows(tmp_path / "r", [], [])
-    kept = ArrayStore(tmp_path / "r")
-    assert (len(kept), len(kept.gather([]))) == (0, 0)
+    store = ArrayStore(tmp_path / "r")
+    assert (len(store), len(store.gather([]))) == (0, 0)
 
 
 def test_rows_that_do_not_fit_are_refused(tmp_path):
     one, two = np.ones((1, 2), np.float32), np.ones((2, 2), np.float32)
-    for keys, blocks, places in (
+    for keys, blocks, rows in (
         (["x", "y"], [one], None),
         (["x"], [two], None),
         (["x", "y"], [two], [0, 0]),
@@ -145,7 +143,7 @@ def test_rows_that_do_not_fit_are_refused(tmp_path):
     ):
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         with pytest.raises(SoundjudgeError, match="do not fit its"):
-            write_rows(folder, keys, blocks, places)
+            write_rows(folder, keys, blocks, rows)
         assert not (folder / "keys.parquet").exists()
     with pytest.raises(
         SoundjudgeError, match=r"a block of float32 \(3,\) among rows of float32 \(2,\)"

@@ -1,11 +1,11 @@
-"""A killed preparation goes on behind its last shard, and ends with the same bytes."""
+"""A killed preparation resumes after its last shard, and ends with the same bytes."""
 
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from tiny_corpora import prepared, raw_folder, rejected, sound, write
+from tiny_corpora import prepare_corpora, raw_folder, rejection_reasons, write_sound, write_text
 
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.corpora import acceptance, coverage
@@ -15,7 +15,7 @@ from soundjudge.runtime import artifacts
 
 
 class Killed(BaseException):
-    """What no code catches."""
+    """An exception that no code catches."""
 
 
 @pytest.fixture
@@ -24,35 +24,35 @@ def raw(in_folder: Path) -> Path:
 
 
 @pytest.fixture
-def heard(monkeypatch) -> list[str]:
+def read_names(monkeypatch) -> list[str]:
     """The names of the sounds that are read from now on."""
     names: list[str] = []
-    read = acceptance.audio.read
+    read_audio = acceptance.audio.read_audio
 
-    def counted(path, first_seconds):
+    def record(path, first_seconds):
         names.append(path.name)
-        return read(path, first_seconds)
+        return read_audio(path, first_seconds)
 
-    monkeypatch.setattr(acceptance.audio, "read", counted)
+    monkeypatch.setattr(acceptance.audio, "read_audio", record)
     return names
 
 
-def killed_at(name: str, monkeypatch) -> None:
-    """A preparation that dies when it reads this sound."""
-    read = acceptance.audio.read
+def kill_at(name: str, monkeypatch) -> None:
+    """Prepares until it reads this sound."""
+    read_audio = acceptance.audio.read_audio
 
-    def dies(path, first_seconds):
+    def kill(path, first_seconds):
         if path.name == name:
             raise Killed
-        return read(path, first_seconds)
+        return read_audio(path, first_seconds)
 
     with monkeypatch.context() as patch:
-        patch.setattr(acceptance.audio, "read", dies)
+        patch.setattr(acceptance.audio, "read_audio", kill)
         with pytest.raises(Killed):
-            prepared(workers=1)
+            prepare_corpora(workers=1)
 
 
-# In the order of clip ids, three a shard of 12,000 samples.
+# In the order of clip ids, three per shard of 12,000 samples.
 ORDER = [
     "-x_y_0.flac", "abc_30.wav", "val.ogg",
     "Yone_000030.wav", "two_000007.wav", "00000.wav",
@@ -61,45 +61,45 @@ ORDER = [
 
 
 @pytest.mark.parametrize("at", [0, 2, 3, 5, 8])
-def test_killed_and_run_again_the_bytes_are_the_same(raw, monkeypatch, heard, at):
-    whole = prepared("whole")
+def test_killed_and_run_again_the_bytes_are_the_same(raw, monkeypatch, read_names, at):
+    whole = prepare_corpora("whole")
     shutil.rmtree("work")
-    killed_at(ORDER[at], monkeypatch)
+    kill_at(ORDER[at], monkeypatch)
     assert not Path("out").exists()
-    heard.clear()
-    assert prepared("out", workers=1) == whole
+    read_names.clear()
+    assert prepare_corpora("out", workers=1) == whole
     assert artifacts.sha256(Path("out")) == artifacts.sha256(Path("whole"))
-    # A shard is complete when the sound before the killed one began the next: not read again.
-    assert heard == ORDER[max(at - 1, 0) // 3 * 3 :]
+    # A shard is complete, and not read again, when the sound before the killed one began the next.
+    assert read_names == ORDER[max(at - 1, 0) // 3 * 3 :]
 
 
 def test_a_rejected_sound_is_named_once_however_often_the_run_was_killed(raw, monkeypatch):
     (raw / "audiocaps/audio/-x_y_0.flac").write_bytes(b"")
     (raw / "vggsound/audio/two_000007.wav").write_bytes(b"")
-    killed_at("00001.wav", monkeypatch)
-    killed_at("00003.wav", monkeypatch)
-    coverage = prepared()
-    assert rejected()["audio/train/-x_y_0"].startswith("empty")
-    assert coverage["vggsound"]["rejected"]["empty"] == 1
-    assert coverage["audiocaps"]["rejected"] == {"empty": 1, "missing": 1}
+    kill_at("00001.wav", monkeypatch)
+    kill_at("00003.wav", monkeypatch)
+    metrics = prepare_corpora()
+    assert rejection_reasons()["audio/train/-x_y_0"].startswith("empty")
+    assert metrics["vggsound"]["rejected"]["empty"] == 1
+    assert metrics["audiocaps"]["rejected"] == {"empty": 1, "missing": 1}
 
 
 @pytest.mark.parametrize("change", ["size", "time", "gone", "settings"])
-def test_what_was_changed_in_between_is_read_again(raw, monkeypatch, heard, change):
-    killed_at("00003.wav", monkeypatch)
+def test_what_was_changed_in_between_is_read_again(raw, monkeypatch, read_names, change):
+    kill_at("00003.wav", monkeypatch)
     path = raw / "audiocaps/audio/train/abc_30.wav"
-    settings = {}
+    changes = {}
     if change == "size":
-        sound(path, seconds=0.3)
+        write_sound(path, seconds=0.3)
     elif change == "time":
         os.utime(path, ns=(0, 0))
     elif change == "gone":
         path.unlink()
     else:
-        settings = {"min_seconds": 0.04}
-    heard.clear()
-    prepared(**settings)
-    assert "-x_y_0.flac" in heard
+        changes = {"min_seconds": 0.04}
+    read_names.clear()
+    prepare_corpora(**changes)
+    assert "-x_y_0.flac" in read_names
     length = {"size": 4_800, "time": 3_200, "settings": 3_200}.get(change)
     clips = ClipStore(Path("out"))
     assert ("audiocaps/abc_30" in clips) == (length is not None)
@@ -107,33 +107,33 @@ def test_what_was_changed_in_between_is_read_again(raw, monkeypatch, heard, chan
         assert len(clips.wave("audiocaps/abc_30")) == length
 
 
-def test_a_limit_that_does_not_change_the_shards_keeps_what_was_read(raw, monkeypatch, heard):
-    killed_at("00003.wav", monkeypatch)
-    heard.clear()
-    prepared(max_rejected_fraction=0.9, max_missing_fraction=1.0, max_characters=100)
-    assert sorted(heard) == ["00001.wav", "00002.wav", "00003.wav"]
+def test_a_limit_that_does_not_change_the_shards_keeps_what_was_read(raw, monkeypatch, read_names):
+    kill_at("00003.wav", monkeypatch)
+    read_names.clear()
+    prepare_corpora(max_rejected_fraction=0.9, max_missing_fraction=1.0, max_characters=100)
+    assert sorted(read_names) == ["00001.wav", "00002.wav", "00003.wav"]
 
 
 def test_shards_that_cannot_be_linked_are_copied(raw, monkeypatch):
-    prepared("linked")
+    prepare_corpora("linked")
 
     def refuse(*_):
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    prepared("copied")
+    prepare_corpora("copied")
     assert artifacts.sha256(Path("copied")) == artifacts.sha256(Path("linked"))
 
 
 def test_sounds_in_two_corpora_or_splits_are_counted_sample_for_sample(raw):
     rated = raw / "xacle/wav/test/00003.wav"
     for number, path in enumerate(sorted(raw.glob("xacle/wav/*/*.wav"))):
-        sound(path, level=0.1 + 0.1 * number)
+        write_sound(path, level=0.1 + 0.1 * number)
     shutil.copy(rated, raw / "audiocaps/audio/train/abc_30.wav")
     shutil.copy(rated, raw / "audiocaps/audio/-x_y_0.wav")
     (raw / "audiocaps/audio/-x_y_0.flac").unlink()
     shutil.copy(rated, raw / "vggsound/audio/two_000007.wav")
-    metrics = prepared()
+    metrics = prepare_corpora()
     assert metrics["overlap"] == {
         "audiocaps/train and vggsound/test": 1,
         "audiocaps/train and xacle/test": 1,
@@ -166,8 +166,8 @@ def test_nothing_at_all_to_keep_is_an_empty_folder_and_no_crash(raw):
         path.write_bytes(b"")
     for path in raw.glob("xacle/wav/*/*"):
         path.write_bytes(b"")
-    write(Path("none/README.md"), "without")
-    metrics = prepared(audiocaps="none", vggsound="none", max_rejected_fraction=1.0)
+    write_text(Path("none/README.md"), "without")
+    metrics = prepare_corpora(audiocaps="none", vggsound="none", max_rejected_fraction=1.0)
     assert metrics["xacle"]["kept"] == 0
     assert len(ClipStore(Path("out"))) == 0
     assert len(tables.read_table(Path("out/rated.parquet"), tables.RATED)) == 0

@@ -1,7 +1,5 @@
 """From folders as downloaded to a prepared folder: nothing lost, nothing invented."""
 
-from repository import ROOT
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -9,8 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
-from tiny_corpora import SETTINGS, prepared, raw_folder, rejected, settings, sound, write
+from repository import run_stage, write_params
+from tiny_corpora import (
+    CONFIG,
+    config,
+    prepare_corpora,
+    raw_folder,
+    rejection_reasons,
+    write_sound,
+    write_text,
+)
 
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.corpora import audiocaps, corpus, preparation, vggsound, xacle
@@ -20,14 +26,13 @@ from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.runtime import artifacts
 
 
-
 @pytest.fixture
 def raw(in_folder: Path) -> Path:
     return raw_folder()
 
 
 def test_all_three_corpora_are_read_to_the_letter(raw):
-    coverage = prepared()
+    metrics = prepare_corpora()
     clips = ClipStore(Path("out"))
     assert clips.ids() == [
         "audiocaps/-x_y_0",
@@ -54,12 +59,12 @@ def test_all_three_corpora_are_read_to_the_letter(raw):
         ("vggsound/two_000007", "vggsound/two_000007", "Rain"),
         ("vggsound/two_000007#1", "vggsound/two_000007", "It rains"),
     ]
-    assert rejected() == {
+    assert rejection_reasons() == {
         "audio/train/gone_5": "missing",
         "mute_000000": "no caption",
         "no_000001": "caption of no clip",
     }
-    assert coverage["audiocaps"] == {
+    assert metrics["audiocaps"] == {
         "listed": 4,
         "found": 3,
         "kept": 3,
@@ -72,42 +77,42 @@ def test_all_three_corpora_are_read_to_the_letter(raw):
 
 
 def test_the_samples_are_those_of_the_file(raw):
-    prepared()
+    prepare_corpora()
     expected, _ = soundfile.read("raw/xacle/wav/train/00001.wav", dtype="int16")
     assert np.array_equal(ClipStore(Path("out")).wave("xacle/00001.wav") * 32768, expected)
 
 
 def test_ratings_keep_their_order_of_magnitude_and_test_labels_are_apart(raw):
-    prepared()
+    prepare_corpora()
     ratings = tables.read_table(Path("out/ratings.parquet"), tables.RATINGS)
     assert set(ratings["split"]) == {"train", "validation"}
     rated = tables.read_table(Path("out/rated.parquet"), tables.RATED)
     assert rated["wav_file_name"].tolist() == [f"0000{i}.wav" for i in range(4)]
     assert rated["text"].tolist() == ["a dog barks", "rain, heavy", "a bell", "a car"]
     assert rated["model_id"].tolist() == ["m1", "m2", "m1", "m3"]
-    corpora = preparation.list_corpora(settings())
-    held = preparation.test_ratings(corpora, ClipStore(Path("out")).ids())
-    assert held["wav_file_name"].tolist() == ["00003.wav"] * 2
-    assert held["score"].tolist() == [3.0, 8.0]
+    corpora = preparation.list_corpora(config())
+    labels = preparation.test_ratings(corpora, ClipStore(Path("out")).ids())
+    assert labels["wav_file_name"].tolist() == ["00003.wav"] * 2
+    assert labels["score"].tolist() == [3.0, 8.0]
 
 
 @pytest.mark.parametrize("test_list", ["wav_file_name,text\n00003.wav,a car\n", None])
 def test_an_unlabelled_or_absent_test_split_has_no_test_labels(raw, test_list):
     path = raw / "xacle/meta_data/test.csv"
     if test_list:
-        write(path, test_list)
+        write_text(path, test_list)
     else:
         path.unlink()
-    prepared()
+    prepare_corpora()
     rated = tables.read_table(Path("out/rated.parquet"), tables.RATED)
     assert len(rated) == (4 if test_list else 3)
-    corpora = preparation.list_corpora(settings())
+    corpora = preparation.list_corpora(config())
     assert len(preparation.test_ratings(corpora, ClipStore(Path("out")).ids())) == 0
     assert len(corpora.xacle.ratings) == 6
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(raw):
-    one, four = prepared("one", workers=1), prepared("four", workers=4)
+    one, four = prepare_corpora("one", workers=1), prepare_corpora("four", workers=4)
     assert one == four
     assert artifacts.sha256(Path("one")) == artifacts.sha256(Path("four"))
 
@@ -127,23 +132,25 @@ def test_every_bad_sound_is_listed_with_its_reason_and_its_rows_are_gone(raw):
     (folder / "b1.wav").write_bytes(b"")
     (folder / "b2.wav").write_text("<html>404</html>")
     soundfile.write(folder / "b3.wav", np.array([np.nan] * 3_200), 16_000, subtype="FLOAT")
-    sound(folder / "b4.wav", seconds=0.01)
-    sound(folder / "b5.wav", level=0.0)
+    write_sound(folder / "b4.wav", seconds=0.01)
+    write_sound(folder / "b5.wav", level=0.0)
     soundfile.write(folder / "b6.wav", np.empty(0), 16_000)
-    sound(folder / "long.wav", seconds=0.7)
+    write_sound(folder / "long.wav", seconds=0.7)
     good = "".join(f"{name},x,5,s\n" for name in ("00000.wav", "00001.wav", "long.wav"))
-    write(raw / "xacle/meta_data/train.csv", header + good + "".join(f"{n},x,5,s\n" for n in bad))
-    coverage = prepared(max_rejected_fraction=0.7)
-    found = {name.split("/")[-1]: reason for name, reason in rejected().items()}
+    write_text(
+        raw / "xacle/meta_data/train.csv", header + good + "".join(f"{n},x,5,s\n" for n in bad)
+    )
+    metrics = prepare_corpora(max_rejected_fraction=0.7)
+    reasons = {name.split("/")[-1]: reason for name, reason in rejection_reasons().items()}
     for name, reason in bad.items():
-        assert found[name].startswith(reason)
+        assert reasons[name].startswith(reason)
     ratings = tables.read_table(Path("out/ratings.parquet"), tables.RATINGS)
     rated = tables.read_table(Path("out/rated.parquet"), tables.RATED)
     assert not set(bad) & (set(ratings["wav_file_name"]) | set(rated["wav_file_name"]))
     assert "long.wav" in set(rated["wav_file_name"])
     assert len(ClipStore(Path("out")).wave("xacle/long.wav")) == 8_000
-    assert coverage["xacle"]["cut"] == 1
-    assert coverage["xacle"]["rejected"] == {
+    assert metrics["xacle"]["cut"] == 1
+    assert metrics["xacle"]["rejected"] == {
         "empty": 2,
         "missing": 1,
         "non-finite": 1,
@@ -157,9 +164,9 @@ def test_too_many_bad_sounds_stop_with_a_table_and_no_output(raw):
     for name in ("00000.wav", "00001.wav"):
         (raw / "xacle/wav/train" / name).write_bytes(b"")
     with pytest.raises(SoundjudgeError, match=r"xacle: too many of its 4.*\n +2  empty"):
-        prepared(max_rejected_fraction=0.4)
+        prepare_corpora(max_rejected_fraction=0.4)
     assert not Path("out").exists()
-    prepared(max_rejected_fraction=0.5)
+    prepare_corpora(max_rejected_fraction=0.5)
 
 
 def test_missing_rated_sounds_stop_before_anything_is_read(raw):
@@ -167,50 +174,50 @@ def test_missing_rated_sounds_stop_before_anything_is_read(raw):
     with pytest.raises(
         SoundjudgeError, match=r"prepare\.max_rejected_fraction is 0\.4.*\n +2  missing"
     ):
-        preparation.list_corpora(settings(max_rejected_fraction=0.4))
+        preparation.list_corpora(config(max_rejected_fraction=0.4))
 
 
 def test_a_captioned_corpus_may_be_incomplete_but_not_absent(raw):
     (raw / "audiocaps/audio/train/abc_30.wav").unlink()
-    prepared(max_rejected_fraction=0.0, max_missing_fraction=0.5)
+    prepare_corpora(max_rejected_fraction=0.0, max_missing_fraction=0.5)
     with pytest.raises(
         SoundjudgeError, match=r"audiocaps: .*prepare\.max_missing_fraction is 0\.4"
     ):
-        preparation.list_corpora(settings(max_missing_fraction=0.4))
+        preparation.list_corpora(config(max_missing_fraction=0.4))
     shutil.rmtree(raw / "audiocaps/audio")
     with pytest.raises(
         SoundjudgeError, match="audiocaps: .* 4 sounds or their captions cannot be used"
     ):
-        preparation.list_corpora(settings(max_missing_fraction=1.0))
+        preparation.list_corpora(config(max_missing_fraction=1.0))
 
 
 def test_a_folder_with_a_readme_alone_means_without_this_corpus(raw):
-    write(Path("none/README.md"), "without")
-    coverage = prepared(audiocaps="none", vggsound="none")
-    assert list(coverage) == ["xacle", "overlap"]
+    write_text(Path("none/README.md"), "without")
+    metrics = prepare_corpora(audiocaps="none", vggsound="none")
+    assert list(metrics) == ["xacle", "overlap"]
     assert len(tables.read_table(Path("out/captions.parquet"), tables.CAPTIONS)) == 0
     with pytest.raises(SoundjudgeError, match=r"prepare\.xacle: none holds only"):
-        preparation.list_corpora(settings(xacle="none"))
+        preparation.list_corpora(config(xacle="none"))
     Path("void").mkdir()
     with pytest.raises(SoundjudgeError, match=r"prepare\.audiocaps: void is empty"):
-        preparation.list_corpora(settings(audiocaps="void"))
+        preparation.list_corpora(config(audiocaps="void"))
     with pytest.raises(SoundjudgeError, match=r"prepare\.vggsound: nowhere does not exist"):
-        preparation.list_corpora(settings(vggsound="nowhere"))
+        preparation.list_corpora(config(vggsound="nowhere"))
 
 
 def test_repeated_ids_and_empty_captions_are_listed(raw):
-    write(
+    write_text(
         raw / "audiocaps/val.csv",
         "audiocap_id,youtube_id,start_time,caption\n"
         "1,val,10,again\n6,abc,30,in train already\n7,val,10,\n8,val,10,good\n",
     )
-    write(raw / "vggsound/vggsound.csv", "Yone,30,x,train\nYone,30,x,train\ntwo,7,x,test\n")
-    prepared(max_rejected_fraction=1.0)
-    found = rejected()
-    assert found["audiocaps/1"] == "duplicate id"
-    assert found["audiocaps/6"] == "duplicate id: audiocaps/abc_30 is in train too"
-    assert found["audiocaps/7"] == "empty caption"
-    assert found["Yone_000030"] == "duplicate id"
+    write_text(raw / "vggsound/vggsound.csv", "Yone,30,x,train\nYone,30,x,train\ntwo,7,x,test\n")
+    prepare_corpora(max_rejected_fraction=1.0)
+    reasons = rejection_reasons()
+    assert reasons["audiocaps/1"] == "duplicate id"
+    assert reasons["audiocaps/6"] == "duplicate id: audiocaps/abc_30 is in train too"
+    assert reasons["audiocaps/7"] == "empty caption"
+    assert reasons["Yone_000030"] == "duplicate id"
     captions = tables.read_table(Path("out/captions.parquet"), tables.CAPTIONS)
     of_audiocaps = captions.loc[captions["corpus"] == "audiocaps", "caption_id"]
     assert of_audiocaps.tolist() == ["audiocaps/1", "audiocaps/2", "audiocaps/8"]
@@ -249,7 +256,7 @@ def test_a_missing_list_is_named(raw):
     (raw / "vggsound/VGGSound_AudioSetCaps_caption.csv").unlink()
     with pytest.raises(SoundjudgeError, match=r"VGGSound_AudioSetCaps_caption\.csv does not exist"):
         vggsound.read_vggsound(raw / "vggsound", 200)
-    write(raw / "vggsound/vggsound.csv", "one,thirty,x,train\n")
+    write_text(raw / "vggsound/vggsound.csv", "one,thirty,x,train\n")
     with pytest.raises(SoundjudgeError, match=r"vggsound\.csv, row 1: 'one', 'thirty'"):
         vggsound.read_vggsound(raw / "vggsound", 200)
     (raw / "vggsound/vggsound.csv").unlink()
@@ -267,12 +274,16 @@ def test_a_missing_list_is_named(raw):
 def test_labels_of_vggsound_are_readable(raw):
     entries = list(vggsound.list_entries(raw / "vggsound/vggsound.csv"))
     assert entries[0] == vggsound.ListedClip(
-        name="Yone_000030", label="dog, barking", split="train"
+        name="Yone_000030",
+        youtube_id="Yone",
+        start="30",
+        label="dog, barking",
+        split="train",
     )
 
 
 def test_a_headerless_list_with_a_wrong_line_is_named(tmp_path):
-    write(tmp_path / "x.csv", "a,b\n\na\n")
+    write_text(tmp_path / "x.csv", "a,b\n\na\n")
     rows = delimited.check_width(delimited.iter_rows(tmp_path / "x.csv"), 2, tmp_path / "x.csv")
     with pytest.raises(SoundjudgeError, match=r"x\.csv, row 2: 1 fields where 2"):
         list(rows)
@@ -280,23 +291,20 @@ def test_a_headerless_list_with_a_wrong_line_is_named(tmp_path):
 
 def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(ParamsError, match="min_seconds must be above 0"):
-        settings(min_seconds=1.0)
+        config(min_seconds=1.0)
     with pytest.raises(ParamsError, match="shard_samples must hold"):
-        settings(shard_samples=100)
+        config(shard_samples=100)
     with pytest.raises(ParamsError, match="max_rejected_fraction must lie within"):
-        settings(max_rejected_fraction=1.5)
+        config(max_rejected_fraction=1.5)
     with pytest.raises(ParamsError, match="silence_dbfs must be below 0"):
-        settings(silence_dbfs=70.0)
+        config(silence_dbfs=70.0)
 
 
 def test_the_stage_writes_its_three_outputs_twice_the_same(raw):
-    Path("params.yaml").write_text(yaml.safe_dump({"prepare": SETTINGS}))
-    spec = importlib.util.spec_from_file_location("prepare_stage", ROOT / "stages/prepare.py")
-    stage = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(stage)
+    write_params(Path(), prepare=CONFIG)
     hashes = []
     for _ in range(2):
-        stage.main()
+        run_stage("prepare")
         hashes.append([artifacts.sha256(Path(f)) for f in ("data", "metrics")])
     assert hashes[0] == hashes[1]
     assert sorted(path.name for path in Path("data/prepared").iterdir()) == [

@@ -1,4 +1,4 @@
-"""Chunks: what falls into which, who makes them, and how they become a folder of rows."""
+"""Chunks: their items, their writers, and the folder of rows that they become."""
 
 import time
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from soundjudge.runtime import artifacts
 ITEMS = [f"item{number}" for number in range(7)]
 
 
-def opened(made):
-    """Writers of one row an item, its length and its last digit; they note what they make."""
+def row_writers(written):
+    """A factory of writers of one row per item, its length and last digit; records file names."""
 
     def write(chunk):
         rows = np.array([[len(item), int(item[-1])] for item in chunk.items], np.float32)
         with artifacts.atomic_file(chunk.path) as temporary:
             np.save(temporary, rows)
-        made.append(chunk.path.name)
+        written.append(chunk.path.name)
 
     return lambda device: {"things": write}
 
 
-def nothing(device):
-    raise AssertionError("an encoder was loaded, and there is nothing to make")
+def refuse_loading(device):
+    raise AssertionError("an encoder was loaded, and no chunk is missing")
 
 
 @settings(max_examples=25)
@@ -57,43 +57,43 @@ def test_a_chunk_is_as_big_as_a_shard_may_be_and_a_killed_run_may_lose(row_bytes
 
 def test_only_missing_chunks_are_made_and_an_encoder_is_loaded_for_them_alone(tmp_path):
     split = chunks.split_chunks("things", ITEMS, tmp_path, 3)
-    made: list[str] = []
-    chunks.make_chunks(split, opened(made), "local", None, "cpu")
-    assert made == ["00000.npy", "00001.npy", "00002.npy"]
+    written: list[str] = []
+    chunks.make_chunks(split, row_writers(written), "local", None, "cpu")
+    assert written == ["00000.npy", "00001.npy", "00002.npy"]
     split[1].path.unlink()
-    chunks.make_chunks(split, opened(made), "local", None, "cpu")
-    assert made[3:] == ["00001.npy"]
-    chunks.make_chunks(split, nothing, "local", None, "cpu")
-    chunks.make_chunks(split, nothing, "ray", None, "cpu")  # nor is a cluster asked for
+    chunks.make_chunks(split, row_writers(written), "local", None, "cpu")
+    assert written[3:] == ["00001.npy"]
+    chunks.make_chunks(split, refuse_loading, "local", None, "cpu")
+    chunks.make_chunks(split, refuse_loading, "ray", None, "cpu")  # nor is a cluster asked for
 
 
 def test_a_writer_makes_the_chunks_of_its_kind(tmp_path):
-    made: dict[str, list[str]] = {"clips": [], "captions": []}
-    writers = {kind: opened(names)("cpu")["things"] for kind, names in made.items()}
-    split = [chunks.split_chunks(kind, ITEMS, tmp_path, 4) for kind in made]
+    kinds = ("clips", "captions")
+    writers = {kind: row_writers([])("cpu")["things"] for kind in kinds}
+    split = [chunks.split_chunks(kind, ITEMS, tmp_path, 4) for kind in kinds]
     chunks.make_chunks([*split[0], *split[1]], lambda device: writers, "local", None, "cpu")
-    assert {kind: len(list((tmp_path / kind).iterdir())) for kind in made} == {
+    assert {kind: len(list((tmp_path / kind).iterdir())) for kind in kinds} == {
         "clips": 2,
         "captions": 2,
     }
 
 
 def test_an_encoder_is_opened_once_and_on_the_device_that_is_asked_for(tmp_path):
-    asked = []
+    devices = []
 
-    def noted(device):
-        asked.append(device)
-        return opened([])(device)
+    def factory(device):
+        devices.append(device)
+        return row_writers([])(device)
 
     chunks.make_chunks(
-        chunks.split_chunks("things", ITEMS, tmp_path, 2), noted, "local", None, "cuda:1"
+        chunks.split_chunks("things", ITEMS, tmp_path, 2), factory, "local", None, "cuda:1"
     )
-    assert asked == ["cuda:1"]
+    assert devices == ["cuda:1"]
 
 
 def test_chunks_become_a_folder_of_rows_and_stay_until_the_stage_has_ended(tmp_path, monkeypatch):
     split = chunks.split_chunks("things", ITEMS, tmp_path / "work", 3)
-    chunks.make_chunks(split, opened([]), "local", None, "cpu")
+    chunks.make_chunks(split, row_writers([]), "local", None, "cpu")
     chunks.gather_chunks(tmp_path / "linked", split, ITEMS)
 
     def refuse(self, target):
@@ -103,14 +103,14 @@ def test_chunks_become_a_folder_of_rows_and_stay_until_the_stage_has_ended(tmp_p
     chunks.gather_chunks(tmp_path / "copied", split, ITEMS)
     assert artifacts.sha256(tmp_path / "linked") == artifacts.sha256(tmp_path / "copied")
     assert all(chunk.path.is_file() for chunk in split)
-    kept = ArrayStore(tmp_path / "copied")
-    assert (kept.keys, kept.shape) == (ITEMS, (7, 2))
-    np.testing.assert_array_equal(kept.gather(["item6", "item0"]), [[5, 6], [5, 0]])
+    store = ArrayStore(tmp_path / "copied")
+    assert (store.keys, store.shape) == (ITEMS, (7, 2))
+    np.testing.assert_array_equal(store.gather(["item6", "item0"]), [[5, 6], [5, 0]])
 
 
 def test_keys_may_share_rows_and_each_needs_one(tmp_path):
     split = chunks.split_chunks("things", ITEMS[:2], tmp_path / "work", 1)
-    chunks.make_chunks(split, opened([]), "local", None, "cpu")
+    chunks.make_chunks(split, row_writers([]), "local", None, "cpu")
     chunks.gather_chunks(tmp_path / "out", split, list("abc"), [1, 0, 1])
     np.testing.assert_array_equal(ArrayStore(tmp_path / "out").gather(list("abc"))[:, 1], [1, 0, 1])
     with pytest.raises(SoundjudgeError, match="3 keys do not fit its 2 rows"):
@@ -147,19 +147,19 @@ def test_any_number_of_actors_from_one_and_no_number_will_do():
 
 def test_a_chunk_that_no_node_but_its_own_can_see_is_an_error(tmp_path, monkeypatch):
     split = chunks.split_chunks("things", ITEMS, tmp_path, 4)
-    monkeypatch.setattr(chunks, "PATIENCE", 0.0)
-    monkeypatch.setattr(ray_cluster, "each", lambda *_: [(split[0], "node7")])
+    monkeypatch.setattr(chunks, "NFS_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(ray_cluster, "run_tasks", lambda *_: [(split[0], "node7")])
     with pytest.raises(ValueError, match="node7 has written .*00000.npy, and it is not here"):
-        chunks.make_chunks(split, nothing, "ray", None, "cpu")
+        chunks.make_chunks(split, refuse_loading, "ray", None, "cpu")
 
 
 def test_a_chunk_that_comes_late_over_the_network_is_waited_for(tmp_path, monkeypatch):
     (chunk,) = chunks.split_chunks("things", ITEMS, tmp_path, 7)
 
     def late(seconds):
-        opened([])("cpu")["things"](chunk)
+        row_writers([])("cpu")["things"](chunk)
 
     monkeypatch.setattr(time, "sleep", late)
-    monkeypatch.setattr(ray_cluster, "each", lambda *_: [(chunk, "node7")])
-    chunks.make_chunks([chunk], nothing, "ray", None, "cpu")
+    monkeypatch.setattr(ray_cluster, "run_tasks", lambda *_: [(chunk, "node7")])
+    chunks.make_chunks([chunk], refuse_loading, "ray", None, "cpu")
     assert chunk.path.is_file()

@@ -1,13 +1,11 @@
 """Engine ray: two nodes of one processor on this machine write the bytes that one process writes.
 
-What needs a cluster skips itself where the package ray is missing.
+Tests of a cluster are skipped where the package ray is missing.
 """
 
-from repository import STAGES
 import importlib.util
 import os
 import pickle
-import runpy
 import shutil
 import socket
 import sys
@@ -21,7 +19,7 @@ import pytest
 import tiny_clap
 import tiny_training
 import torch
-import yaml
+from repository import run_stage, write_params
 
 from soundjudge.clap import clapscore
 from soundjudge.data.jobs import chunks, ray_cluster
@@ -29,22 +27,12 @@ from soundjudge.data.jobs.ray_cluster import Actor
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.beats import save_beats
 
+pytestmark = pytest.mark.slow
 ITEMS = [f"item{number}" for number in range(6)]
-PARAMS = """
-device: auto
-encoders: {beats: beats.pt}
-embed: {batch_size: 3, precision: fp32, dtype: float32, engine: local, workers: null}
-features:
-  frontend: {audio_tokens: 4, window_seconds: 0.5}
-  batch_size: 3
-  dtype: float16
-  engine: local
-  workers: null
-"""
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="engine ray needs the package ray[data]"
 )
-# Nothing leaves this machine, and nothing is drawn.
+# No data leaves this machine, and no progress bar is drawn.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -61,13 +49,13 @@ def two_nodes() -> Iterator[None]:
         from ray.cluster_utils import Cluster
 
         node = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
-        made = Cluster(initialize_head=True, head_node_args=node)
+        cluster = Cluster(initialize_head=True, head_node_args=node)
         try:
-            made.add_node(**node)
-            patch.setenv("RAY_ADDRESS", made.address)
+            cluster.add_node(**node)
+            patch.setenv("RAY_ADDRESS", cluster.address)
             yield
         finally:
-            made.shutdown()
+            cluster.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -81,27 +69,33 @@ def one_thread() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)  # which every stage turns on
 
 
-def stage(name: str, engine: str) -> None:
-    values = yaml.safe_load(PARAMS)
-    values[name]["engine"] = engine
-    Path("params.yaml").write_text(yaml.safe_dump(values))
-    runpy.run_path(str(STAGES / f"{name}.py"), run_name="__main__")
+def run(stage: str, engine: str) -> None:
+    """A stage on the tiny files of the test, in batches of 3."""
+    settings = {"batch_size": 3, "engine": engine}
+    frontend = {"audio_tokens": 4, "window_seconds": 0.5}
+    write_params(
+        Path(),
+        encoders__audio="beats.pt",
+        embed=settings,
+        features=settings | {"dtype": "float16", "frontend": frontend},
+    )
+    run_stage(stage)
 
 
 @needs_ray
 def test_both_stages_write_the_same_bytes_with_either_engine(
     two_nodes, one_thread, in_folder, monkeypatch
 ):
-    monkeypatch.setattr(chunks, "ITEMS", 4)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_ITEMS", 4)
     tiny_training.clips(Path("data/prepared"))
     save_beats(tiny_training.encoder(), Path("beats.pt"))
     clapscore.ClapScore(tiny_clap.clap(), 7.0, 3.0).save(Path("checkpoints/clapscore"))
     outputs = {"embed": Path("data/embeddings"), "features": Path("data/features")}
     for name, output in outputs.items():
-        stage(name, "local")
+        run(name, "local")
         expected = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
         shutil.rmtree(output)
-        stage(name, "ray")
+        run(name, "ray")
         assert {p: p.read_bytes() for p in output.rglob("*") if p.is_file()} == expected
     assert len(list(Path("data/features/shards").iterdir())) == 8  # 30 clips
     assert len(list(Path("data/embeddings/captions/shards").iterdir())) == 2
@@ -111,13 +105,13 @@ def test_both_stages_write_the_same_bytes_with_either_engine(
 def test_two_actors_share_the_chunks_and_either_engine_ends_what_the_other_began(
     two_nodes, tmp_path
 ):
-    def opened(device: str):
-        """Waits for the second actor, then notes who writes what."""
-        here = tmp_path / "actors"
-        here.mkdir(exist_ok=True)
-        (here / str(os.getpid())).write_text(device)
-        until = time.monotonic() + 120
-        while len(list(here.iterdir())) < 2 and time.monotonic() < until:
+    def factory(device: str):
+        """Waits for the second actor, then records the process of each chunk."""
+        actors = tmp_path / "actors"
+        actors.mkdir(exist_ok=True)
+        (actors / str(os.getpid())).write_text(device)
+        deadline = time.monotonic() + 120
+        while len(list(actors.iterdir())) < 2 and time.monotonic() < deadline:
             time.sleep(0.1)
 
         def write(chunk) -> None:
@@ -130,7 +124,7 @@ def test_two_actors_share_the_chunks_and_either_engine_ends_what_the_other_began
 
     split = chunks.split_chunks("things", ITEMS, tmp_path, 1)
     split[0].path.parent.mkdir()
-    chunks.make_chunks(split, opened, "ray", None, "auto")
+    chunks.make_chunks(split, factory, "ray", None, "auto")
     written = {path.read_text() for path in tmp_path.rglob("*.pid")}
     assert len(written) == 2 and str(os.getpid()) not in written
     assert {
@@ -140,7 +134,7 @@ def test_two_actors_share_the_chunks_and_either_engine_ends_what_the_other_began
 
     for chunk in split[::2]:  # as if the run had been killed
         chunk.path.unlink()
-    chunks.make_chunks(split, opened, "local", None, "auto")
+    chunks.make_chunks(split, factory, "local", None, "auto")
     assert [chunk.path.read_bytes() for chunk in split] == expected
     assert [chunk.path.with_suffix(".pid").read_text() == str(os.getpid()) for chunk in split] == [
         True,
@@ -150,7 +144,7 @@ def test_two_actors_share_the_chunks_and_either_engine_ends_what_the_other_began
 
 @needs_ray
 def test_the_error_of_an_actor_comes_out_as_its_own_sentence(two_nodes, tmp_path):
-    def opened(device: str):
+    def factory(device: str):
         def write(chunk) -> None:
             if chunk.items == ("item2",):
                 raise SoundjudgeError("the teacher gives no finite vector for 'item2'.")
@@ -160,15 +154,15 @@ def test_the_error_of_an_actor_comes_out_as_its_own_sentence(two_nodes, tmp_path
         return {"things": write}
 
     split = chunks.split_chunks("things", ITEMS, tmp_path, 1)
-    sentence = r"^EmbeddingError: the teacher gives no finite vector for 'item2'\. \(on the node "
+    sentence = r"^the teacher gives no finite vector for 'item2'\. \(on the node "
     with pytest.raises(SoundjudgeError, match=sentence):
-        chunks.make_chunks(split, opened, "ray", 1, "cpu")
+        chunks.make_chunks(split, factory, "ray", 1, "cpu")
     assert not split[2].path.exists()
 
 
 @needs_ray
 def test_what_kills_an_actor_every_time_is_not_tried_for_ever(two_nodes, tmp_path):
-    def opened(device: str):
+    def factory(device: str):
         def write(chunk) -> None:
             with (tmp_path / "tries").open("a") as file:
                 file.write("x")
@@ -178,16 +172,16 @@ def test_what_kills_an_actor_every_time_is_not_tried_for_ever(two_nodes, tmp_pat
 
     with pytest.raises(SoundjudgeError, match="the Ray cluster gave up: .*died"):
         chunks.make_chunks(
-            chunks.split_chunks("things", ITEMS[:1], tmp_path, 1), opened, "ray", None, "cpu"
+            chunks.split_chunks("things", ITEMS[:1], tmp_path, 1), factory, "ray", None, "cpu"
         )
     assert (tmp_path / "tries").read_text() == "xxx"
 
 
 @needs_ray
 def test_where_no_cluster_answers_the_remedy_is_named(monkeypatch, tmp_path):
-    with socket.socket() as taken:  # bound, and nobody listens
-        taken.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{taken.getsockname()[1]}")
+    with socket.socket() as bound:  # and no process listens
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{bound.getsockname()[1]}")
         with pytest.raises(SoundjudgeError, match="start one with `ray start --head`.* refused"):
             chunks.make_chunks(
                 chunks.split_chunks("things", ITEMS, tmp_path, 1), dict, "ray", None, "cpu"
@@ -211,9 +205,9 @@ def test_without_the_package_the_remedy_is_named(monkeypatch, tmp_path):
         )
 
 
-def said(folder: Path, task: object, opened) -> str:
+def actor_error(folder: Path, task: object, factory) -> str:
     """The error of an actor's only task."""
-    row = Actor(folder, opened, "cpu")({"number": 3, "task": pickle.dumps(task)})
+    row = Actor(folder, factory, "cpu")({"number": 3, "task": pickle.dumps(task)})
     assert (row["number"], row["node"]) == (3, os.uname().nodename)
     return row["error"]
 
@@ -223,11 +217,11 @@ def test_an_actor_works_in_the_folder_of_the_stage_and_loads_once(tmp_path, monk
     (tmp_path / "stage").mkdir()
     loaded = []
 
-    def opened(device: str):
+    def factory(device: str):
         loaded.append(device)
         return lambda task: Path(task).write_text("done")
 
-    actor = Actor(tmp_path / "stage", opened, "cuda")
+    actor = Actor(tmp_path / "stage", factory, "cuda")
     for name in ("a", "b"):
         assert actor({"number": 0, "task": pickle.dumps(name)})["error"] == ""
     assert loaded == ["cuda"]
@@ -235,23 +229,23 @@ def test_an_actor_works_in_the_folder_of_the_stage_and_loads_once(tmp_path, monk
 
 
 def test_a_node_without_the_folder_of_the_stage_says_so(tmp_path):
-    sentence = said(tmp_path / "elsewhere", "task", lambda device: print)
-    assert sentence.startswith(f"ClusterError: there is no folder {tmp_path}/elsewhere: it must")
+    sentence = actor_error(tmp_path / "elsewhere", "task", lambda device: print)
+    assert sentence.startswith(f"there is no folder {tmp_path}/elsewhere: it must")
 
 
 def test_an_encoder_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def opened(device: str):
+    def factory(device: str):
         raise SoundjudgeError("beats.pt is no checkpoint.")
 
-    assert said(tmp_path, "task", opened) == "EmbeddingError: beats.pt is no checkpoint."
+    assert actor_error(tmp_path, "task", factory) == "beats.pt is no checkpoint."
 
 
 def test_what_is_no_sentence_for_people_is_rays_to_report(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ZeroDivisionError):
-        said(tmp_path, 0, lambda device: lambda task: 1 / task)
+        actor_error(tmp_path, 0, lambda device: lambda task: 1 / task)
 
 
 @pytest.mark.parametrize(

@@ -285,9 +285,9 @@ def test_a_bad_header_or_file_is_named(tmp_path):
         read_user_table(tmp_path, tables.PREDICTIONS)
     broken = tmp_path / "x.parquet"
     broken.write_text("no parquet")
-    with pytest.raises(SoundjudgeError, match=r"x\.parquet is not a readable Parquet"):
+    with pytest.raises(SoundjudgeError, match=r"x\.parquet is not a readable Parquet file"):
         read_user_table(broken, tables.PREDICTIONS)
-    with pytest.raises(SoundjudgeError, match=r"read from \.csv or \.parquet"):
+    with pytest.raises(SoundjudgeError, match=r"read from \.csv, \.tsv, \.jsonl or \.parquet"):
         other = tmp_path / "x.txt"
         other.write_text("")
         read_user_table(other, tables.PREDICTIONS)
@@ -336,3 +336,81 @@ def test_writing_refuses_strange_columns_wrong_types_and_nan(tmp_path):
     with pytest.raises(SoundjudgeError, match="row 1: listener_id 1 is not text"):
         tables.write_table(ratings(listener_id=[1, 2, 3]), path, tables.RATINGS)
     assert not path.exists()
+
+
+NO_NUMBERS = [
+    "1_0",
+    "\u0667",
+    "\uff17",
+    "0x7",
+    "7e",
+    "1,5",
+    "7 5",
+    "--7",
+    "\u00bd",
+    "\u22127",
+    "e5",
+]
+
+
+@pytest.mark.parametrize("cell", NO_NUMBERS)
+def test_numbers_are_plain_digits(tmp_path, cell):
+    path = tmp_path / "x.csv"
+    path.write_text(f'id,r\na,1\nb,"{cell}"\n')
+    with pytest.raises(SoundjudgeError, match=r"row 2: r .* is not a number: write it like 7\.5"):
+        read_user_table(path, SPARSE)
+    path.write_text(f'n,yes\n1,true\n"{cell}",true\n')
+    with pytest.raises(SoundjudgeError, match=r"row 2: n .* is not a whole number"):
+        read_user_table(path, WHOLE)
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-Infinity"])
+def test_a_word_for_no_number_is_not_an_empty_cell(tmp_path, cell):
+    path = tmp_path / "x.csv"
+    path.write_text(f"id,r\na,{cell}\n")
+    with pytest.raises(SoundjudgeError, match=f"row 1: r {cell} is not a finite number: correct"):
+        read_user_table(path, SPARSE)
+
+
+def test_every_way_of_writing_a_number_is_read(tmp_path):
+    cells = ["7", "+7", "-7", "7.", ".5", "7.50", "1e3", "1E-3", " 7", "7 ", "007"]
+    (tmp_path / "x.csv").write_text("id,r\n" + "".join(f"{n},{c}\n" for n, c in enumerate(cells)))
+    expected = [7, 7, -7, 7, 0.5, 7.5, 1000, 0.001, 7, 7, 7]
+    assert read_user_table(tmp_path / "x.csv", SPARSE)["r"].tolist() == expected
+
+
+def test_a_nul_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"id,r\na,1\nb\0,2\n")
+    with pytest.raises(SoundjudgeError, match="line 3 has a NUL character: remove it"):
+        read_user_table(path, SPARSE)
+
+
+JSON_LINES = [
+    ('{"id": "a", "r": 1}\n{"id": "b"}\n', r"line 2 has not the keys of the first line \(r\)"),
+    ('{"id": "a", "r": [1]}\n', "line 1: r is a list or an object"),
+    ('[1, 2]\n', "line 1 is no object with different keys"),
+    ('{"id": "a", "id": "b"}\n', "line 1 is no object with different keys"),
+    ('{"id": "a", "r": 1\n', "line 1 is no JSON"),
+    ('{"id": "a\\u0000", "r": 1}\n', "line 1: id has a NUL or half a character"),
+    ('{"id": "\\ud800", "r": 1}\n', "line 1: id has a NUL or half a character"),
+    ('{"id": "a", "r": NaN}\n', "row 1: r NaN is not a finite number"),
+    ('{"id": "a", "r": true}\n', "row 1: r 'true' is not a number"),
+    ("", "is empty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), JSON_LINES)
+def test_bad_json_lines_are_named(tmp_path, text, message):
+    (tmp_path / "x.jsonl").write_text(text)
+    with pytest.raises(SoundjudgeError, match=message):
+        read_user_table(tmp_path / "x.jsonl", SPARSE)
+
+
+def test_json_lines_keep_texts_and_digits(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"id": "007", "r": 0.5, "note": 1.50}\n\n{"note": "x", "r": null, "id": 7}\n')
+    frame = read_user_table(path, SPARSE, extra=True)
+    assert frame["id"].tolist() == ["007", "7"]
+    assert frame["r"].isna().tolist() == [False, True]
+    assert frame["note"].tolist() == ["1.50", "x"]

@@ -252,10 +252,9 @@ def test_the_training_ratings_are_no_output(ratings):
 def test_an_output_that_cannot_be_is_refused_before_anything_is_made(ratings, command):
     folder = ratings.parent
     for out, what in (
-        (folder / "missing" / "out.csv", "is no folder: make it"),
-        (folder, "is a folder: name a .csv file"),
-        (folder / "out.txt", "the output is a .csv file"),
-        (ratings / "out.csv", "is no folder: make it"),
+        (folder, "is a folder: name a .csv "),
+        (folder / "out.txt", "the output is a .csv "),
+        (ratings / "out.csv", "is no folder: name another output"),
     ):
         assert what in sentence(run(command, ratings, "-o", out))
     assert names(folder) == ["ratings.csv"]
@@ -293,7 +292,11 @@ PARQUET_CASES = {
     "a_score_off_the_scale": ({"score": [5.0, 11.0, 1.0]}, "row 2: score 11", "to that scale"),
     "a_score_that_is_nan": ({"score": [5.0, 6.0, float("nan")]}, "row 3: score nan", "remove"),
     "scores_as_text": ({"score": ["5", "6", "1"]}, "score is", "store it as a number"),
-    "listeners_as_numbers": ({"listener_id": [1, 2, 1]}, "listener_id is", "store it as text"),
+    "listeners_as_decimals": (
+        {"listener_id": [1.0, 2.0, 1.0]},
+        "listener_id is",
+        "store it as text",
+    ),
     "a_listener_who_rates_a_sound_twice": (
         {"listener_id": ["l1", "l1", "l1"]},
         "row 2",
@@ -342,9 +345,9 @@ def test_crlf_and_a_byte_order_mark_come_out_as_lf_without_one(ratings):
     out, plain = ratings.with_name("out.csv"), ratings.with_name("plain.csv")
     for command in COMMANDS:
         ratings.write_text(HEADER + ROWS)
-        assert run(command, ratings, "-o", plain).exit_code == 0
+        assert run(command, ratings, "-o", plain, "--overwrite").exit_code == 0
         ratings.write_bytes(b"\xef\xbb\xbf" + (HEADER + ROWS).replace("\n", "\r\n").encode())
-        assert run(command, ratings, "-o", out).exit_code == 0
+        assert run(command, ratings, "-o", out, "--overwrite").exit_code == 0
         assert out.read_bytes() == plain.read_bytes()
         assert b"\r" not in out.read_bytes()
 
@@ -374,5 +377,5 @@ def test_further_columns_stay_in_kept_ratings_and_change_no_target(ratings):
     ratings.write_text(with_notes)
     assert run("screen", ratings, "-o", out).exit_code == 0
     assert out.read_text() == with_notes
-    assert run("standardize", ratings, "-o", out).exit_code == 0
+    assert run("standardize", ratings, "-o", out, "--overwrite").exit_code == 0
     assert out.read_bytes() == plain.read_bytes()

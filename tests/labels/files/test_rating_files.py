@@ -1,17 +1,21 @@
 """Anyone's ratings: CSV and Parquet give the same, and mistakes are sentences."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from repository import run_stage, write_params
 from typer.testing import CliRunner
 
 from soundjudge.cli import app
+from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.files import parquet_ratings, rating_files
-from soundjudge.labels.ratings import latent, rating_arrays
-from soundjudge.labels.ratings.screening import Screening
+from soundjudge.labels.ratings import rating_arrays
+from soundjudge.labels.ratings.config import LatentConfig, Screening, Standardization
 
 COLUMNS = ["room", "wav_file_name", "text", "score", "listener_id", "took"]
 
@@ -31,16 +35,16 @@ def table(seed=0, pairs=40):
 
 
 def rules(method="rating", tolerance=1.0):
-    return Screening(method=method, tolerance=tolerance, careless=0.5, constant=8, splits=())
+    return Screening(method=method, tolerance=tolerance)
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(parquet_ratings, "BLOCK", 7)
-    monkeypatch.setattr(parquet_ratings, "MERGED", 3)
+    monkeypatch.setattr(parquet_ratings, "MERGED_BLOCKS", 3)
 
 
-def stored(frame, path):
+def write_both(frame, path):
     """The same rows in both kinds of file."""
     frame.to_csv(path.with_suffix(".csv"), index=False, lineterminator="\n")
     frame.to_parquet(path.with_suffix(".parquet"), index=False)
@@ -50,7 +54,7 @@ def stored(frame, path):
 @pytest.mark.parametrize("method", ["rating", "listener", "both"])
 def test_screening_keeps_rows_columns_and_types_of_both_kinds_of_file(tmp_path, method):
     frame = table()
-    csv, parquet = stored(frame, tmp_path / "ratings")
+    csv, parquet = write_both(frame, tmp_path / "ratings")
     counts = rating_files.screen_file(csv, tmp_path / "kept.csv", rules(method))
     assert rating_files.screen_file(parquet, tmp_path / "kept.parquet", rules(method)) == counts
     kept, read = counts
@@ -66,50 +70,45 @@ def test_screening_keeps_rows_columns_and_types_of_both_kinds_of_file(tmp_path, 
     assert [line for line in before if line in set(text.splitlines())] == text.splitlines()
 
 
-@pytest.mark.parametrize("model", [False, True])
-@pytest.mark.parametrize("known", [False, True])
-def test_targets_of_both_kinds_of_file_are_the_same(tmp_path, model, known):
-    csv, parquet = stored(table(), tmp_path / "ratings")
-    train = stored(table(seed=1), tmp_path / "train") if known else (None, None)
+@pytest.mark.parametrize("model", [None, LatentConfig()])
+@pytest.mark.parametrize("with_statistics", [False, True])
+def test_targets_of_both_kinds_of_file_are_the_same(tmp_path, model, with_statistics):
+    csv, parquet = write_both(table(), tmp_path / "ratings")
+    train = write_both(table(seed=1), tmp_path / "train") if with_statistics else (None, None)
     for path, other in ((csv, train[0]), (parquet, train[1])):
         out = tmp_path / f"targets{path.suffix}"
-        assert rating_files.standardize_file(path, out, other, 2.0, model=model) == 40
-    made = pd.read_csv(tmp_path / "targets.csv")
-    columns = pd.read_parquet(tmp_path / "targets.parquet")
-    pd.testing.assert_frame_equal(made, columns, check_dtype=False)
+        assert rating_files.standardize_file(path, out, other, 2.0, model) == 40
+    from_csv = pd.read_csv(tmp_path / "targets.csv")
+    from_parquet = pd.read_parquet(tmp_path / "targets.parquet")
+    pd.testing.assert_frame_equal(from_csv, from_parquet, check_dtype=False)
     latent_columns = ["latent_score", "latent_se"] if model else []
-    wanted = ["wav_file_name", "text", "mean_score", "spo_score", *latent_columns, "ratings"]
-    assert made.columns.tolist() == wanted
-    if model:
-        expected = latent.fit_latent(table(), rating_files.LATENT_MODEL).pairs
-        pd.testing.assert_frame_equal(made[expected.columns], expected, check_dtype=False)
+    expected = ["wav_file_name", "text", "mean_score", "spo_score", *latent_columns, "ratings"]
+    assert from_csv.columns.tolist() == expected
 
 
 def test_columns_of_numbers_are_those_of_the_frame(tmp_path):
     frame = table().astype({"score": "float32"})
-    _, parquet = stored(frame, tmp_path / "ratings")
-    found, expected = (
-        parquet_ratings.read_parquet_ratings(parquet),
-        rating_arrays.rating_arrays(frame),
-    )
-    assert found.pair.tolist() == expected.pair.tolist()
-    assert found.names[found.listener].tolist() == frame["listener_id"].tolist()
-    assert found.score.dtype == np.float32
-    assert found.score.tolist() == frame["score"].tolist()
-    assert found.pairs == expected.pairs
+    _, parquet = write_both(frame, tmp_path / "ratings")
+    arrays = parquet_ratings.read_parquet_ratings(parquet)
+    expected = rating_arrays.rating_arrays(frame)
+    assert arrays.pair.tolist() == expected.pair.tolist()
+    assert arrays.listener_ids[arrays.listener].tolist() == frame["listener_id"].tolist()
+    assert arrays.score.dtype == np.float32
+    assert arrays.score.tolist() == frame["score"].tolist()
+    assert arrays.num_pairs == expected.num_pairs
 
 
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
 def test_ids_may_be_stored_as_any_text(tmp_path, kind):
     whole = pa.Table.from_pandas(table())
     for name in ("wav_file_name", "text", "listener_id"):
-        place = whole.column_names.index(name)
-        whole = whole.set_column(place, name, whole[name].cast(kind))
+        position = whole.column_names.index(name)
+        whole = whole.set_column(position, name, whole[name].cast(kind))
     pq.write_table(whole, tmp_path / "ratings.parquet")
-    found = parquet_ratings.read_parquet_ratings(tmp_path / "ratings.parquet")
-    assert found.pair.tolist() == rating_arrays.pair_codes(table()).tolist()
+    arrays = parquet_ratings.read_parquet_ratings(tmp_path / "ratings.parquet")
+    assert arrays.pair.tolist() == rating_arrays.pair_codes(table()).tolist()
     out = tmp_path / "targets.parquet"
-    rating_files.standardize_file(tmp_path / "ratings.parquet", out, None, 0.0, model=False)
+    rating_files.standardize_file(tmp_path / "ratings.parquet", out, None, 0.0, None)
     assert len(pd.read_parquet(out)) == 40
 
 
@@ -124,7 +123,7 @@ def test_ids_may_be_stored_as_any_text(tmp_path, kind):
         (lambda f: f.assign(text=f["text"].where(f.index != 20, " ")), "row 21: text is empty"),
         (lambda f: f.assign(text=f["text"].where(f.index != 20)), "row 21: text is empty"),
         (lambda f: f.drop(columns="listener_id"), "'listener_id' is missing"),
-        (lambda f: f.assign(listener_id=range(len(f))), "listener_id is int64: store it as text"),
+        (lambda f: f.assign(listener_id=1.5), "listener_id is double: store it as text"),
         (lambda f: f.assign(score="7"), "score is .*string: store it as a number"),
         (lambda f: pd.concat([f, f.iloc[[3]]]), "row 161: the same listener.*after row 4: keep"),
         (lambda f: f.iloc[:0], "has no ratings"),
@@ -149,12 +148,12 @@ def test_files_that_are_not_there_or_no_parquet_are_sentences(tmp_path):
         rating_files.screen_file(path, tmp_path / "kept.csv", rules())
     with pytest.raises(SoundjudgeError, match=r"end in \.csv"):
         rating_files.standardize_file(
-            tmp_path / "ratings.csv", tmp_path / "out.parquet", None, 0.0, model=False
+            tmp_path / "ratings.csv", tmp_path / "out.parquet", None, 0.0, None
         )
 
 
 def test_when_nothing_is_left_nothing_is_written(tmp_path):
-    csv, parquet = stored(table().drop_duplicates(rating_arrays.PAIR), tmp_path / "ratings")
+    csv, parquet = write_both(table().drop_duplicates(rating_arrays.PAIR), tmp_path / "ratings")
     for path in (csv, parquet):
         out = tmp_path / f"kept{path.suffix}"
         with pytest.raises(SoundjudgeError, match=r"no two ratings.*within 1 points: raise"):
@@ -163,10 +162,12 @@ def test_when_nothing_is_left_nothing_is_written(tmp_path):
 
 
 def test_the_commands_name_what_went_and_take_every_choice(tmp_path):
-    csv, _ = stored(table(), tmp_path / "ratings")
+    csv, _ = write_both(table(), tmp_path / "ratings")
     kept, out = tmp_path / "kept.csv", tmp_path / "targets.csv"
     command = ["screen", str(csv), "-o", str(kept), "--method", "both", "--tolerance", "2"]
-    result = CliRunner().invoke(app, [*command, "--careless", "0.9", "--constant", "5"])
+    result = CliRunner().invoke(
+        app, [*command, "--careless-threshold", "0.9", "--straightline-min-ratings", "5"]
+    )
     assert result.exit_code == 0, result.output
     assert "of 160 ratings" in result.stderr
     assert "of 12 listeners" in result.stderr
@@ -179,3 +180,149 @@ def test_the_commands_name_what_went_and_take_every_choice(tmp_path):
     result = CliRunner().invoke(app, ["standardize", str(kept), "-o", str(out), "--shrinkage", "x"])
     assert result.exit_code == 2
     assert "choose empirical_bayes or a number" in result.output
+
+
+def test_command_and_stage_compute_the_same_latent_scores(in_folder):
+    frame = table(pairs=60)
+    path, _ = write_both(frame, in_folder / "ratings")
+    result = CliRunner().invoke(app, ["standardize", str(path), "-o", "targets.csv", "--latent"])
+    assert result.exit_code == 0, result.output
+    rated = frame[["wav_file_name", "text", "listener_id", "score"]].assign(split="train")
+    rated = pd.concat([rated, rated.assign(split="validation")])
+    rated.loc[rated["split"] == "validation", "wav_file_name"] += ".validation"
+    tables.write_table(rated, Path("data/screened/ratings.parquet"), tables.RATINGS)
+    write_params(in_folder)
+    run_stage("standardize")
+    of_command, of_stage = (
+        pd.read_csv(file).set_index("wav_file_name")[["latent_score", "latent_se"]]
+        for file in ("targets.csv", "data/targets/train.csv")
+    )
+    pd.testing.assert_frame_equal(of_command, of_stage, check_exact=True)
+
+
+def test_the_help_names_where_a_default_is_not_the_pipelines():
+    for command, default in (
+        ("screen", Screening.method),
+        ("standardize", Standardization.shrinkage),
+    ):
+        text = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
+        assert f"The pipeline's default is {default}." in text
+
+
+def test_whole_numbers_in_parquet_are_ids(tmp_path):
+    frame = table()
+    numbers = frame.assign(listener_id=frame["listener_id"].str[1:].astype("int64"))
+    numbers.to_parquet(tmp_path / "numbers.parquet", index=False)
+    frame.assign(listener_id=frame["listener_id"].str[1:]).to_csv(
+        tmp_path / "texts.csv", index=False
+    )
+    for name, suffix in (("numbers", ".parquet"), ("texts", ".csv")):
+        path, out = tmp_path / f"{name}{suffix}", tmp_path / f"kept-{name}{suffix}"
+        counts = rating_files.screen_file(path, out, rules())
+        assert (counts[1].listeners, counts[1].ratings) == (12, 160)
+    assert pd.read_parquet(tmp_path / "kept-numbers.parquet")["listener_id"].dtype == "int64"
+    both = [pd.read_parquet(tmp_path / "kept-numbers.parquet"), pd.read_csv(out)]
+    assert both[0]["listener_id"].tolist() == both[1]["listener_id"].tolist()
+
+
+@pytest.mark.parametrize("column", ["listener_id", "wav_file_name"])
+@pytest.mark.parametrize("change", ["{} ", "{}\u200b", "upper"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_id_in_two_spellings_is_refused_with_both(tmp_path, column, change, suffix):
+    frame = table()
+    old = frame[column].iloc[30]
+    new = old.upper() if change == "upper" else change.format(old)
+    frame[column] = frame[column].where((frame[column] != old) | (frame.index < 30), new)
+    row = frame.index[frame[column] == new][0]
+    earlier = frame.index[frame[column] == old][0]
+    path = dict(zip([".csv", ".parquet"], write_both(frame, tmp_path / "r"), strict=True))[suffix]
+    out = tmp_path / f"out{suffix}"
+    message = f"row {row + 1}: {column} {new!r} differs only in its spelling from {old!r} in row "
+    for write in (
+        lambda: rating_files.screen_file(path, out, rules()),
+        lambda: rating_files.standardize_file(path, out, None, 0.0, None),
+    ):
+        with pytest.raises(SoundjudgeError) as error:
+            write()
+        assert f"{message}{earlier + 1}: write both" in str(error.value)
+    assert not out.exists()
+
+
+def test_training_ratings_spell_listeners_in_the_same_way(tmp_path):
+    csv, _ = write_both(table(), tmp_path / "ratings")
+    other = table(seed=1).assign(listener_id=lambda frame: frame["listener_id"] + " ")
+    train, _ = write_both(other, tmp_path / "train")
+    with pytest.raises(SoundjudgeError, match=r"listener_id 'l\d+', and .*train\.csv has 'l\d+ '"):
+        rating_files.standardize_file(csv, tmp_path / "out.csv", train, 0.0, None)
+
+
+SCALES = {"1-5": (1, 5), "0-100": (0, 100), "0-1": (0, 1)}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_another_scale_is_named_and_taken_if_the_user_says_so(tmp_path, scale, suffix):
+    low, high = SCALES[scale]
+    frame = table()
+    frame["score"] = np.random.default_rng(0).choice([0.0, 2.5, 5.0, 7.5, 10.0], len(frame))
+    other = frame.assign(score=low + frame["score"] * (high - low) / 10)
+    kinds = [".csv", ".parquet"]
+    ten = write_both(frame, tmp_path / "ten")[kinds.index(suffix)]
+    path = write_both(other, tmp_path / "other")[kinds.index(suffix)]
+    out, expected = tmp_path / f"out{suffix}", tmp_path / f"expected{suffix}"
+    for command in ("screen", "standardize"):
+        words = [command, str(path), "-o", str(out), "--overwrite"]
+        refused = CliRunner().invoke(app, words)
+        assert refused.exit_code == 2
+        assert f"look like a scale of {scale}, not 0-10: name it with --scale" in refused.stderr
+        result = CliRunner().invoke(app, [*words, "--scale", scale])
+        assert result.exit_code == 0, result.output
+        words = [command, str(ten), "-o", str(expected), "--overwrite"]
+        assert CliRunner().invoke(app, words).exit_code == 0
+        read = pd.read_csv if suffix == ".csv" else pd.read_parquet
+        if command == "screen":
+            assert read(out)["took"].tolist() == read(expected)["took"].tolist()
+            assert read(out)["score"].tolist() == pytest.approx(
+                (low + read(expected)["score"] * (high - low) / 10).tolist()
+            )
+        else:
+            pd.testing.assert_frame_equal(read(out), read(expected))
+
+
+def test_a_scale_of_0_to_10_that_looks_like_another_is_taken_if_the_user_says_so(tmp_path):
+    frame = table()
+    frame["score"] = np.arange(len(frame)) % 5 + 1.0
+    csv, _ = write_both(frame, tmp_path / "ratings")
+    out = tmp_path / "out.csv"
+    assert rating_files.standardize_file(csv, out, None, 0.0, None, scale=(0.0, 10.0)) == 40
+    expected = frame.groupby("wav_file_name", sort=False)["score"].mean()
+    assert pd.read_csv(out)["mean_score"].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("text", ["5", "5-1", "1-x", "1_0-20", "-1-5", ""])
+def test_what_is_no_scale_is_a_sentence(tmp_path, text):
+    csv, _ = write_both(table(), tmp_path / "ratings")
+    words = ["screen", str(csv), "-o", str(tmp_path / "out.csv"), f"--scale={text}"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert f"the scale {text!r} is not like 1-5" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".jsonl"])
+def test_ratings_with_tabs_or_as_json_lines_give_the_same(tmp_path, suffix):
+    csv, _ = write_both(table(), tmp_path / "ratings")
+    path = csv.with_suffix(suffix)
+    if suffix == ".tsv":
+        table().to_csv(path, sep="\t", index=False)
+    else:
+        table().to_json(path, orient="records", lines=True, double_precision=15)
+    for source in (csv, path):
+        rating_files.standardize_file(
+            source, tmp_path / f"{source.suffix[1:]}.csv", None, 2.0, None
+        )
+        rating_files.screen_file(source, tmp_path / f"kept-{source.suffix[1:]}.csv", rules())
+    assert (tmp_path / "csv.csv").read_bytes() == (tmp_path / f"{suffix[1:]}.csv").read_bytes()
+    kept = [pd.read_csv(tmp_path / f"kept-{name}.csv") for name in ("csv", suffix[1:])]
+    pd.testing.assert_frame_equal(*kept)
+    rating_files.screen_file(path, tmp_path / "kept.tsv", rules())
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "kept.tsv", sep="\t"), kept[0])

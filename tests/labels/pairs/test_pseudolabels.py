@@ -1,4 +1,4 @@
-"""Scores of pairs, what they say as a whole, and captions that repeat rated texts."""
+"""Scores of pairs, their summary, and captions that repeat rated texts."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def on_circle(folder: Path, degrees: dict[str, float], dtype: str = "float32") -
     return ArrayStore(folder)
 
 
-def scored(matched: list[float], **kinds: list[float]) -> pd.DataFrame:
+def scored_pairs(matched: list[float], **kinds: list[float]) -> pd.DataFrame:
     lines = [(True, score, None) for score in matched]
     lines += [(False, score, kind) for kind, scores in kinds.items() for score in scores]
     return pd.DataFrame(lines, columns=["matched", "clap_score", "kind"])
@@ -37,9 +37,9 @@ def test_a_pseudo_label_is_the_cosine_of_clip_and_caption(tmp_path, monkeypatch,
     )
     clips = on_circle(tmp_path / "clips", {"x": 0.0, "y": 90.0}, dtype)
     captions = on_circle(tmp_path / "captions", {"p": 60.0, "q": 90.0}, dtype)
-    made = pseudolabels.score_pairs(pairs, clips, captions)
-    np.testing.assert_allclose(made["clap_score"], [1.0, 0.5, 0.0], atol=1e-3)
-    assert made[["clip_id", "caption_id"]].equals(pairs[["clip_id", "caption_id"]])
+    result = pseudolabels.score_pairs(pairs, clips, captions)
+    np.testing.assert_allclose(result["clap_score"], [1.0, 0.5, 0.0], atol=1e-3)
+    assert result[["clip_id", "caption_id"]].equals(pairs[["clip_id", "caption_id"]])
 
 
 def test_scores_written_as_a_table_come_back(tmp_path):
@@ -53,8 +53,8 @@ def test_scores_written_as_a_table_come_back(tmp_path):
     )
     clips = on_circle(tmp_path / "clips", {"x": 0.0, "y": 90.0})
     captions = on_circle(tmp_path / "captions", {"p": 0.0, "q": 90.0})
-    made = pseudolabels.score_pairs(pairs, clips, captions)
-    tables.write_table(made, tmp_path / "pairs.parquet", tables.PAIRS)
+    result = pseudolabels.score_pairs(pairs, clips, captions)
+    tables.write_table(result, tmp_path / "pairs.parquet", tables.PAIRS)
     back = tables.read_table(tmp_path / "pairs.parquet", tables.PAIRS)
     assert back["clip_id"].tolist() == ["x", "x", "y"]
     assert back["caption_id"].tolist() == ["p", "q", "q"]
@@ -65,11 +65,11 @@ def test_scores_written_as_a_table_come_back(tmp_path):
 
 def test_a_pair_without_an_embedding_is_named(tmp_path):
     pairs = pd.DataFrame({"clip_id": ["x"], "caption_id": ["gone"], "matched": [True]})
-    known = on_circle(tmp_path / "rows", {"x": 0.0})
+    embeddings = on_circle(tmp_path / "rows", {"x": 0.0})
     with pytest.raises(
         SoundjudgeError, match="has no row 'gone': run the stage that writes it again"
     ):
-        pseudolabels.score_pairs(pairs, known, known)
+        pseudolabels.score_pairs(pairs, embeddings, embeddings)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, 3.0])
@@ -88,17 +88,17 @@ def test_an_embedding_that_is_no_unit_vector_is_named(tmp_path, monkeypatch, bad
 
 def test_half_precision_moves_a_cosine_by_less_than_1e_4():
     rng = np.random.default_rng(0)
-    made = rng.normal(size=(200, 512)).astype(np.float32)
-    made /= np.linalg.norm(made, axis=1, keepdims=True)
-    halved = unit_vectors.as_float32(made.astype(np.float16))
+    vectors = rng.normal(size=(200, 512)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    halved = unit_vectors.as_float32(vectors.astype(np.float16))
     assert halved.dtype == np.float32
-    assert np.array_equal(halved, made.astype(np.float16).astype(np.float32))
-    assert np.abs(halved @ halved.T - made @ made.T).max() < 1e-4
-    assert unit_vectors.as_float32(made) is made
+    assert np.array_equal(halved, vectors.astype(np.float16).astype(np.float32))
+    assert np.abs(halved @ halved.T - vectors @ vectors.T).max() < 1e-4
+    assert unit_vectors.as_float32(vectors) is vectors
 
 
 def test_a_summary_counts_pairs_and_says_how_well_each_kind_is_told_apart():
-    summary = pseudolabels.summarize_pairs(scored([0.6, 0.4], random=[0.1, 0.3], hard=[0.5]))
+    summary = pseudolabels.summarize_pairs(scored_pairs([0.6, 0.4], random=[0.1, 0.3], hard=[0.5]))
     assert (summary["matched"], summary["mismatched"]) == (2, 3)
     assert summary["matched_score"] == pytest.approx(0.5)
     assert summary["mismatched_score"] == pytest.approx(0.3)
@@ -114,13 +114,13 @@ def test_a_summary_counts_pairs_and_says_how_well_each_kind_is_told_apart():
 )
 def test_the_auc_is_that_of_mann_and_whitney(higher, lower):
     expected = mannwhitneyu(higher, lower).statistic / (len(higher) * len(lower))
-    made = pseudolabels.auc(np.array(higher, float), np.array(lower, float))
-    assert made == pytest.approx(expected)
+    result = pseudolabels.auc(np.array(higher, float), np.array(lower, float))
+    assert result == pytest.approx(expected)
 
 
 def test_the_histogram_shows_matched_pairs_and_every_kind():
     figure = pseudolabels.plot_scores(
-        scored([0.6, 0.4], random=[0.1], same_label=[0.2], hard=[0.5]), "simulated"
+        scored_pairs([0.6, 0.4], random=[0.1], same_label=[0.2], hard=[0.5]), "simulated"
     )
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["matched", "hard", "random", "same_label"]
@@ -129,11 +129,11 @@ def test_the_histogram_shows_matched_pairs_and_every_kind():
 def test_without_pairs_there_is_still_a_summary_and_a_picture(tmp_path):
     nothing = pd.DataFrame({"clip_id": [], "caption_id": [], "matched": [], "kind": []})
     nothing = nothing.astype({"matched": bool, "kind": "str", "clip_id": "str"})
-    known = on_circle(tmp_path / "rows", {})
-    made = pseudolabels.score_pairs(nothing, known, known)
-    assert len(made) == 0
-    assert pseudolabels.summarize_pairs(made) == {"matched": 0, "mismatched": 0}
-    assert pseudolabels.plot_scores(made, "")
+    embeddings = on_circle(tmp_path / "rows", {})
+    result = pseudolabels.score_pairs(nothing, embeddings, embeddings)
+    assert len(result) == 0
+    assert pseudolabels.summarize_pairs(result) == {"matched": 0, "mismatched": 0}
+    assert pseudolabels.plot_scores(result, "")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,6 @@ def test_the_overlap_with_rated_texts_is_counted_by_split():
 
 
 def test_a_caption_of_5000_words_and_one_of_a_single_sign_are_texts_like_others():
-    made = text_overlap.normalize_texts(pd.Series([" ".join(["word"] * 5000), "!", "..."]))
-    assert (len(made[0].split()), made[1], made[2]) == (5000, "!", "...")
-    assert text_overlap.word_sets(made).tolist() == ["word", "!", "..."]
+    result = text_overlap.normalize_texts(pd.Series([" ".join(["word"] * 5000), "!", "..."]))
+    assert (len(result[0].split()), result[1], result[2]) == (5000, "!", "...")
+    assert text_overlap.word_sets(result).tolist() == ["word", "!", "..."]

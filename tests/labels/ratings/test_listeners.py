@@ -1,7 +1,6 @@
 """Standardization by hand, and next to plain loops over listeners and pairs."""
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +8,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repository import STAGES
+from repository import run_stage, write_params
 
 from soundjudge.data.tables import tables
 from soundjudge.data.tables.schema import check_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings import latent, listeners, rating_arrays, standardization
-from soundjudge.labels.ratings.latent import LatentConfig
+from soundjudge.labels.ratings.config import LatentConfig, Standardization
 from soundjudge.labels.ratings.listeners import GlobalStatistics
-from soundjudge.labels.ratings.standardization import Standardization
 from soundjudge.runtime import artifacts
 
-MODEL = LatentConfig(scale_sd=0.3, noise_prior_weight=8, tolerance=1e-8, max_iterations=500)
+PUBLISHED = Standardization(shrinkage=0.0)
 
 
 def ratings(*rows, split="train"):
@@ -55,30 +53,34 @@ def test_one_opinion_that_is_no_binary_fraction_has_no_tiny_std():
     assert table["std"].tolist() == [1.0]
 
 
-def naive_targets(frame, known, overall):
+def naive_targets(frame, scales, overall):
     """The published code's loops: {(wav, text): (mean, standardized mean, count)}."""
-    found = {}
+    ratings_of_pair = {}
     for row in frame.itertuples():
-        mean, std = known.get(row.listener_id, (overall.mean, overall.std))
-        pair = found.setdefault((row.wav_file_name, row.text), [])
+        mean, std = scales.get(row.listener_id, (overall.mean, overall.std))
+        pair = ratings_of_pair.setdefault((row.wav_file_name, row.text), [])
         pair.append((row.score, (row.score - mean) / std))
     return {
-        pair: (sum(a for a, _ in made) / len(made), sum(b for _, b in made) / len(made), len(made))
-        for pair, made in found.items()
+        pair: (
+            sum(a for a, _ in values) / len(values),
+            sum(b for _, b in values) / len(values),
+            len(values),
+        )
+        for pair, values in ratings_of_pair.items()
     }
 
 
 def naive_statistics(frame):
     """{listener: (mean, std)}."""
-    found = {}
+    statistics = {}
     for who in dict.fromkeys(frame["listener_id"]):
         own = [row.score for row in frame.itertuples() if row.listener_id == who]
         mean = sum(own) / len(own)
         std = 1.0
         if len(set(own)) > 1:
             std = math.sqrt(sum((score - mean) ** 2 for score in own) / (len(own) - 1))
-        found[who] = (mean, std)
-    return found
+        statistics[who] = (mean, std)
+    return statistics
 
 
 ROWS = st.lists(
@@ -92,30 +94,30 @@ ROWS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(ROWS, ROWS, st.booleans())
 def test_statistics_and_targets_are_those_of_plain_loops(train, new, categorical):
-    made = [ratings(*[(w, who, n / 4) for w, who, n in rows]) for rows in (train, new)]
+    frames = [ratings(*[(w, who, n / 4) for w, who, n in rows]) for rows in (train, new)]
     if categorical:
         ids = ["wav_file_name", "text", "listener_id", "split"]
-        made = [frame.astype(dict.fromkeys(ids, "category")) for frame in made]
-    known, fresh = made
-    table = listeners.listener_statistics(known)
-    expected = naive_statistics(known)
+        frames = [frame.astype(dict.fromkeys(ids, "category")) for frame in frames]
+    train_frame, new_frame = frames
+    table = listeners.listener_statistics(train_frame)
+    expected = naive_statistics(train_frame)
     assert table["listener_id"].tolist() == sorted(expected)
     for row in table.itertuples():
         assert (row.mean, row.std) == pytest.approx(expected[row.listener_id])
     overall = listeners.global_statistics(table)
-    for frame in (known, fresh):
+    for frame in (train_frame, new_frame):
         targets = listeners.build_targets(frame, table, overall)
-        wanted = naive_targets(frame, expected, overall)
-        assert list(zip(targets["wav_file_name"], targets["text"], strict=True)) == list(wanted)
+        expected_targets = naive_targets(frame, expected, overall)
+        assert list(zip(targets["wav_file_name"], targets["text"], strict=True)) == list(
+            expected_targets
+        )
         numbers = targets[["mean_score", "spo_score", "ratings"]].to_numpy()
-        np.testing.assert_allclose(numbers, list(wanted.values()), atol=1e-9)
+        np.testing.assert_allclose(numbers, list(expected_targets.values()), atol=1e-9)
 
 
 def test_validation_takes_the_training_panels_pair_whoever_listened():
-    made = standardization.standardize_splits(
-        pd.concat([TRAIN, VALIDATION]), Standardization(shrinkage=0.0, latent=MODEL)
-    )
-    train, validation = made.targets["train"], made.targets["validation"]
+    result = standardization.standardize_splits(pd.concat([TRAIN, VALIDATION]), PUBLISHED)
+    train, validation = result.targets["train"], result.targets["validation"]
     check_table(train, tables.TARGETS, "test")
     assert train["wav_file_name"].tolist() == ["a.wav", "b.wav", "c.wav"]
     assert train["mean_score"].tolist() == [4.5, 6.5, 8.5]
@@ -127,31 +129,31 @@ def test_validation_takes_the_training_panels_pair_whoever_listened():
 
 def test_the_latent_model_sees_one_split_at_a_time():
     both = pd.concat([TRAIN, VALIDATION])
-    made = standardization.standardize_splits(both, Standardization(shrinkage=0.0, latent=MODEL))
-    alone = latent.fit_latent(TRAIN, MODEL)
-    assert made.targets["train"]["latent_score"].tolist() == alone.pairs["latent_score"].tolist()
-    assert made.targets["train"]["latent_se"].tolist() == alone.pairs["latent_se"].tolist()
-    habits = standardization.latent_listeners(made)
+    result = standardization.standardize_splits(both, PUBLISHED)
+    alone = latent.fit_latent(TRAIN, LatentConfig())
+    assert result.targets["train"]["latent_score"].tolist() == alone.pairs["latent_score"].tolist()
+    assert result.targets["train"]["latent_se"].tolist() == alone.pairs["latent_se"].tolist()
+    habits = standardization.latent_listeners(result)
     check_table(habits, standardization.LATENT_LISTENERS, "test")
     assert habits["split"].tolist() == ["train"] * 3 + ["validation"] * 2
-    numbers = standardization.summarize_targets(made)
+    numbers = standardization.summarize_targets(result)
     assert numbers["train_latent"]["log_likelihood"] == alone.log_likelihood[-1]
 
 
 def test_an_unknown_listener_takes_the_global_pair_and_a_known_one_its_own():
-    known = pd.DataFrame({"listener_id": ["l1"], "mean": [4.0], "std": [2.0], "ratings": [9]})
+    scales = pd.DataFrame({"listener_id": ["l1"], "mean": [4.0], "std": [2.0], "ratings": [9]})
     frame = ratings(("a.wav", "l1", 8), ("a.wav", "new", 8))
-    scores = listeners.standardize_ratings(frame, known, GlobalStatistics(mean=5.0, std=3.0))
+    scores = listeners.standardize_ratings(frame, scales, GlobalStatistics(mean=5.0, std=3.0))
     assert scores.tolist() == [2.0, 1.0]
     pairs = listeners.build_targets(
-        frame.drop(columns="split"), known, GlobalStatistics(mean=5, std=3)
+        frame.drop(columns="split"), scales, GlobalStatistics(mean=5, std=3)
     )
     assert set(pairs.columns) == {"wav_file_name", "text", "mean_score", "spo_score", "ratings"}
 
 
 def test_with_strength_zero_nothing_is_pulled_and_the_global_pair_is_never():
     published = listeners.listener_scales(TRAIN, 0.0)
-    assert published.pull is None
+    assert published.prior is None
     pd.testing.assert_frame_equal(published.listeners, listeners.listener_statistics(TRAIN))
     for strength in (2.0, "empirical_bayes"):
         assert listeners.listener_scales(TRAIN, strength).overall == published.overall
@@ -170,45 +172,37 @@ def test_listeners_of_other_rows_leave_no_trace():
 
 def test_without_training_ratings_there_is_no_standard():
     with pytest.raises(SoundjudgeError, match="no training listener"):
-        standardization.standardize_splits(VALIDATION, Standardization(shrinkage=0.0, latent=MODEL))
+        standardization.standardize_splits(VALIDATION, PUBLISHED)
 
 
-@pytest.mark.parametrize("shrinkage", ["0.0", "2", "empirical_bayes"])
-def test_the_stage_writes_its_tables_and_the_same_bytes_again(in_folder, monkeypatch, shrinkage):
-    monkeypatch.syspath_prepend(str(STAGES))
-    monkeypatch.delitem(sys.modules, "standardize", raising=False)
-    import standardize
-
+@pytest.mark.parametrize("shrinkage", [0.0, 2.0, "empirical_bayes"])
+def test_the_stage_writes_its_tables_and_the_same_bytes_again(in_folder, shrinkage):
     rng = np.random.default_rng(0)
     rows = [(f"{p}.wav", f"l{k}", rng.integers(0, 11)) for p in range(30) for k in range(4)]
     valid = ratings(*[(f"v{w}", f"v{k}", s) for w, k, s in rows], split="validation")
     table = pd.concat([ratings(*rows), valid], ignore_index=True)
     tables.write_table(table, Path("data/screened/ratings.parquet"), tables.RATINGS)
-    Path("params.yaml").write_text(
-        f"standardize:\n  shrinkage: {shrinkage}\n  latent:\n"
-        "    {scale_sd: 0.3, noise_prior_weight: 8, tolerance: 1.0e-8, max_iterations: 100}\n"
-        "evaluate: {note: simulated ratings}\n"
-    )
-    outs = [Path("data/targets"), Path("metrics/standardize.json")]
+    write_params(in_folder, standardize__shrinkage=shrinkage)
+    outs = [Path("data/targets"), Path("metrics")]
     sums = []
     for _ in range(2):
-        standardize.main()
+        run_stage("standardize")
         sums.append([artifacts.sha256(out) for out in outs])
     assert sums[0] == sums[1]
 
     for split in ("train", "validation"):
-        made = tables.read_table(Path(f"data/targets/{split}.csv"), tables.TARGETS)
-        assert len(made) == 30
-        assert made["latent_se"].gt(0).all()
+        targets = tables.read_table(Path(f"data/targets/{split}.csv"), tables.TARGETS)
+        assert len(targets) == 30
+        assert targets["latent_se"].gt(0).all()
     assert len(tables.read_table(Path("data/targets/listeners.csv"), tables.LISTENERS)) == 4
     habits = Path("data/targets/latent_listeners.csv")
     assert len(tables.read_table(habits, standardization.LATENT_LISTENERS)) == 8
     assert set(artifacts.read_json(Path("data/targets/global.json"))) == {"mean", "std"}
-    pull = artifacts.read_json(Path("data/targets/shrinkage.json"))
+    prior = artifacts.read_json(Path("data/targets/shrinkage.json"))
     if shrinkage == "empirical_bayes":
-        assert pull["ratings"] is None or pull["ratings"] > 0
+        assert prior["ratings"] is None or prior["ratings"] > 0
     else:
-        assert pull["ratings"] == pull["freedom"] == float(shrinkage)
-    numbers = artifacts.read_json(Path("metrics/standardize.json"))
+        assert prior["ratings"] == prior["dof"] == shrinkage
+    numbers = artifacts.read_json(Path("metrics/details/standardize.json"))
     assert numbers["note"] == "simulated ratings"
     assert numbers["train_latent"]["converged"]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from soundjudge.labels.ratings import listener_indicators, rating_plots, screening
-from soundjudge.labels.ratings.screening import Screening
+from soundjudge.labels.ratings.config import Screening
 from soundjudge.reporting import plotting
 
 NOTE = "simulated ratings"
@@ -26,7 +26,7 @@ def panel(pairs=40, seed=0):
 
 
 def rules(method="both"):
-    return Screening(method=method, tolerance=2, careless=0.5, constant=5, splits=("train",))
+    return Screening(method=method, tolerance=2, straightline_min_ratings=5)
 
 
 NUMBERS = {
@@ -35,7 +35,7 @@ NUMBERS = {
 }
 
 
-def picture(name, screened):
+def plot(name, screened):
     frame = panel()
     if name == "ratings":
         return rating_plots.plot_ratings(
@@ -57,7 +57,7 @@ def heights(axes):
 def test_the_same_ratings_are_the_same_bytes_and_the_note_stands_on_the_picture(tmp_path, name):
     saved = []
     for n in range(2):
-        figure = picture(name, rules())
+        figure = plot(name, rules())
         assert figure.get_suptitle().endswith(f"({NOTE})")
         plotting.save_figure(figure, tmp_path / f"{n}.png")
         saved.append((tmp_path / f"{n}.png").read_bytes())
@@ -68,7 +68,7 @@ def test_the_same_ratings_are_the_same_bytes_and_the_note_stands_on_the_picture(
 def test_kept_and_dropped_are_counted_at_their_scores():
     frame, screened = panel(), rules()
     dropped = screening.dropped_ratings(frame, screened)
-    by_score = picture("ratings", screened).axes[0]
+    by_score = plot("ratings", screened).axes[0]
     kept = screening.screen_ratings(frame, screened)
     expected = [[int((kept["score"] == score).sum()) for score in range(11)]]
     for reason in sorted(set(dropped["reason"])):
@@ -80,30 +80,30 @@ def test_kept_and_dropped_are_counted_at_their_scores():
 
 
 def test_without_screening_by_ratings_no_tolerance_is_drawn():
-    drawn = picture("ratings", rules("both")).axes[1]
-    absent = picture("ratings", rules("none")).axes[1]
-    assert (len(drawn.lines), len(absent.lines)) == (1, 0)
+    with_tolerance = plot("ratings", rules("both")).axes[1]
+    without = plot("ratings", rules("none")).axes[1]
+    assert (len(with_tolerance.lines), len(without.lines)) == (1, 0)
 
 
 def test_every_listener_is_counted_once_a_split():
-    by_count = picture("listeners", rules()).axes[0]
+    by_count = plot("listeners", rules()).axes[0]
     assert sum(layer.sum() for layer in heights(by_count)) == 2 * 10
     assert len(heights(by_count)) >= 2  # kept, and some who are not
 
 
 def test_habits_are_those_of_a_loop_over_ratings():
     frame = panel(pairs=12)
-    found = rating_plots.listener_habits(frame).set_index(["listener_id", "split"])
+    habits = rating_plots.listener_habits(frame).set_index(["listener_id", "split"])
     for (who, split), own in frame.groupby(["listener_id", "split"]):
         distances = []
         for row in own.itertuples():
             pair = frame[(frame["wav_file_name"] == row.wav_file_name) & (frame["split"] == split)]
             others = pair.loc[pair["listener_id"] != who, "score"]
             distances.append(row.score - others.mean())
-        assert found.loc[(who, split), "bias"] == pytest.approx(np.mean(distances))
+        assert habits.loc[(who, split), "bias"] == pytest.approx(np.mean(distances))
         if len(own) > 1:
-            assert found.loc[(who, split), "scale"] == pytest.approx(own["score"].std(ddof=1))
-    assert len(found) == frame.groupby("split")["listener_id"].nunique().sum()
+            assert habits.loc[(who, split), "scale"] == pytest.approx(own["score"].std(ddof=1))
+    assert len(habits) == frame.groupby("split")["listener_id"].nunique().sum()
 
 
 def test_a_listener_without_others_has_no_bias():

@@ -27,9 +27,9 @@ def test_icc_of_the_worked_example_of_shrout_and_fleiss():
     example = table(
         [9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]
     )
-    found = reliability.agreement(example)
-    assert found.icc == pytest.approx(0.17, abs=0.005)
-    assert found.icc_mean == pytest.approx(0.44, abs=0.005)
+    agreement = reliability.agreement(example)
+    assert agreement.icc == pytest.approx(0.17, abs=0.005)
+    assert agreement.icc_mean == pytest.approx(0.44, abs=0.005)
 
 
 def test_icc_of_unequal_counts_by_hand():
@@ -155,12 +155,12 @@ def test_raters_who_always_agree_leave_no_room():
 
 def test_split_halves_do_not_depend_on_row_order_more_than_on_the_seed():
     _, ratings = simulated(300, 4, noise=1.0)
-    found = [
+    halves = [
         reliability.split_half(frame, metrics.srcc, seed=seed)
         for frame, seed in ((ratings, 0), (ratings, 1), (ratings.sample(frac=1, random_state=0), 0))
     ]
-    assert found == pytest.approx([found[0]] * 3, abs=0.02)
-    assert found[0] == reliability.split_half(ratings, metrics.srcc, seed=0)
+    assert halves == pytest.approx([halves[0]] * 3, abs=0.02)
+    assert halves[0] == reliability.split_half(ratings, metrics.srcc, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_ratings_without_measurable_agreement_are_refused(pairs, message):
 def test_screening_raises_agreement_and_the_numbers_say_by_how_much():
     listeners = ["l1", "l2", "l3"] * 3
     before = table([5, 5, 0], [9, 8, 1], [2, 2, 3]).assign(split="train", listener_id=listeners)
-    gone = before.iloc[[2, 5]].assign(pair_lost=False, reason=["isolated", "careless"])
+    dropped = before.iloc[[2, 5]].assign(pair_lost=False, reason=["isolated", "careless"])
     kept = before.drop(index=[2, 5])
-    numbers = screening_effect.compare_screening(before, kept, gone)["train"]
+    numbers = screening_effect.compare_screening(before, kept, dropped)["train"]
     assert numbers["share_dropped"] == pytest.approx(2 / 9)
     assert (numbers["pairs"], numbers["pairs_lost"]) == (3, 0)
     assert (numbers["listeners"], numbers["listeners_dropped"]) == (3, 1)

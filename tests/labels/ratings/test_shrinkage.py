@@ -11,12 +11,13 @@ from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings import listeners, shrinkage
+from soundjudge.labels.ratings.config import parse_shrinkage
 from soundjudge.labels.ratings.rating_arrays import rating_arrays
 from soundjudge.labels.ratings.shrinkage import Moments
 
 
 def table(*scores):
-    """One row of scores a listener."""
+    """One row of scores per listener."""
     rows = [(f"{i}.wav", f"l{who}", s) for who, own in enumerate(scores) for i, s in enumerate(own)]
     frame = pd.DataFrame(rows, columns=["wav_file_name", "listener_id", "score"])
     return frame.assign(text="t", score=frame["score"].astype(float))
@@ -32,15 +33,15 @@ PANELS = st.lists(st.lists(st.integers(0, 10), min_size=1, max_size=8), min_size
 @settings(deadline=None, max_examples=60)
 @given(PANELS)
 def test_moments_are_those_of_a_plain_loop(panel):
-    found = moments(*panel)
+    estimated = moments(*panel)
     for who, own in enumerate(panel):
         mean = sum(own) / len(own)
-        assert found.ratings[who] == len(own)
-        assert found.mean[who] == pytest.approx(mean)
-        assert found.squares[who] == pytest.approx(sum((s - mean) ** 2 for s in own))
-        assert found.fourths[who] == pytest.approx(sum((s - mean) ** 4 for s in own))
+        assert estimated.ratings[who] == len(own)
+        assert estimated.mean[who] == pytest.approx(mean)
+        assert estimated.squares[who] == pytest.approx(sum((s - mean) ** 2 for s in own))
+        assert estimated.fourths[who] == pytest.approx(sum((s - mean) ** 4 for s in own))
         variance = np.var(own, ddof=1) if len(own) > 1 else 0.0
-        assert found.variance[who] == pytest.approx(variance)
+        assert estimated.variance[who] == pytest.approx(variance)
 
 
 def naive_strength(panel):
@@ -87,14 +88,14 @@ def test_a_sample_variance_is_worth_its_degrees_of_freedom():
     assert shrinkage.effective_dof(np.array([13.0]), -1.22)[0] == pytest.approx(worth, rel=0.05)
 
 
-@pytest.mark.parametrize("freedom", [3.0, 10.0])
-def test_the_prior_of_the_variance_is_found_again(freedom):
+@pytest.mark.parametrize("dof", [3.0, 10.0])
+def test_the_prior_of_the_variance_is_found_again(dof):
     rng = np.random.default_rng(2)
-    true = freedom * 2.5 / rng.chisquare(freedom, 40_000)
+    true = dof * 2.5 / rng.chisquare(dof, 40_000)
     d = rng.integers(4, 20, 40_000).astype(float)
     sample = true * rng.chisquare(d) / d
-    found, scale = shrinkage.variance_prior(sample, d)
-    assert found == pytest.approx(freedom, rel=0.05)
+    estimate, scale = shrinkage.variance_prior(sample, d)
+    assert estimate == pytest.approx(dof, rel=0.05)
     assert scale == pytest.approx(2.5, rel=0.05)
 
 
@@ -107,9 +108,9 @@ def test_without_differences_beyond_chance_the_pull_is_full():
         squares=np.full(400, 4 * 2.25),
         fourths=panel.fourths,
     )
-    pull = shrinkage.estimate_prior(alike, mean=5.0)
-    assert pull.ratings == pull.freedom == math.inf
-    mean, variance = shrinkage.shrink(alike, pull)
+    prior = shrinkage.estimate_prior(alike, mean=5.0)
+    assert prior.ratings == prior.dof == math.inf
+    mean, variance = shrinkage.shrink(alike, prior)
     assert set(mean) == {5.0}
     assert variance == pytest.approx(np.full(400, 2.25))
 
@@ -120,31 +121,31 @@ def test_without_differences_beyond_chance_the_pull_is_full():
     ids=["one listener", "one rating", "one rating each", "all equal", "one opinion each"],
 )
 def test_small_panels_get_a_usable_scale(panel):
-    made = listeners.listener_scales(table(*panel), "empirical_bayes")
-    assert np.isfinite(made.listeners["mean"]).all()
-    assert (made.listeners["std"] > 0).all()
+    scales = listeners.listener_scales(table(*panel), "empirical_bayes")
+    assert np.isfinite(scales.listeners["mean"]).all()
+    assert (scales.listeners["std"] > 0).all()
 
 
 def test_two_listeners_of_one_opinion_each_keep_their_means():
-    made = listeners.listener_scales(table([2, 2, 2], [9, 9, 9]), "empirical_bayes")
-    assert made.listeners["mean"].tolist() == [2, 9]  # no noise within, so no doubt
+    scales = listeners.listener_scales(table([2, 2, 2], [9, 9, 9]), "empirical_bayes")
+    assert scales.listeners["mean"].tolist() == [2, 9]  # no noise within, so no doubt
 
 
 @settings(deadline=None, max_examples=60)
 @given(PANELS, st.sampled_from([0.5, 2.0, 50.0]))
 def test_a_chosen_strength_counts_as_so_many_more_ratings(panel, strength):
     frame = table(*panel)
-    made = listeners.listener_scales(frame, strength)
+    scales = listeners.listener_scales(frame, strength)
     for who, own in enumerate(panel):
-        row = made.listeners.set_index("listener_id").loc[f"l{who}"]
+        row = scales.listeners.set_index("listener_id").loc[f"l{who}"]
         n = len(own)
-        mean = (sum(own) + strength * made.overall.mean) / (n + strength)
+        mean = (sum(own) + strength * scales.overall.mean) / (n + strength)
         assert row["mean"] == pytest.approx(mean)
         if n == 1:
-            assert row["std"] == pytest.approx(made.overall.std)
+            assert row["std"] == pytest.approx(scales.overall.std)
             continue
         squares = sum((s - np.mean(own)) ** 2 for s in own)
-        variance = (squares + strength * made.overall.std**2) / (n - 1 + strength)
+        variance = (squares + strength * scales.overall.std**2) / (n - 1 + strength)
         assert row["std"] == pytest.approx(math.sqrt(variance))
 
 
@@ -156,10 +157,10 @@ def known_listeners(*, count=300, pairs=2000, ratings=12, spread=0.2, ends=True)
     scale, noise = np.exp(rng.normal(0, spread, count)), 1.3 * np.exp(rng.normal(0, 0.3, count))
     clean = 5 + bias[:, None] + scale[:, None] * (quality - 5)
     felt = clean + noise[:, None] * rng.normal(size=(count, pairs))
-    given_ = np.clip(np.rint(felt), 0, 10)
-    heard = np.argsort(rng.random((count, pairs)), axis=1)[:, :ratings]
-    frame = table(*np.take_along_axis(given_, heard, axis=1))
-    return frame, given_.mean(axis=1), given_.std(axis=1)
+    all_ratings = np.clip(np.rint(felt), 0, 10)
+    rated = np.argsort(rng.random((count, pairs)), axis=1)[:, :ratings]
+    frame = table(*np.take_along_axis(all_ratings, rated, axis=1))
+    return frame, all_ratings.mean(axis=1), all_ratings.std(axis=1)
 
 
 @pytest.mark.parametrize("ends", [True, False], ids=["both ends", "middle"])
@@ -168,9 +169,9 @@ def test_shrunken_statistics_are_nearer_to_the_truth(ends, ratings):
     frame, mean, std = known_listeners(ratings=ratings, ends=ends)
 
     def errors(strength):
-        made = listeners.listener_scales(frame, strength).listeners
-        made = made.set_index("listener_id").loc[[f"l{who}" for who in range(len(mean))]]
-        return ((made["mean"] - mean) ** 2).mean(), ((made["std"] - std) ** 2).mean()
+        scales = listeners.listener_scales(frame, strength).listeners
+        scales = scales.set_index("listener_id").loc[[f"l{who}" for who in range(len(mean))]]
+        return ((scales["mean"] - mean) ** 2).mean(), ((scales["std"] - std) ** 2).mean()
 
     published, shrunken = errors(0.0), errors("empirical_bayes")
     limit = 0.8 if ratings < 30 else 0.95
@@ -181,9 +182,9 @@ def test_shrunken_statistics_are_nearer_to_the_truth(ends, ratings):
 @pytest.mark.parametrize("text", ["bayes", "-1", "nan", ""])
 def test_a_wrong_strength_is_a_sentence(text):
     with pytest.raises(SoundjudgeError, match="choose empirical_bayes or a number of ratings"):
-        shrinkage.parse_strength(text)
+        parse_shrinkage(text)
 
 
 def test_strengths_are_read():
-    assert shrinkage.parse_strength("empirical_bayes") == "empirical_bayes"
-    assert shrinkage.parse_strength("2.5") == 2.5
+    assert parse_shrinkage("empirical_bayes") == "empirical_bayes"
+    assert parse_shrinkage("2.5") == 2.5

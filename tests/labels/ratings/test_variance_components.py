@@ -9,10 +9,10 @@ from soundjudge.labels.ratings.variance_components import estimate_components
 
 def crossed(pair, listener, score):
     pair, listener = np.asarray(pair, np.int32), np.asarray(listener, np.int32)
-    names = np.array([f"l{number}" for number in range(listener.max() + 1)])
+    ids = np.array([f"l{number}" for number in range(listener.max() + 1)])
     score = np.asarray(score, np.float64)
     return RatingArrays(
-        pair=pair, listener=listener, score=score, pairs=int(pair.max()) + 1, names=names
+        pair=pair, listener=listener, score=score, num_pairs=int(pair.max()) + 1, listener_ids=ids
     )
 
 
@@ -20,19 +20,19 @@ def test_a_full_table_by_the_textbook_analysis_of_variance():
     table = np.array([[1, 2, 6], [4, 3, 9], [7, 9, 10], [2, 2, 5]], dtype=float)
     rows, columns = table.shape
     pair, listener = np.indices(table.shape)
-    found = estimate_components(crossed(pair.ravel(), listener.ravel(), table.ravel()))
+    components = estimate_components(crossed(pair.ravel(), listener.ravel(), table.ravel()))
     between = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
-    rest = table - between[0] - between[1] + table.mean()
-    residual = np.sum(rest**2) / ((rows - 1) * (columns - 1))
-    assert found.residual == pytest.approx(residual)
-    assert found.pair == pytest.approx((between[0].var(ddof=1) * columns - residual) / columns)
-    assert found.listener == pytest.approx((between[1].var(ddof=1) * rows - residual) / rows)
+    remainder = table - between[0] - between[1] + table.mean()
+    residual = np.sum(remainder**2) / ((rows - 1) * (columns - 1))
+    assert components.residual == pytest.approx(residual)
+    assert components.pair == pytest.approx((between[0].var(ddof=1) * columns - residual) / columns)
+    assert components.listener == pytest.approx((between[1].var(ddof=1) * rows - residual) / rows)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000))
 def test_with_empty_cells_the_estimates_are_unbiased(seed):
-    """E[y'Qy] = tr(Q V): the estimates' own quadratic forms, found by unit vectors, give V back."""
+    """E[y'Qy] = tr(Q V): the estimates' quadratic forms, by unit vectors, return V."""
     rng = np.random.default_rng(seed)
     cells = [(p, q) for p in range(5) for q in range(4) if (p, q) == (0, 0) or rng.random() < 0.7]
     pair = np.unique([p for p, _ in cells], return_inverse=True)[1]
@@ -41,8 +41,8 @@ def test_with_empty_cells_the_estimates_are_unbiased(seed):
         return
 
     def estimates(score):
-        found = estimate_components(crossed(pair, listener, score))
-        return np.array([found.pair, found.listener, found.residual])
+        components = estimate_components(crossed(pair, listener, score))
+        return np.array([components.pair, components.listener, components.residual])
 
     unit = np.eye(len(cells))
     forms = np.zeros((3, len(cells), len(cells)))
@@ -57,12 +57,12 @@ def test_with_empty_cells_the_estimates_are_unbiased(seed):
 def test_what_the_design_cannot_tell_apart_is_shared():
     rng = np.random.default_rng(0)
     score = np.repeat(rng.normal(0, 2, 300), 4) + rng.normal(0, 1.5, 1200)
-    found = estimate_components(crossed(np.repeat(np.arange(300), 4), np.arange(1200), score))
-    assert found.listener == pytest.approx(found.residual)
-    assert found.listener + found.residual == pytest.approx(1.5**2, rel=0.1)
-    assert found.pair == pytest.approx(2**2, rel=0.2)
+    components = estimate_components(crossed(np.repeat(np.arange(300), 4), np.arange(1200), score))
+    assert components.listener == pytest.approx(components.residual)
+    assert components.listener + components.residual == pytest.approx(1.5**2, rel=0.1)
+    assert components.pair == pytest.approx(2**2, rel=0.2)
 
 
 def test_equal_ratings_have_no_variance():
-    found = estimate_components(crossed([0, 0, 1, 1], [0, 1, 0, 1], [5, 5, 5, 5]))
-    assert [found.pair, found.listener, found.residual] == pytest.approx([0, 0, 0])
+    components = estimate_components(crossed([0, 0, 1, 1], [0, 1, 0, 1], [5, 5, 5, 5]))
+    assert [components.pair, components.listener, components.residual] == pytest.approx([0, 0, 0])

@@ -17,7 +17,7 @@ from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble, EnsembleConfig
 
 
-def fitting(*members, method="nnls", calibration="linear", folds=5):
+def config(*members, method="nnls", calibration="linear", folds=5):
     names = dict.fromkeys(members or ("a", "b"), "folder")
     return EnsembleConfig(
         members=names, method=method, calibration=calibration, folds=folds, seed=0
@@ -25,7 +25,7 @@ def fitting(*members, method="nnls", calibration="linear", folds=5):
 
 
 def simulated(count=400, seed=0):
-    """Ratings (N,) and three members (N, 3): a good one, a noisy one, one that knows nothing."""
+    """Ratings (N,) and three members (N, 3): a good, a noisy and a random one."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=count)
     rating = np.clip(5 + 2 * truth + 0.5 * rng.normal(size=count), 0, 10)
@@ -38,7 +38,7 @@ def simulated(count=400, seed=0):
 
 def test_equal_weights_by_hand():
     scores = np.array([[0.0, 10.0], [2.0, 30.0], [4.0, 20.0]])
-    fitted = ensemble.fit_ensemble(scores, np.array([2.0, 6.0, 7.0]), fitting(method="mean"))
+    fitted = ensemble.fit_ensemble(scores, np.array([2.0, 6.0, 7.0]), config(method="mean"))
     assert fitted.mean == (2.0, 20.0)
     assert fitted.std == pytest.approx((8**0.5 / 3**0.5, 200**0.5 / 3**0.5))
     assert fitted.weights == (0.5, 0.5)
@@ -48,7 +48,7 @@ def test_equal_weights_by_hand():
 
 def test_the_better_member_weighs_more_and_no_weight_is_negative():
     scores, rating = simulated()
-    fitted = ensemble.fit_ensemble(scores, rating, fitting("good", "noisy", "none"))
+    fitted = ensemble.fit_ensemble(scores, rating, config("good", "noisy", "none"))
     assert sum(fitted.weights) == pytest.approx(1)
     assert min(fitted.weights) >= 0
     assert fitted.weights[0] > fitted.weights[1] > fitted.weights[2]
@@ -58,7 +58,7 @@ def test_the_better_member_weighs_more_and_no_weight_is_negative():
 def test_weights_are_those_of_non_negative_least_squares():
     scores, rating = simulated()
     scores[:, 2] = 3 * scores[:, 2] - rating  # would get a negative weight without the bound
-    fitted = ensemble.fit_ensemble(scores, rating, fitting("good", "noisy", "against"))
+    fitted = ensemble.fit_ensemble(scores, rating, config("good", "noisy", "against"))
     standard = (scores - scores.mean(0)) / scores.std(0)
     free = np.linalg.lstsq(standard[:, :2], rating - rating.mean(), rcond=None)[0]
     assert fitted.weights == pytest.approx([*(free / free.sum()), 0])
@@ -67,24 +67,24 @@ def test_weights_are_those_of_non_negative_least_squares():
 @pytest.mark.parametrize("calibration", ["linear", "isotonic"])
 def test_a_score_lies_on_the_scale_and_depends_on_no_other_pair(calibration):
     scores, rating = simulated()
-    fitted = ensemble.fit_ensemble(scores, rating, fitting("a", "b", "c", calibration=calibration))
-    wild = np.concatenate([scores, [[99.0, 999.0, 99.0], [-99.0, -999.0, -99.0]]])
-    together = ensemble.apply_ensemble(fitted, wild)
+    fitted = ensemble.fit_ensemble(scores, rating, config("a", "b", "c", calibration=calibration))
+    extreme = np.concatenate([scores, [[99.0, 999.0, 99.0], [-99.0, -999.0, -99.0]]])
+    together = ensemble.apply_ensemble(fitted, extreme)
     assert together.min() == 0
     assert together.max() == 10
-    alone = [ensemble.apply_ensemble(fitted, row[None])[0] for row in wild]
-    assert together == pytest.approx(alone, abs=1e-12)
-    assert ensemble.apply_ensemble(fitted, wild[:0]).shape == (0,)
+    single = [ensemble.apply_ensemble(fitted, row[None])[0] for row in extreme]
+    assert together == pytest.approx(single, abs=1e-12)
+    assert ensemble.apply_ensemble(fitted, extreme[:0]).shape == (0,)
 
 
 def test_cross_fitted_scores_never_saw_their_own_rating():
     scores, rating = simulated(60)
-    honest = ensemble.crossfit(scores, rating, fitting("a", "b", "c"))
+    crossfitted = ensemble.crossfit(scores, rating, config("a", "b", "c"))
     changed = rating.copy()
     changed[7] = 10 - changed[7]
-    again = ensemble.crossfit(scores, changed, fitting("a", "b", "c"))
-    assert again[7] == honest[7]
-    assert (again != honest).any()
+    again = ensemble.crossfit(scores, changed, config("a", "b", "c"))
+    assert again[7] == crossfitted[7]
+    assert (again != crossfitted).any()
 
 
 def test_cross_fitting_takes_the_gain_from_members_of_pure_noise():
@@ -92,7 +92,7 @@ def test_cross_fitting_takes_the_gain_from_members_of_pure_noise():
     rating = rng.uniform(0, 10, size=60)
     scores = np.concatenate([rng.normal(size=(60, 20)), rating[:, None] / 100], axis=1)
     scores[:, -1] += 0.1 * rng.normal(size=60)
-    rules = fitting(*[f"m{i}" for i in range(21)])
+    rules = config(*[f"m{i}" for i in range(21)])
     fitted = srcc(
         ensemble.apply_ensemble(ensemble.fit_ensemble(scores, rating, rules), scores), rating
     )
@@ -101,8 +101,8 @@ def test_cross_fitting_takes_the_gain_from_members_of_pure_noise():
 
 def test_an_ensemble_survives_its_json(tmp_path):
     scores, rating = simulated()
-    fitted = ensemble.fit_ensemble(scores, rating, fitting("a", "b", "c", calibration="isotonic"))
-    artifacts.write_json(tmp_path / "e.json", dataclasses.asdict(fitted))
+    fitted = ensemble.fit_ensemble(scores, rating, config("a", "b", "c", calibration="isotonic"))
+    artifacts.write_json(tmp_path / "e.json", dataclasses.asdict(fitted), exact=True)
     values = artifacts.read_json(tmp_path / "e.json")
     assert ensemble.ensemble_from_json(values, "e.json") == fitted
     with pytest.raises(ParamsError, match=r"e\.json\.weights is missing"):
@@ -112,25 +112,25 @@ def test_an_ensemble_survives_its_json(tmp_path):
 def test_what_cannot_be_combined_is_refused():
     scores, rating = simulated()
     with pytest.raises(SoundjudgeError, match="member b gives every pair the same score"):
-        ensemble.fit_ensemble(np.stack([rating, rating * 0 + 0.1], axis=1), rating, fitting())
+        ensemble.fit_ensemble(np.stack([rating, rating * 0 + 0.1], axis=1), rating, config())
     with pytest.raises(SoundjudgeError, match="no member's scores rise"):
-        ensemble.fit_ensemble(-rating[:, None], rating, fitting("a"))
+        ensemble.fit_ensemble(-rating[:, None], rating, config("a"))
     with pytest.raises(SoundjudgeError, match="too many for 5"):
-        ensemble.crossfit(scores[:5], rating[:5], fitting("a", "b", "c"))
+        ensemble.crossfit(scores[:5], rating[:5], config("a", "b", "c"))
     with pytest.raises(SoundjudgeError, match="at least one"):
         EnsembleConfig(members={}, method="mean", calibration="linear", folds=5, seed=0)
     with pytest.raises(SoundjudgeError, match="'ceiling'"):
-        fitting("ceiling")
+        config("ceiling")
     with pytest.raises(SoundjudgeError, match="'../x'"):
-        fitting("../x")
+        config("../x")
     with pytest.raises(SoundjudgeError, match="2 or more"):
-        fitting("a", folds=1)
+        config("a", folds=1)
     line = Calibration(method="linear", scores=(0.0, 1.0), ratings=(0.0, 1.0))
-    one = Ensemble(members=("a",), mean=(0.0,), std=(1.0,), weights=(1.0,), calibration=line)
-    with pytest.raises(SoundjudgeError, match="one column for each of a"):
-        ensemble.apply_ensemble(one, scores)
-    with pytest.raises(SoundjudgeError, match="one entry a member"):
-        dataclasses.replace(one, weights=(0.5, 0.5))
+    single = Ensemble(members=("a",), mean=(0.0,), std=(1.0,), weights=(1.0,), calibration=line)
+    with pytest.raises(AssertionError, match="a column per member"):
+        ensemble.apply_ensemble(single, scores)
+    with pytest.raises(SoundjudgeError, match="one entry per member"):
+        dataclasses.replace(single, weights=(0.5, 0.5))
 
 
 def write(folder, member, split, scores, names=None):
@@ -161,10 +161,10 @@ def test_a_target_without_a_prediction_is_an_error():
     scores = pd.DataFrame({"wav_file_name": ["x"], "text": "t", "a": [1.0]})
     targets = pd.DataFrame({"wav_file_name": ["x", "y"], "text": "t", "mean_score": [1.0, 2.0]})
     with pytest.raises(SoundjudgeError, match="rated pair of y"):
-        panel.fit_panel(scores, targets, fitting("a"))
+        panel.fit_panel(scores, targets, config("a"))
 
 
-def test_the_stage_combines_named_members_and_flags_strangers(in_folder, monkeypatch, caplog):
+def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monkeypatch, caplog):
     monkeypatch.syspath_prepend(str(STAGES))
     monkeypatch.delitem(sys.modules, "ensemble", raising=False)
     import ensemble as stage
@@ -198,12 +198,12 @@ def test_the_stage_combines_named_members_and_flags_strangers(in_folder, monkeyp
         artifacts.read_json(Path("checkpoints/ensemble.json")), "json"
     )
     assert fitted.members == ("good", "noisy")
-    blends = Path("data/predictions/ensemble")
-    found = {p.stem: tables.read_table(p, tables.PREDICTIONS) for p in sorted(blends.iterdir())}
-    assert list(found) == ["test", "validation", "validation_crossfitted"]
+    files = sorted(Path("data/predictions/ensemble").iterdir())
+    predictions = {path.stem: tables.read_table(path, tables.PREDICTIONS) for path in files}
+    assert list(predictions) == ["test", "validation", "validation_crossfitted"]
     expected = ensemble.apply_ensemble(fitted, scores[:, :2])
-    assert found["validation"]["pred_score"].tolist() == expected.tolist()
-    assert found["test"]["pred_score"].tolist() == pytest.approx(expected[:5].tolist())
-    honest = found["validation_crossfitted"]["pred_score"].to_numpy()
-    assert (honest[:38] != expected[:38]).all()
-    assert (honest[38:] == expected[38:]).all()  # screened away: in no fit, so already honest
+    assert predictions["validation"]["pred_score"].tolist() == expected.tolist()
+    assert predictions["test"]["pred_score"].tolist() == pytest.approx(expected[:5].tolist())
+    crossfitted = predictions["validation_crossfitted"]["pred_score"].to_numpy()
+    assert (crossfitted[:38] != expected[:38]).all()
+    assert (crossfitted[38:] == expected[38:]).all()  # screened away: in no fit

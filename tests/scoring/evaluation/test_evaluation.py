@@ -1,4 +1,5 @@
 import dataclasses
+import doctest
 import logging
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from soundjudge.scoring.evaluation import evaluation, report
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
-RULES = {"resamples": 300, "confidence": 0.95, "seed": 0}
+BOOTSTRAP = {"resamples": 300, "seed": 0}
 
 
 def rated(split, pairs=60, raters=4, generators=4, seed=0):
@@ -55,26 +56,56 @@ REFERENCE = averages(RATINGS)
 def test_a_prediction_table_is_measured_by_pair_whatever_its_order():
     table = predicted(RATINGS, TRUTH, noise=1.0)
     shuffled = table.sample(frac=1, random_state=0)
-    found = report.evaluate_predictions(shuffled, REFERENCE, ratings=RATINGS, **RULES)
+    numbers = report.evaluate(shuffled, REFERENCE, ratings=RATINGS, **BOOTSTRAP)
     x, y = table["pred_score"], REFERENCE["average_score"]
-    assert found["srcc"] == pytest.approx(stats.spearmanr(x, y).statistic)
-    assert found["lcc"] == pytest.approx(stats.pearsonr(x, y).statistic)
-    assert found["ktau"] == pytest.approx(stats.kendalltau(x, y).statistic)
-    assert found["mse"] == pytest.approx(np.mean((x - y) ** 2))
-    assert found["n"] == 60
-    assert found["srcc_lo"] < found["srcc"] < found["srcc_hi"]
-    assert found["share_of_ceiling"] == pytest.approx(found["srcc"] / found["ceiling_srcc"])
-    assert found["srcc"] < found["ceiling_srcc"] < 1
-    assert found["ktau"] < found["ceiling_ktau"] < found["ceiling_srcc"]
-    assert 0 < found["floor_mse"] < found["mse"]
-    assert report.evaluate_predictions(table, REFERENCE, ratings=RATINGS, **RULES) == found
+    assert numbers["srcc"] == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert numbers["lcc"] == pytest.approx(stats.pearsonr(x, y).statistic)
+    assert numbers["ktau"] == pytest.approx(stats.kendalltau(x, y).statistic)
+    assert numbers["mse"] == pytest.approx(np.mean((x - y) ** 2))
+    assert numbers["n"] == 60
+    assert numbers["srcc_lo"] < numbers["srcc"] < numbers["srcc_hi"]
+    assert numbers["share_of_ceiling"] == pytest.approx(numbers["srcc"] / numbers["ceiling_srcc"])
+    assert numbers["srcc"] < numbers["ceiling_srcc"] < 1
+    assert numbers["ktau"] < numbers["ceiling_ktau"] < numbers["ceiling_srcc"]
+    assert 0 < numbers["floor_mse"] < numbers["mse"]
+    assert report.evaluate(table, REFERENCE, ratings=RATINGS, **BOOTSTRAP) == numbers
 
 
 def test_without_ratings_no_ceiling_is_claimed():
-    found = report.evaluate_predictions(
-        predicted(RATINGS, TRUTH, 1.0), REFERENCE, ratings=None, **RULES
+    numbers = report.evaluate(predicted(RATINGS, TRUTH, 1.0), REFERENCE, **BOOTSTRAP)
+    assert not [name for name in numbers if "ceiling" in name or "floor" in name]
+
+
+def test_targets_of_the_pipeline_are_a_reference_too():
+    table, targets = (
+        predicted(RATINGS, TRUTH, 1.0),
+        REFERENCE.rename(columns={"average_score": "mean_score"}),
     )
-    assert not [name for name in found if "ceiling" in name or "floor" in name]
+    assert report.evaluate(table, targets, **BOOTSTRAP) == report.evaluate(
+        table, REFERENCE, **BOOTSTRAP
+    )
+
+
+def test_what_a_table_lacks_is_named():
+    table = predicted(RATINGS, TRUTH, noise=1.0)
+    holes = table.assign(pred_score=table["pred_score"].where(table.index != 2))
+    for arguments, message in (
+        ((table[PAIR], REFERENCE), "the predictions: the column 'pred_score' is missing"),
+        ((table, REFERENCE[PAIR]), "the reference has no column average_score"),
+        ((holes, REFERENCE), "the predictions, row 3: pred_score nan is not a finite number"),
+    ):
+        with pytest.raises(SoundjudgeError, match=message):
+            report.evaluate(*arguments, **BOOTSTRAP)
+    with pytest.raises(SoundjudgeError, match="the ratings: the column 'score' is missing"):
+        report.evaluate(table, REFERENCE, ratings=RATINGS.drop(columns="score"), **BOOTSTRAP)
+    with pytest.raises(SoundjudgeError, match="the second system: the column 'pred_score'"):
+        report.compare(table, table[PAIR], REFERENCE, **BOOTSTRAP)
+
+
+def test_the_examples_of_the_library_run():
+    results = doctest.testmod(report)
+    assert results.attempted > 0
+    assert results.failed == 0
 
 
 def test_missing_extra_and_double_rows_are_errors():
@@ -82,47 +113,46 @@ def test_missing_extra_and_double_rows_are_errors():
     for wrong, message in (
         (table.iloc[1:], "lacks 1 pairs of the reference, the first is 'test0.wav'"),
         (pd.concat([table, table.iloc[:1].assign(text="other")]), "that the reference lacks"),
-        (pd.concat([table, table.iloc[:1]]), "test0.wav twice"),
+        (pd.concat([table, table.iloc[:1]]), "row 61: .*'test0.wav'.* a second time"),
     ):
         with pytest.raises(SoundjudgeError, match=message):
-            report.evaluate_predictions(wrong, REFERENCE, ratings=None, **RULES)
+            report.evaluate(wrong, REFERENCE, **BOOTSTRAP)
         with pytest.raises(SoundjudgeError, match="the second system"):
-            report.compare_predictions(table, wrong, REFERENCE, **RULES)
+            report.compare(table, wrong, REFERENCE, **BOOTSTRAP)
     with pytest.raises(SoundjudgeError, match="the ratings lacks 1 pairs"):
-        report.evaluate_predictions(table, REFERENCE, ratings=RATINGS.iloc[4:], **RULES)
+        report.evaluate(table, REFERENCE, ratings=RATINGS.iloc[4:], **BOOTSTRAP)
 
 
 def test_a_better_system_is_told_from_a_worse_and_equals_are_not():
     good, bad = (predicted(RATINGS, TRUTH, noise, seed=2) for noise in (0.5, 6.0))
-    found = report.compare_predictions(good, bad, REFERENCE, **RULES)
-    assert found["difference"] == pytest.approx(found["srcc_first"] - found["srcc_second"])
-    assert 0 < found["difference_lo"] < found["difference"] < found["difference_hi"]
-    assert max(found["p_bootstrap"], found["p_williams"]) < 0.01
-    turned = report.compare_predictions(bad, good, REFERENCE, **RULES)
-    assert turned["difference_hi"] == pytest.approx(-found["difference_lo"])
-    same = report.compare_predictions(good, good, REFERENCE, **RULES)
+    numbers = report.compare(good, bad, REFERENCE, **BOOTSTRAP)
+    assert numbers["difference"] == pytest.approx(numbers["srcc_first"] - numbers["srcc_second"])
+    assert 0 < numbers["difference_lo"] < numbers["difference"] < numbers["difference_hi"]
+    assert max(numbers["p_bootstrap"], numbers["p_williams"]) < 0.01
+    swapped = report.compare(bad, good, REFERENCE, **BOOTSTRAP)
+    assert swapped["difference_hi"] == pytest.approx(-numbers["difference_lo"])
+    same = report.compare(good, good, REFERENCE, **BOOTSTRAP)
     assert (same["difference"], same["p_bootstrap"]) == (0, 1)
 
 
-def judged(ratings, *systems, truth=TRUTH):
+def evaluated(ratings, *systems, truth=TRUTH):
     scores = ratings[PAIR].drop_duplicates().reset_index(drop=True)
     for k, name in enumerate(systems):
         scores[name] = predicted(ratings, truth, noise=1.0 + k, seed=k)["pred_score"]
-    rules = EvaluationConfig(bootstrap=200, confidence=0.95, seed=0, note="")
-    return evaluation.evaluate_split(scores, ratings, rules)
+    return evaluation.evaluate_split(scores, ratings, EvaluationConfig(bootstrap=200, seed=0))
 
 
 def test_the_ensemble_is_compared_with_every_member_and_p_values_are_corrected():
-    split = judged(RATINGS, "ensemble", "a", "b")
-    found = evaluation.ensemble_differences(split)
-    assert list(found) == ["a", "b"]
-    for row in found.values():
+    split = evaluated(RATINGS, "ensemble", "a", "b")
+    differences = evaluation.ensemble_differences(split)
+    assert list(differences) == ["a", "b"]
+    for row in differences.values():
         assert row["p_bootstrap"] <= row["p_bootstrap_holm"] <= 1
         assert row["difference_lo"] <= row["difference"] <= row["difference_hi"]
 
 
 def test_where_weights_were_fitted_the_cross_fitted_row_speaks():
-    split = judged(RATINGS, "ensemble", "ensemble_crossfitted", "a")
+    split = evaluated(RATINGS, "ensemble", "ensemble_crossfitted", "a")
     assert split.headline == "ensemble_crossfitted"
     numbers = evaluation.system_metrics(split)
     difference = evaluation.ensemble_differences(split)["a"]["difference"]
@@ -131,7 +161,7 @@ def test_where_weights_were_fitted_the_cross_fitted_row_speaks():
 
 
 def test_generators_are_averaged_and_correlated_where_there_are_enough():
-    split = judged(RATINGS, "ensemble", "a")
+    split = evaluated(RATINGS, "ensemble", "a")
     table = evaluation.generator_means(split)
     assert table["model_id"].tolist() == ["g0", "g1", "g2", "g3"]
     assert table["pairs"].tolist() == [15] * 4
@@ -139,14 +169,14 @@ def test_generators_are_averaged_and_correlated_where_there_are_enough():
     assert table["average_score"].iloc[0] == pytest.approx(first)
     expected = stats.spearmanr(table["ensemble"], table["average_score"]).statistic
     assert evaluation.system_metrics(split)["ensemble"]["generator_srcc"] == pytest.approx(expected)
-    none = judged(rated("test", generators=0)[1], "ensemble")
+    none = evaluated(rated("test", generators=0)[1], "ensemble")
     assert evaluation.generator_means(none).empty
     assert "generator_srcc" not in evaluation.system_metrics(none)["ensemble"]
 
 
 def test_with_one_rating_a_pair_there_is_no_ceiling_and_the_rest_stands(tmp_path):
     truth, ratings = rated("test", raters=1)
-    split = judged(ratings, "ensemble", "a", truth=truth)
+    split = evaluated(ratings, "ensemble", "a", truth=truth)
     results = evaluation.evaluation_results([split], "")
     assert set(results["test"]) == {"ensemble", "a", "difference"}
     assert "share_of_ceiling" not in results["test"]["ensemble"]
@@ -154,42 +184,42 @@ def test_with_one_rating_a_pair_there_is_no_ceiling_and_the_rest_stands(tmp_path
 
 @pytest.mark.parametrize("change", [{"bootstrap": 0}, {"confidence": 1.0}, {"confidence": 0.0}])
 def test_wrong_settings_are_refused(change):
-    with pytest.raises(ValueError, match=next(iter(change))):
-        EvaluationConfig(**{"bootstrap": 10, "confidence": 0.9, "seed": 0, "note": ""} | change)
+    with pytest.raises(SoundjudgeError, match=next(iter(change))):
+        EvaluationConfig(**{"bootstrap": 10, "seed": 0} | change)
 
 
-def lay_out(with_test):
-    """What earlier stages leave behind: two members, their ensemble, ratings."""
+def write_inputs(with_test):
+    """What earlier stages write: two members, their ensemble, ratings."""
     splits = {"validation": rated("validation", seed=3), "test": (TRUTH, RATINGS)}
-    rules = EnsembleConfig(
+    config = EnsembleConfig(
         members={"a": "x", "b": "y"}, method="nnls", calibration="linear", folds=5, seed=0
     )
     fitted = None
     for split, (truth, ratings) in splits.items():
-        tables_of = {
+        predictions = {
             name: predicted(ratings, truth, noise, seed=k)
             for k, (name, noise) in enumerate([("a", 1.0), ("b", 2.0)])
         }
-        scores = np.stack([t["pred_score"] for t in tables_of.values()], axis=1)
+        scores = np.stack([t["pred_score"] for t in predictions.values()], axis=1)
         fitted = fitted or ensemble.fit_ensemble(
-            scores, averages(ratings)["average_score"].array, rules
+            scores, averages(ratings)["average_score"].array, config
         )
-        blended = tables_of["a"].assign(pred_score=ensemble.apply_ensemble(fitted, scores))
-        written = {f"members/{n}/{split}": t for n, t in tables_of.items()}
+        blended = predictions["a"].assign(pred_score=ensemble.apply_ensemble(fitted, scores))
+        written = {f"members/{n}/{split}": t for n, t in predictions.items()}
         written[f"ensemble/{split}"] = blended
         if split == "validation":
             written["ensemble/validation_crossfitted"] = blended
         for name, table in written.items():
             tables.write_table(table, Path(f"data/predictions/{name}.csv"), tables.PREDICTIONS)
     Path("data/predictions/members/old").mkdir()
-    artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted))
+    artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted), exact=True)
     train = rated("train", seed=4)[1]
     both = pd.concat([train, splits["validation"][1]], ignore_index=True)
     tables.write_table(both, Path("data/prepared/ratings.parquet"), tables.RATINGS)
     labels = RATINGS if with_test else RATINGS.iloc[:0]
     tables.write_table(labels, Path("data/test_labels/ratings.parquet"), tables.RATINGS)
     Path("params.yaml").write_text(
-        "evaluate: {bootstrap: 100, confidence: 0.95, seed: 0, note: simulated ratings}\n"
+        "evaluate: {bootstrap: 100, confidence: 0.95, seed: 0}\nnote: simulated ratings\n"
     )
 
 
@@ -199,7 +229,7 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     monkeypatch.delitem(sys.modules, "evaluate", raising=False)
     import evaluate as stage
 
-    lay_out(with_test)
+    write_inputs(with_test)
     sums = []
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
@@ -208,21 +238,28 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     assert sums[0] == sums[1]
     assert "members/old is no member" in caplog.text
 
-    found = artifacts.read_json(Path("metrics/evaluate.json"))
+    metrics = artifacts.read_json(Path("metrics/evaluate.json"))
+    details = artifacts.read_json(Path("metrics/details/evaluate.json"))
     splits = ["validation", "test"] if with_test else ["validation"]
-    assert set(found) == {"note", *splits}
-    assert found["note"] == "simulated ratings"
-    assert set(found["validation"]) == {
+    headlines = dict(zip(splits, ["ensemble_crossfitted", "ensemble"], strict=False))
+    assert set(metrics) == set(details) == {"note", *splits}
+    assert metrics["note"] == details["note"] == "simulated ratings"
+    for split, headline in headlines.items():
+        names = [(headline, "srcc"), (headline, "lcc"), (headline, "mse"), ("a", "srcc")]
+        names.append(("b", "srcc"))
+        expected = {f"{system}_{name}": details[split][system][name] for system, name in names}
+        assert metrics[split] == expected
+    assert set(details["validation"]) == {
         "a", "b", "ceiling", "difference", "ensemble", "ensemble_crossfitted",
     }  # fmt: skip
-    assert found["validation"]["a"]["n"] == 60
-    assert set(found["validation"]["difference"]) == {"a", "b"}
+    assert details["validation"]["a"]["n"] == 60
+    assert set(details["validation"]["difference"]) == {"a", "b"}
     page = Path("metrics/evaluate.md").read_text()
     assert page.startswith("# Agreement with listeners (simulated ratings)\n\n## validation, 60")
-    assert page.count("no pair's own rating took part") == 1
+    assert page.count("by a fit without the pair's own rating") == 1
     assert ("## test" in page) == with_test
     systems = pd.read_csv("metrics/systems.csv")
     assert systems["split"].tolist() == [s for s in splits for _ in range(4)]
     assert set(systems["note"]) == {"simulated ratings"}
-    pictures = sorted(p.stem for p in Path("plots/evaluate").iterdir())
-    assert pictures == sorted(["srcc", *splits])
+    figures = sorted(p.stem for p in Path("plots/evaluate").iterdir())
+    assert figures == sorted(["srcc", *splits])

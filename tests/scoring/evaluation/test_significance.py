@@ -84,13 +84,16 @@ def test_williams_agrees_with_steigers_published_example():
 
 
 def test_williams_holds_its_level():
-    found = []
+    p_values = []
     for seed in range(400):
         predictions, reference = correlated(60, 0.6, systems=2, seed=seed)
-        one, two = predictions.T
-        lcc = [np.corrcoef(*v)[0, 1] for v in ((one, reference), (two, reference), (one, two))]
-        found.append(significance.williams(*lcc, 60))
-    assert 0.02 < np.mean(np.array(found) < 0.05) < 0.09
+        first, second = predictions.T
+        lcc = [
+            np.corrcoef(*v)[0, 1]
+            for v in ((first, reference), (second, reference), (first, second))
+        ]
+        p_values.append(significance.williams(*lcc, 60))
+    assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.09
 
 
 def test_williams_of_one_system_twice_is_no_difference():

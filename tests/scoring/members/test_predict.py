@@ -39,6 +39,9 @@ class Loudness:
         self.batches.append([len(wave) for wave in waves])
         return np.array([w.mean() + len(t) for w, t in zip(waves, texts, strict=True)])
 
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        return [False for _ in texts]
+
 
 def prediction(window: float = 1.0, batch: int = 3) -> PredictionConfig:
     return PredictionConfig(window_seconds=window, batch_size=batch)
@@ -60,24 +63,24 @@ def test_a_sound_is_heard_in_consecutive_windows_and_a_short_rest_is_left_out(se
 
 
 def test_window_scores_are_averaged_by_length():
-    # windows of 2 s: 2 s of 1.0, then 1 s of 4.0 -> (2 * 1 + 1 * 4) / 3 = 2
+    # windows of 2 s: 2 s of 1.0, then 1 s of 4.0 -> (2 * 1 + 1 * 4) / 3 = 2; the text adds 1
     wave = np.concatenate([np.full(2 * RATE, 1.0), np.full(RATE, 4.0)]).astype(np.float32)
-    scores = raw_scores([Loudness()], [wave], [""], prediction(window=2.0))
-    assert scores.tolist() == [[pytest.approx(2.0)]]
+    scores = raw_scores([Loudness()], [wave], ["t"], prediction(window=2.0))
+    assert scores.tolist() == [[pytest.approx(3.0)]]
 
 
 def test_scores_come_back_in_the_order_of_the_pairs_whatever_the_batches():
     waves = [np.full(round(s * RATE), s, dtype=np.float32) for s in (0.9, 0.1, 2.5, 0.5)]
-    texts = ["", "x", "xx", "xxx"]
+    texts = ["xxxx", "x", "xx", "xxx"]
     for batch in (1, 2, 100):
         scores = raw_scores([Loudness()], waves, texts, prediction(batch=batch))
-        assert scores[:, 0] == pytest.approx([0.9, 1.1, 4.5, 3.5])
+        assert scores[:, 0] == pytest.approx([4.9, 1.1, 4.5, 3.5])
 
 
 def test_windows_of_one_length_share_a_batch_and_no_batch_is_larger_than_asked():
     member = Loudness()
     waves = [np.zeros(length, dtype=np.float32) for length in (5, 3, 4, 2 * RATE, 1)]
-    raw_scores([member], waves, [""] * 5, prediction(batch=2))
+    raw_scores([member], waves, ["t"] * 5, prediction(batch=2))
     assert member.batches == [[1, 3], [4, 5], [RATE, RATE]]
 
 
@@ -85,6 +88,33 @@ def test_a_number_that_is_not_finite_is_an_error_and_no_score():
     with pytest.raises(SoundjudgeError, match="no finite score for 'a dog'"):
         wave = np.full(10, np.nan, dtype=np.float32)
         raw_scores([Loudness()], [wave], ["a dog"], prediction())
+
+
+@pytest.mark.parametrize("text", ["dog\n", " dog", "\tdog\r\n", "\u2003dog\u2028"])
+def test_blanks_and_line_ends_at_the_edges_of_a_text_do_not_change_its_score(text):
+    wave = np.zeros(RATE, dtype=np.float32)
+    assert raw_scores([Loudness()], [wave], [text], prediction()).tolist() == [[3.0]]
+
+
+def test_a_text_has_one_score_in_either_unicode_form():
+    assert predict.clean_text("cafe\u0301") == predict.clean_text("caf\u00e9") == "caf\u00e9"
+    assert predict.clean_text("ﬁve ½") == "ﬁve ½"  # equal in meaning alone: another text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a dog \udce9", "half a character"),
+        ("a\0dog", "NUL"),
+        (" \n", "empty"),
+        (None, "empty"),
+        (b"a dog", "empty"),
+    ],
+)
+def test_what_no_text_can_hold_is_a_sentence(text, reason):
+    with pytest.raises(SoundjudgeError, match=reason) as caught:
+        raw_scores([Loudness()], [np.zeros(RATE, dtype=np.float32)], [text], prediction())
+    str(caught.value).encode("utf-8")  # it can be printed
 
 
 def test_every_sound_needs_a_text():
@@ -110,7 +140,7 @@ def test_predictions_of_another_checkpoint_are_not_packaged(tmp_path):
         predict.check_provenance(predictions, checkpoint)
 
 
-def prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
+def write_prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
     """data/prepared with so many random sounds a split; returns its rated pairs."""
     (folder / "data/prepared").mkdir(parents=True)
     rows = [(split, number) for split, count in splits.items() for number in range(count)]
@@ -141,11 +171,6 @@ def prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
 def write_params(folder: Path) -> None:
     values = {
         "device": "cpu",
-        "encoders": {
-            "clap": "checkpoints/clap",
-            "opening": {"backend": "transformers", "sha256": None},
-        },
-        "regress": {"extra_claps": []},
         "predict": {"window_seconds": tiny_judge.SECONDS, "batch_size": 4},
         "ensemble": {
             "members": {
@@ -171,25 +196,26 @@ def stage(name: str, *arguments: str) -> None:
 
 def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     tiny_judge.write_checkpoints(in_folder)
-    rated = prepared(in_folder, {"train": 1, "validation": 9, "test": 4})
+    rated = write_prepared(in_folder, {"train": 1, "validation": 9, "test": 4})
     write_params(in_folder)
     for name in tiny_judge.CHECKPOINTS:
         stage("predict", name)
-    found = in_folder / "data/predictions"
+    predictions = in_folder / "data/predictions"
     frames = {
-        name: tables.read_table(found / "members" / name / "validation.csv", PREDICTIONS)
+        name: tables.read_table(predictions / "members" / name / "validation.csv", PREDICTIONS)
         for name in tiny_judge.CHECKPOINTS
     }
-    test = tables.read_table(found / "members/one/test.csv", PREDICTIONS)
+    test = tables.read_table(predictions / "members/one/test.csv", PREDICTIONS)
     assert test["wav_file_name"].tolist() == [f"test{n}.wav" for n in range(4)]
     assert frames["one"]["text"].tolist() == rated["text"][1:10].tolist()
 
-    fitted = tiny_judge.ensemble(in_folder)
+    blend = tiny_judge.ensemble(in_folder)
     raw = np.stack([frame["pred_score"] for frame in frames.values()], axis=1)
-    scores = ensemble.apply_ensemble(fitted, raw)
-    artifacts.write_json(in_folder / "checkpoints/ensemble.json", dataclasses.asdict(fitted))
+    scores = ensemble.apply_ensemble(blend, raw)
+    ensemble_path = in_folder / "checkpoints/ensemble.json"
+    artifacts.write_json(ensemble_path, dataclasses.asdict(blend), exact=True)
     blended = frames["one"].assign(pred_score=scores)
-    tables.write_table(blended, found / "ensemble/validation.csv", PREDICTIONS)
+    tables.write_table(blended, predictions / "ensemble/validation.csv", PREDICTIONS)
     (in_folder / "metrics").mkdir()
     (in_folder / "metrics/evaluate.md").write_text("# Agreement (simulated ratings)\n")
     stage("package")
@@ -202,7 +228,9 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     stage("package")
     assert artifacts.sha256(in_folder / "checkpoints/judge") == first
     tables.write_table(
-        blended.assign(pred_score=scores - 0.1), found / "ensemble/validation.csv", PREDICTIONS
+        blended.assign(pred_score=scores - 0.1),
+        predictions / "ensemble/validation.csv",
+        PREDICTIONS,
     )
     with pytest.raises(ValueError, match="the pipeline"):
         stage("package")
@@ -211,7 +239,7 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
 
 def test_without_test_pairs_their_predictions_are_an_empty_table(in_folder):
     tiny_judge.write_checkpoints(in_folder)
-    prepared(in_folder, {"validation": 2})
+    write_prepared(in_folder, {"validation": 2})
     write_params(in_folder)
     stage("predict", "clapscore")
     folder = in_folder / "data/predictions/members/clapscore"

@@ -1,6 +1,6 @@
-"""Named vectors as memory-mapped shards: what an encoder says of very many things.
+"""Named arrays as memory-mapped shards: an encoder's output for very many items.
 
-N = number of rows, B = number of rows asked for.
+N = number of rows, B = number of rows requested, n = number of rows of a shard.
 A folder of rows is keys.parquet, the row of each key, and shards/00000.npy, 00001.npy, ..., the
 rows (n, ...) end to end. Keys of equal content share a row.
 """
@@ -16,39 +16,35 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from soundjudge.data.tables import tables
-from soundjudge.errors import SoundjudgeError
 from soundjudge.data.tables.schema import Table
+from soundjudge.errors import SoundjudgeError
 
-SHARD_BYTES = 2**26  # of a shard, and what is held in memory: 32,768 rows of 512 float32
-MADVISE_ROW_BYTES = 2**15  # bytes of a row from which on telling the system beforehand is worth the call
+SHARD_BYTES = 2**26  # of a shard, and of memory in use: 32,768 rows of 512 float32
+MADVISE_ROW_BYTES = 2**15  # smaller rows are not worth the call of madvise
 KEYS = Table(name="keys", columns={"key": "str", "row": "int"}, key=("key",))
 
 
-
-
 def shard_path(folder: Path, number: int) -> Path:
-    """Where a folder keeps its shard of this number."""
+    """The path of a folder's shard."""
     return folder / "shards" / f"{number:05d}.npy"
 
 
 def open_memmap(path: Path) -> NDArray[Any]:
-    """An array file, memory-mapped and read-only; ShardError if it is none."""
+    """An array file, memory-mapped and read-only; SoundjudgeError if it cannot be read."""
     try:
         return np.asarray(np.load(path, mmap_mode="r"))
     except (OSError, ValueError) as error:
-        raise SoundjudgeError(f"{path} cannot be read: run the stage that writes it again") from error
+        message = f"{path} cannot be read: run the stage that writes it again"
+        raise SoundjudgeError(message) from error
 
 
 def write_rows(
-    folder: Path,
-    keys: Sequence[str],
-    blocks: Iterable[NDArray[Any]],
-    rows: ArrayLike | None = None,
+    folder: Path, keys: Sequence[str], blocks: Iterable[NDArray[Any]], rows: ArrayLike | None = None
 ) -> None:
     """Writes consecutive blocks (B, ...) of one shape and type as the rows of `folder`.
 
-    `rows` names the row of each key, by default its place. Holds one shard in memory; the bytes
-    depend on the rows alone, not on how they come in blocks.
+    `rows` is the row of each key, by default its position. Holds one shard in memory; the bytes
+    depend on the rows alone, not on their division into blocks.
     """
     shard, used, buffer = 0, 0, np.empty((0, 0), np.float32)
     shard_path(folder, 0).parent.mkdir(parents=True)
@@ -75,12 +71,12 @@ def write_rows(
 
 
 def write_keys(folder: Path, keys: Sequence[str], rows: ArrayLike) -> None:
-    """Names the rows of the shards that are there; every row needs a key, every key a row."""
+    """Names the rows of the folder's shards; every row needs a key, every key a row."""
     count = sum(len(open_memmap(path)) for path in (folder / "shards").iterdir())
-    places = np.asarray(rows, dtype=np.int64)
-    if not np.array_equal(np.unique(places), np.arange(count)) or len(places) != len(keys):
+    row_of_key = np.asarray(rows, dtype=np.int64)
+    if not np.array_equal(np.unique(row_of_key), np.arange(count)) or len(row_of_key) != len(keys):
         raise SoundjudgeError(f"{folder}: {len(keys)} keys do not fit its {count} rows")
-    frame = pd.DataFrame({"key": keys, "row": places})
+    frame = pd.DataFrame({"key": keys, "row": row_of_key})
     tables.write_table(frame, folder / "keys.parquet", KEYS)
 
 
@@ -95,7 +91,7 @@ class ArrayStore:
         self.keys: list[str] = self._index.tolist()
         count = int(self._rows.max(initial=-1)) + 1
         self._shards = [open_memmap(shard_path(folder, 0))]
-        while sum(map(len, self._shards)) < count:  # a shard that is missing is an error
+        while sum(map(len, self._shards)) < count:  # a missing shard is an error
             self._shards.append(open_memmap(shard_path(folder, len(self._shards))))
         lengths = np.array([len(shard) for shard in self._shards])
         if lengths.sum() != count:
@@ -104,41 +100,41 @@ class ArrayStore:
         self.shape: tuple[int, ...] = (count, *self._shards[0].shape[1:])
         self.dtype = self._shards[0].dtype
 
-    def places(self, keys: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
-        """The rows of these keys: (B,). ShardError names the first that is missing."""
-        found = self._index.get_indexer(np.asarray(keys, dtype=object))
-        if (found < 0).any():
-            missing = keys[int(np.argmax(found < 0))]
+    def row_indices(self, keys: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
+        """The index of each key's row: (B,). SoundjudgeError names the first missing key."""
+        positions = self._index.get_indexer(np.asarray(keys, dtype=object))
+        if (positions < 0).any():
+            missing = keys[int(np.argmax(positions < 0))]
             raise SoundjudgeError(
                 f"{self.folder} has no row {missing!r}: run the stage that writes it again"
             )
-        return np.asarray(self._rows[found])
+        return np.asarray(self._rows[positions])
 
-    def take(self, places: NDArray[np.int64]) -> NDArray[Any]:
-        """The rows at these places, copied: (B, ...)."""
-        taken = np.empty((len(places), *self.shape[1:]), self.dtype)
-        order = np.argsort(places, kind="stable")
-        ends = np.searchsorted(places[order], self._ends)
+    def take(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """A copy of the rows of these indices: (B,) -> (B, ...)."""
+        result = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        order = np.argsort(rows, kind="stable")
+        ends = np.searchsorted(rows[order], self._ends)
         start = 0
-        for shard, last, end in zip(self._shards, self._ends, ends, strict=True):
+        for shard, shard_end, end in zip(self._shards, self._ends, ends, strict=True):
             if start < end:
-                of = order[start:end]
-                inside = places[of] - (last - len(shard))
-                _announce(shard, inside)
-                taken[of] = shard[inside]
+                positions = order[start:end]  # in the result
+                shard_rows = rows[positions] - (shard_end - len(shard))
+                _prefetch(shard, shard_rows)
+                result[positions] = shard[shard_rows]
                 start = end
-        return taken
+        return result
 
     def gather(self, keys: Sequence[str]) -> NDArray[Any]:
-        """The rows of these keys, copied: (B, ...)."""
-        return self.take(self.places(keys))
+        """A copy of the rows of these keys: (B, ...)."""
+        return self.take(self.row_indices(keys))
 
     def key(self, row: int) -> str:
         """The first key of a row."""
         return self.keys[int(np.argmax(self._rows == row))]
 
     def blocks(self) -> Iterable[NDArray[Any]]:
-        """All rows in their order, a shard at a time: (n, ...), views."""
+        """All rows in their order, shard by shard: (n, ...), views."""
         return iter(self._shards)
 
     def __getitem__(self, key: str) -> NDArray[Any]:
@@ -152,15 +148,15 @@ class ArrayStore:
         return len(self.keys)
 
 
-def _announce(shard: NDArray[Any], rows: NDArray[np.int64]) -> None:
-    """Lets the system read rows (n,) from disk together, not a few pages at each one's first use.
+def _prefetch(shard: NDArray[Any], rows: NDArray[np.int64]) -> None:
+    """Lets the system read these rows from disk together, not page by page at their first use.
 
-    Of rows of 150 KB that are not in the page cache, sixteen then come twenty times sooner.
+    Sixteen rows of 150 KB that are not in the page cache are then read twenty times faster.
     """
     file, size = shard.base, shard.strides[0]
-    if size < MADVISE_ROW_BYTES or not isinstance(file, np.memmap) or not isinstance(file.base, mmap.mmap):
+    if size < MADVISE_ROW_BYTES or not hasattr(mmap, "MADV_WILLNEED"):  # Windows lacks it
         return
-    if not hasattr(mmap, "MADV_WILLNEED"):  # Windows
+    if not isinstance(file, np.memmap) or not isinstance(file.base, mmap.mmap):
         return
     first = file.offset % mmap.ALLOCATIONGRANULARITY
     for row in rows.tolist():

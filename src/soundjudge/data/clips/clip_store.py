@@ -1,7 +1,7 @@
 """Clips as memory-mapped shards of 16-bit samples.
 
 T = samples of a clip at 16 kHz.
-A folder of clips is clips.parquet and shards/00000.npy, 00001.npy, ..., each many clips end to end.
+A folder of clips is clips.parquet and shards/00000.npy, 00001.npy, ..., with clips end to end.
 """
 
 from pathlib import Path
@@ -17,22 +17,22 @@ FULL_SCALE = 32_768  # int16
 
 
 class ClipStore:
-    """The clips of a prepared folder, read when asked for."""
+    """The clips of a prepared folder, read on demand."""
 
     def __init__(self, prepared: Path) -> None:
         self.folder = prepared
         self.table = tables.read_table(prepared / "clips.parquet", tables.CLIPS)
-        places = zip(*(self.table[name] for name in ("shard", "offset", "samples")), strict=True)
-        self._places = dict(zip(self.table["clip_id"], places, strict=True))
+        columns = (self.table[name] for name in ("shard", "offset", "samples"))
+        self._locations = dict(zip(self.table["clip_id"], zip(*columns, strict=True), strict=True))
         self._shards: dict[int, NDArray[np.int16]] = {}
 
     def wave(self, clip_id: str) -> NDArray[np.float32]:
         """(T,) float32 in -1 to 1 at 16 kHz."""
-        if clip_id not in self._places:
+        if clip_id not in self._locations:
             raise SoundjudgeError(
                 f"{self.folder} has no clip {clip_id!r}: see rejected.csv there for the reason"
             )
-        shard, offset, samples = self._places[clip_id]
+        shard, offset, samples = self._locations[clip_id]
         if shard not in self._shards:
             self._shards[shard] = open_memmap(shard_path(self.folder, shard))
         pcm = self._shards[shard][offset : offset + samples]
@@ -42,16 +42,16 @@ class ClipStore:
         return pcm.astype(np.float32) / np.float32(FULL_SCALE)
 
     def ids(self, corpus: str | None = None, split: str | None = None) -> list[str]:
-        """Clip ids in order, of one corpus or one split if asked."""
-        kept = self.table
+        """Clip ids in order: all, or those of one corpus, of one split, or of both."""
+        rows = self.table
         if corpus is not None:
-            kept = kept[kept["corpus"] == corpus]
+            rows = rows[rows["corpus"] == corpus]
         if split is not None:
-            kept = kept[kept["split"] == split]
-        return list(kept["clip_id"])
+            rows = rows[rows["split"] == split]
+        return list(rows["clip_id"])
 
     def __contains__(self, clip_id: object) -> bool:
-        return clip_id in self._places
+        return clip_id in self._locations
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._locations)

@@ -1,24 +1,27 @@
-"""AudioCaps as downloaded -> sounds and captions.
+"""AudioCaps as downloaded: sounds and captions.
 
 <folder>/{train,val,test}.csv                         audiocap_id,youtube_id,start_time,caption;
-                                                      any of the three, of version 1 or 2; or in
+                                                      any of the three, of version 1 or 2; also in
                                                       dataset/ (1) or dataset2.0/ (2), as in the
                                                       official repository
-<folder>/audio/<split>/<youtube_id>_<start_time>.wav  or <youtube_id>, Y<youtube_id> or
-                                                      <audiocap_id>, as the common downloaders name
-                                                      it; in audio/ or <split>/ as well; flac, ogg,
-                                                      opus and mp3 as well
+<folder>/audio/<split>/<youtube_id>_<start_time>.wav  or <youtube_id>, Y<youtube_id>, <audiocap_id>
+                                                      or with start and end, as the common
+                                                      downloaders name it; also in audio/ or
+                                                      <split>/; also flac, ogg, opus and mp3
+
+Some captions of version 2 have line breaks without quotes: they are joined by a blank.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from soundjudge.data.user_files.user_tables import read_user_table
-from soundjudge.data.corpora import corpus
-from soundjudge.data.tables import tables
+from soundjudge.data.corpora import clip_names, corpus
+from soundjudge.data.corpora.clip_names import CutClips
 from soundjudge.data.corpora.corpus import CaptionRow, Corpus, Sound
-from soundjudge.errors import SoundjudgeError
 from soundjudge.data.tables.schema import Table
+from soundjudge.data.user_files.user_tables import read_user_table
+from soundjudge.errors import SoundjudgeError
 
 NAME = "audiocaps"
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -31,31 +34,37 @@ LIST = Table(
 
 
 def read_audiocaps(folder: Path, max_characters: int) -> Corpus:
-    """Everything that the folder's lists name; raises TableError."""
+    """All sounds and captions of the folder's lists. Raises SoundjudgeError."""
     lists = [(split, folder / version / f"{split}.csv") for version in VERSIONS for split in SPLITS]
     lists = [(split, path) for split, path in lists if path.is_file()]
     if not lists:
-        raise SoundjudgeError(f"{folder} holds none of train.csv, val.csv and test.csv of AudioCaps")
+        names = "train.csv, val.csv and test.csv"
+        raise SoundjudgeError(f"{folder} holds none of {names} of AudioCaps")
     first, last = lists[0][1].parent, lists[-1][1].parent
     if first != last:
         raise SoundjudgeError(f"{first} and {last} both hold lists of AudioCaps: keep one version")
-    rows = (row for split, path in lists for row in _rows(folder, split, path))
+    rows = (row for split, path in lists for row in _iter_rows(folder, split, path))
     return corpus.build_corpus(NAME, rows, [], max_characters)
 
 
-def _rows(folder: Path, split: str, path: Path) -> Iterator[CaptionRow]:
-    frame = read_user_table(path, LIST)
+def _iter_rows(folder: Path, split: str, path: Path) -> Iterator[CaptionRow]:
+    frame = read_user_table(path, LIST, join_lines=True)
     files = corpus.audio_files(folder / "audio" / split, folder / "audio", folder / split)
+    clips = CutClips(files)
     columns = (frame[name] for name in ("audiocap_id", "youtube_id", "start_time"))
     captions = frame["caption"].fillna("")
-    for audiocap_id, youtube_id, start, text in zip(*columns, captions, strict=True):
+    for audiocap_id, youtube_id, listed_start, text in zip(*columns, captions, strict=True):
+        start = clip_names.whole_seconds(listed_start)
         name = f"{youtube_id}_{start}"
-        names = (name, youtube_id, f"Y{youtube_id}", audiocap_id)
+        stems = (name, f"{youtube_id}_{listed_start}", youtube_id, f"Y{youtube_id}", audiocap_id)
+        file, reason = clips.find(youtube_id, start, stems)
         sound = Sound(
             clip_id=f"{NAME}/{name}",
             corpus=NAME,
             split=SPLITS[split],
             file=f"audio/{split}/{name}",
-            path=next((files[one] for one in names if one in files), None),
+            path=file,
+            reason=reason,
         )
+        text = re.sub(r"\s*[\r\n]\s*", " ", text)
         yield CaptionRow(caption_id=f"{NAME}/{audiocap_id}", sound=sound, text=text)

@@ -1,4 +1,4 @@
-"""Clips on their way into shards of 16-bit samples.
+"""Writes clips into shards of 16-bit samples.
 
 T = samples of a clip at 16 kHz.
 """
@@ -20,7 +20,7 @@ ClipRow: TypeAlias = tuple[str, str, str, int, int, int, str]  # of the CLIPS ta
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """One sound on its way into a shard; `pcm` is (T,) int16 at 16 kHz."""
+    """One sound to be written; `pcm` is (T,) int16 at 16 kHz."""
 
     clip_id: str
     corpus: str
@@ -29,14 +29,14 @@ class Clip:
 
 
 def to_pcm(wave: NDArray[np.float32]) -> NDArray[np.int16]:
-    """(T,) in -1 to 1 -> (T,) int16; what was int16 once comes back exactly."""
+    """(T,) in -1 to 1 -> (T,) int16; samples that were read from int16 come back exactly."""
     scaled = wave * np.float32(FULL_SCALE)
     np.round(scaled, out=scaled)
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled).astype(np.int16)
 
 
 class ClipWriter:
-    """Puts clips end to end into the shards of a folder, one after another; holds one in memory."""
+    """Writes clips end to end into the shards of a folder; holds one shard in memory."""
 
     def __init__(self, folder: Path, shard_samples: int, first: int = 0) -> None:
         self._folder = folder
@@ -46,18 +46,18 @@ class ClipWriter:
         self._rows: list[ClipRow] = []
 
     def fits(self, samples: int) -> bool:
-        """Whether the shard has room for so many samples more."""
+        """Whether the shard has room for so many more samples."""
         return self._used + samples <= len(self._buffer)
 
     def add(self, clip: Clip) -> None:
-        """Puts the clip behind the others; it must fit."""
+        """Appends the clip, which must fit."""
         offset, size = self._used, len(clip.pcm)
         assert self.fits(size), f"{clip.clip_id}: {size} samples, after {offset} in its shard"
         self._used += size
         self._buffer[offset : self._used] = clip.pcm
         digest = hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest()
-        place = (self._number, offset, size)
-        self._rows.append((clip.clip_id, clip.corpus, clip.split, *place, digest))
+        location = (self._number, offset, size)
+        self._rows.append((clip.clip_id, clip.corpus, clip.split, *location, digest))
 
     def close(self) -> list[ClipRow]:
         """Writes the shard, the whole file or none, and begins the next; returns its CLIPS rows."""

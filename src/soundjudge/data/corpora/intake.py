@@ -1,7 +1,7 @@
-"""Listed sounds -> clips in shards, shard by shard, so that a killed run goes on where it was.
+"""Writes listed sounds to clips in shards, shard by shard, so that a killed run can resume.
 
-`work` holds, for each shard that is complete, the shard and what became of the sounds up to its
-end; the sounds come in the order of their clip ids, so the next shard begins behind them.
+`work` holds each complete shard and the record of its sounds, rejected ones included; sounds come
+in the order of their clip ids, so the next shard begins after those of all records.
 """
 
 import hashlib
@@ -13,48 +13,46 @@ from pathlib import Path
 
 import pandas as pd
 
-from soundjudge.runtime import artifacts
-from soundjudge.data.clips import clip_store
-from soundjudge.data.tables import tables
-from soundjudge.data.corpora.acceptance import SoundCheck, Preparation, check_sound
-from soundjudge.data.corpora.corpus import Rejection, Sound
 from soundjudge.data.arrays.array_store import shard_path
+from soundjudge.data.corpora.acceptance import Preparation, SoundCheck, check_sound
 from soundjudge.data.corpora.clip_writer import Clip, ClipRow, ClipWriter
+from soundjudge.data.corpora.corpus import Rejection, Sound
+from soundjudge.data.tables import tables
+from soundjudge.runtime import artifacts
 
-AHEAD = 8  # sounds read ahead, per worker
+READ_AHEAD = 8  # sounds per worker
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRecord:
-    """What became of the sounds of one shard."""
+    """The clips of one shard, and the sounds that were rejected on the way to it."""
 
     sounds: int
     clips: list[ClipRow]
     rejections: list[Rejection]
-    cut: dict[str, int]
-    "number of clips cut at max_seconds, by corpus"
+    cut: dict[str, int]  # number of clips cut at max_seconds, by corpus
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeResult:
-    """What became of all sounds; `clips` is the CLIPS table."""
+    """All clips and rejected sounds."""
 
-    clips: pd.DataFrame
+    clips: pd.DataFrame  # a CLIPS table
     rejections: list[Rejection]
     cut: Counter[str]
 
 
-def intake_identity(sounds: Iterable[Sound], preparation: Preparation) -> dict[str, object]:
-    """What the shards depend on: settings, and name, size and time of every sound's file."""
-    listing = hashlib.sha256()
-    for sound in _ordered(sounds):
-        file = (sound.clip_id, sound.corpus, sound.split, *_state(sound.path))
-        listing.update(f"{file!r}\n".encode())
+def intake_identity(sounds: Iterable[Sound], config: Preparation) -> dict[str, object]:
+    """All that the shards depend on: settings, and name, size and time of every sound's file."""
+    files = hashlib.sha256()
+    for sound in _sort_sounds(sounds):
+        file = (sound.clip_id, sound.corpus, sound.split, *_file_state(sound.path))
+        files.update(f"{file!r}\n".encode())
     settings = ("min_seconds", "max_seconds", "silence_dbfs", "shard_samples")
-    return {name: getattr(preparation, name) for name in settings} | {"files": listing.hexdigest()}
+    return {name: getattr(config, name) for name in settings} | {"files": files.hexdigest()}
 
 
-def _state(path: Path | None) -> tuple[object, ...]:
+def _file_state(path: Path | None) -> tuple[object, ...]:
     try:
         status = path.stat() if path else None
     except OSError as error:
@@ -62,7 +60,7 @@ def _state(path: Path | None) -> tuple[object, ...]:
     return (path, status.st_size, status.st_mtime_ns) if status else ()
 
 
-def _ordered(sounds: Iterable[Sound]) -> list[Sound]:
+def _sort_sounds(sounds: Iterable[Sound]) -> list[Sound]:
     return sorted(sounds, key=lambda sound: sound.clip_id)
 
 
@@ -70,81 +68,85 @@ def write_shards(
     sounds: Iterable[Sound],
     folder: Path,
     work: Path,
-    preparation: Preparation,
+    config: Preparation,
     workers: int,
     log: Callable[[str], None],
     refuse: Callable[[list[Rejection]], None],
 ) -> IntakeResult:
-    """Reads all sounds and writes the good ones to folder/shards/; goes on with what `work` holds.
+    """Reads all sounds, writes the accepted ones to folder/shards/; resumes from `work`.
 
     The result does not depend on the number of workers or of runs, and memory not on the number of
-    sounds. `refuse` may raise, after each shard, on what has been rejected so far.
+    sounds. `refuse` is called after each shard with all rejections so far, and may raise.
     """
-    ordered = _ordered(sounds)
-    parts = list(_kept(work))
-    read = sum(part.sounds for part in parts)
-    if parts:
-        log(f"{read} of {len(ordered)} sounds were read before: going on behind them")
-    done = map_in_order(lambda sound: check_sound(sound, preparation), ordered[read:], workers)
-    for part in _parts(done, ClipWriter(work, preparation.shard_samples, len(parts))):
-        artifacts.write_json(_record(work, len(parts)), asdict(part))
-        parts.append(part)
-        read += part.sounds
-        rejections = [rejection for part in parts for rejection in part.rejections]
+    ordered = _sort_sounds(sounds)
+    records = list(_read_records(work))
+    read = sum(record.sounds for record in records)
+    if records:
+        log(f"{read} of {len(ordered)} sounds were read before: resuming after them")
+    checks = map_in_order(lambda sound: check_sound(sound, config), ordered[read:], workers)
+    for record in _iter_shards(checks, ClipWriter(work, config.shard_samples, len(records))):
+        artifacts.write_json(_record_path(work, len(records)), asdict(record))
+        records.append(record)
+        read += record.sounds
+        rejections = [rejection for record in records for rejection in record.rejections]
         log(f"read {read} of {len(ordered)} sounds, {len(rejections)} rejected")
         refuse(rejections)
     (folder / "shards").mkdir(parents=True)
-    for number, part in enumerate(parts):
-        if part.clips:
+    for number, record in enumerate(records):
+        if record.clips:
             artifacts.link_or_copy(shard_path(work, number), shard_path(folder, number))
-    return _together(parts)
+    return _merge_records(records)
 
 
-def _parts(done: Iterable[SoundCheck], writer: ClipWriter) -> Iterator[ShardRecord]:
-    """What became of the sounds, shard by shard, when the shard is on disk."""
+def _iter_shards(checks: Iterable[SoundCheck], writer: ClipWriter) -> Iterator[ShardRecord]:
+    """The record of each shard as soon as the shard is on disk."""
     sounds = 0
     rejections: list[Rejection] = []
     cut: Counter[str] = Counter()
-    for result in done:
-        sound = result.sound
-        if result.pcm is not None and not writer.fits(len(result.pcm)):
-            yield ShardRecord(sounds=sounds, clips=writer.close(), rejections=rejections, cut=dict(cut))
+
+    def close() -> ShardRecord:
+        return ShardRecord(sounds=sounds, clips=writer.close(), rejections=rejections, cut={**cut})
+
+    for check in checks:
+        sound = check.sound
+        if check.pcm is not None and not writer.fits(len(check.pcm)):
+            yield close()
             sounds, rejections, cut = 0, [], Counter()
         sounds += 1
-        if result.pcm is None:
-            rejection = Rejection(corpus=sound.corpus, file=sound.file, reason=result.reason)
+        if check.pcm is None:
+            rejection = Rejection(corpus=sound.corpus, file=sound.file, reason=check.reason)
             rejections.append(rejection)
         else:
-            cut[sound.corpus] += result.cut
+            cut[sound.corpus] += check.cut
             identity = {"clip_id": sound.clip_id, "corpus": sound.corpus, "split": sound.split}
-            writer.add(Clip(**identity, pcm=result.pcm))
+            writer.add(Clip(**identity, pcm=check.pcm))
     if sounds:
-        yield ShardRecord(sounds=sounds, clips=writer.close(), rejections=rejections, cut=dict(cut))
+        yield close()
 
 
-def _kept(work: Path) -> Iterator[ShardRecord]:
-    """The parts that are complete, in order."""
+def _read_records(work: Path) -> Iterator[ShardRecord]:
+    """The records of complete shards, in order."""
     number = 0
-    while (path := _record(work, number)).is_file():
-        held = artifacts.read_json(path)
-        clips = [tuple(row) for row in held["clips"]]
-        rejections = [Rejection(**one) for one in held["rejections"]]
-        yield ShardRecord(sounds=held["sounds"], clips=clips, rejections=rejections, cut=held["cut"])
+    while (path := _record_path(work, number)).is_file():
+        record = artifacts.read_json(path)
+        clips = [tuple(row) for row in record["clips"]]
+        rejections = [Rejection(**values) for values in record["rejections"]]
+        yield ShardRecord(**record | {"clips": clips, "rejections": rejections})
         number += 1
 
 
-def _record(work: Path, number: int) -> Path:
+def _record_path(work: Path, number: int) -> Path:
     return work / "parts" / f"{number:05d}.json"
 
 
-def _together(parts: Sequence[ShardRecord]) -> IntakeResult:
-    rows = [row for part in parts for row in part.clips]
+def _merge_records(records: Sequence[ShardRecord]) -> IntakeResult:
+    rows = [row for record in records for row in record.clips]
     cut: Counter[str] = Counter()
-    for part in parts:
-        cut.update(part.cut)
+    for record in records:
+        cut.update(record.cut)
     return IntakeResult(
         clips=pd.DataFrame(rows, columns=list(tables.CLIPS.columns)),
-        rejections=[rejection for part in parts for rejection in part.rejections],
+        rejections=[rejection for record in records for rejection in record.rejections],
         cut=cut,
     )
 
@@ -152,13 +154,13 @@ def _together(parts: Sequence[ShardRecord]) -> IntakeResult:
 def map_in_order(
     read: Callable[[Sound], SoundCheck], sounds: Sequence[Sound], workers: int
 ) -> Iterator[SoundCheck]:
-    """`read` of every sound, in order, by threads (decoding happens outside Python's lock)."""
+    """`read` of every sound, in order, in threads (decoding releases Python's lock)."""
     waiting: deque[Future[SoundCheck]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for sound in sounds:
                 waiting.append(pool.submit(read, sound))
-                if len(waiting) > AHEAD * workers:
+                if len(waiting) > READ_AHEAD * workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

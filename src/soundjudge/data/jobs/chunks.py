@@ -1,8 +1,8 @@
-"""Rows of very many items made chunk by chunk: a killed run loses one chunk, memory holds one.
+"""Rows of very many items, written chunk by chunk: a killed run loses one chunk, memory holds one.
 
-A chunk is some consecutive items and the file of their rows, which lies in a work folder until all
-are made, and is then a shard of the output. What it holds depends on its items alone, not on who
-made it or when.
+A chunk is some consecutive items and the file of their rows, which stays in a work folder until all
+chunks are complete, and is then a shard of the output. Its contents depend on its items alone, not
+on the process that wrote it.
 """
 
 import dataclasses
@@ -16,37 +16,35 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from soundjudge.runtime import artifacts
-from soundjudge.data.jobs import ray_cluster
 from soundjudge.data.arrays.array_store import SHARD_BYTES, shard_path, write_keys, write_rows
+from soundjudge.data.jobs import ray_cluster
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-MAX_CHUNK_ITEMS = 1024  # of a chunk, at most
-NFS_TIMEOUT_SECONDS = 60  # seconds until the file of another node is seen: NFS looks twice a minute
+MAX_CHUNK_ITEMS = 1024
+NFS_TIMEOUT_SECONDS = 60  # until another node's file is visible: NFS looks twice a minute
 
 Engine = Literal["local", "ray"]
-
-
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
     """Some items, and the array file with a row for each."""
 
-    kind: str  # whose writer makes it
+    kind: str  # names its writer
     path: Path
     items: tuple[str, ...]
 
 
 Writer = Callable[[Chunk], None]  # writes the file of a chunk, the whole or none
-WriterFactory = Callable[[str], Mapping[str, Writer]]  # given a device, loads an encoder: writers by kind
+WriterFactory = Callable[[str], Mapping[str, Writer]]  # for a device: kind -> writer
 
 
 def check_engine(engine: Engine, workers: int | None) -> None:
-    """Refuses workers that the engine does not have."""
+    """SoundjudgeError if the engine cannot have so many workers."""
     if workers is not None and (engine == "local" or workers < 1):
         raise SoundjudgeError(
             f"workers is {workers} and engine {engine}: write null, or with engine ray at least 1."
@@ -54,18 +52,18 @@ def check_engine(engine: Engine, workers: int | None) -> None:
 
 
 def chunk_params(section: "DataclassInstance") -> dict[str, Any]:
-    """What the bytes of the chunks depend on: a section of params.yaml, who makes them apart."""
+    """The keys of a section that the bytes of chunks depend on: all but engine and workers."""
     values = dataclasses.asdict(section)
     return {name: values[name] for name in values if name not in ("engine", "workers")}
 
 
 def chunk_size(row_bytes: int) -> int:
-    """The number of items of a chunk whose rows take so many bytes each."""
+    """The number of items per chunk for rows of so many bytes."""
     return max(1, min(MAX_CHUNK_ITEMS, SHARD_BYTES // row_bytes))
 
 
 def split_chunks(kind: str, items: Sequence[str], work: Path, count: int) -> list[Chunk]:
-    """Consecutive items, `count` a chunk, with their places in work/<kind>/."""
+    """Consecutive items, `count` per chunk, with files in work/<kind>/."""
     starts = range(0, len(items), count)
     return [
         Chunk(
@@ -78,30 +76,35 @@ def split_chunks(kind: str, items: Sequence[str], work: Path, count: int) -> lis
 
 
 def make_chunks(
-    chunks: Sequence[Chunk], opened: WriterFactory, engine: Engine, workers: int | None, device: str
+    chunks: Sequence[Chunk],
+    factory: WriterFactory,
+    engine: Engine,
+    workers: int | None,
+    device: str,
 ) -> None:
-    """Makes the chunks that are not there yet, in this process or on a Ray cluster."""
+    """Writes the chunks that have no file yet, in this process or on a Ray cluster."""
     missing = [chunk for chunk in chunks if not chunk.path.exists()]
     if not missing:
         return
     if engine == "ray":
-        for chunk, node in ray_cluster.run_tasks(missing, partial(_writer, opened), device, workers):
-            _await(chunk.path, node)
+        load = partial(_load_writer, factory)
+        for chunk, node in ray_cluster.run_tasks(missing, load, device, workers):
+            _wait_for_file(chunk.path, node)
         return
-    write = _writer(opened, device)
+    write = _load_writer(factory, device)
     for chunk in missing:
         write(chunk)
 
 
-def _writer(opened: WriterFactory, device: str) -> Writer:
-    writers = opened(device)
+def _load_writer(factory: WriterFactory, device: str) -> Writer:
+    writers = factory(device)
     return lambda chunk: writers[chunk.kind](chunk)
 
 
-def _await(path: Path, node: str) -> None:
-    until = time.monotonic() + NFS_TIMEOUT_SECONDS
+def _wait_for_file(path: Path, node: str) -> None:
+    deadline = time.monotonic() + NFS_TIMEOUT_SECONDS
     while not path.exists():
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise SoundjudgeError(
                 f"the node {node} has written {path}, and it is not here: the folder work/ must "
                 "lie on a file system that all nodes of the cluster share."
@@ -112,12 +115,12 @@ def _await(path: Path, node: str) -> None:
 def gather_chunks(
     folder: Path, chunks: Sequence[Chunk], keys: Sequence[str], rows: ArrayLike | None = None
 ) -> None:
-    """Makes a folder of rows of the chunks, in their order; `rows` names the row of each key."""
+    """Makes a folder of rows of the chunks, in their order; `rows` is the row of each key."""
     if not chunks:
         write_rows(folder, keys, [], rows)
         return
     shard_path(folder, 0).parent.mkdir(parents=True)
     for number, chunk in enumerate(chunks):
-        # A link, not a move: until the stage has ended, a killed run needs it where it is.
+        # A link, not a move: a run that is killed before its end needs the chunk in its place.
         artifacts.link_or_copy(chunk.path, shard_path(folder, number))
     write_keys(folder, keys, np.arange(len(keys)) if rows is None else rows)

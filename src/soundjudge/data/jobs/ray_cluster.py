@@ -1,7 +1,7 @@
-"""Tasks done by actors of Ray Data on the devices of a cluster; the only module that knows Ray.
+"""Tasks run by actors of Ray Data on the devices of a cluster; the only module that knows Ray.
 
-The cluster runs already (`ray start`). Its nodes have this Python environment, and the folder that
-the stage runs in, at the same place and on a file system that they share.
+The cluster is already running (`ray start`). Its nodes have this Python environment, and the folder
+of the stage at the same path on a file system that they share.
 """
 
 import os
@@ -15,45 +15,44 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+
 from soundjudge.errors import SoundjudgeError
 
 T = TypeVar("T")
-Task = Callable[[Any], None]  # does one task
-TaskFactory = Callable[[str], Task]  # given a device, loads what doing needs: once in every process
+Run = Callable[[Any], None]  # runs one task
+RunFactory = Callable[[str], Run]  # loads to a device what running needs: once in every process
 
-RETRIES = 2  # of an actor that died, and of its task: what kills it every time must come out
-PROBE = 10  # seconds for RAY_ADDRESS to answer; Ray itself tries for more than three minutes
-
-
+MAX_RETRIES = 2  # of an actor that died, and of its task
+PROBE_SECONDS = 10  # for RAY_ADDRESS to answer; Ray itself tries for more than three minutes
 
 
 def run_tasks(
-    tasks: Sequence[T], opened: TaskFactory, device: str, workers: int | None
+    tasks: Sequence[T], factory: RunFactory, device: str, workers: int | None
 ) -> Iterator[tuple[T, str]]:
-    """Does all tasks, each by one of the actors; yields what is done, as it is, with its node.
+    """Runs all tasks, each in one of the actors; yields each completed task and its node.
 
     `workers` is the number of actors: by default one for each GPU of the cluster, or for each
-    processor where it has no GPU or `device` is cpu. A ValueError of a task comes out as a
-    ClusterError with the same sentence, and what has not begun is not done.
+    processor where it has no GPU or `device` is cpu. A SoundjudgeError of a task is raised here
+    with the same sentence, and tasks that have not begun are not run.
     """
-    with _connected() as ray:
+    with _connect() as ray:
         kind, size = plan_actors(ray.cluster_resources(), device, workers)
-        listed = [{"number": n, "task": pickle.dumps(task)} for n, task in enumerate(tasks)]
+        rows = [{"number": n, "task": pickle.dumps(task)} for n, task in enumerate(tasks)]
         with warnings.catch_warnings():
-            # Ray 2.64 will not be told how often to restart: pyproject.toml stays below it.
+            # Ray 2.64 has no such arguments: pyproject.toml stays below it.
             warnings.filterwarnings("ignore", message="`ray_remote_args`")
-            done = ray.data.from_items(listed, override_num_blocks=len(listed)).map(
+            results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
                 Actor,
-                fn_constructor_args=(Path.cwd(), opened, kind),
+                fn_constructor_args=(Path.cwd(), factory, kind),
                 compute=ray.data.ActorPoolStrategy(
-                    size=min(size, len(listed)), max_tasks_in_flight_per_actor=1
+                    size=min(size, len(rows)), max_tasks_in_flight_per_actor=1
                 ),
                 **({"num_gpus": 1} if kind == "cuda" else {"num_cpus": 1}),
-                max_restarts=RETRIES,
-                max_task_retries=RETRIES,
+                max_restarts=MAX_RETRIES,
+                max_task_retries=MAX_RETRIES,
             )
         try:
-            for row in done.iter_rows():
+            for row in results.iter_rows():
                 if row["error"]:
                     raise SoundjudgeError(f"{row['error']} (on the node {row['node']})")
                 yield tasks[row["number"]], row["node"]
@@ -64,38 +63,38 @@ def run_tasks(
 class Actor:
     """One process on the cluster: loads what it needs at its first task, and keeps it."""
 
-    def __init__(self, folder: Path, opened: TaskFactory, device: str) -> None:
-        self.folder, self.opened, self.device = folder, opened, device
+    def __init__(self, folder: Path, factory: RunFactory, device: str) -> None:
+        self.folder, self.factory, self.device = folder, factory, device
 
     @cached_property
-    def do(self) -> Task:
-        """Does one task. Not loaded by __init__, whose errors come back inside Ray's own."""
+    def run(self) -> Run:
+        """Runs one task. Not loaded by __init__, whose errors Ray wraps in its own."""
         try:
             os.chdir(self.folder)
         except OSError as error:
             raise SoundjudgeError(
-                f"there is no folder {self.folder}: it must lie at the same place on all nodes of "
+                f"there is no folder {self.folder}: it must have the same path on all nodes of "
                 "the cluster, on a file system that they share."
             ) from error
-        return self.opened(self.device)
+        return self.factory(self.device)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Does the task of a row; says where, and the ValueError that it met."""
-        error = ""
+        """Runs the task of a row; returns its number, the node and the sentence of an error."""
+        sentence = ""
         try:
-            self.do(pickle.loads(row["task"]))
-        except ValueError as met:
-            error = f"{type(met).__name__}: {met}"
-        return {"number": row["number"], "node": platform.node(), "error": error}
+            self.run(pickle.loads(row["task"]))
+        except SoundjudgeError as error:
+            sentence = str(error)
+        return {"number": row["number"], "node": platform.node(), "error": sentence}
 
 
-def plan_actors(resources: Mapping[str, float], device: str, workers: int | None) -> tuple[str, int]:
-    """What an actor runs on, cpu or cuda, and the number of actors, for a cluster's resources."""
+def plan_actors(resources: dict[str, float], device: str, workers: int | None) -> tuple[str, int]:
+    """The device of every actor, cpu or cuda, and their number, for a cluster's resources."""
     gpus, processors = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
     if device not in ("auto", "cpu", "cuda"):
         raise SoundjudgeError(f"device is {device!r}: with engine ray it is auto, cpu or cuda.")
     if device == "cuda" and not gpus:
-        raise SoundjudgeError("device is 'cuda', and the Ray cluster has no GPU: write auto or cpu.")
+        raise SoundjudgeError("device is 'cuda', and the Ray cluster has no GPU: write auto or cpu")
     kind = "cuda" if gpus and device != "cpu" else "cpu"
     size = workers or (gpus if kind == "cuda" else processors)
     if not size:
@@ -104,8 +103,8 @@ def plan_actors(resources: Mapping[str, float], device: str, workers: int | None
 
 
 @contextmanager
-def _connected() -> Iterator[Any]:
-    """The module ray, connected to the cluster that runs."""
+def _connect() -> Iterator[Any]:
+    """The module ray, connected to the running cluster."""
     try:
         import ray
         import ray.data
@@ -121,7 +120,7 @@ def _connected() -> Iterator[Any]:
         ray.init(address="auto")  # that of RAY_ADDRESS, or one that has a node on this machine
     except (OSError, RuntimeError, ValueError) as error:
         raise SoundjudgeError(
-            "no Ray cluster can be used: start one with `ray start --head`, or name one that runs "
+            "no Ray cluster can be used: start one with `ray start --head`, or name a running one "
             f"in RAY_ADDRESS. The reason: {error}"
         ) from error
     try:
@@ -131,5 +130,5 @@ def _connected() -> Iterator[Any]:
 
 
 def _probe(address: str) -> None:
-    if place := re.fullmatch(r"([\w.-]+):(\d+)", address):
-        socket.create_connection((place[1], int(place[2])), timeout=PROBE).close()
+    if match := re.fullmatch(r"([\w.-]+):(\d+)", address):
+        socket.create_connection((match[1], int(match[2])), timeout=PROBE_SECONDS).close()

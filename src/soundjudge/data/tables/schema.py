@@ -1,6 +1,6 @@
-"""What a table promises, and the check of it: the first bad row is named, with a remedy."""
+"""The rules of a table, and the check of them: an error names the first bad row and a remedy."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
 from soundjudge.data.tables import text_columns
-from soundjudge.errors import SoundjudgeError
 from soundjudge.data.tables.text_columns import Series, TextColumn
+from soundjudge.errors import SoundjudgeError
 
 Kind = Literal["str", "int", "float", "bool"]
 
@@ -24,17 +24,19 @@ class Table:
     key: tuple[str, ...] = ()
     """Text columns whose values together name a row once."""
     nullable: tuple[str, ...] = ()
-    """Columns that may be absent from a file or have empty cells; all others are full."""
+    """Columns that may be absent from a file or have empty cells; no other may."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    """Text columns with file names relative to a folder: no absolute path, no '..'."""
+    """Text columns of file names relative to a folder: no absolute path, no '..'."""
     determines: tuple[tuple[str, str], ...] = ()
     """(a, b), text columns: rows with the same a have the same b."""
+    exact: bool = False
+    """Whether CSV keeps all digits of floats, and not only `precision.SIGNIFICANT_DIGITS`."""
 
     def without(self, *names: str) -> "Table":
-        """The same table with fewer columns, for files of people who have no such column."""
-        return Table(
-            name=self.name,
+        """The same table with fewer columns, for files of users who have no such column."""
+        return replace(
+            self,
             columns={name: kind for name, kind in self.columns.items() if name not in names},
             key=() if set(self.key) & set(names) else self.key,
             nullable=tuple(name for name in self.nullable if name not in names),
@@ -45,22 +47,22 @@ class Table:
 
 
 def check_table(frame: pd.DataFrame, table: Table, where: str) -> None:
-    """Raises TableError, with the first bad row, unless the frame keeps the table's rules."""
+    """Raises SoundjudgeError, with the first bad row, unless the frame keeps the table's rules."""
     texts: dict[str, TextColumn] = {}
     for column, kind in table.columns.items():
         if column not in frame:
             raise SoundjudgeError(f"{where}: the column {column!r} is missing ({table.name} table)")
         nullable = column in table.nullable
         if kind == "str":
-            texts[column] = _text(frame[column], column, where)
+            texts[column] = _text_column(frame[column], column, where)
             if not nullable:
                 text_columns.check_not_blank(texts[column], where)
         else:
             _check_number(frame[column], kind, nullable=nullable, where=where)
     for column, (low, high) in table.ranges.items():
         outside = ~frame[column].between(low, high).to_numpy()
-        scale = f"lies outside {low:g} to {high:g}"
-        _refuse(outside, frame[column], where, scale, "bring all to that scale or remove the row")
+        reason = f"lies outside {low:g} to {high:g}"
+        _refuse(outside, frame[column], where, reason, "bring all to that scale or remove the row")
     for column in table.files:
         text_columns.check_file_names(texts[column], where)
     if table.key:
@@ -69,16 +71,16 @@ def check_table(frame: pd.DataFrame, table: Table, where: str) -> None:
         text_columns.check_determines(texts[first], texts[second], where)
 
 
-def _text(values: Series, name: str, where: str) -> TextColumn:
+def _text_column(values: Series, name: str, where: str) -> TextColumn:
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes, texts = values.cat.codes.to_numpy(), values.cat.categories
     else:
         if not isinstance(values.dtype, pd.StringDtype) and (
-            infer_dtype(values) not in ("string", "empty")  # the fast test; only then one by one
+            infer_dtype(values) not in ("string", "empty")  # fast; only then one by one
         ):
             is_text = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=np.bool_)
-            other = ~is_text & ~values.isna().to_numpy()
-            _refuse(other, values, where, "is not text", "store it as text")
+            bad = ~is_text & ~values.isna().to_numpy()
+            _refuse(bad, values, where, "is not text", "store it as text")
         codes, texts = pd.factorize(values)
     return TextColumn(name=name, codes=codes, texts=pd.Series(texts, dtype="str"))
 
@@ -88,13 +90,13 @@ def _check_number(values: Series, kind: Kind, *, nullable: bool, where: str) -> 
         return
     if kind != "float" and not nullable:
         _refuse(values.isna().to_numpy(), values, where, "is empty", "fill it in or remove the row")
-    wanted = {"int": "iu", "float": "fiu", "bool": "b"}[kind]
-    if values.dtype.kind not in wanted:
+    dtype_kinds = {"int": "iu", "float": "fiu", "bool": "b"}[kind]
+    if values.dtype.kind not in dtype_kinds:
         raise SoundjudgeError(f"{where}: column {values.name!r} is {values.dtype}, not {kind}")
     if kind == "float":
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        strange = np.isinf(numbers) if nullable else ~np.isfinite(numbers)
-        _refuse(strange, values, where, "is not a finite number", "correct or remove the row")
+        bad = np.isinf(numbers) if nullable else ~np.isfinite(numbers)
+        _refuse(bad, values, where, "is not a finite number", "correct or remove the row")
 
 
 def _refuse(bad: NDArray[np.bool_], values: Series, where: str, reason: str, remedy: str) -> None:

@@ -1,7 +1,7 @@
 """Every table between stages: its columns, one reader and one writer.
 
-Parquet between stages, CSV where people read; the suffix decides. Ids are text always ("00000"
-stays). Rows are counted from 1, the header of a CSV apart. CSV files of other people are read by
+Parquet between stages, CSV where people read; the suffix decides. Ids are always text ("00000"
+stays). Rows are counted from 1, without the header of a CSV. CSV files of users are read by
 `data.user_files`.
 """
 
@@ -17,11 +17,12 @@ from pyarrow import csv as arrow_csv
 from soundjudge.data.tables.schema import Table, check_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.precision import round_float
 
 ARROW_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
-SAMPLE_RATE = 16_000  # Hz, of every stored clip and of every waveform that is passed around
-RATED_CORPUS = "xacle"  # the corpus of rated pairs: its clip ids are made of its file names
+SAMPLE_RATE = 16_000  # Hz, of every stored clip and of every waveform in memory
+RATED_CORPUS = "xacle"  # the corpus of rated pairs: its clip ids contain its file names
 
 CLIPS = Table(
     name="clips",
@@ -79,7 +80,7 @@ TARGETS = Table(
         "text": "str",
         "mean_score": "float",
         "spo_score": "float",  # mean of standardized ratings
-        "latent_score": "float",  # quality as the latent model has it, in rating points
+        "latent_score": "float",  # quality in the latent model, in rating points
         "latent_se": "float",  # its standard error
         "ratings": "int",
         "split": "str",
@@ -109,6 +110,7 @@ PREDICTIONS = Table(
     columns={"wav_file_name": "str", "text": "str", "pred_score": "float"},
     key=("wav_file_name", "text"),
     files=("wav_file_name",),
+    exact=True,  # rounding would tie pairs that a model ranks
 )
 REJECTED = Table(name="rejected", columns={"corpus": "str", "file": "str", "reason": "str"})
 
@@ -125,10 +127,12 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     """
     if not path.is_file():
         raise SoundjudgeError(f"{path} does not exist: run the stage that writes it")
+    is_csv = path.suffix == ".csv"
     try:
-        arrow = _read_csv(path, table) if path.suffix == ".csv" else pq.read_table(path)
+        arrow = _read_csv(path, table) if is_csv else pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise SoundjudgeError(f"{path} is not a readable {path.suffix} table: {error}") from error
+        kind = "CSV" if is_csv else "Parquet"
+        raise SoundjudgeError(f"{path} is not a readable {kind} file: {error}") from error
     for name, kind in table.columns.items():
         if name not in arrow.column_names:
             if name not in table.nullable:
@@ -143,9 +147,9 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, path: Path, table: Table) -> None:
-    """Writes the checked columns, Parquet in full precision; refuses a column not in the table.
+    """Writes the checked columns, floats of CSV rounded unless the table is `exact`.
 
-    A nullable column that the frame lacks is written empty.
+    A nullable column that the frame lacks is written empty; a column not in the table is refused.
     """
     unknown = [column for column in frame.columns if column not in table.columns]
     if unknown:
@@ -180,9 +184,12 @@ def _read_csv(path: Path, table: Table) -> pa.Table:
 def _write_csv(frame: pd.DataFrame, path: Path, table: Table) -> None:
     names = [name for name, kind in table.columns.items() if kind == "str"]
     texts = [frame[name].astype("str") for name in names]
-    # The csv writer leaves a lone carriage return unquoted, which no reader takes.
-    returns = any(text.str.contains("\r", regex=False).any() for text in texts)
-    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    # The csv writer leaves a lone carriage return unquoted, which no reader accepts.
+    has_returns = any(text.str.contains("\r", regex=False).any() for text in texts)
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if has_returns else csv.QUOTE_MINIMAL
+    if not table.exact:
+        floats = [name for name, kind in table.columns.items() if kind == "float"]
+        frame = frame.assign(**{name: frame[name].map(round_float) for name in floats})
     frame.to_csv(path, index=False, lineterminator="\n", quoting=quoting)
 
 

@@ -1,4 +1,4 @@
-"""Columns of text as numbers, and the rules about them; each text is looked at once.
+"""Columns of text as codes, and the rules about them; each distinct text is checked once.
 
 N = rows, D = distinct texts of a column.
 """
@@ -19,62 +19,62 @@ Series: TypeAlias = "pd.Series[Any]"
 
 @dataclass(frozen=True, kw_only=True)
 class TextColumn:
-    """A column of texts."""
+    """A column of N texts: the code of each row, and the text of each code."""
 
     name: str
     codes: NDArray[np.integer[Any]]  # (N,) 0 to D - 1, or -1 where the cell is empty
     texts: Series  # (D,)
 
     def rows_with(self, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Where (N,) a text stands that is `bad` (D,)."""
+        """Which rows have a text that is `bad`. (D,) -> (N,)"""
         flags = np.append(bad, False)  # the last for -1
         rows: NDArray[np.bool_] = flags[self.codes]
         return rows
 
     def at(self, row: int) -> str | None:
-        """The text of a row."""
+        """The text of a row; None where the cell is empty."""
         code = int(self.codes[row])
         return None if code < 0 else str(self.texts.iloc[code])
 
 
 def check_not_blank(column: TextColumn, where: str) -> None:
-    """TableError if a cell has nothing but blanks."""
+    """SoundjudgeError if a cell has nothing but blanks."""
     blank = column.texts.str.strip().eq("").to_numpy(dtype=np.bool_)
     bad = column.rows_with(blank) | (column.codes < 0)
     if bad.any():
-        remedy = "fill it in or remove the row"
-        raise SoundjudgeError(f"{where}, {first_bad_row(bad)}: {column.name} is empty{bad_row_count(bad)}: {remedy}")
+        cell = f"{first_bad_row(bad)}: {column.name} is empty{bad_row_count(bad)}"
+        raise SoundjudgeError(f"{where}, {cell}: fill it in or remove the row")
 
 
 def check_file_names(column: TextColumn, where: str) -> None:
-    """TableError if a file name is absolute or leads out of its folder, on any system."""
-    # Few names have these signs at all: only they are taken apart.
+    """SoundjudgeError if a file name is absolute or leads out of its folder, on any system."""
+    # Few names have these characters at all: only they are parsed.
     suspect = column.texts.str.contains(r"^[/\\]|:|\.\.", regex=True).to_numpy(dtype=np.bool_)
-    leaves = np.zeros(len(suspect), dtype=np.bool_)  # (D,)
-    for place in np.flatnonzero(suspect):
-        leaves[place] = _leaves_folder(column.texts.iloc[place])
-    bad = column.rows_with(leaves)
+    outside = np.zeros(len(suspect), dtype=np.bool_)  # (D,)
+    for code in np.flatnonzero(suspect):
+        outside[code] = _leaves_folder(column.texts.iloc[code])
+    bad = column.rows_with(outside)
     if bad.any():
+        name = f"{column.name} {column.at(int(bad.argmax()))!r}"
         raise SoundjudgeError(
-            f"{where}, {first_bad_row(bad)}: {column.name} {column.at(int(bad.argmax()))!r} must be a "
-            f"file name relative to its folder, without '..'{bad_row_count(bad)}: correct it or remove the "
-            "row"
+            f"{where}, {first_bad_row(bad)}: {name} must be a file name relative to its folder, "
+            f"without '..'{bad_row_count(bad)}: correct it or remove the row"
         )
 
 
 def check_unique(columns: Sequence[TextColumn], where: str) -> None:
-    """TableError if two rows have the same texts in all of these columns."""
+    """SoundjudgeError if two rows have the same texts in all of these columns."""
     rows = len(columns[0].codes)
-    numbers, several = np.zeros(rows, dtype=np.int64), 1  # one number for equal texts so far
+    codes, size = np.zeros(rows, dtype=np.int64), 1  # of the texts of all columns so far
     for column in columns:
-        size = len(column.texts) + 1  # + 1: empty
-        if several * size > np.iinfo(np.int64).max:
-            numbers, several = pd.factorize(numbers)[0], rows
-        numbers, several = numbers * size + column.codes + 1, several * size
-    again = pd.Series(numbers).duplicated().to_numpy()
-    if again.any():
-        row = int(again.argmax())
-        earlier = int((numbers == numbers[row]).argmax())
+        texts = len(column.texts) + 1  # + 1: empty
+        if size * texts > np.iinfo(np.int64).max:
+            codes, size = pd.factorize(codes)[0], rows
+        codes, size = codes * texts + column.codes + 1, size * texts
+    repeated = pd.Series(codes).duplicated().to_numpy()
+    if repeated.any():
+        row = int(repeated.argmax())
+        earlier = int((codes == codes[row]).argmax())
         values = ", ".join(f"{column.name} {column.at(row)!r}" for column in columns)
         raise SoundjudgeError(
             f"{where}, row {row + 1}: {values} stands here a second time, after row "
@@ -83,14 +83,14 @@ def check_unique(columns: Sequence[TextColumn], where: str) -> None:
 
 
 def check_determines(first: TextColumn, second: TextColumn, where: str) -> None:
-    """TableError if two rows have the same `first` text and not the same `second` one."""
-    some = np.zeros(len(first.texts) + 1, dtype=second.codes.dtype)  # (D + 1,) one of each
-    some[first.codes] = second.codes
-    if not np.array_equal(some[first.codes], second.codes):
-        stands = np.zeros(len(some), dtype=np.intp)  # (D + 1,) the row where each stands first
-        stands[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
-        row = int((second.codes != second.codes[stands[first.codes]]).argmax())
-        earlier = int(stands[first.codes[row]])
+    """SoundjudgeError if two rows have the same `first` text and not the same `second` one."""
+    partner = np.zeros(len(first.texts) + 1, dtype=second.codes.dtype)  # (D + 1,) any one of each
+    partner[first.codes] = second.codes
+    if not np.array_equal(partner[first.codes], second.codes):
+        first_rows = np.zeros(len(partner), dtype=np.intp)  # (D + 1,)
+        first_rows[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
+        row = int((second.codes != second.codes[first_rows[first.codes]]).argmax())
+        earlier = int(first_rows[first.codes[row]])
         here, there = second.at(row), second.at(earlier)
         has = f"no {second.name}" if here is None else f"the {second.name} {here!r}"
         raise SoundjudgeError(

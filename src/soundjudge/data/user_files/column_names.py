@@ -1,4 +1,4 @@
-"""What to say of a column that a file lacks: the sentence names the remedy."""
+"""The error about a column that a file lacks: it names the remedy."""
 
 import difflib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SPELLINGS = {
     "listener_id": ("listener", "rater", "rater_id", "worker_id"),
     "average_score": ("average_semantic_alignement_score",),
 }
-"""What people, the challenge's own pages among them, write for our columns."""
+"""What users and the challenge's own pages write for our columns."""
 AVERAGES = ("average_score", "mean_score", "average_semantic_alignement_score")
 
 
@@ -25,14 +25,14 @@ def missing_column_error(column: str, header: Sequence[str], path: Path) -> Soun
 
 
 def _remedy(column: str, header: Sequence[str]) -> str:
-    if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
         return "separate columns by commas"
     averages = [name for name in header if name in AVERAGES]
     if column in ("listener_id", "score") and averages and "score" not in header:
         return f"{averages[0]!r} holds averages, and each listener's own ratings are needed"
-    plain = {name.strip().lower(): name for name in header}
+    normalized = {name.strip().lower(): name for name in header}
     for spelling in (column, *SPELLINGS.get(column, ())):
-        if spelling in plain:
-            return f"rename {plain[spelling]!r} to {column!r}"
-    near = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
-    return f"rename {near[0]!r} to {column!r}" if near else "add it, or name the file that has it"
+        if spelling in normalized:
+            return f"rename {normalized[spelling]!r} to {column!r}"
+    close = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
+    return f"rename {close[0]!r} to {column!r}" if close else "add it, or name the file that has it"

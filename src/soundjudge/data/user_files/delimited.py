@@ -1,7 +1,7 @@
-"""CSV text to rows of strings, strictly: every error names the file, the place in it and a remedy.
+"""CSV text to rows of strings, strictly: every error names the file, the line and a remedy.
 
-UTF-8 (a byte order mark is fine), comma, double quotes, LF or CRLF. Nothing is guessed: "NA" and
-"00000" stay what they are.
+UTF-8 (a byte order mark is fine), comma (a tab in .tsv), double quotes, LF or CRLF. Nothing is
+converted: "NA" and "00000" stay as they are. A .jsonl file is read as if it were such a table.
 """
 
 import csv
@@ -10,32 +10,52 @@ from contextlib import closing
 from itertools import chain, compress
 from pathlib import Path
 from typing import IO
+
+from soundjudge.data.user_files import json_lines
 from soundjudge.errors import SoundjudgeError
 
+SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 
+def read_rows(path: Path, *, join_lines: bool = False) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows below it, each as long as the header, without blank lines.
 
-def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows below it, each as long as the header; blank lines are left out."""
-    rows = iter_rows(path)
-    names = _checked(next(rows, None), path)
-    return names, list(check_width(rows, len(names), path))
+    `join_lines`: the last column holds texts with line breaks that no quotes enclose.
+    """
+    rows: Iterator[list[str]] = iter_rows(path)
+    header = _check_header(next(rows, None), path)
+    rows = _join_lines(rows, len(header)) if join_lines else rows
+    return header, list(check_width(rows, len(header), path))
 
 
 def read_header(path: Path) -> list[str]:
-    """The names of the columns; no name stands twice."""
+    """The names of the columns, all different."""
     with closing(iter_rows(path)) as rows:
-        return _checked(next(rows, None), path)
+        return _check_header(next(rows, None), path)
 
 
-def _checked(names: list[str] | None, path: Path) -> list[str]:
-    if names is None:
+def _check_header(header: list[str] | None, path: Path) -> list[str]:
+    if header is None:
         raise SoundjudgeError(f"{path} is empty: its first line must name the columns")
-    if len(set(names)) != len(names):
+    if len(set(header)) != len(header):
         raise SoundjudgeError(
-            f"{path}: a column name stands twice in {', '.join(names)}: rename or remove one"
+            f"{path}: a column name stands twice in {', '.join(header)}: rename or remove one"
         )
-    return names
+    return header
+
+
+def _join_lines(rows: Iterable[list[str]], width: int) -> Iterator[list[str]]:
+    """Rows whose last text goes on in shorter lines, which do not begin with a number."""
+    row: list[str] = []
+    for fields in rows:
+        if len(row) == width and len(fields) < width and not fields[0].isdecimal():
+            row[-1] = f"{row[-1].rstrip()} {','.join(fields).lstrip()}"
+            continue
+        if row:
+            yield row
+        row = fields
+    if row:
+        yield row
 
 
 def check_width(rows: Iterator[list[str]], width: int, path: Path) -> Iterator[list[str]]:
@@ -50,28 +70,51 @@ def check_width(rows: Iterator[list[str]], width: int, path: Path) -> Iterator[l
 
 
 def iter_rows(path: Path) -> Generator[list[str], None, None]:
-    """Every line that is not blank, as fields, one at a time."""
+    """The fields of every line that is not blank, line by line."""
     if path.is_dir():
         raise SoundjudgeError(f"{path} is a folder: name a file")
     try:
         with path.open("rb") as file:
-            reader = csv.reader(_lines(file, path), strict=True)
+            lines = _lines(file, path)
+            if path.suffix.lower() == ".jsonl":
+                yield from json_lines.iter_rows(lines, path)
+                return
+            reader = csv.reader(lines, strict=True, delimiter=separator(path))
             try:
                 yield from (fields for fields in reader if fields)
             except csv.Error as error:
-                raise SoundjudgeError(f"{path}, line {reader.line_num}: {_reason(error)}") from error
+                line = f"{path}, line {reader.line_num}"
+                raise SoundjudgeError(f"{line}: {_reason(error)}") from error
     except OSError as error:
         raise SoundjudgeError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def copy_rows(path: Path, out: IO[str], kept: Iterable[bool]) -> None:
-    """Writes the header of `path` and those of its rows that are `kept`, with LF line ends."""
-    plain = csv.writer(out, lineterminator="\n")
-    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    with closing(iter_rows(path)) as rows:
-        for row in chain([next(rows)], compress(rows, kept)):
-            # The plain writer leaves a lone carriage return unquoted, which no reader takes.
-            (quoted if "\r" in "".join(row) else plain).writerow(row)
+def separator(path: Path) -> str:
+    """What stands between two fields of a file, by its suffix."""
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def copy_rows(path: Path, out: Path, kept: Iterable[bool]) -> None:
+    """Writes to the file `out` the header of `path` and those of its rows that are `kept`."""
+    with (
+        closing(iter_rows(path)) as rows,
+        out.open("w", newline="", encoding="utf-8") as file,
+    ):
+        write_rows(file, chain([next(rows)], compress(rows, kept)), separator(out))
+
+
+def write_rows(file: IO[str], rows: Iterable[list[str]], delimiter: str = ",") -> None:
+    """Writes rows that `iter_rows` reads back as they were, with LF line ends.
+
+    The file must be open with newline="".
+    """
+    plain = csv.writer(file, lineterminator="\n", delimiter=delimiter)
+    quoted = csv.writer(file, lineterminator="\n", delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    for row in rows:
+        # The plain writer leaves a lone carriage return unquoted, which no reader accepts, and the
+        # first cell of a file may begin with what looks like a byte order mark.
+        is_plain = "\r" not in "".join(row) and not row[0].startswith("\ufeff")
+        (plain if is_plain else quoted).writerow(row)
 
 
 def _reason(error: csv.Error) -> str:
@@ -83,8 +126,10 @@ def _reason(error: csv.Error) -> str:
 def _lines(file: IO[bytes], path: Path) -> Iterator[str]:
     for number, line in enumerate(file, start=1):
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise SoundjudgeError(
-                f"{path}, line {number} is not UTF-8: save the file as UTF-8"
-            ) from error
+            message = f"{path}, line {number} is not UTF-8: save the file as UTF-8"
+            raise SoundjudgeError(message) from error
+        if "\0" in text:
+            raise SoundjudgeError(f"{path}, line {number} has a NUL character: remove it")
+        yield text

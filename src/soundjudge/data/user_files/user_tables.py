@@ -1,17 +1,30 @@
-"""Tables that people wrote, CSV or Parquet: read strictly, errors with the row and a remedy."""
+"""Tables that users wrote: read strictly, errors with the row and a remedy.
 
+CSV, TSV, JSON Lines or Parquet: the suffix decides.
+"""
+
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from soundjudge.data.tables import tables
+from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import Kind, Table, check_table
 from soundjudge.data.user_files import delimited
 from soundjudge.data.user_files.column_names import missing_column_error
 from soundjudge.errors import SoundjudgeError
 
+NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 BOOLS = {"true": True, "false": False}
 MAX_INT = 2**63 - 1
+# Python's own int and float also take 1_0, digits of any script, nan and infinity.
+NUMBERS: dict[Kind, re.Pattern[str]] = {
+    "int": re.compile(r"[+-]?[0-9]{1,30}"),
+    "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+}
 KIND_REMEDIES: dict[Kind, str] = {
     "int": "a whole number: write it like 7",
     "float": "a number: write it like 7.5, or remove the row",
@@ -20,26 +33,58 @@ KIND_REMEDIES: dict[Kind, str] = {
 DTYPES: dict[Kind, str] = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 
-def read_user_table(path: Path, table: Table, *, extra: bool = False) -> pd.DataFrame:
-    """The checked rows of a file, columns in the table's order; `extra` keeps others as text.
+def read_user_table(
+    path: Path,
+    table: Table,
+    *,
+    extra: bool = False,
+    names: Mapping[str, str] | None = None,
+    check_ids: bool = True,
+    join_lines: bool = False,
+) -> pd.DataFrame:
+    """The checked rows of a file, columns in the table's order; `extra` keeps all others as text.
 
-    A nullable column that the file lacks comes back empty. Raises SoundjudgeError.
+    A nullable column that the file lacks comes back empty. `names` maps other names that columns
+    may have to the table's. `check_ids` refuses ids that differ only by their spelling. For
+    `join_lines` see `delimited.read_rows`. Raises SoundjudgeError.
     """
     if path.is_dir():
         raise SoundjudgeError(f"{path} is a folder: name a file ({table.name} table)")
     if not path.is_file():
         raise SoundjudgeError(f"{path} does not exist ({table.name} table)")
-    if path.suffix == ".parquet":
-        return tables.read_table(path, table)
-    if path.suffix != ".csv":
-        raise SoundjudgeError(f"{path}: the {table.name} table is read from .csv or .parquet")
-    frame = _read_csv(path, table, extra=extra)
-    check_table(frame[list(table.columns)], table, str(path))
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        frame = tables.read_table(path, table)
+    elif suffix in delimited.SUFFIXES:
+        header, rows = delimited.read_rows(path, join_lines=join_lines)
+        frame = _to_frame(rename(header, names or {}), rows, path, table, extra=extra)
+        check_table(frame[list(table.columns)], table, str(path))
+    else:
+        kinds = ", ".join(delimited.SUFFIXES)
+        raise SoundjudgeError(f"{path}: the {table.name} table is read from {kinds} or .parquet")
+    if check_ids:
+        spellings.check_ids(frame, str(path))
     return frame
 
 
-def _read_csv(path: Path, table: Table, *, extra: bool) -> pd.DataFrame:
-    header, rows = delimited.read_rows(path)
+def read_header(path: Path) -> list[str]:
+    """The names of a file's columns."""
+    if path.suffix.lower() != ".parquet":
+        return delimited.read_header(path)
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise SoundjudgeError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+def rename(header: list[str], names: Mapping[str, str]) -> list[str]:
+    """The header with our names of columns, where it lacks them."""
+    return [names[name] if name in names and names[name] not in header else name for name in header]
+
+
+def _to_frame(
+    header: list[str], rows: list[list[str]], path: Path, table: Table, *, extra: bool
+) -> pd.DataFrame:
     for name in table.columns:
         if name not in header and name not in table.nullable:
             raise missing_column_error(name, header, path)
@@ -53,13 +98,13 @@ def _read_csv(path: Path, table: Table, *, extra: bool) -> pd.DataFrame:
         ]
         frame[name] = pd.Series(values, dtype=_dtype(kind, values))
     if extra:
-        further = {name: pd.Series(columns.get(name, ()), dtype="str") for name in header}
-        frame |= {name: cells for name, cells in further.items() if name not in frame}
+        others = [name for name in header if name not in frame]
+        frame |= {name: pd.Series(columns.get(name, ()), dtype="str") for name in others}
     return pd.DataFrame(frame)
 
 
 def _value(cell: str, kind: Kind, *, nullable: bool, where: str) -> str | int | float | bool | None:
-    """What a cell says; None for an empty one, which a later check may refuse."""
+    """The value of a cell; None for an empty one, which `check_table` may refuse."""
     if cell == "" and (nullable or kind == "str"):
         return None
     value: str | int | float | bool | None = None
@@ -68,11 +113,12 @@ def _value(cell: str, kind: Kind, *, nullable: bool, where: str) -> str | int | 
     if kind == "bool":
         value = BOOLS.get(cell.strip().lower())
     else:
-        try:
+        if NUMBERS[kind].fullmatch(cell.strip(" \t")):
             value = int(cell) if kind == "int" else float(cell)
-        except ValueError:
-            value = None
-        if kind == "int" and value is not None and abs(value) > MAX_INT:
+        elif kind == "float" and NOT_FINITE.fullmatch(cell.strip()):
+            reason = "is not a finite number: correct or remove the row"
+            raise SoundjudgeError(f"{where} {cell} {reason}")
+        if isinstance(value, int) and abs(value) > MAX_INT:
             value = None
     if value is None:
         raise SoundjudgeError(f"{where} {cell!r} is not {KIND_REMEDIES[kind]}")
@@ -80,5 +126,5 @@ def _value(cell: str, kind: Kind, *, nullable: bool, where: str) -> str | int | 
 
 
 def _dtype(kind: Kind, values: list[str | int | float | bool | None]) -> str:
-    whole = {"int": "int64", "bool": "bool"}
-    return DTYPES[kind] if kind not in whole or None in values else whole[kind]
+    full = {"int": "int64", "bool": "bool"}
+    return DTYPES[kind] if kind not in full or None in values else full[kind]

@@ -1,1 +1,1 @@
-"""Ratings in anyone's files, CSV or Parquet: screened and standardized."""
+"""Ratings in files of users, CSV or Parquet: screened and standardized."""

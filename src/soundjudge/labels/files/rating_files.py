@@ -1,11 +1,12 @@
-"""Screens and standardizes anyone's listening test: CSV in, CSV out; Parquet in, Parquet out.
+"""Screens and standardizes the ratings of any listening test: CSV to CSV, Parquet to Parquet.
 
-A ratings file has the columns wav_file_name, text, score (0 to 10) and listener_id, and any others.
+A ratings file has the columns wav_file_name, text, score and listener_id, and any others; scores
+are on 0-10 or on the `scale` that is given.
 
 N = ratings, P = pairs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,91 +14,90 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from soundjudge.data.tables import tables
+from soundjudge.data.tables import spellings, tables
 from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.data.user_files.user_tables import read_user_table
 from soundjudge.errors import SoundjudgeError
+from soundjudge.labels import scales
 from soundjudge.labels.files import parquet_ratings
-from soundjudge.labels.ratings import latent, listeners, rating_arrays, screening
-from soundjudge.labels.ratings.latent import LatentConfig
+from soundjudge.labels.library import RATINGS
+from soundjudge.labels.ratings import rating_arrays, screening, standardization
+from soundjudge.labels.ratings.config import LatentConfig, Screening, Shrinkage
 from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
-from soundjudge.labels.ratings.screening import Screening
-from soundjudge.labels.ratings.shrinkage import Shrinkage
+from soundjudge.labels.scales import Scale
 from soundjudge.runtime.artifacts import atomic_file
-
-RATINGS = tables.RATINGS.without("split", "model_id")
-TARGETS = tables.TARGETS.without("split")
-LATENT_COLUMNS = ["latent_score", "latent_se"]
-# Those of params.yaml.
-LATENT_MODEL = LatentConfig(scale_sd=0.3, noise_prior_weight=8, tolerance=1e-8, max_iterations=500)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How much of a listening test there is."""
+    """The size of a listening test."""
 
     ratings: int
     listeners: int
     pairs: int
 
 
-def read_ratings(path: Path) -> pd.DataFrame:
-    """The checked ratings of a CSV file."""
-    ratings = read_user_table(path, RATINGS)
+def read_ratings(path: Path, scale: Scale | None = None) -> pd.DataFrame:
+    """The checked ratings of a file, scores on 0-10."""
+    ratings = read_user_table(path, replace(RATINGS, ranges={}))
     if ratings.empty:
         raise SoundjudgeError(f"{path} has no ratings: it needs a row for each")
-    return ratings
+    score = scales.to_ten(ratings["score"].to_numpy(), scale, str(path))
+    return ratings.assign(score=score)
 
 
-def screen_file(path: Path, out: Path, rules: Screening) -> tuple[Counts, Counts]:
-    """Writes the trusted ratings of `path`, rows and all columns as they were.
+def screen_file(
+    path: Path, out: Path, rules: Screening, *, scale: Scale | None = None, overwrite: bool = False
+) -> tuple[Counts, Counts]:
+    """Writes the trusted ratings of `path`, rows and all columns unchanged.
 
-    Returns what was kept and what was read.
+    Returns the counts of what was kept and of what was read.
     """
-    _check_output(out, path)
-    ratings = _coded(path)
-    kept = screening.drop_reasons(ratings, rules) == screening.KEPT
-    if not kept.any():
-        reason = screening.nothing_left_message("ratings", rules)
-        raise SoundjudgeError(f"{path}: {reason}: raise the tolerance or choose another method")
-    if path.suffix == ".parquet":
-        parquet_ratings.write_parquet_rows(path, out, kept)
-    else:
-        with atomic_file(out) as part, part.open("w", newline="", encoding="utf-8") as file:
-            delimited.copy_rows(path, file, kept)
+    suffixes = (".parquet",) if _is_parquet(path) else (".csv", ".tsv")
+    with locked_output(out, [path], suffixes, overwrite=overwrite) as target:
+        ratings = _read_arrays(path, scale)
+        kept = screening.kept_rows(ratings, rules, str(path))
+        if _is_parquet(path):
+            parquet_ratings.write_parquet_rows(path, target, kept)
+        else:
+            with atomic_file(target) as temporary:
+                delimited.copy_rows(path, temporary, kept)
     return _counts(ratings.where(kept)), _counts(ratings)
 
 
 def standardize_file(
-    path: Path, out: Path, statistics_from: Path | None, shrinkage: Shrinkage, *, model: bool
+    path: Path,
+    out: Path,
+    statistics_from: Path | None,
+    shrinkage: Shrinkage,
+    latent: LatentConfig | None,
+    *,
+    scale: Scale | None = None,
+    overwrite: bool = False,
 ) -> int:
-    """Writes one target a pair, listeners on one scale; returns the number of pairs.
+    """Writes one target per pair, listeners on one scale; returns the number of pairs.
 
-    Listeners of `statistics_from` keep their own mean and std, all others take the global pair of
-    that file; without it the ratings themselves serve. `model` adds the latent scores, for which
-    the ratings of `path` alone count.
+    Listeners of `statistics_from`, by default of `path`, keep their own mean and std; all others
+    have the global ones. `latent` adds the latent scores, from the ratings of `path` alone.
     """
-    _check_output(out, path, statistics_from)
-    table = read_ratings(path) if path.suffix != ".parquet" else None
-    ratings = (
-        parquet_ratings.read_parquet_ratings(path)
-        if table is None
-        else rating_arrays.rating_arrays(table)
-    )
-    known = ratings if statistics_from is None else _coded(statistics_from)
-    scales = listeners.listener_scales(known, shrinkage)
-    scores = listeners.pair_scores(ratings, scales.listeners, scales.overall)
-    if model:
-        estimate = latent.estimate_latent(ratings, LATENT_MODEL)
-        scores = scores.assign(latent_score=estimate.score, latent_se=estimate.error)
-    columns = [name for name in TARGETS.columns if name in scores]
-    first = rating_arrays.first_rows(ratings.pair, ratings.pairs)
-    if table is None:
-        _write_columns(path, out, first, len(ratings.pair), scores[columns])
-    else:
-        pairs = table[PAIR].iloc[first].reset_index(drop=True)
-        written = TARGETS if model else TARGETS.without(*LATENT_COLUMNS)
-        tables.write_table(pairs.join(scores[columns]), out, written)
+    suffixes = (".parquet",) if _is_parquet(path) else (".csv",)
+    with locked_output(out, [path, statistics_from], suffixes, overwrite=overwrite) as target:
+        table = None if _is_parquet(path) else read_ratings(path, scale)
+        ratings = _read_arrays(path, scale) if table is None else rating_arrays.rating_arrays(table)
+        reference = ratings
+        if statistics_from is not None:
+            reference = _read_arrays(statistics_from, scale)
+            names = (str(path), str(statistics_from))
+            spellings.check_same_spellings(ratings.listener_ids, reference.listener_ids, *names)
+        scores = standardization.target_scores(ratings, reference, shrinkage, latent)
+        first = rating_arrays.first_rows(ratings.pair, ratings.num_pairs)
+        if table is None:
+            _write_columns(path, target, first, len(ratings.pair), scores)
+        else:
+            absent = [name for name in tables.TARGETS.columns if name not in {*PAIR, *scores}]
+            targets = table[PAIR].iloc[first].reset_index(drop=True).join(scores)
+            tables.write_table(targets, target, tables.TARGETS.without(*absent))
     return len(scores)
 
 
@@ -105,37 +105,26 @@ def _write_columns(
     path: Path, out: Path, first: NDArray[np.intp], ratings: int, scores: pd.DataFrame
 ) -> None:
     rows = np.zeros(ratings, dtype=np.bool_)
-    rows[first] = True  # of a pair's rows; numbers of pairs follow the order of these
+    rows[first] = True  # codes of pairs follow the order of these rows
 
-    def joined(block: pa.Table, before: int) -> pa.Table:
-        part = scores.iloc[before : before + len(block)]
+    def join(block: pa.Table, start: int) -> pa.Table:
+        part = scores.iloc[start : start + len(block)]
         block = block.select(PAIR).cast(pa.schema([(name, pa.string()) for name in PAIR]))
         for name in scores:
             block = block.append_column(str(name), pa.array(part[name]))
         return block
 
-    parquet_ratings.write_parquet_rows(path, out, rows, joined)
+    parquet_ratings.write_parquet_rows(path, out, rows, join)
 
 
-def _coded(path: Path) -> RatingArrays:
-    return (
-        parquet_ratings.read_parquet_ratings(path)
-        if path.suffix == ".parquet"
-        else rating_arrays.rating_arrays(read_ratings(path))
-    )
+def _read_arrays(path: Path, scale: Scale | None) -> RatingArrays:
+    if _is_parquet(path):
+        return parquet_ratings.read_parquet_ratings(path, scale)
+    return rating_arrays.rating_arrays(read_ratings(path, scale))
 
 
-def _check_output(out: Path, path: Path, statistics_from: Path | None = None) -> None:
-    """TableError unless `out` can become a file of the kind of `path`, and is none that is read."""
-    wanted = ".parquet" if path.suffix == ".parquet" else ".csv"
-    if out.is_dir():
-        raise SoundjudgeError(f"{out} is a folder: name a {wanted} file in it")
-    if out.suffix != wanted:
-        raise SoundjudgeError(f"{out}: the output is a {wanted} file here: let it end in {wanted}")
-    if not out.parent.is_dir():
-        raise SoundjudgeError(f"{out}: {out.parent} is no folder: make it, or name another")
-    if out.resolve() in [read.resolve() for read in (path, statistics_from) if read]:
-        raise SoundjudgeError(f"{out} is one of the files that are read: choose another output")
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
 def _counts(ratings: RatingArrays) -> Counts:

@@ -1,4 +1,4 @@
-"""Pictures of ratings for people: who rated how, what screening dropped, what that did.
+"""Plots of ratings: listeners, dropped ratings, and the effect of screening.
 
 P = pairs, L = listeners.
 """
@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from soundjudge.labels.ratings import listener_indicators, rating_arrays, screening
+from soundjudge.labels.ratings import listener_indicators, rating_arrays
+from soundjudge.labels.ratings.config import Screening
 from soundjudge.reporting import plotting
 
 COLORS = {
@@ -30,22 +31,22 @@ MEASURES = {
     "ceiling_lcc": "LCC ceiling",
     "ceiling_ktau": "KTAU ceiling",
 }
-HALF_POINTS = np.arange(-0.25, 10.5, 0.5)  # whole and half ratings get a bar each
-MOST_POINTS = 5000  # listeners drawn one by one: more are a blot
+HALF_POINTS = np.arange(-0.25, 10.5, 0.5)  # one bin for each whole and half point
+MAX_POINTS = 5000  # listeners in a scatter plot: more cannot be told apart
 
 
 def plot_ratings(
-    before: pd.DataFrame, dropped: pd.DataFrame, rules: screening.Screening, note: str
+    before: pd.DataFrame, dropped: pd.DataFrame, rules: Screening, note: str
 ) -> Figure:
-    """Kept and dropped ratings by score, and how far apart the ratings of a pair lie."""
+    """Kept and dropped ratings by score, and the ranges of the ratings of a pair."""
     figure = plotting.create_figure(9, 3.6, "Ratings before and after screening", note)
     by_score, by_range = figure.subplots(1, 2)
 
-    gone = dropped.groupby("reason")["score"]
-    counts = {str(reason): np.histogram(part, HALF_POINTS)[0] for reason, part in gone}
-    everything = np.histogram(before["score"], HALF_POINTS)[0]
-    counts = {"kept": everything - sum(counts.values())} | counts
-    _stacked(by_score, HALF_POINTS, counts)
+    by_reason = dropped.groupby("reason")["score"]
+    counts = {str(reason): np.histogram(part, HALF_POINTS)[0] for reason, part in by_reason}
+    total = np.histogram(before["score"], HALF_POINTS)[0]
+    counts = {"kept": total - sum(counts.values())} | counts
+    _plot_stacked(by_score, HALF_POINTS, counts)
     by_score.set(xlabel="rating (0 to 10)", ylabel="ratings")
 
     spread = before.groupby(rating_arrays.pair_codes(before))["score"].agg(["min", "max"])  # (P, 2)
@@ -57,18 +58,18 @@ def plot_ratings(
     return figure
 
 
-def plot_listeners(before: pd.DataFrame, judged: pd.DataFrame, note: str) -> Figure:
-    """Ratings a listener, and listeners' bias against their scale.
+def plot_listeners(before: pd.DataFrame, indicators: pd.DataFrame, note: str) -> Figure:
+    """Ratings per listener, and listeners' bias against their scale.
 
-    `judged` is the table of `screening.listeners` about the same ratings.
+    `indicators` is the table of `listener_indicators` of the same ratings.
     """
     figure = plotting.create_figure(9, 3.8, "Listeners", note)
     by_count, by_habit = figure.subplots(1, 2)
 
-    edges = np.unique(np.linspace(0.5, judged["ratings"].max() + 0.5, 31).round()) + 0.5
-    verdicts = [name for name in COLORS if (judged["verdict"] == name).any()]
-    parts = {name: judged[judged["verdict"] == name] for name in verdicts}
-    _stacked(
+    edges = np.unique(np.linspace(0.5, indicators["ratings"].max() + 0.5, 31).round()) + 0.5
+    verdicts = [name for name in COLORS if (indicators["verdict"] == name).any()]
+    parts = {name: indicators[indicators["verdict"] == name] for name in verdicts}
+    _plot_stacked(
         by_count,
         edges,
         {name: np.histogram(part["ratings"], edges)[0] for name, part in parts.items()},
@@ -76,15 +77,15 @@ def plot_listeners(before: pd.DataFrame, judged: pd.DataFrame, note: str) -> Fig
     by_count.set(xlabel="ratings of a listener", ylabel="listeners")
     by_count.xaxis.get_major_locator().set_params(integer=True)
 
-    drawn = listener_habits(before).merge(judged, on=["listener_id", "split"])
-    every = -(-len(drawn) // MOST_POINTS)
-    drawn = drawn.iloc[::every]
+    habits = listener_habits(before).merge(indicators, on=["listener_id", "split"])
+    step = -(-len(habits) // MAX_POINTS)
+    habits = habits.iloc[::step]
     for name in verdicts:
-        part = drawn[drawn["verdict"] == name]
-        size = 40 * part["ratings"] / judged["ratings"].max()
+        part = habits[habits["verdict"] == name]
+        size = 40 * part["ratings"] / indicators["ratings"].max()
         by_habit.scatter(part["bias"], part["scale"], size, COLORS[name], alpha=0.5, linewidths=0)
     by_habit.axvline(0, color="tab:gray", linewidth=0.8)
-    share = "" if every == 1 else f"; 1 of {every} drawn"
+    share = "" if step == 1 else f"; 1 of {step} drawn"
     by_habit.set(
         xlabel=f"bias: mean distance from the others (points{share})",
         ylabel="scale: std of a listener's ratings",
@@ -92,19 +93,18 @@ def plot_listeners(before: pd.DataFrame, judged: pd.DataFrame, note: str) -> Fig
     return figure
 
 
-def plot_agreement(numbers: Mapping[str, Mapping[str, float]], note: str) -> Figure:
-    """Before and after, a panel for each split of `effect.before_and_after`."""
-    figure = plotting.create_figure(
-        4.5 * len(numbers), 3.6, "Agreement before and after screening", note
-    )
-    axes = np.atleast_1d(figure.subplots(1, len(numbers), sharey=True, sharex=True))
+def plot_agreement(metrics: Mapping[str, Mapping[str, float]], note: str) -> Figure:
+    """Agreement before and after, one panel for each split of `compare_screening`."""
+    title = "Agreement before and after screening"
+    figure = plotting.create_figure(4.5 * len(metrics), 3.6, title, note)
+    axes = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True, sharex=True))
     heights = range(len(MEASURES) - 1, -1, -1)  # the first on top
-    lowest = min([0.0, *(v for found in numbers.values() for v in _measured(found).values())])
-    for panel, (split, found) in zip(axes, numbers.items(), strict=True):
-        measured = _measured(found)
+    measures = {split: _select_measures(values) for split, values in metrics.items()}
+    lowest = min([0.0, *(value for values in measures.values() for value in values.values())])
+    for panel, (split, values) in zip(axes, measures.items(), strict=True):
         for height, name in zip(heights, MEASURES, strict=True):
-            ends = [measured.get(f"{name}_{when}") for when in ("before", "after")]
-            _change(panel, ends[0], ends[1], height)
+            ends = [values.get(f"{name}_{when}") for when in ("before", "after")]
+            _plot_change(panel, ends[0], ends[1], height)
         panel.set_yticks(heights, list(MEASURES.values()))
         panel.set(title=split, xlim=(lowest - 0.02, 1.02), ylim=(-0.6, len(MEASURES) - 0.4))
         panel.grid(axis="x", alpha=0.3)
@@ -123,31 +123,32 @@ def listener_habits(ratings: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for split, part in ratings.groupby("split", sort=False):
-        others, known = listener_indicators.leave_one_out_means(rating_arrays.rating_arrays(part))
-        distance = (part["score"] - others).where(known)
-        each = part.assign(distance=distance).groupby("listener_id", observed=True)
-        table = each.agg(bias=("distance", "mean"), scale=("score", "std")).reset_index()
+        arrays = rating_arrays.rating_arrays(part)
+        others, compared = listener_indicators.leave_one_out_means(arrays)
+        distance = (part["score"] - others).where(compared)
+        by_listener = part.assign(distance=distance).groupby("listener_id", observed=True)
+        table = by_listener.agg(bias=("distance", "mean"), scale=("score", "std")).reset_index()
         parts.append(table.assign(split=split))
     return pd.concat(parts, ignore_index=True)
 
 
-def _stacked(
+def _plot_stacked(
     axes: Axes, edges: NDArray[np.float64], counts: Mapping[str, NDArray[np.integer[Any]]]
 ) -> None:
-    heap = np.zeros(len(edges) - 1)
+    base = np.zeros(len(edges) - 1)
     for name, values in counts.items():
-        axes.stairs(heap + values, edges, baseline=heap, fill=True, color=COLORS[name], label=name)
-        heap = heap + values
-    axes.set_ylim(0, 1.2 * max(heap.max(), 1))  # the legend stands above the bars
+        axes.stairs(base + values, edges, baseline=base, fill=True, color=COLORS[name], label=name)
+        base = base + values
+    axes.set_ylim(0, 1.2 * max(base.max(), 1))  # room for the legend above the bars
     axes.legend(loc="upper center", ncols=len(counts))
 
 
-def _measured(numbers: Mapping[str, float]) -> dict[str, float]:
+def _select_measures(metrics: Mapping[str, float]) -> dict[str, float]:
     names = [f"{name}_{when}" for name in MEASURES for when in ("before", "after")]
-    return {name: numbers[name] for name in names if name in numbers}
+    return {name: metrics[name] for name in names if name in metrics}
 
 
-def _change(axes: Axes, before: float | None, after: float | None, height: int) -> None:
+def _plot_change(axes: Axes, before: float | None, after: float | None, height: int) -> None:
     if before is not None and after is not None:
         axes.plot([before, after], [height, height], color="tab:blue", linewidth=1)
     if before is not None:

@@ -1,9 +1,7 @@
-"""How far listeners agree, and what a perfect judge could reach against their mean.
+"""The agreement of listeners, and the best correlation that any judge can have with their mean.
 
 The mean of k ratings is the pair's true value plus noise, so even the truth correlates with it by
 no more than sqrt(reliability of the mean): the noise ceiling (Spearman 1904).
-
-Agreement must rise when disagreement is dropped: by itself that proves nothing about the labels.
 
 N = ratings, P = pairs, k = ratings of a pair (it may differ between pairs).
 """
@@ -14,22 +12,20 @@ from math import asin, pi, sin
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings import rating_arrays
+from soundjudge.labels.ratings.rating_arrays import Codes, Floats
 from soundjudge.reporting import metrics
 
-Floats = NDArray[np.float64]
-
-# Random halvings to average over: their spread is then far below that of the pairs themselves.
-# Of very many ratings fewer halvings say as much.
-HALVINGS, FEWEST, SHUFFLED = 100, 4, 10_000_000
+# Random splits in halves to average over: their spread is then far below that of the pairs. With
+# very many ratings fewer splits are enough.
+MAX_SPLITS, MIN_SPLITS, SHUFFLED_RATINGS = 100, 4, 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How far the raters of a table agree; 1 = always, 0 = as by chance."""
+    """The agreement of the raters of a table; 1 = perfect, 0 = by chance."""
 
     icc: float  # of a single rating
     icc_mean: float  # of the mean rating
@@ -38,7 +34,7 @@ class Agreement:
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """What a judge that knows the true value of every pair would reach, against the mean rating."""
+    """The metrics of the true value of every pair against the mean rating."""
 
     srcc: float
     lcc: float
@@ -49,8 +45,8 @@ class Ceiling:
 def agreement(ratings: pd.DataFrame) -> Agreement:
     """ICC and alpha of a RATINGS table (one split)."""
     single = icc(ratings)
-    longer = _harmonic_count(rating_arrays.pair_codes(ratings))
-    return Agreement(icc=single, icc_mean=_stepped(single, longer), alpha=alpha(ratings))
+    factor = _harmonic_count(rating_arrays.pair_codes(ratings))
+    return Agreement(icc=single, icc_mean=_spearman_brown(single, factor), alpha=alpha(ratings))
 
 
 def icc(ratings: pd.DataFrame) -> float:
@@ -69,7 +65,7 @@ def icc(ratings: pd.DataFrame) -> float:
 
 
 def alpha(ratings: pd.DataFrame) -> float:
-    """Krippendorff's alpha for interval data; pairs with one rating say nothing: left out."""
+    """Krippendorff's alpha for interval data, without pairs with one rating."""
     pair, score = _columns(ratings)
     several = np.bincount(pair)[pair] > 1
     pair, score = pair[several], score[several]
@@ -86,38 +82,38 @@ def alpha(ratings: pd.DataFrame) -> float:
 def split_half(
     ratings: pd.DataFrame, correlation: Callable[[Floats, Floats], float], *, seed: int
 ) -> float:
-    """Reliability of the mean rating: each pair's raters in two random halves, correlated.
+    """Reliability of the mean rating: the correlation of two random halves of each pair's raters.
 
-    Averaged over many halvings, stepped up to all raters (Spearman-Brown). Pairs with one rating
-    are left out.
+    Averaged over many random splits, extrapolated to all raters (Spearman-Brown). Pairs with one
+    rating are left out.
     """
     pair, score = _columns(ratings)
     half = np.bincount(pair) // 2
     half = half[half > 0]
-    found = []
-    for first, second in _halvings(pair, score, np.random.default_rng(seed)):
+    correlations = []
+    for first, second in _random_halves(pair, score, np.random.default_rng(seed)):
         try:
-            found.append(correlation(first, second))
+            correlations.append(correlation(first, second))
         except ValueError as error:
             raise ReliabilityError(f"halves of the raters cannot be correlated: {error}") from error
-    longer = _harmonic_count(pair) / (len(half) / float(np.sum(1 / half)))
-    return _stepped(float(np.mean(found)), longer)
+    factor = _harmonic_count(pair) / (len(half) / float(np.sum(1 / half)))
+    return _spearman_brown(float(np.mean(correlations)), factor)
 
 
 def noise_ceiling(ratings: pd.DataFrame, *, seed: int) -> Ceiling:
     """The ceiling of the correlations and the floor of the error, for the ratings of one split.
 
     LCC by the ICC of the mean; SRCC by split halves with rank correlation, for which the
-    attenuation formula holds nearly. For tau no such formula holds: it follows from the SRCC by
-    what both are of a normal pair with correlation r, SRCC = 6/pi asin(r/2) and tau = 2/pi asin(r)
-    (Kendall and Gibbons 1990, ch. 10), whatever the scale, since both are of ranks. On simulated
-    listeners these come within .02 of what the truth reaches, but all rank ceilings are too high
-    where the truth lies in a few heaps that the noise does not join (SRCC by .06, tau by .1).
-    Raises ReliabilityError if raters agree no better than chance.
+    attenuation formula nearly holds. For tau no such formula holds: it follows from the SRCC by
+    their values for a bivariate normal with correlation r, SRCC = 6/pi asin(r/2) and tau = 2/pi
+    asin(r) (Kendall and Gibbons 1990, ch. 10), on any scale, since both are of ranks. On simulated
+    listeners these are within .02 of the truth's correlations, but all rank ceilings are too high
+    where the truth has a few clusters that the noise does not join (SRCC by .06, tau by .1).
+    Raises ReliabilityError if raters agree no better than by chance.
     """
     pair, score = _columns(ratings)
     rank = split_half(ratings, metrics.srcc, seed=seed)
-    linear = _stepped(icc(ratings), _harmonic_count(pair))
+    linear = _spearman_brown(icc(ratings), _harmonic_count(pair))
     if min(rank, linear) <= 0:
         raise ReliabilityError("raters agree no better than by chance: there is no noise ceiling")
     _, within = _sums_of_squares(pair, score)
@@ -130,10 +126,10 @@ def noise_ceiling(ratings: pd.DataFrame, *, seed: int) -> Ceiling:
     )
 
 
-def _halvings(
-    pair: NDArray[np.int32], score: Floats, rng: np.random.Generator
+def _random_halves(
+    pair: Codes, score: Floats, rng: np.random.Generator
 ) -> Iterator[tuple[Floats, Floats]]:
-    """The mean ratings of two random halves of each pair's raters, again and again. 2 x (P,)"""
+    """The mean ratings of two random halves of each pair's raters, for every split. 2 x (P,)"""
     score = score[np.argsort(pair, kind="stable")]
     count = np.bincount(pair)  # (P,)
     start = np.cumsum(count) - count
@@ -142,7 +138,7 @@ def _halvings(
         for k in np.unique(count)
         if k > 1
     ]
-    for _ in range(min(HALVINGS, max(FEWEST, SHUFFLED // len(score)))):
+    for _ in range(min(MAX_SPLITS, max(MIN_SPLITS, SHUFFLED_RATINGS // len(score)))):
         first, second = [], []
         for block in blocks:
             shuffled, half = rng.permuted(block, axis=1), block.shape[1] // 2
@@ -151,27 +147,27 @@ def _halvings(
         yield np.concatenate(first), np.concatenate(second)
 
 
-def _columns(ratings: pd.DataFrame) -> tuple[NDArray[np.int32], Floats]:
+def _columns(ratings: pd.DataFrame) -> tuple[Codes, Floats]:
     pair = rating_arrays.pair_codes(ratings)
     if len(pair) == 0 or pair.max() == 0 or np.bincount(pair).max() < 2:
         raise ReliabilityError("agreement needs at least two pairs, and two ratings of one pair")
     return pair, ratings["score"].to_numpy(dtype=np.float64)
 
 
-def _sums_of_squares(pair: NDArray[np.int32], score: Floats) -> tuple[float, float]:
+def _sums_of_squares(pair: Codes, score: Floats) -> tuple[float, float]:
     """Between and within pairs."""
     mean = (np.bincount(pair, weights=score) / np.bincount(pair))[pair]  # (N,)
     return float(np.sum((mean - score.mean()) ** 2)), float(np.sum((score - mean) ** 2))
 
 
-def _harmonic_count(pair: NDArray[np.int32]) -> float:
-    # A mean's noise goes with 1/k: its average over pairs is that of the harmonic mean of k.
+def _harmonic_count(pair: Codes) -> float:
+    # A mean's noise is proportional to 1/k: its average is that of the harmonic mean of k.
     count = np.bincount(pair)
     return len(count) / float(np.sum(1 / count))
 
 
-def _stepped(reliability: float, longer: float) -> float:
-    """Spearman-Brown: reliability of a measure `longer` times as long; none stays none."""
+def _spearman_brown(reliability: float, factor: float) -> float:
+    """The reliability with `factor` times as many ratings; one of 0 or less stays."""
     if reliability <= 0:
         return reliability
-    return longer * reliability / (1 + (longer - 1) * reliability)
+    return factor * reliability / (1 + (factor - 1) * reliability)

@@ -1,4 +1,4 @@
-"""What screening did: counts and agreement of every split, before and after.
+"""The effect of screening: counts and agreement of every split, before and after.
 
 Agreement must rise when disagreement is dropped: by itself that proves nothing about the labels.
 """
@@ -11,62 +11,61 @@ from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings import rating_arrays, reliability, screening
 from soundjudge.reporting import metrics
 
-# The average over many halvings hardly depends on it.
-SEED = 0
+SEED = 0  # of the halves: the average over many hardly depends on it
 
-Numbers = dict[str, float]
+Metrics = dict[str, float]
 
 
 def compare_screening(
     ratings: pd.DataFrame, kept: pd.DataFrame, dropped: pd.DataFrame
-) -> dict[str, Numbers]:
-    """{split: flat numbers}, from the RATINGS, those kept and the DROPPED ones.
+) -> dict[str, Metrics]:
+    """The metrics of each split, from the RATINGS, those kept and the DROPPED ones.
 
-    How many ratings, pairs and listeners there are and go; with _before and _after: icc, icc_mean,
-    alpha, split_half, ceiling_{srcc,lcc,ktau} and floor_mse (`reliability`), where they can be
-    measured.
+    Numbers of ratings, pairs and listeners, all and dropped; with _before and _after: icc,
+    icc_mean, alpha, split_half, ceiling_{srcc,lcc,ktau} and floor_mse (`reliability`), where they
+    can be measured.
     """
-    numbers = {}
+    metrics_by_split = {}
     for split in sorted(set(ratings["split"])):
-        before, after, gone = (part[part["split"] == split] for part in (ratings, kept, dropped))
-        measured = rater_agreement(before)
-        again = rater_agreement(after) if len(gone) else measured
-        numbers[split] = (
-            _counts(before, gone)
-            | {f"{name}_before": value for name, value in measured.items()}
-            | {f"{name}_after": value for name, value in again.items()}
+        before, after, removed = (part[part["split"] == split] for part in (ratings, kept, dropped))
+        agreement_before = rater_agreement(before)
+        agreement_after = rater_agreement(after) if len(removed) else agreement_before
+        metrics_by_split[split] = (
+            _counts(before, removed)
+            | {f"{name}_before": value for name, value in agreement_before.items()}
+            | {f"{name}_after": value for name, value in agreement_after.items()}
         )
-    return numbers
+    return metrics_by_split
 
 
-def rater_agreement(ratings: pd.DataFrame) -> Numbers:
-    """How far the raters of one split agree; without what these ratings cannot tell."""
-    numbers: Numbers = {}
+def rater_agreement(ratings: pd.DataFrame) -> Metrics:
+    """The agreement of the raters of one split, without what these ratings cannot show."""
+    values: Metrics = {}
     try:
-        numbers |= dataclasses.asdict(reliability.agreement(ratings))
-        numbers["split_half"] = reliability.split_half(ratings, metrics.lcc, seed=SEED)
+        values |= dataclasses.asdict(reliability.agreement(ratings))
+        values["split_half"] = reliability.split_half(ratings, metrics.lcc, seed=SEED)
         ceiling = reliability.noise_ceiling(ratings, seed=SEED)
-    except ReliabilityError:  # one rating a pair, or chance: the counts say the rest
-        return numbers
-    numbers |= {f"ceiling_{name}": getattr(ceiling, name) for name in ("srcc", "lcc", "ktau")}
-    return numbers | {"floor_mse": ceiling.mse}
+    except ReliabilityError:  # one rating per pair, or agreement by chance
+        return values
+    values |= {f"ceiling_{name}": getattr(ceiling, name) for name in ("srcc", "lcc", "ktau")}
+    return values | {"floor_mse": ceiling.mse}
 
 
-def _counts(before: pd.DataFrame, gone: pd.DataFrame) -> Numbers:
-    excluded = gone[gone["reason"] != screening.REASONS[screening.ISOLATED]]
-    counts: Numbers = {
+def _counts(before: pd.DataFrame, removed: pd.DataFrame) -> Metrics:
+    excluded = removed[removed["reason"] != screening.REASONS[screening.ISOLATED]]
+    counts: Metrics = {
         "ratings": len(before),
-        "ratings_dropped": len(gone),
-        "share_dropped": len(gone) / len(before),
-        "pairs": _pairs(before),
-        "pairs_lost": _pairs(gone[gone["pair_lost"]]),
+        "ratings_dropped": len(removed),
+        "share_dropped": len(removed) / len(before),
+        "pairs": _count_pairs(before),
+        "pairs_lost": _count_pairs(removed[removed["pair_lost"]]),
         "listeners": before["listener_id"].nunique(),
         "listeners_dropped": excluded["listener_id"].nunique(),
     }
     for reason in screening.REASONS[1:]:
-        counts[f"ratings_{reason}"] = int((gone["reason"] == reason).sum())
+        counts[f"ratings_{reason}"] = int((removed["reason"] == reason).sum())
     return counts
 
 
-def _pairs(ratings: pd.DataFrame) -> int:
+def _count_pairs(ratings: pd.DataFrame) -> int:
     return int(rating_arrays.pair_codes(ratings).max()) + 1 if len(ratings) else 0

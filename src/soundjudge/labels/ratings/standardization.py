@@ -1,7 +1,4 @@
-"""Targets of every split: what the standardize stage learns and makes.
-
-L = listeners.
-"""
+"""Targets of every split and statistics of listeners: all that stage `standardize` computes."""
 
 import dataclasses
 import math
@@ -10,11 +7,17 @@ from dataclasses import dataclass
 import pandas as pd
 
 from soundjudge.data.tables.schema import Table
-from soundjudge.labels.ratings import latent, shrinkage
-from soundjudge.labels.ratings.latent import LatentConfig, LatentFit
-from soundjudge.labels.ratings.listeners import ListenerScales, build_targets, listener_scales
-from soundjudge.labels.ratings.rating_arrays import PAIR
-from soundjudge.labels.ratings.shrinkage import Shrinkage
+from soundjudge.data.tables.tables import TARGETS
+from soundjudge.labels.ratings import latent
+from soundjudge.labels.ratings.config import LatentConfig, Shrinkage, Standardization
+from soundjudge.labels.ratings.latent import LatentFit
+from soundjudge.labels.ratings.listeners import (
+    ListenerScales,
+    build_targets,
+    listener_scales,
+    pair_scores,
+)
+from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
 
 SPLITS = ("train", "validation")
 LATENT_LISTENERS = Table(
@@ -23,7 +26,7 @@ LATENT_LISTENERS = Table(
         "listener_id": "str",
         "split": "str",
         "bias": "float",  # rating points
-        "scale": "float",  # 1 = as the panel
+        "scale": "float",  # 1 = the panel's
         "noise": "float",  # rating points
         "ratings": "int",
     },
@@ -32,74 +35,79 @@ LATENT_LISTENERS = Table(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standardization:
-    """Section `standardize` of params.yaml: how listeners are put on one scale."""
-
-    shrinkage: Shrinkage
-    latent: LatentConfig
-
-    def __post_init__(self) -> None:
-        shrinkage.check_strength(self.shrinkage)
-
-
-@dataclass(frozen=True, kw_only=True)
 class StandardizationResult:
-    """All that standardization learns and makes."""
+    """Scales of listeners, targets and latent fits."""
 
     scales: ListenerScales  # of train
     targets: dict[str, pd.DataFrame]  # a TARGETS table of each split
     latent: dict[str, LatentFit]  # of each split
 
 
-def standardize_splits(
-    ratings: pd.DataFrame, standardization: Standardization
-) -> StandardizationResult:
-    """Targets of train by each listener's own scale, of validation by train's global pair.
+def standardize_splits(ratings: pd.DataFrame, config: Standardization) -> StandardizationResult:
+    """Targets of train by each listener's own scale, of validation by train's global statistics.
 
-    The published code gives validation the global pair, whoever listened. The latent model is
-    fitted to each split by itself: their listeners are different people, and neither may what is
-    learned have seen validation, nor validation be judged by what was learned.
+    The published code gives every validation listener the global statistics. The latent model is
+    fitted to each split separately: their listeners are different people, and no training may see
+    validation, nor may validation be measured by the statistics of training.
     """
     parts = {split: ratings[ratings["split"] == split] for split in SPLITS}
-    made = listener_scales(parts["train"], standardization.shrinkage)
-    known = {"train": made.listeners, "validation": made.listeners.iloc[:0]}
-    fits = {split: latent.fit_latent(part, standardization.latent) for split, part in parts.items()}
-    tables = {}
+    scales = listener_scales(parts["train"], config.shrinkage)
+    listeners = {"train": scales.listeners, "validation": scales.listeners.iloc[:0]}
+    fits = {split: latent.fit_latent(part, config.latent) for split, part in parts.items()}
+    targets = {}
     for split, part in parts.items():
-        table, scores = build_targets(part, known[split], made.overall), fits[split].pairs
+        table, scores = build_targets(part, listeners[split], scales.overall), fits[split].pairs
         assert scores[PAIR].equals(table[PAIR]), "the latent model has other pairs"
-        tables[split] = table.assign(**scores.drop(columns=PAIR))
-    return StandardizationResult(scales=made, targets=tables, latent=fits)
+        targets[split] = table.assign(**scores.drop(columns=PAIR))
+    return StandardizationResult(scales=scales, targets=targets, latent=fits)
 
 
-def latent_listeners(made: StandardizationResult) -> pd.DataFrame:
+def target_scores(
+    ratings: RatingArrays,
+    reference: RatingArrays,
+    shrinkage: Shrinkage,
+    config: LatentConfig | None,
+) -> pd.DataFrame:
+    """The scores of a TARGETS table for every pair of `ratings`, by the scales of `reference`.
+
+    With the latent scores if they have a `config`, from `ratings` alone. (P rows)
+    """
+    scales = listener_scales(reference, shrinkage)
+    scores = pair_scores(ratings, scales.listeners, scales.overall)
+    if config is not None:
+        estimate = latent.estimate_latent(ratings, config)
+        scores = scores.assign(latent_score=estimate.score, latent_se=estimate.error)
+    return scores[[name for name in TARGETS.columns if name in scores]]
+
+
+def latent_listeners(result: StandardizationResult) -> pd.DataFrame:
     """A LATENT_LISTENERS table."""
-    parts = [fit.listeners.assign(split=split) for split, fit in made.latent.items()]
+    parts = [fit.listeners.assign(split=split) for split, fit in result.latent.items()]
     return pd.concat(parts, ignore_index=True)
 
 
-def shrinkage_summary(made: ListenerScales) -> dict[str, float | None]:
-    """How listeners were pulled; the strengths `ratings` and `freedom` are None if infinite."""
-    if made.pull is None:
-        return {"ratings": 0.0, "freedom": 0.0}
-    numbers: dict[str, float] = dataclasses.asdict(made.pull)
-    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+def shrinkage_summary(scales: ListenerScales) -> dict[str, float | None]:
+    """The prior of the shrinkage; the strengths `ratings` and `dof` are None if infinite."""
+    if scales.prior is None:
+        return {"ratings": 0.0, "dof": 0.0}
+    values: dict[str, float] = dataclasses.asdict(scales.prior)
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
-def summarize_targets(made: StandardizationResult) -> dict[str, object]:
-    """The numbers of standardization that a person would look at."""
-    listeners, overall = made.scales.listeners, made.scales.overall
-    numbers: dict[str, object] = {
+def summarize_targets(result: StandardizationResult) -> dict[str, object]:
+    """The metrics of standardization."""
+    listeners, overall = result.scales.listeners, result.scales.overall
+    metrics: dict[str, object] = {
         "listeners": len(listeners),
         "ratings_per_listener": float(listeners["ratings"].mean()),
         "global_mean": overall.mean,
         "global_std": overall.std,
     }
     for split in SPLITS:
-        table, fit = made.targets[split], made.latent[split]
-        numbers[f"{split}_pairs"] = len(table)
-        numbers[f"{split}_mean_score"] = float(table["mean_score"].mean())
-        numbers[f"{split}_latent"] = {
+        table, fit = result.targets[split], result.latent[split]
+        metrics[f"{split}_pairs"] = len(table)
+        metrics[f"{split}_mean_score"] = float(table["mean_score"].mean())
+        metrics[f"{split}_latent"] = {
             "log_likelihood": fit.log_likelihood[-1],
             "iterations": len(fit.log_likelihood),
             "converged": fit.converged,
@@ -108,4 +116,4 @@ def summarize_targets(made: StandardizationResult) -> dict[str, object]:
             "noise": fit.noise,
             "mean_se": float(table["latent_se"].mean()),
         }
-    return numbers
+    return metrics

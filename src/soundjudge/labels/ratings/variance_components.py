@@ -1,4 +1,4 @@
-"""How much of the spread of ratings comes from pairs, from listeners and from neither.
+"""The variance of ratings that comes from pairs, from listeners and from neither.
 
 N = ratings, P = pairs, L = listeners.
 """
@@ -12,7 +12,7 @@ from soundjudge.labels.ratings.rating_arrays import RatingArrays, group_counts, 
 
 @dataclass(frozen=True, kw_only=True)
 class Components:
-    """Variances in squared rating points; as estimates of small ones they may be negative."""
+    """Variances in squared rating points; estimates of small ones may be negative."""
 
     pair: float
     listener: float
@@ -24,24 +24,25 @@ def estimate_components(ratings: RatingArrays) -> Components:
 
     Henderson 1953 (Biometrics 9, 226-252), method 1: the sums of squares of a two-way table with
     empty cells are set equal to their expectations, which are linear in the three variances. For
-    listeners that rate no pair twice. Variances that the design cannot tell apart (every listener
-    with one rating: listener and residual) share what they have together equally.
+    listeners that rate no pair twice. Variances that the design cannot separate (every listener
+    with one rating: listener and residual) get equal shares of their sum.
     """
-    total, pairs, listeners = len(ratings.score), ratings.pairs, ratings.listeners
     score = ratings.score - ratings.score.mean(dtype=np.float64)
-    of_pair, of_listener = (
-        group_counts(ratings.pair, pairs),
-        group_counts(ratings.listener, listeners),
-    )
-    between_pairs = np.sum(group_sums(ratings.pair, score, pairs) ** 2 / np.maximum(of_pair, 1))
-    between_listeners = np.sum(
-        group_sums(ratings.listener, score, listeners) ** 2 / np.maximum(of_listener, 1)
-    )
+    pair_counts = group_counts(ratings.pair, ratings.num_pairs)
+    listener_counts = group_counts(ratings.listener, ratings.num_listeners)
+    pair_sums = group_sums(ratings.pair, score, ratings.num_pairs)
+    listener_sums = group_sums(ratings.listener, score, ratings.num_listeners)
     observed = np.array(
-        [between_pairs, between_listeners, np.sum(score**2)]
-    )  # the mean took its own
-    p, q = np.count_nonzero(of_pair), np.count_nonzero(of_listener)
+        [
+            np.sum(pair_sums**2 / np.maximum(pair_counts, 1)),
+            np.sum(listener_sums**2 / np.maximum(listener_counts, 1)),
+            np.sum(score**2),
+        ]
+    )
+    total = len(score)
+    p, q = np.count_nonzero(pair_counts), np.count_nonzero(listener_counts)
     expected = np.array([[total, p, p], [q, total, q], [total, total, total]], dtype=np.float64)
-    of_mean = [np.sum(of_pair**2) / total, np.sum(of_listener**2) / total, 1.0]
-    found = np.linalg.lstsq((expected - of_mean) / total, observed / total, rcond=1e-10)[0]
-    return Components(pair=float(found[0]), listener=float(found[1]), residual=float(found[2]))
+    of_mean = [np.sum(pair_counts**2) / total, np.sum(listener_counts**2) / total, 1.0]
+    variances = np.linalg.lstsq((expected - of_mean) / total, observed / total, rcond=1e-10)[0]
+    pair, listener, residual = variances.tolist()
+    return Components(pair=pair, listener=listener, residual=residual)

@@ -1,12 +1,13 @@
-"""A rising curve from any scale to that of the listeners, 0 to 10.
+"""A strictly rising curve from the scale of scores to that of ratings, 0 to 10.
 
-Calibration moves the level of scores and never their order: SRCC stays, MSE falls. The curve is
-piecewise linear through knots, and goes on beyond them at the slope of the outermost pieces.
+Calibration changes the level of scores and never their order: SRCC stays, MSE falls. The curve is
+piecewise linear through knots and is extrapolated at the slope of its outermost pieces.
 
 N = number of pairs, J = number of knots.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -17,8 +18,8 @@ from soundjudge.errors import SoundjudgeError
 
 Method = Literal["linear", "isotonic"]
 
-# Rating points: what rises by less is level, and only rounding says otherwise.
-SMALLEST_RISE = 1e-9
+# Rating points; a smaller rise is rounding error.
+MIN_RISE = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,27 +33,31 @@ class Calibration:
     def __post_init__(self) -> None:
         if len(self.scores) != len(self.ratings) or len(self.scores) < 2:
             raise SoundjudgeError("a calibration needs two or more knots: scores and ratings")
-        if min(np.diff(self.scores)) <= 0 or min(np.diff(self.ratings)) <= 0:
+        knots = (*pairwise(self.scores), *pairwise(self.ratings))
+        if not all(first < second for first, second in knots):
             raise SoundjudgeError("the knots of a calibration must rise")
 
 
 def fit_calibration(
     score: NDArray[np.float64], rating: NDArray[np.float64], method: Method
 ) -> Calibration:
-    """The curve that brings `score` (N,) nearest to `rating` (N,), in squared points."""
+    """The curve of least squared error from `score` (N,), on any scale, to `rating` (N,), 0 to 10.
+
+    Raises SoundjudgeError where scores are constant or do not rise with the ratings.
+    """
     if np.ptp(score) == 0:
         raise SoundjudgeError("all scores are equal: they cannot be calibrated")
-    knots = _line(score, rating) if method == "linear" else _steps(score, rating)
-    if knots[1][-1] - knots[1][0] < SMALLEST_RISE:
+    knots = _linear_knots(score, rating) if method == "linear" else _isotonic_knots(score, rating)
+    if knots[1][-1] - knots[1][0] < MIN_RISE:
         raise SoundjudgeError(
-            "scores do not rise with the ratings on validation: such members would mislead"
+            "scores do not rise with the ratings on validation: remove the weakest ensemble.members"
         )
     x, y = (tuple(float(value) for value in values) for values in knots)
     return Calibration(method=method, scores=x, ratings=y)
 
 
 def apply_calibration(calibration: Calibration, score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Calibrated scores (N,), not clipped."""
+    """Calibrated scores (N,) of `score` (N,), not clipped to 0..10."""
     x, y = np.asarray(calibration.scores), np.asarray(calibration.ratings)
     piece = np.clip(np.searchsorted(x, score) - 1, 0, len(x) - 2)  # (N,)
     slope = np.diff(y) / np.diff(x)  # (J-1,)
@@ -60,7 +65,7 @@ def apply_calibration(calibration: Calibration, score: NDArray[np.float64]) -> N
     return calibrated
 
 
-def _line(
+def _linear_knots(
     score: NDArray[np.float64], rating: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     slope, offset = np.polynomial.polynomial.polyfit(score, rating, 1)[::-1]
@@ -68,18 +73,18 @@ def _line(
     return ends, offset + slope * ends
 
 
-def _steps(
+def _isotonic_knots(
     score: NDArray[np.float64], rating: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Isotonic regression with a knot at the center of every step (Oron and Flournoy 2017).
+    """Isotonic regression with a knot at the center of each step (Oron and Flournoy 2017).
 
-    The steps themselves would make ties of scores that differ.
+    The steps themselves would tie scores that differ.
     """
-    x, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    mean = np.bincount(place, weights=rating) / count
-    found = isotonic_regression(mean, weights=count)
-    starts = found.blocks[:-1]
+    x, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
+    mean = np.bincount(inverse, weights=rating) / count
+    fit = isotonic_regression(mean, weights=count)
+    starts = fit.blocks[:-1]
     weight = np.add.reduceat(count, starts)
-    center, level = np.add.reduceat(x * count, starts) / weight, found.x[starts]
-    rises = np.append(True, np.diff(level) >= SMALLEST_RISE)
+    center, level = np.add.reduceat(x * count, starts) / weight, fit.x[starts]
+    rises = np.append(True, np.diff(level) >= MIN_RISE)
     return center[rises], level[rises]

@@ -1,4 +1,4 @@
-"""Members' scores -> one score, by weights and a calibration fitted on validation.
+"""Members' scores to one score, by weights and a calibration that are fitted on validation.
 
 N = number of pairs, K = number of members.
 """
@@ -15,19 +15,20 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import calibration
 from soundjudge.scoring.ensemble.calibration import Calibration
 
-# Names that reports use for something else.
-RESERVED = ("ensemble", "ensemble_crossfitted", "ceiling", "difference")
+ENSEMBLE, CROSSFITTED = "ensemble", "ensemble_crossfitted"  # columns of its scores
+# Names that reports use for other columns.
+RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleConfig:
-    """How members are combined."""
+    """How members are combined; section `ensemble`."""
 
     members: dict[str, str]  # name -> checkpoint folder
     method: Literal["nnls", "mean"]
     calibration: calibration.Method
-    folds: int
-    seed: int
+    folds: int = 10  # refits for scores of validation by weights that saw no rating of the pair
+    seed: int = 0  # of the folds
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -43,7 +44,7 @@ class EnsembleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """All that combining needs. Order of the K members is the order of every tuple and column."""
+    """All that combining needs; every tuple and column has the K members in one order."""
 
     members: tuple[str, ...]
     mean: tuple[float, ...]  # of a member's scores on validation
@@ -53,22 +54,26 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         if len({len(self.members), len(self.mean), len(self.std), len(self.weights)}) != 1:
-            raise SoundjudgeError("members, mean, std and weights must have one entry a member")
+            raise SoundjudgeError("members, mean, std and weights must have one entry per member")
+        if not all(std > 0 for std in self.std):
+            raise SoundjudgeError(f"std is {list(self.std)}: every entry must be above 0")
+        if not all(weight >= 0 for weight in self.weights) or abs(sum(self.weights) - 1) > 1e-6:
+            raise SoundjudgeError(f"weights is {list(self.weights)}: none below 0, and a sum of 1")
 
 
 def fit_ensemble(
-    scores: NDArray[np.float64], rating: NDArray[np.float64], fitting: EnsembleConfig
+    scores: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
 ) -> Ensemble:
-    """Weights and calibration that bring `scores` (N, K) to the mean `rating` (N,), 0 to 10."""
-    names = tuple(fitting.members)
+    """Weights and calibration of `scores` (N, K) for mean `rating` (N,), 0 to 10."""
+    names = tuple(config.members)
     mean, std = scores.mean(axis=0), scores.std(axis=0)  # (K,)
     for name, spread in zip(names, np.ptp(scores, axis=0), strict=True):
         if spread == 0:
-            raise SoundjudgeError(f"member {name} gives every pair the same score: leave it out")
-    standard = (scores - mean) / std  # (N, K)
+            raise SoundjudgeError(f"member {name} gives every pair the same score: remove it")
+    standardized = (scores - mean) / std  # (N, K)
     weights = np.full(len(names), 1 / len(names))
-    if fitting.method == "nnls":
-        weights = nnls(standard, rating - rating.mean())[0]
+    if config.method == "nnls":
+        weights = nnls(standardized, rating - rating.mean())[0]
         if weights.sum() == 0:
             raise SoundjudgeError("no member's scores rise with the ratings on validation")
         weights = weights / weights.sum()
@@ -77,40 +82,35 @@ def fit_ensemble(
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
         weights=tuple(weights.tolist()),
-        calibration=calibration.fit_calibration(standard @ weights, rating, fitting.calibration),
+        calibration=calibration.fit_calibration(standardized @ weights, rating, config.calibration),
     )
 
 
 def apply_ensemble(ensemble: Ensemble, member_scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores 0 to 10 (N,) of `member_scores` (N, K); no other pair matters to a pair's score."""
-    if member_scores.ndim != 2 or member_scores.shape[1] != len(ensemble.members):
-        raise SoundjudgeError(
-            f"member scores have shape {member_scores.shape}: "
-            f"need one column for each of {', '.join(ensemble.members)}"
-        )
-    standard = (member_scores - np.asarray(ensemble.mean)) / np.asarray(ensemble.std)
+    """Scores (N,), 0 to 10, of `member_scores` (N, K); a score depends on its own pair alone."""
+    assert member_scores.shape[1:] == (len(ensemble.members),), "scores need a column per member"
+    standardized = (member_scores - np.asarray(ensemble.mean)) / np.asarray(ensemble.std)
     # A sum along the row, not a matrix product: BLAS may round differently for another N.
-    blend = (standard * np.asarray(ensemble.weights)).sum(axis=1)
+    blend = (standardized * np.asarray(ensemble.weights)).sum(axis=1)
     return np.clip(calibration.apply_calibration(ensemble.calibration, blend), 0.0, 10.0)
 
 
 def crossfit(
-    scores: NDArray[np.float64], rating: NDArray[np.float64], fitting: EnsembleConfig
+    scores: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
 ) -> NDArray[np.float64]:
-    """Scores (N,) by ensembles that never saw the pair's own rating: `folds` refits."""
+    """Scores (N,), 0 to 10, each by an ensemble fitted without the pair's own fold."""
     count = len(rating)
-    if count < 2 * fitting.folds:
-        raise SoundjudgeError(f"folds is {fitting.folds}: too many for {count} validation pairs")
-    fold = np.random.default_rng(fitting.seed).permutation(count) % fitting.folds  # (N,)
+    if count < 2 * config.folds:
+        raise SoundjudgeError(f"folds is {config.folds}: too many for {count} validation pairs")
+    fold = np.random.default_rng(config.seed).permutation(count) % config.folds  # (N,)
     held_out = np.empty(count)
-    for number in range(fitting.folds):
-        out = fold == number
-        held_out[out] = apply_ensemble(
-            fit_ensemble(scores[~out], rating[~out], fitting), scores[out]
-        )
+    for number in range(config.folds):
+        test = fold == number
+        fitted = fit_ensemble(scores[~test], rating[~test], config)
+        held_out[test] = apply_ensemble(fitted, scores[test])
     return held_out
 
 
 def ensemble_from_json(values: object, where: str) -> Ensemble:
-    """The ensemble that was written as `dataclasses.asdict`; ParamsError names the wrong key."""
+    """The ensemble that `dataclasses.asdict` wrote; ParamsError names a wrong key."""
     return params.build(Ensemble, values, where)

@@ -1,39 +1,69 @@
-"""Joins files of scores by their keys: a missing, extra or double row is an error, no smaller N.
+"""Joins tables of scores by their pairs; a missing, extra or double row is an error.
 
-Files that name a text for every clip are joined by clip and text, others by the clip alone.
+Tables that both have a text are joined by clip and text, others by the clip alone.
 """
+
+from collections.abc import Collection, Hashable
 
 import pandas as pd
 
+from soundjudge.data.tables import spellings
+from soundjudge.data.tables.schema import Kind, Table
 from soundjudge.errors import SoundjudgeError
 
-CLIP, TEXT = "wav_file_name", "text"
+PAIR = ["wav_file_name", "text"]
+CLIP, TEXT = PAIR
+LIMIT = 1e6  # of scores on any scale: squares of larger ones tell nothing
+
+
+def pair_table(columns: Collection[Hashable], *numbers: str) -> Table:
+    """The rules of a table of pairs with these columns, of which `numbers` are finite."""
+    names = [name for name in PAIR if name == CLIP or name in columns]
+    kinds: dict[str, Kind] = dict.fromkeys(names, "str")
+    kinds.update((name, "float") for name in numbers)
+    ranges = dict.fromkeys(numbers, (-LIMIT, LIMIT))
+    return Table(name="scores", columns=kinds, key=tuple(names), ranges=ranges)
 
 
 def match_pairs(
     left: pd.DataFrame, right: pd.DataFrame, left_name: str, right_name: str
 ) -> pd.DataFrame:
-    """The columns of both, in the order of `right`; both must hold the same pairs."""
-    key = [name for name in (CLIP, TEXT) if name in left and name in right]
+    """The columns of both, in the row order of `right`.
+
+    Raises SoundjudgeError, with the names, unless both hold the same pairs, each once.
+    """
+    key = [name for name in PAIR if name in left and name in right]
     for frame, name in ((left, left_name), (right, right_name)):
-        again = frame.duplicated(key)
-        if again.any():
+        repeated = frame.duplicated(key)
+        if repeated.any():
             raise SoundjudgeError(
-                f"{name} has {frame.loc[again, CLIP].iloc[0]} twice: a text for every row in both "
-                "files would tell its pairs apart"
+                f"{name} has {frame.loc[repeated, CLIP].iloc[0]} twice: remove one row, or, where "
+                "their texts differ, give both tables a text column"
             )
-    _refuse_strangers(right, left, key, f"{left_name} lacks", f"of {right_name}")
-    _refuse_strangers(left, right, key, f"{left_name} has", f"that {right_name} lacks")
+    _check_subset(right, left, key, f"{left_name} lacks", f"of {right_name}")
+    _check_subset(left, right, key, f"{left_name} has", f"that {right_name} lacks")
     # The text of one side is enough where they are joined by clip alone.
-    spare = [name for name in left if name not in key and name in right]
-    return right.merge(left.drop(columns=spare), on=key, how="left", validate="one_to_one")
+    shared = [name for name in left if name not in key and name in right]
+    return right.merge(left.drop(columns=shared), on=key, how="left", validate="one_to_one")
 
 
-def _refuse_strangers(
+def _check_subset(
     frame: pd.DataFrame, others: pd.DataFrame, key: list[str], before: str, after: str
 ) -> None:
-    known = set(others[key].itertuples(index=False, name=None))
-    strange = [pair for pair in frame[key].itertuples(index=False, name=None) if pair not in known]
-    if strange:
-        pair = " + ".join(repr(part) for part in strange[0])
-        raise SoundjudgeError(f"{before} {len(strange)} pairs {after}, the first is {pair}")
+    expected = set(others[key].itertuples(index=False, name=None))
+    rows = frame[key].itertuples(index=False, name=None)
+    outside = [pair for pair in rows if pair not in expected]
+    if outside:
+        form = _normal_form(outside[0])
+        similar = sorted(pair for pair in expected if _normal_form(pair) == form)
+        hint = f"; {_show(similar[0])} differs from it in spelling only" if similar else ""
+        first = f"{_show(outside[0])}{hint}"
+        raise SoundjudgeError(f"{before} {len(outside)} pairs {after}, the first is {first}")
+
+
+def _show(pair: tuple[str, ...]) -> str:
+    return " + ".join(repr(part) for part in pair)
+
+
+def _normal_form(pair: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(spellings.normal_form(part) for part in pair)

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation for people: who agrees how well, and where the ensemble errs."""
+"""Figures of an evaluation: SRCC of every system, and scores against mean ratings."""
 
 from collections.abc import Sequence
 
@@ -9,38 +9,38 @@ from soundjudge.reporting import plotting
 from soundjudge.scoring.evaluation import evaluation
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 
-BANDS = np.linspace(0, 10, 11)  # score bands of a point each
+BANDS = np.linspace(0, 10, 11)  # edges of score bands, a point wide
 
 
 def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
-    """SRCC of every system with its interval, and the noise ceiling; a panel for each split."""
-    tallest = max(len(judged.compared.systems) for judged in splits)
+    """SRCC of every system with its interval, and the noise ceiling; axes per split."""
+    rows = max(len(split.comparison.systems) for split in splits)
     title = "Agreement with listeners: SRCC"
-    figure = plotting.create_figure(4.8 * len(splits), 1.2 + 0.35 * tallest, title, note)
-    for axes, judged in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
-        rows = evaluation.system_metrics(judged)
-        for height, system in enumerate(reversed(judged.compared.systems)):
-            row = rows[system]
+    figure = plotting.create_figure(4.8 * len(splits), 1.2 + 0.35 * rows, title, note)
+    for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
+        numbers = evaluation.system_metrics(split)
+        for height, system in enumerate(reversed(split.comparison.systems)):
+            row = numbers[system]
             axes.plot([row["srcc_lo"], row["srcc_hi"]], [height, height], color="tab:blue")
             axes.plot(row["srcc"], height, "o", color="tab:blue")
-        axes.set_yticks(range(len(judged.compared.systems)), reversed(judged.compared.systems))
-        axes.set_ylim(-0.7, len(judged.compared.systems) - 0.3)
-        if judged.ceiling is not None:
-            ceiling = judged.ceiling.srcc
+        axes.set_yticks(range(len(split.comparison.systems)), reversed(split.comparison.systems))
+        axes.set_ylim(-0.7, len(split.comparison.systems) - 0.3)
+        if split.ceiling is not None:
+            ceiling = split.ceiling.srcc
             axes.axvline(ceiling, color="tab:red")
-            middle = len(judged.compared.systems) / 2 - 0.5
-            words = {"rotation": 90, "ha": "right", "va": "center", "color": "tab:red"}
-            axes.text(ceiling, middle, "noise ceiling ", **words)
-        axes.set(xlabel=f"{judged.split}, {judged.compared.confidence:.0%} intervals")
+            middle = len(split.comparison.systems) / 2 - 0.5
+            style = {"rotation": 90, "ha": "right", "va": "center", "color": "tab:red"}
+            axes.text(ceiling, middle, "noise ceiling ", **style)
+        axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
     return figure
 
 
-def plot_scatter(judged: EvaluatedSplit, system: str, note: str) -> Figure:
+def plot_scatter(split: EvaluatedSplit, system: str, note: str) -> Figure:
     """Scores of one system against mean ratings, with the mean rating of each band of scores."""
-    figure = plotting.create_figure(4.8, 4.8, f"{system} on {judged.split}", note)
+    figure = plotting.create_figure(4.8, 4.8, f"{system} on {split.name}", note)
     axes = figure.subplots()
-    score = judged.compared.frame[system].to_numpy(dtype=np.float64)
-    rating = judged.compared.frame["average_score"].to_numpy(dtype=np.float64)
+    score = split.comparison.frame[system].to_numpy(dtype=np.float64)
+    rating = split.comparison.frame["average_score"].to_numpy(dtype=np.float64)
     axes.plot(score, rating, ".", alpha=0.3)
     axes.plot([0, 10], [0, 10], color="tab:gray", linewidth=1)
     band = np.clip(np.digitize(score, BANDS) - 1, 0, len(BANDS) - 2)

@@ -1,62 +1,84 @@
 """Reports on anyone's files: how well predictions agree with ratings, and whether two differ."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
 
+from soundjudge.data.tables import spellings
+from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.files import rating_files
+from soundjudge.labels.scales import Scale
+from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import report
 from soundjudge.scoring.files import prediction_files
 
-CONFIDENCE = 0.95
-
 
 def evaluate_files(
-    predictions: Path, reference: Path, ratings: Path | None, *, resamples: int, seed: int
-) -> dict[str, float]:
-    """Flat numbers: srcc, lcc, ktau, mse, n, srcc_lo, srcc_hi, ...; with ratings the ceilings."""
-    wanted = prediction_files.read_reference(reference)
-    return report.evaluate_predictions(
-        _matched(predictions, wanted, reference),
-        wanted,
-        ratings=None if ratings is None else _ratings(ratings, wanted),
-        resamples=resamples,
-        confidence=CONFIDENCE,
-        seed=seed,
-    )
+    predictions: Path,
+    reference: Path,
+    ratings: Path | None,
+    *,
+    scale: Scale | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    resamples: int,
+    seed: int,
+) -> dict[str, float | str]:
+    """The numbers of `report.evaluate`, also as JSON in `out`.
+
+    `ratings` may hold further pairs, and be on another scale than 0-10.
+    """
+    inputs = [predictions, reference, ratings]
+    with ExitStack() as stack:
+        if out is not None:
+            locked = locked_output(out, inputs, (".json",), overwrite=overwrite)
+            target = stack.enter_context(locked)
+        pairs = prediction_files.read_reference(reference)
+        numbers = report.evaluate(
+            _read_matching(predictions, pairs, reference),
+            pairs,
+            ratings=None if ratings is None else _read_ratings(ratings, pairs, scale),
+            resamples=resamples,
+            seed=seed,
+        )
+        if out is not None:
+            artifacts.write_json(target, numbers)
+    return numbers
 
 
 def compare_files(
     first: Path, second: Path, reference: Path, *, resamples: int, seed: int
 ) -> dict[str, float]:
-    """Flat numbers: srcc_first, srcc_second, n, difference with interval, p of two tests."""
-    wanted = prediction_files.read_reference(reference)
-    return report.compare_predictions(
-        _matched(first, wanted, reference),
-        _matched(second, wanted, reference),
-        wanted,
+    """The numbers of `report.compare`."""
+    pairs = prediction_files.read_reference(reference)
+    return report.compare(
+        _read_matching(first, pairs, reference),
+        _read_matching(second, pairs, reference),
+        pairs,
         resamples=resamples,
-        confidence=CONFIDENCE,
         seed=seed,
     )
 
 
-def _matched(path: Path, wanted: pd.DataFrame, reference: Path) -> pd.DataFrame:
-    """The predictions of a file that speaks of the same pairs; errors name the files."""
+def _read_matching(path: Path, pairs: pd.DataFrame, reference: Path) -> pd.DataFrame:
+    """The predictions of a file that has the same pairs as the reference; errors name the files."""
     predictions = prediction_files.read_predictions(path)
-    matching.match_pairs(predictions, wanted, str(path), str(reference))
+    matching.match_pairs(predictions, pairs, str(path), str(reference))
     return predictions
 
 
-def _ratings(path: Path, wanted: pd.DataFrame) -> pd.DataFrame:
+def _read_ratings(path: Path, pairs: pd.DataFrame, scale: Scale | None) -> pd.DataFrame:
     """The ratings of the reference's clips; every clip must have some."""
-    ratings = rating_files.read_ratings(path)
-    lacking = wanted.loc[~wanted["wav_file_name"].isin(ratings["wav_file_name"]), "wav_file_name"]
-    if not lacking.empty:
+    ratings = rating_files.read_ratings(path, scale)
+    unrated = pairs.loc[~pairs["wav_file_name"].isin(ratings["wav_file_name"]), "wav_file_name"]
+    if not unrated.empty:
+        other = spellings.other_spelling(unrated.iloc[0], ratings["wav_file_name"].unique())
+        hint = "" if other is None else f", which it spells {other!r}: write both in one way"
         raise SoundjudgeError(
-            f"{path} has no rating of {len(lacking)} clips of the reference, "
-            f"the first is {lacking.iloc[0]}"
+            f"{path} has no rating of {len(unrated)} clips of the reference, "
+            f"the first is {unrated.iloc[0]}{hint}"
         )
-    return ratings[ratings["wav_file_name"].isin(wanted["wav_file_name"])]
+    return ratings[ratings["wav_file_name"].isin(pairs["wav_file_name"])]

@@ -1,6 +1,6 @@
-"""Scores a user's table of pairs, batch by batch into a file that a later run can continue."""
+"""Scores a user's table of pairs, batch by batch, into a file that a later run can resume."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
+from soundjudge.data.tables import spellings
 from soundjudge.data.tables.schema import Table
-from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files import delimited, outputs
 from soundjudge.data.user_files.user_tables import read_user_table
 from soundjudge.errors import AudioError, SoundjudgeError
-from soundjudge.scoring.files.ledger import SCORE, Ledger, PairTable
+from soundjudge.scoring.evaluation.report import PREDICTION
+from soundjudge.scoring.files import score_reader
+from soundjudge.scoring.files.score_writer import PairTable, ScoreWriter, errors_path
 
 PAIRS = Table(name="pairs", columns={"wav_file_name": "str", "text": "str"})
-# Points of the 0-10 scale within which one judge agrees with itself on one kind of machine.
+# Points of the 0-10 scale that a judge's scores may differ by on one kind of machine.
 SAME_JUDGE_TOLERANCE = 1e-3
+CHECKED_ROWS = 5  # written rows that a resumed run scores again
 
 OnError = Literal["fail", "skip", "nan"]
 
@@ -28,18 +32,16 @@ class Scorer(Protocol):
     def score_waves(
         self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int
     ) -> list[float]:
-        """One score a pair, 0 to 10; waves are mono at 16 kHz."""
+        """A score per pair, 0 to 10; waves (T,) are mono at 16 kHz."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSummary:
-    """What a run did, in rows."""
+    """Counts of rows."""
 
     rows: int
-    found: int
-    "dealt with by an earlier run"
-    failed: int
-    "without a score, by this run or an earlier one"
+    resumed: int  # done by an earlier run
+    failed: int  # without a score, in this run or an earlier one
 
 
 def score_table(
@@ -50,84 +52,144 @@ def score_table(
     *,
     on_error: OnError,
     resume: bool,
+    overwrite: bool = False,
     batch_size: int,
     progress: Callable[[int, int], None],
 ) -> ScoreSummary:
-    """Scores `table` into `out`; `progress` hears (rows done, rows in all) after every batch.
+    """Scores `table` into `out`, calling `progress(rows done, rows in all)` after every batch.
 
     A sound that cannot be read ends the run (`fail`), is left out (`skip`) or gets an empty cell
-    (`nan`), and is listed in `out`.errors.csv each time.
+    (`nan`), and is always listed in `out`.errors.csv. `resume` scores the rows of an existing `out`
+    that have no score, too. Raises SoundjudgeError.
     """
-    for path in (table, out):
-        if path.suffix != ".csv":
-            raise SoundjudgeError(f"{path}: tables of pairs are .csv files")
-    if out.resolve() == table.resolve():
-        raise SoundjudgeError(f"{out} is the table itself: choose another output")
+    if resume and overwrite:
+        raise SoundjudgeError("--resume and --overwrite exclude one another: choose one")
     if not audio_folder.is_dir():
         raise SoundjudgeError(f"{audio_folder} is no folder: name the one that holds the sounds")
-    pairs = read_pair_table(table)
-    ledger = Ledger(pairs, out, resume=resume)
-    _check_same_judge(scorer, ledger, audio_folder)
-    found = ledger.done
-    progress(found, len(pairs.rows))
-    while ledger.done < len(pairs.rows):
-        batch = range(ledger.done, min(ledger.done + batch_size, len(pairs.rows)))
-        _add_batch(scorer, ledger, audio_folder, batch, on_error, table)
-        progress(ledger.done, len(pairs.rows))
-    return ScoreSummary(rows=len(pairs.rows), found=found, failed=len(ledger.failures))
+    outputs.check_output(errors_path(out), [table], (".csv",))
+    locked = outputs.locked_output(out, [table], (".csv",), overwrite=overwrite, resume=resume)
+    with locked as target:
+        pairs = read_pair_table(table)
+        scores: dict[int, float] = {}
+        done = 0
+        if resume and target.exists():
+            scores, done = score_reader.read_scores(pairs, target)
+            _check_same_judge(scorer, pairs, scores, audio_folder, out)
+        writer = ScoreWriter(pairs, target, blank=on_error == "nan", scores=scores, done=done)
+        total = len(pairs.rows)
+        progress(len(scores), total)
+        for batch in _batches([row for row in range(done) if row not in scores], batch_size):
+            run = _score_batch(scorer, pairs, audio_folder, batch, on_error)
+            writer.insert(run.scores)
+            _report(run, writer, on_error, table)
+            progress(len(writer.scores), total)
+        for batch in _batches(range(done, total), batch_size):
+            run = _score_batch(scorer, pairs, audio_folder, batch, on_error)
+            is_over = run.reasons and on_error == "fail"
+            if run.scores or not is_over:
+                stop = batch[0] + len(run.scores) if is_over else batch[-1] + 1
+                writer.append(stop, run.scores)
+            _report(run, writer, on_error, table)
+            progress(writer.done, total)
+        writer.finish()
+    return ScoreSummary(rows=total, resumed=len(scores), failed=len(writer.failures))
 
 
 def read_pair_table(table: Path) -> PairTable:
     """The table's rows with all their columns, as they were written."""
-    read_user_table(table, PAIRS)
+    if table.suffix.lower() == ".parquet":
+        kinds = ", ".join(delimited.SUFFIXES)
+        raise SoundjudgeError(f"{table}: save the table of pairs as one of {kinds}")
+    # The names are those of files, which may differ by case alone.
+    read_user_table(table, PAIRS, check_ids=False)
     columns, rows = delimited.read_rows(table)
-    if SCORE in columns:
-        raise SoundjudgeError(f"{table} has a column {SCORE!r} already: drop or rename it")
+    if PREDICTION in columns:
+        raise SoundjudgeError(f"{table} has a column {PREDICTION!r} already: drop or rename it")
     if not rows:
         raise SoundjudgeError(f"{table} has no rows")
     return PairTable(columns=columns, rows=rows)
 
 
-def _add_batch(
-    scorer: Scorer,
-    ledger: Ledger,
-    audio_folder: Path,
-    batch: range,
-    on_error: OnError,
-    table: Path,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """Scores, and reasons where there is none, by row."""
+
+    scores: dict[int, float]
+    reasons: dict[int, str]
+
+
+def _batches(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _score_batch(
+    scorer: Scorer, pairs: PairTable, audio_folder: Path, batch: Sequence[int], on_error: OnError
+) -> _Batch:
     waves: dict[int, NDArray[np.float32]] = {}
     reasons: dict[int, str] = {}
-    for index in batch:
+    for row in batch:
+        name = pairs.pair(row)[0]
         try:
-            waves[index] = audio.read_audio(audio_folder / ledger.pairs.key(index)[0])
+            waves[row] = audio.read_audio(audio_folder / name)
         except AudioError as error:
-            reasons[index] = str(error)
+            hint = _other_name(audio_folder, name) if error.reason == "missing" else ""
+            reasons[row] = f"{error}{hint}"
             if on_error == "fail":
                 break
-    texts = [ledger.pairs.key(index)[1] for index in waves]
+    texts = [pairs.pair(row)[1] for row in waves]
     scores = scorer.score_waves(list(waves.values()), texts, len(batch)) if waves else []
-    by_row = dict(zip(waves, scores, strict=True))
-    if reasons and on_error == "fail":
-        ledger.add(scores, {}, blank=False)
-        row, reason = next(iter(reasons.items()))
-        ledger.note(row, reason)
+    return _Batch(scores=dict(zip(waves, scores, strict=True)), reasons=reasons)
+
+
+def _report(run: _Batch, writer: ScoreWriter, on_error: OnError, table: Path) -> None:
+    if not run.reasons:
+        return
+    writer.report_failures(run.reasons)
+    if on_error == "fail":
+        writer.save()
+        ((row, reason),) = run.reasons.items()
         raise SoundjudgeError(
-            f"{table} row {row + 1}: {reason}; mend it and go on with --resume, "
+            f"{table} row {row + 1}: {reason}; correct it and continue with --resume, "
             "or choose --on-error skip or nan"
         )
-    ledger.add([by_row.get(index) for index in batch], reasons, blank=on_error == "nan")
 
 
-def _check_same_judge(scorer: Scorer, ledger: Ledger, audio_folder: Path) -> None:
-    """Scores the last written row again: the rest must come from the same judge and sounds."""
-    if ledger.last_score is None:
-        return
-    index, written = ledger.last_score
-    name, text = ledger.pairs.key(index)
-    (score,) = scorer.score_waves([audio.read_audio(audio_folder / name)], [text], 1)
-    if abs(score - written) > SAME_JUDGE_TOLERANCE:
+def _other_name(folder: Path, name: str) -> str:
+    """A hint where the folder has the file under another spelling of its name."""
+    path = folder / name.replace("\\", "/")
+    if path.is_file():
+        return f", but {path} is there: write / in place of \\"
+    if not path.parent.is_dir():
+        return ""
+    other = spellings.other_spelling(path.name, (entry.name for entry in path.parent.iterdir()))
+    return "" if other is None else f", but {other!r} is there: write it so, blanks and case too"
+
+
+def _check_same_judge(
+    scorer: Scorer, pairs: PairTable, scores: dict[int, float], audio_folder: Path, out: Path
+) -> None:
+    """Scores some written rows again: remaining rows must get the same judge and sounds."""
+    rows = sorted(scores)
+    spread = np.linspace(0, len(rows) - 1, min(CHECKED_ROWS, len(rows))).astype(int)
+    unreadable = None
+    checked = 0
+    for row in (rows[position] for position in spread):
+        name, text = pairs.pair(row)
+        try:
+            wave = audio.read_audio(audio_folder / name)
+        except AudioError as error:
+            unreadable = error
+            continue
+        (score,) = scorer.score_waves([wave], [text], 1)
+        checked += 1
+        if abs(score - scores[row]) > SAME_JUDGE_TOLERANCE:
+            raise SoundjudgeError(
+                f"{out} has {scores[row]} for {name}, but this judge gives {score:.4f}: resume "
+                "with the judge and the sounds of the first run, or choose another output"
+            )
+    if unreadable and not checked:
         raise SoundjudgeError(
-            f"{ledger.out}: {name} stands there with {written}, but this judge gives {score}: "
-            "resume with the judge and the sounds of the first run, or start without --resume"
+            f"{out} cannot be held to this judge, for the sounds of its scores are gone: "
+            f"{unreadable}"
         )

@@ -1,43 +1,56 @@
-"""Predictions in the challenge's format: wav_file_name,pred_score, two decimals, as listed."""
+"""The challenge's format: wav_file_name,pred_score, two decimals, in the order of its list."""
 
-import csv
 from pathlib import Path
 
 from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.artifacts import atomic_file
 from soundjudge.scoring.ensemble import matching
+from soundjudge.scoring.ensemble.matching import CLIP
+from soundjudge.scoring.evaluation.report import PREDICTION
 from soundjudge.scoring.files import prediction_files
 
-HEADER = ["wav_file_name", "pred_score"]
+HEADER = [CLIP, PREDICTION]
 LOWEST, HIGHEST = 0.0, 10.0
 
 
-def write_submission(predictions: Path, listed: Path, out: Path) -> int:
+def write_submission(
+    predictions: Path, pair_list: Path, out: Path, *, overwrite: bool = False
+) -> int:
     """Writes the predictions in the list's order, reads them back, and returns their number.
 
-    Raises if a pair is missing, unasked for, double, without a number, or off the 0-10 scale.
+    Raises SoundjudgeError for a pair that is missing, not listed, double, without a number, or off
+    the scale 0 to 10.
     """
-    wanted = prediction_files.read_pair_list(listed)
+    with locked_output(out, [predictions, pair_list], (".csv",), overwrite=overwrite) as target:
+        rows = _submission_rows(predictions, pair_list)
+        with atomic_file(target) as temporary:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                delimited.write_rows(file, [HEADER, *rows])
+            if delimited.read_rows(temporary) != (HEADER, rows):
+                raise SoundjudgeError(f"{out} does not read back as it was written: check the disk")
+    return len(rows)
+
+
+def _submission_rows(predictions: Path, pair_list: Path) -> list[list[str]]:
     frame = matching.match_pairs(
-        prediction_files.read_predictions(predictions), wanted, str(predictions), str(listed)
+        prediction_files.read_predictions(predictions),
+        prediction_files.read_pair_list(pair_list),
+        str(predictions),
+        str(pair_list),
     )
     if frame["wav_file_name"].duplicated().any():
         name = frame.loc[frame["wav_file_name"].duplicated(), "wav_file_name"].iloc[0]
-        raise SoundjudgeError(f"{listed} asks for {name} twice: the format has one row a clip")
-    off = frame[~frame["pred_score"].between(LOWEST, HIGHEST)]
-    if not off.empty:
+        raise SoundjudgeError(f"{pair_list} lists {name} twice: the format has one row per clip")
+    outside = frame[~frame["pred_score"].between(LOWEST, HIGHEST)]
+    if not outside.empty:
         raise SoundjudgeError(
-            f"{predictions}: {off['wav_file_name'].iloc[0]} has {off['pred_score'].iloc[0]}, "
-            f"{len(off)} scores lie outside {LOWEST:g} to {HIGHEST:g}: calibrate or clip them"
+            f"{predictions}: {outside['wav_file_name'].iloc[0]} has "
+            f"{outside['pred_score'].iloc[0]}; {len(outside)} scores lie outside {LOWEST:g} to "
+            f"{HIGHEST:g}: calibrate or clip them"
         )
-    rows = [
+    return [
         [name, f"{score:.2f}"]
         for name, score in zip(frame["wav_file_name"], frame["pred_score"], strict=True)
     ]
-    with atomic_file(out) as temporary:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([HEADER, *rows])
-        if delimited.read_rows(temporary) != (HEADER, rows):
-            raise SoundjudgeError(f"{out} does not read back as it was written")
-    return len(rows)

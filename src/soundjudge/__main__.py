@@ -1,0 +1,5 @@
+"""`python -m soundjudge` is the command `soundjudge`."""
+
+from soundjudge.cli import main
+
+main()

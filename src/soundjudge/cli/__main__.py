@@ -1,5 +1,0 @@
-"""`python -m soundjudge.cli` is the command `soundjudge`."""
-
-from soundjudge.cli import main
-
-main()

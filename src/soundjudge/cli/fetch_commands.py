@@ -1,0 +1,129 @@
+"""Commands for what others published: download it, make judges of it, list them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+NewFolder = Annotated[Path, typer.Option("--output", "-o", help="The judge's folder, a new one.")]
+
+
+class Long(StrEnum):
+    """What is scored of a sound of more than 10 s."""
+
+    windows = "windows"
+    cut = "cut"
+
+
+def tell(line: str) -> None:
+    """A line on standard error."""
+    typer.echo(line, err=True)
+
+
+@app.command()
+def fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Of the catalog; none: list the catalog.")
+    ] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option("--for", help="All that this params.yaml lacks, to where it looks."),
+    ] = None,
+) -> None:
+    """Download official weights, checked by their sha256; tmu2026 becomes a judge of that name."""
+    from soundjudge.data.fetch import catalog, download
+
+    targets = {name: catalog.find_entry(name).target for name in names or ()}
+    if params is not None:
+        from soundjudge.doctor import fetch_plan
+
+        plan = fetch_plan.plan_fetch(params)
+        targets |= plan.targets
+        for finding in plan.others:
+            need = finding.requirement
+            tell(f"not fetched: {need.key} ({finding.path}), get it from {need.source}")
+        if not plan.targets:
+            tell(f"{params}: it lacks nothing of the catalog")
+    elif not targets:
+        for name, entry in catalog.CATALOG.items():
+            use = f"not fetched: {entry.refusal}" if entry.refusal else entry.target
+            typer.echo(f"{name}  {entry.description}; {entry.license}; {use}")
+        return
+    for name, target in targets.items():
+        if name == catalog.TMU:
+            from soundjudge.scoring.published import installed
+
+            installed.install_tmu(tell)
+        else:
+            download.fetch(name, catalog.find_entry(name), target, tell)
+
+
+@app.command()
+def judges() -> None:
+    """List the judges that --model takes by name: score id, license and size."""
+    from soundjudge.scoring.published import installed
+
+    for judge in installed.list_judges():
+        typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
+
+
+@app.command("import-tmu")
+def import_tmu(
+    model: Annotated[Path, typer.Argument(help="The published model.pt.")],
+    out: NewFolder,
+    llm: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with config.json and tokenizer.json of Qwen2.5-0.5B-Instruct; "
+            "without it they are fetched (7 MB)."
+        ),
+    ] = None,
+    beats: Annotated[
+        Path | None,
+        typer.Option(help="A BEATs .pt to compare with; the weights are those of model.pt."),
+    ] = None,
+    long: Annotated[
+        Long,
+        typer.Option(help="A sound of more than 10 s: all windows, or cut as the published system"),
+    ] = Long.windows,
+    beats_out: Annotated[
+        Path | None, typer.Option(help="Also write its BEATs here, for encoders.audio.")
+    ] = None,
+) -> None:
+    """Make a judge of the published TMU weights (CC-BY-NC-4.0)."""
+    from soundjudge.scoring.published import installed, tmu
+
+    imported = tmu.import_tmu(
+        model,
+        out,
+        llm=llm or installed.fetch_tokenizer(tell),
+        beats=beats,
+        long=long.value,
+        beats_out=beats_out,
+    )
+    tell(f"{imported.manifest.score_id}: {out}")
+    for line in imported.comparisons:
+        tell(line)
+
+
+@app.command("import-clap")
+def import_clap(
+    source: Annotated[
+        str, typer.Argument(help="A folder or .pt file, or hf://owner/name@revision of the hub.")
+    ],
+    out: NewFolder,
+    license_name: Annotated[
+        str, typer.Option("--license", help="Of the weights, for the model card.")
+    ] = "other",
+) -> None:
+    """Make a judge of a CLAP, without training: its cosine as a score with an id."""
+    from transformers.utils import logging
+
+    from soundjudge.scoring.published import clap_judge
+
+    logging.disable_progress_bar()  # of writing one file
+    manifest = clap_judge.import_clap(source, out, license_name)
+    tell(f"{manifest.score_id}: {out}")

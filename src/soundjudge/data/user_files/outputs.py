@@ -1,0 +1,91 @@
+"""The one rule for the output of every command.
+
+An output is never written over an input, and over an existing file only if asked for. It is locked
+for the length of the run, its folder is made, and a link's target is written.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from soundjudge.errors import SoundjudgeError
+
+
+@contextmanager
+def locked_output(
+    out: Path,
+    inputs: Sequence[Path | None],
+    suffixes: Sequence[str],
+    *,
+    overwrite: bool,
+    resume: bool = False,
+) -> Iterator[Path]:
+    """Yields the file to write, which nobody else writes meanwhile. Raises SoundjudgeError.
+
+    A run may go on (`resume`) or begin anew (`overwrite`) where `out` exists; `resume` stands for a
+    command that has that option.
+    """
+    check_output(out, inputs, suffixes)
+    target = out.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(out, target):
+        if target.exists() and not (overwrite or resume):
+            raise SoundjudgeError(
+                f"{out} exists already: choose another output, --overwrite to replace it, or "
+                "--resume where a command has that"
+            )
+        yield target
+
+
+def check_output(out: Path, inputs: Sequence[Path | None], suffixes: Sequence[str]) -> None:
+    """SoundjudgeError unless `out` is a file name of one of these kinds, and no input."""
+    names = " or ".join(suffixes)
+    if out.is_dir():
+        raise SoundjudgeError(f"{out} is a folder: name a {names} file in it")
+    if out.suffix.lower() not in suffixes:
+        raise SoundjudgeError(f"{out}: the output is a {names} file here: let it end in {names}")
+    for path in inputs:
+        if path is not None and is_same_file(out, path):
+            raise SoundjudgeError(f"{out} is one of the files that are read: choose another output")
+    parent = next(parent for parent in out.resolve().parents if parent.exists())
+    if not parent.is_dir():
+        raise SoundjudgeError(f"{out}: {parent} is no folder: name another output")
+
+
+def is_same_file(first: Path, second: Path) -> bool:
+    """Whether both are one file, under whatever names."""
+    if first.exists() and second.exists():
+        return first.samefile(second)
+    return first.resolve() == second.resolve()
+
+
+@contextmanager
+def _lock(out: Path, target: Path) -> Iterator[None]:
+    path = target.with_name(target.name + ".lock")
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            process = os.read(handle, 20).decode("ascii", "replace").strip()
+            os.close(handle)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise SoundjudgeError(f"{path} cannot be locked: {error.strerror}") from error
+            raise SoundjudgeError(
+                f"another run (process {process}) is writing {out}: wait for it, or choose another "
+                "output"
+            ) from error
+        # A run that ended between the opening and the locking has removed the file.
+        if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+            break
+        os.close(handle)
+    try:
+        os.truncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)

@@ -1,0 +1,90 @@
+"""The DataFrame functions: their examples run, and they do what the commands do."""
+
+import doctest
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.labels import library
+from soundjudge.labels.files import rating_files
+from soundjudge.labels.ratings.config import Screening
+
+
+def ratings(seed=0, pairs=30):
+    """Four of nine listeners rate each pair; the frame has an index and a column of its own."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"{pair}.wav", f"text {pair}", f"l{who}", float(rng.integers(0, 11)), f"note {who}")
+        for pair in range(pairs)
+        for who in rng.choice(9, 4, replace=False)
+    ]
+    columns = ["wav_file_name", "text", "listener_id", "score", "note"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.set_index(pd.Index(range(100, 100 + len(frame))))
+
+
+def test_the_examples_run():
+    result = doctest.testmod(library)
+    assert (result.failed, result.attempted) == (0, 6)
+
+
+@pytest.mark.parametrize("method", ["rating", "listener", "both"])
+def test_screening_is_that_of_the_command_and_keeps_index_and_columns(tmp_path, method):
+    frame = ratings()
+    kept = library.screen(frame, method=method, tolerance=2.0)
+    assert kept.equals(frame.loc[kept.index])
+    assert 0 < len(kept) <= len(frame)
+    frame.to_csv(tmp_path / "ratings.csv", index=False)
+    rules = Screening(method=method, tolerance=2.0)
+    rating_files.screen_file(tmp_path / "ratings.csv", tmp_path / "kept.csv", rules)
+    assert pd.read_csv(tmp_path / "kept.csv").equals(kept.reset_index(drop=True))
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 3.0, "empirical_bayes"])
+def test_standardization_is_that_of_the_command(tmp_path, shrinkage):
+    frame, train = ratings(), ratings(seed=1)
+    frame.to_parquet(tmp_path / "ratings.parquet")
+    train.to_parquet(tmp_path / "train.parquet")
+    targets = library.standardize(frame, shrinkage=shrinkage, latent=True, statistics_from=train)
+    rating_files.standardize_file(
+        tmp_path / "ratings.parquet",
+        tmp_path / "targets.parquet",
+        tmp_path / "train.parquet",
+        shrinkage,
+        rating_files.LatentConfig(),
+    )
+    pd.testing.assert_frame_equal(
+        targets, pd.read_parquet(tmp_path / "targets.parquet"), check_exact=True, check_dtype=False
+    )
+
+
+def test_without_options_targets_are_those_of_the_published_method():
+    frame = ratings()
+    targets = library.standardize(frame)
+    assert list(targets) == ["wav_file_name", "text", "mean_score", "spo_score", "ratings"]
+    scale = frame.groupby("listener_id")["score"].agg(["mean", "std"]).loc[frame["listener_id"]]
+    standardized = (frame["score"].to_numpy() - scale["mean"]) / scale["std"]
+    expected = standardized.groupby(frame["wav_file_name"].to_numpy(), sort=False).mean()
+    np.testing.assert_allclose(targets["spo_score"], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", [library.screen, library.standardize])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame.assign(score=11.0), "ratings, row 1: score 11.0 lies outside 0 to 10"),
+        (lambda frame: frame.drop(columns="text"), "ratings: the column 'text' is missing"),
+        (lambda frame: frame.iloc[:0], "ratings is empty"),
+        (lambda frame: pd.concat([frame, frame.iloc[:1]]), "row 121: listener_id .* after row 1"),
+    ],
+)
+def test_bad_ratings_are_a_sentence(function, change, message):
+    with pytest.raises(SoundjudgeError, match=message):
+        function(change(ratings()))
+
+
+def test_when_nothing_is_kept_the_remedy_is_named():
+    with pytest.raises(SoundjudgeError, match="no two ratings .*: raise the tolerance or choose"):
+        library.screen(ratings().drop_duplicates("wav_file_name"))

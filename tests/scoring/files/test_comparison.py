@@ -1,0 +1,165 @@
+"""Anyone's files of predictions against anyone's mean ratings."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from soundjudge.cli import app
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.files import comparison, prediction_files
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
+    reference = write(
+        tmp_path / "average.csv",
+        "wav_file_name,text,average_score\na,x,1\nb,x,2\nc,x,3\nd,x,4\n",
+    )
+    guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\nd,4\nc,2\nb,3\na,1\n")
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=200, seed=0)
+    # ranks 1 3 2 4 against 1 2 3 4: 1 - 6 * 2 / (4 * 15) = .8; pairs: 5 agree, 1 does not
+    assert numbers["srcc"] == pytest.approx(0.8)
+    assert numbers["lcc"] == pytest.approx(0.8)
+    assert numbers["ktau"] == pytest.approx(4 / 6)
+    assert numbers["mse"] == pytest.approx(0.5)
+    assert numbers["n"] == 4
+    assert numbers["srcc_lo"] <= 0.8 <= numbers["srcc_hi"]
+
+
+def test_evaluation_needs_ratings_of_every_evaluated_clip(tmp_path):
+    reference = write(tmp_path / "average.csv", "wav_file_name,average_score\na,1\nb,2\n")
+    guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\na,1\nb,2\n")
+    ratings = write(
+        tmp_path / "ratings.csv", "wav_file_name,text,score,listener_id\na,x,1,l\na,x,2,m\n"
+    )
+    with pytest.raises(SoundjudgeError, match="no rating of 1 clips.*is b"):
+        comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0)
+
+
+def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
+    targets = write(
+        tmp_path / "targets.csv",
+        "wav_file_name,text,mean_score,spo_score,ratings\na,x,1,0,4\nb,x,2,0,4\nc,x,4,0,4\n",
+    )
+    guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\na,1\nb,2\nc,3\n")
+    numbers = comparison.evaluate_files(guess, targets, None, resamples=100, seed=0)
+    assert numbers["mse"] == pytest.approx(1 / 3)
+    with pytest.raises(SoundjudgeError, match="no column average_score"):
+        prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
+
+
+def test_a_system_does_not_differ_from_itself(tmp_path):
+    rows = "".join(f"{n},{(7 * n) % 11}\n" for n in range(11))
+    reference = write(tmp_path / "average.csv", f"wav_file_name,average_score\n{rows}")
+    guess = "".join(f"{n},{(5 * n + 3) % 11}\n" for n in range(11))
+    path = write(tmp_path / "guess.csv", f"wav_file_name,pred_score\n{guess}")
+    numbers = comparison.compare_files(path, path, reference, resamples=200, seed=0)
+    assert numbers["difference"] == 0
+    assert numbers["p_bootstrap"] == pytest.approx(1.0)
+
+
+CLIPS = "abcdefgh"
+
+
+def tables(folder: Path, values: list[float], guesses: list[object]) -> tuple[Path, Path]:
+    """Predictions and their reference."""
+    rows = "".join(f"{clip}.wav,x,{value}\n" for clip, value in zip(CLIPS, values, strict=False))
+    reference = write(folder / "average.csv", "wav_file_name,text,average_score\n" + rows)
+    rows = "".join(f"{clip}.wav,x,{guess}\n" for clip, guess in zip(CLIPS, guesses, strict=False))
+    return write(folder / "guess.csv", "wav_file_name,text,pred_score\n" + rows), reference
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason"),
+    [
+        ({"l": [1, 2, 3, 4]}, "two ratings of one pair"),
+        ({"l": [1, 2, 3, 4], "m": [4, 3, 2, 1]}, "raters"),
+    ],
+)
+def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path, scores, reason):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    rows = "".join(
+        f"{clip}.wav,x,{score},{listener}\n"
+        for listener, row in scores.items()
+        for clip, score in zip(CLIPS, row, strict=False)
+    )
+    ratings = write(tmp_path / "r.csv", "wav_file_name,text,score,listener_id\n" + rows)
+    numbers = comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0)
+    assert numbers["srcc"] == pytest.approx(0.8)
+    assert numbers["mse"] == pytest.approx(0.5)
+    assert reason in str(numbers["no_ceiling"])
+    assert not [name for name in numbers if name.startswith("ceiling")]
+    words = [str(w) for w in ("evaluate", guess, "--reference", reference, "--ratings", ratings)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "srcc 0.8000" in result.stdout
+    assert result.stderr.startswith("no ceiling: ")
+
+
+@pytest.mark.parametrize("pairs", [2, 3])
+def test_two_or_three_pairs_have_no_interval_and_no_test(tmp_path, pairs):
+    guess, reference = tables(tmp_path, [1, 2, 3][:pairs], [1, 2, 4][:pairs])
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    assert numbers["srcc"] == pytest.approx(1.0)
+    assert "srcc_lo" not in numbers
+    assert numbers["no_intervals"] == f"{pairs} pairs are too few: give 4 or more"
+    with pytest.raises(SoundjudgeError, match=f"{pairs} pairs are too few"):
+        comparison.compare_files(guess, guess, reference, resamples=100, seed=0)
+
+
+@pytest.mark.parametrize("value", ["6.3e+300", "-1e7", "1e999", "nan", "1_0", "\u0667", "0x1p3"])
+def test_an_absurd_number_is_one_sentence_with_its_row(tmp_path, value):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, value, 2, 4])
+    with pytest.raises(SoundjudgeError, match=r"guess\.csv, row 2: pred_score .*remove the row"):
+        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+
+
+def test_the_column_names_of_the_challenges_page_are_taken(tmp_path):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    text = reference.read_text().replace("average_score", "average_semantic_alignement_score")
+    reference.write_text(text.replace("wav_file_name", "wave_file_name"))
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    assert numbers["srcc"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".jsonl", ".parquet", ".CSV"])
+def test_predictions_and_references_may_be_in_other_formats(tmp_path, suffix):
+    paths = []
+    for path in tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4]):
+        frame = pd.read_csv(path)
+        paths.append(path.with_name(f"{path.stem}-{suffix}").with_suffix(suffix))
+        if suffix == ".parquet":
+            frame.to_parquet(paths[-1])
+        elif suffix == ".jsonl":
+            frame.to_json(paths[-1], orient="records", lines=True)
+        else:
+            frame.to_csv(paths[-1], sep="\t" if suffix == ".tsv" else ",", index=False)
+    numbers = comparison.evaluate_files(*paths, None, resamples=100, seed=0)
+    assert numbers["srcc"] == pytest.approx(0.8)
+
+
+def test_a_pair_in_another_spelling_is_told(tmp_path):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    guess.write_text(guess.read_text().replace("b.wav", "B.wav "))
+    with pytest.raises(SoundjudgeError, match=r"'b.wav' \+ 'x'; 'B.wav ' \+ 'x' differs "):
+        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+
+
+def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    out = tmp_path / "new/numbers.json"
+    for overwrite in (False, True):
+        numbers = comparison.evaluate_files(
+            guess, reference, None, out=out, overwrite=overwrite, resamples=100, seed=0
+        )
+        assert json.loads(out.read_text())["srcc"] == pytest.approx(numbers["srcc"])
+    for wrong, message in ((out, "exists already"), (guess, r"end in \.json")):
+        with pytest.raises(SoundjudgeError, match=message):
+            comparison.evaluate_files(guess, reference, None, out=wrong, resamples=100, seed=0)

@@ -1,0 +1,333 @@
+"""Tables of pairs are scored row by row; a killed run is resumed, a bad sound is never a number."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_pairs
+from tiny_pairs import read_cells, spoil
+
+from soundjudge.data.user_files import delimited
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.files.score_table import score_table
+
+
+class LengthJudge:
+    """A judge whose score is a sound's length in units of 0.1 s; it can be killed."""
+
+    def __init__(self, dies_after: int = 1000) -> None:
+        self.scored, self.dies_after = 0, dies_after
+
+    def score_waves(
+        self, waves: Sequence[np.ndarray], texts: Sequence[str], batch_size: int
+    ) -> list[float]:
+        self.scored += len(waves)
+        if self.scored > self.dies_after:
+            raise KeyboardInterrupt
+        return [len(wave) / 1600 for wave in waves]
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    return tiny_pairs.write_sounds(tmp_path / "sounds")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tiny_pairs.write_table(tmp_path / "table.csv")
+
+
+def score(table: Path, sounds: Path, out: Path, judge: LengthJudge, **changed: object) -> object:
+    options = {"on_error": "fail", "resume": False, "batch_size": 2}
+    return score_table(
+        judge, table, sounds, out, progress=lambda done, total: None, **(options | changed)
+    )
+
+
+def test_a_table_gets_its_scores_in_order_with_all_its_columns(table, sounds, tmp_path):
+    out = tmp_path / "out.csv"
+    summary = score(table, sounds, out, LengthJudge())
+    assert (summary.rows, summary.resumed, summary.failed) == (5, 0, 0)
+    assert read_cells(out)[0] == ["id", "wav_file_name", "text", "pred_score"]
+    assert [row[:3] for row in read_cells(out)] == read_cells(table)
+    assert [float(row[3]) for row in read_cells(out)[1:]] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert not (tmp_path / "out.csv.errors.csv").exists()
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_a_killed_run_goes_on_where_it_stopped(table, sounds, tmp_path, cut):
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    score(table, sounds, whole, LengthJudge())
+    with pytest.raises(KeyboardInterrupt):
+        score(table, sounds, out, LengthJudge(dies_after=4))
+    assert len(read_cells(out)) == 1 + 4
+    # A kill may come in the middle of a line, too.
+    out.write_bytes(out.read_bytes()[: len(out.read_bytes()) - cut])
+    judge = LengthJudge()
+    summary = score(table, sounds, out, judge, resume=True)
+    assert summary.resumed == (3 if cut else 4)
+    assert judge.scored == 5  # all others, and old rows again: is it the same judge?
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_resuming_a_finished_table_changes_nothing(table, sounds, tmp_path):
+    out = tmp_path / "out.csv"
+    score(table, sounds, out, LengthJudge())
+    before = out.read_bytes()
+    assert score(table, sounds, out, LengthJudge(), resume=True).resumed == 5
+    assert out.read_bytes() == before
+
+
+def test_without_resume_a_table_is_scored_afresh(table, sounds, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text("anything\n")
+    judge = LengthJudge()
+    with pytest.raises(SoundjudgeError, match="out.csv exists already: .*--overwrite"):
+        score(table, sounds, out, judge)
+    assert out.read_text() == "anything\n"
+    score(table, sounds, out, judge, overwrite=True)
+    assert judge.scored == 5
+    assert len(read_cells(out)) == 1 + 5
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text.replace("b.wav", "z.wav"), "row 2 .* not what the table has"),
+        (lambda text: text.replace("id,", "nr,"), "has other columns"),
+        (lambda text: text.replace(",1.0000\n", ",1.7\n"), "1.7 for a.wav, but this judge"),
+        (lambda text: text.replace(",5.0000\n", ",5.5\n"), "5.5 for e.wav, but this judge"),
+        (lambda text: text.replace(",3.0000\n", ",3.5\n"), "3.5 for c.wav, but this judge"),
+        (lambda text: text.replace(",2.0000\n", ",x\n"), "'x' is no score"),
+        (lambda text: text.replace(",2.0000\n", ",1_0\n"), "'1_0' is no score"),
+        (lambda text: text + text.splitlines()[1] + '\nline",9.0\n', "row 6"),
+        (lambda text: text.replace(",2.0000\n", ",2,0\n"), "row 2 has 5 fields"),
+    ],
+)
+def test_an_output_that_is_not_this_runs_is_not_resumed(table, sounds, tmp_path, change, reason):
+    out = tmp_path / "out.csv"
+    score(table, sounds, out, LengthJudge())
+    out.write_text(change(out.read_text()))
+    with pytest.raises(SoundjudgeError, match=reason):
+        score(table, sounds, out, LengthJudge(), resume=True)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\n", b'a,"' + b"x" * 200_000 + b"\n"])
+def test_an_unreadable_output_is_named(table, sounds, tmp_path, content):
+    out = tmp_path / "out.csv"
+    out.write_bytes(content)
+    with pytest.raises(SoundjudgeError, match=r"out.csv .*choose another output"):
+        score(table, sounds, out, LengthJudge(), resume=True)
+    assert out.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\n", b"", b"row,reason\nx,y\n"])
+@pytest.mark.parametrize("policy", ["skip", "nan"])
+def test_a_run_goes_on_without_the_report_of_the_first(table, sounds, tmp_path, policy, content):
+    spoil(sounds)
+    out, report = tmp_path / "out.csv", tmp_path / "out.csv.errors.csv"
+    score(table, sounds, out, LengthJudge(), on_error=policy)
+    written, reasons = out.read_bytes(), report.read_bytes()
+    if content is None:
+        report.unlink()
+    else:
+        report.write_bytes(content)
+    assert score(table, sounds, out, LengthJudge(), on_error=policy, resume=True).failed == 2
+    assert (out.read_bytes(), report.read_bytes()) == (written, reasons)
+
+
+@pytest.mark.parametrize("policy", ["skip", "nan"])
+@pytest.mark.parametrize("later", ["fail", "skip", "nan"])
+def test_a_mended_sound_is_tried_again_and_its_score_stands_in_its_place(
+    table, sounds, tmp_path, policy, later
+):
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    score(table, sounds, whole, LengthJudge())
+    good = {name: (sounds / name).read_bytes() for name in ("c.wav", "e.wav")}
+    spoil(sounds)
+    score(table, sounds, out, LengthJudge(), on_error=policy)
+    for name, content in good.items():
+        (sounds / name).write_bytes(content)
+    summary = score(table, sounds, out, LengthJudge(), on_error=later, resume=True)
+    assert (summary.resumed, summary.failed) == (3, 0)
+    assert out.read_bytes() == whole.read_bytes()
+    assert not (tmp_path / "out.csv.errors.csv").exists()
+
+
+def test_a_rerun_on_a_bad_table_leaves_the_finished_output(table, sounds, tmp_path):
+    out = tmp_path / "out.csv"
+    score(table, sounds, out, LengthJudge())
+    before = out.read_bytes()
+    (sounds / "a.wav").unlink()
+    with pytest.raises(SoundjudgeError, match="row 1: .*a.wav is missing"):
+        score(table, sounds, out, LengthJudge(), overwrite=True)
+    assert out.read_bytes() == before
+
+
+STRANGE = [
+    "dog\u2028barks", "rain\u0085", "a\u2029b", "lone\rreturn", "two\r\nlines", "tab\there",
+    "\x0bx\x0c\x1c\x1d\x1e", '"', " blanks ", "\u200b\ufeff!", "7.50", "=1+1",
+]  # fmt: skip
+
+
+def write_strange_table(path: Path) -> Path:
+    names = ["a.wav", "b.wav", "c.wav", "d.wav", "e.wav"]
+    rows = [[names[n % 5], text] for n, text in enumerate(STRANGE)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        delimited.write_rows(file, [["wav_file_name", "text"], *rows])
+    return path
+
+
+@pytest.mark.parametrize("dies_after", [2, 6, 11])
+def test_any_text_survives_a_killed_run(sounds, tmp_path, dies_after):
+    table, out = write_strange_table(tmp_path / "table.csv"), tmp_path / "out.csv"
+    with pytest.raises(KeyboardInterrupt):
+        score(table, sounds, out, LengthJudge(dies_after), batch_size=1)
+    assert score(table, sounds, out, LengthJudge(), resume=True).resumed == dies_after
+    header, rows = delimited.read_rows(out)
+    assert header == ["wav_file_name", "text", "pred_score"]
+    assert [row[1] for row in rows] == STRANGE
+    assert [row[2] for row in rows[:5]] == ["1.0000", "2.0000", "3.0000", "4.0000", "5.0000"]
+
+
+def test_an_output_that_a_spreadsheet_saved_is_resumed(table, sounds, tmp_path):
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    score(table, sounds, whole, LengthJudge())
+    with pytest.raises(KeyboardInterrupt):
+        score(table, sounds, out, LengthJudge(dies_after=4))
+    rows = [[cell.replace(".0000", "") for cell in row] for row in read_cells(out)]
+    rows = [[row[0].lstrip("0") or "0", *row[1:]] for row in rows]  # 007 is 7 to it
+    for mark, delimiter, quoting in [("", ";", 0), ("\ufeff", ",", 1), ("\ufeff", "\t", 0)]:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            file.write(mark)
+            csv.writer(file, delimiter=delimiter, quoting=quoting).writerows(rows)
+        assert score(table, sounds, out, LengthJudge(), resume=True).resumed == 4
+        assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_sound_that_was_deleted_since_does_not_stop_a_run(table, sounds, tmp_path):
+    out = tmp_path / "out.csv"
+    with pytest.raises(KeyboardInterrupt):
+        score(table, sounds, out, LengthJudge(dies_after=4))
+    (sounds / "d.wav").unlink()
+    assert score(table, sounds, out, LengthJudge(), resume=True).resumed == 4
+    for name in ("a.wav", "b.wav", "c.wav", "e.wav"):
+        (sounds / name).unlink()
+    with pytest.raises(SoundjudgeError, match="cannot be held to this judge.*are gone"):
+        score(table, sounds, out, LengthJudge(), resume=True)
+
+
+def test_a_second_run_on_the_same_output_is_refused(table, sounds, tmp_path):
+    out = tmp_path / "out.csv"
+
+    class SecondRun(LengthJudge):
+        def score_waves(self, *arguments: object) -> list[float]:
+            with pytest.raises(SoundjudgeError, match=r"another run \(process \d+\) is writing"):
+                score(table, sounds, out, LengthJudge(), resume=True)
+            return super().score_waves(*arguments)
+
+    score(table, sounds, out, SecondRun())
+    assert [row[3] for row in read_cells(out)[1:]] == [f"{n}.0000" for n in range(1, 6)]
+    assert not (tmp_path / "out.csv.lock").exists()
+
+
+@pytest.mark.parametrize("name", ["./out.csv.errors.csv", "table.csv"])
+def test_neither_output_is_written_over_the_table(sounds, tmp_path, name):
+    table = tiny_pairs.write_table(tmp_path / name)
+    (tmp_path / "link.csv").symlink_to(table)
+    before = table.read_bytes()
+    for out in (tmp_path / "out.csv", tmp_path / "link.csv")[name == "table.csv" :]:
+        with pytest.raises(SoundjudgeError, match="is one of the files that are read"):
+            score(table, sounds, out, LengthJudge(), overwrite=True)
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("listed", "hint"),
+    [
+        ("sub\\a.wav", "sub/a.wav is there: write / in place of"),
+        ("a.wav ", "but 'a.wav' is there"),
+        ("A.WAV", "but 'a.wav' is there"),
+        ("cafe\u0301.wav", "but 'caf\u00e9.wav' is there"),
+    ],
+)
+def test_a_name_in_another_spelling_is_told(sounds, tmp_path, listed, hint):
+    (sounds / "sub").mkdir()
+    for name in ("sub/a.wav", "caf\u00e9.wav"):
+        (sounds / name).write_bytes((sounds / "a.wav").read_bytes())
+    table = tmp_path / "table.csv"
+    table.write_text(f"wav_file_name,text\n{listed},a dog\n")
+    with pytest.raises(SoundjudgeError, match=hint):
+        score(table, sounds, tmp_path / "out.csv", LengthJudge())
+
+
+def test_tables_with_tabs_and_json_lines_are_scored(sounds, tmp_path):
+    tabs, lines = tmp_path / "t.tsv", tmp_path / "t.jsonl"
+    tabs.write_text("wav_file_name\ttext\nb.wav\ta, b\n")
+    lines.write_text('{"wav_file_name": "b.wav", "text": "a, b"}\n')
+    for table in (tabs, lines):
+        out = tmp_path / f"{table.suffix[1:]}.csv"
+        score(table, sounds, out, LengthJudge())
+        assert out.read_text() == 'wav_file_name,text,pred_score\nb.wav,"a, b",2.0000\n'
+
+
+def test_blank_lines_in_an_output_do_not_matter(table, sounds, tmp_path):
+    out = tmp_path / "out.csv"
+    score(table, sounds, out, LengthJudge())
+    whole = out.read_bytes()
+    out.write_bytes(whole + b"\n\n")
+    assert score(table, sounds, out, LengthJudge(), resume=True).resumed == 5
+    assert out.read_bytes() == whole
+
+
+def test_a_bad_sound_ends_the_run_and_after_mending_it_goes_on(table, sounds, tmp_path):
+    out, report = tmp_path / "out.csv", tmp_path / "out.csv.errors.csv"
+    good = (sounds / "d.wav").read_bytes()
+    (sounds / "d.wav").write_bytes(b"no sound")
+    with pytest.raises(SoundjudgeError, match=r"table\.csv row 4: .*d\.wav.*--resume"):
+        score(table, sounds, out, LengthJudge())
+    assert len(read_cells(out)) == 1 + 3  # what was before it in the batch is kept
+    assert [row[:2] for row in read_cells(report)] == [["row", "wav_file_name"], ["4", "d.wav"]]
+    (sounds / "d.wav").write_bytes(good)
+    assert score(table, sounds, out, LengthJudge(), resume=True).resumed == 3
+    assert len(read_cells(out)) == 1 + 5
+    assert not report.exists()
+
+
+@pytest.mark.parametrize("policy", ["skip", "nan"])
+@pytest.mark.parametrize("dies_after", [0, 2, 1000])
+def test_bad_sounds_are_reported_and_never_a_number(table, sounds, tmp_path, policy, dies_after):
+    spoil(sounds)
+    out, report = tmp_path / "out.csv", tmp_path / "out.csv.errors.csv"
+    if dies_after < 1000:
+        with pytest.raises(KeyboardInterrupt):
+            score(table, sounds, out, LengthJudge(dies_after), on_error=policy)
+    summary = score(table, sounds, out, LengthJudge(), on_error=policy, resume=True)
+    assert summary.failed == 2
+    scores = {row[1]: row[3] for row in read_cells(out)[1:]}
+    kept = {"a.wav": "1.0000", "b.wav": "2.0000", "d.wav": "4.0000"}
+    assert scores == (kept if policy == "skip" else kept | {"c.wav": "", "e.wav": ""})
+    assert [row[1] for row in read_cells(out)[1:]] == sorted(scores)
+    assert [(row[0], row[1]) for row in read_cells(report)[1:]] == [("3", "c.wav"), ("5", "e.wav")]
+    assert all(row[3] for row in read_cells(report))
+
+
+def test_a_table_that_cannot_be_scored_is_refused_before_anything_is_written(sounds, tmp_path):
+    out = tmp_path / "out.csv"
+    for content, reason in (
+        ("wav_file_name,caption\na.wav,x\n", "'text' is missing"),
+        ("wav_file_name,text\n", "no rows"),
+        ("wav_file_name,text,pred_score\na.wav,x,1\n", "pred_score"),
+        ("wav_file_name,text\na.wav,\n", "row 1"),
+    ):
+        table = tmp_path / "table.csv"
+        table.write_text(content)
+        with pytest.raises(SoundjudgeError, match=reason):
+            score(table, sounds, out, LengthJudge())
+    with pytest.raises(SoundjudgeError, match="is one of the files that are read"):
+        score(table, sounds, table, LengthJudge())
+    with pytest.raises(SoundjudgeError, match="is no folder"):
+        score(table, sounds / "nowhere", out, LengthJudge())
+    assert not out.exists()

@@ -1,0 +1,146 @@
+"""The pages beside the README: generated ones are current and complete, the others true."""
+
+import importlib.util
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import yaml
+from repository import ROOT
+
+from soundjudge.recipes import FREE_NAMES
+
+SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+generate = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(generate)
+
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = PAGES[0].read_text(encoding="utf-8")
+
+
+@dataclass
+class Example:
+    beside: float  # rating points
+    folded: tuple[  # cosine
+        float, float
+    ]
+    below: float
+    """seconds
+    of a window"""
+    bare: int
+
+
+@dataclass
+class Inherited(Example):
+    """Has no field of its own."""
+
+
+def leaves(values: object, above: str = "") -> set[str]:
+    """Dotted names of all settings; NAME stands for any name that a user gives."""
+    if not isinstance(values, dict) or not values:
+        return {above}
+    below = {key: f"{above}.{'NAME' if above in FREE_NAMES else key}".lstrip(".") for key in values}
+    return {leaf for key, inner in values.items() for leaf in leaves(inner, below[key])}
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_a_generated_page_is_current(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == generate.PAGES[name](), "make docs"
+
+
+def test_every_key_of_params_yaml_is_explained() -> None:
+    values, classes = generate.sections()
+    explained = {section.names[0]: generate.comments()[section.names[0]] for section in values}
+    for section in classes:
+        for name in section.names:
+            explained |= {f"{name}.{k}": text for k, text in generate.meanings(section).items()}
+    assert not [key for key, text in explained.items() if not text]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert {leaf.removesuffix(".NAME") for leaf in leaves(params)} <= set(explained)
+
+
+@pytest.mark.parametrize(
+    ("cls", "field", "comment"),
+    [
+        (Example, "beside", "rating points"),
+        (Example, "folded", "cosine"),
+        (Example, "below", "seconds of a window"),
+        (Example, "bare", ""),
+        (Inherited, "beside", "rating points"),
+    ],
+)
+def test_the_comment_of_a_field_stands_beside_or_below_it(
+    cls: type, field: str, comment: str
+) -> None:
+    assert generate.field_comment(cls, field) == comment
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (Literal["a", "b"], "`a` or `b`"),
+        (int | None, "whole number or null"),
+        (tuple[str, ...], "list: text"),
+        (tuple[float, float], "list of length 2: number"),
+        (dict[str, Path], "mapping of names: path"),
+        (Example | None, "[section](#anexample) or null"),
+    ],
+)
+def test_a_type_is_described_in_the_words_of_yaml(hint: object, words: str) -> None:
+    assert generate.describe_type(hint, {Example: "an.example"}) == words
+
+
+def test_the_map_has_every_file_with_a_caption() -> None:
+    lines = (ROOT / "docs/map.md").read_text(encoding="utf-8").splitlines()
+    captions = dict(re.fullmatch(r"- \[.*\]\(\.\./(.*?)\): (.*)", line).groups()
+                    for line in lines if line.startswith("- "))  # fmt: skip
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src").rglob("*.py")}
+    assert set(captions) == files
+    assert all(captions.values())
+
+
+def test_the_glossary_is_in_order_and_gives_the_source_of_every_term() -> None:
+    lines = (ROOT / "docs/glossary.md").read_text(encoding="utf-8").splitlines()
+    terms = [line for line in lines if line.startswith("- ")]
+    names = [re.match(r"- \*\*(.+?)\*\*: \S.* \(.+\)$", line).group(1) for line in terms]
+    assert len(set(names)) == len(names) >= 40
+    assert names == sorted(names, key=str.casefold)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)\)", text)
+    assert not [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    anchors = {re.sub(r"[^a-z_-]", "", h.lower()) for h in re.findall(r"^## (.*)$", text, re.M)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+def test_the_files_of_the_checklists_are_there() -> None:
+    named = re.findall(r"`((?:src|tests|stages|docs|recipes)/[\w./-]*)`", CONTRIBUTING)
+    assert len(named) > 10
+    assert not [name for name in named if not (ROOT / name).exists()]
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)", CONTRIBUTING)) <= targets
+
+
+def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    versions = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert versions[0] == project["version"]
+
+
+@pytest.mark.parametrize(
+    "name", [".github/workflows/ci.yml", ".pre-commit-config.yaml", "CITATION.cff"]
+)
+def test_the_files_for_hosts_can_be_read(name: str) -> None:
+    assert yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/ISSUE_TEMPLATE").iterdir()), ids=str)
+def test_an_issue_asks_for_the_doctor(path: Path) -> None:
+    labels = [part["attributes"]["label"] for part in yaml.safe_load(path.read_text())["body"]]
+    assert "soundjudge doctor" in labels
