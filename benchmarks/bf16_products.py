@@ -1,6 +1,6 @@
 """Products of bf16 matrices on a processor that has no arithmetic for them, at the speed of fp32.
 
-There torch multiplies element by element, 8 to 80 times as slowly. Here the factors are widened
+There torch multiplies element by element, 8 to 80 times as slowly. Here the factors are converted
 to fp32, which is exact, multiplied, and the result is rounded to bf16: what a processor with bf16
 arithmetic computes, but for the order of the sums.
 """
@@ -25,13 +25,13 @@ PRODUCTS = (
 )
 
 
-def native() -> bool:
+def is_native() -> bool:
     """Whether this processor multiplies bf16 itself."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-class Widened(TorchDispatchMode):
-    """While it is active, products of bf16 matrices on the CPU go the way of fp32."""
+class ProductsInFp32(TorchDispatchMode):
+    """While it is active, products of bf16 matrices on the CPU are computed in fp32."""
 
     def __torch_dispatch__(
         self,
@@ -44,14 +44,14 @@ class Widened(TorchDispatchMode):
         first = next((one for one in args if isinstance(one, Tensor)), None)
         if func not in PRODUCTS or first is None or not _is_bf16(first):
             return func(*args, **kwargs)
-        args, kwargs = tree_map_only(Tensor, _widened, (tuple(args), kwargs))
-        made = func(*args, **kwargs)
+        args, kwargs = tree_map_only(Tensor, _to_fp32, (tuple(args), kwargs))
+        result = func(*args, **kwargs)
         if func == aten._scaled_dot_product_flash_attention_for_cpu.default:
-            return made[0].bfloat16(), *made[1:]  # the sums of the softmax stay fp32
-        return tree_map_only(Tensor, Tensor.bfloat16, made)
+            return result[0].bfloat16(), *result[1:]  # the sums of the softmax stay fp32
+        return tree_map_only(Tensor, Tensor.bfloat16, result)
 
 
-def _widened(tensor: Tensor) -> Tensor:
+def _to_fp32(tensor: Tensor) -> Tensor:
     return tensor.float() if _is_bf16(tensor) else tensor
 
 

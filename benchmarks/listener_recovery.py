@@ -1,9 +1,9 @@
-"""How near to the truth each target comes, and which listeners each screening finds: a simulation.
+"""Correlation of each target with the truth, and listeners that each screening finds: simulated.
 
 python benchmarks/listener_recovery.py [--seeds 1 2 3] [--pairs 1000]
 
 All listeners are simulated (soundjudge.sample.simulated_listeners), so the truth is known. Writes
-benchmarks/listener_recovery.md: the aggregates that are printed, and the whole grid.
+benchmarks/listener_recovery.md: the aggregates, which are printed, and the whole grid.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from recovery_tables import FACTORS, SCREENINGS, TARGETS, page
 
 from soundjudge import params
 from soundjudge.labels.ratings import latent, listeners, rating_arrays, screening
+from soundjudge.labels.ratings.config import LatentConfig, Screening
 from soundjudge.reporting import metrics
 from soundjudge.runtime import artifacts
 from soundjudge.sample.composition import simulated_listeners
@@ -40,7 +42,7 @@ PRIORS = [
     {"noise_prior_weight": 8.0},
 ]
 
-Manner = Literal["all attentive", "at random", "constant", "lapses"]
+Manner = Literal["all attentive", "at random", "constant", "lapses"]  # of carelessness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class Condition:
     per_listener: int
     careless: float  # share of listeners; with lapses, share of everybody's ratings
     spread: str
-    manner: Manner  # of carelessness
+    manner: Manner
 
     def factors(self) -> dict[str, object]:
         """The same as a row of a table."""
@@ -60,17 +62,17 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What params.yaml says of screening and of the latent model."""
+    """Sections of params.yaml for screening and the latent model."""
 
-    screen: screening.Screening
-    latent: latent.LatentConfig
+    screen: Screening
+    latent: LatentConfig
 
 
 def grid() -> Iterator[Condition]:
     """All conditions: without careless listeners once, with them in each manner."""
     manners: list[tuple[float, Manner]] = [(0.0, "all attentive")]
     manners += [
-        (share, how) for share in (0.08, 0.2) for how in ("at random", "constant", "lapses")
+        (share, kind) for share in (0.08, 0.2) for kind in ("at random", "constant", "lapses")
     ]
     for per_pair, per_listener, spread, (careless, manner) in itertools.product(
         (2, 4, 8), (5, 13, 50), SPREADS, manners
@@ -84,7 +86,7 @@ def grid() -> Iterator[Condition]:
         )
 
 
-def simulated(
+def simulate(
     condition: Condition, pairs: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], pd.DataFrame, set[str]]:
     """The truth of each pair, the ratings, and the ids of the careless listeners."""
@@ -96,7 +98,7 @@ def simulated(
         bias_sd=bias,
         scale_sd=scale,
         noise_sd=NOISE,
-        careless=0.0,  # `spoil` makes them, so that it is known who they are
+        careless=0.0,  # `spoil` adds them, so that their ids are known
     )
     rows = simulated_listeners.simulate_ratings(truth, panel, "l", rng)
     frame = pd.DataFrame(rows, columns=["pair", "listener_id", "score"])
@@ -108,40 +110,41 @@ def simulated(
 def spoil(
     frame: pd.DataFrame, condition: Condition, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, set[str]]:
-    """Careless ratings in place of some, each whole point as likely; and whose they are."""
-    anything = rng.integers(0, 11, len(frame)).astype(float)
+    """Replaces some ratings by careless ones, uniform on whole points; returns whose they are."""
+    uniform = rng.integers(0, 11, len(frame)).astype(float)
     if condition.manner == "lapses":  # everybody, now and then: no listener to find
         lapse = rng.random(len(frame)) < condition.careless
-        return frame.assign(score=np.where(lapse, anything, frame["score"])), set()
+        return frame.assign(score=np.where(lapse, uniform, frame["score"])), set()
     number, names = pd.factorize(frame["listener_id"])
     careless = rng.random(len(names)) < condition.careless
     if condition.manner == "constant":
-        anything = rng.integers(0, 11, len(names)).astype(float)[number]
-    spoilt = np.where(careless[number], anything, frame["score"])
-    return frame.assign(score=spoilt), set(names[careless])
+        uniform = rng.integers(0, 11, len(names)).astype(float)[number]
+    spoiled = np.where(careless[number], uniform, frame["score"])
+    return frame.assign(score=spoiled), set(names[careless])
 
 
 def targets(ratings: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """The four targets and the latent standard error of each pair that is left, by file name."""
-    plain, pulled = (listeners.listener_scales(ratings, pull) for pull in (0.0, "empirical_bayes"))
-    table = listeners.build_targets(ratings, plain.listeners, plain.overall)
-    table = table.rename(columns={"mean_score": "mean", "spo_score": "SPO"})
-    shrunken = listeners.build_targets(ratings, pulled.listeners, pulled.overall)
-    said = latent.fit_latent(ratings, settings.latent).pairs
+    """The four targets and the latent standard error of each remaining pair, by file name."""
+    plain, shrunken = (
+        listeners.build_targets(ratings, scales.listeners, scales.overall)
+        for scales in map(partial(listeners.listener_scales, ratings), (0.0, "empirical_bayes"))
+    )
+    fit = latent.fit_latent(ratings, settings.latent).pairs
+    table = plain.rename(columns={"mean_score": "mean", "spo_score": "SPO"})
     return table.assign(
-        **{"SPO shrunken": shrunken["spo_score"], "latent": said["latent_score"]},
-        error=said["latent_se"],
+        **{"SPO shrunken": shrunken["spo_score"], "latent": fit["latent_score"]},
+        error=fit["latent_se"],
     ).set_index("wav_file_name")
 
 
-def recovered(
-    truth: NDArray[np.float64], made: pd.DataFrame, kept: NDArray[np.bool_]
+def correlations(
+    truth: NDArray[np.float64], table: pd.DataFrame, kept: NDArray[np.bool_]
 ) -> Iterator[dict[str, object]]:
     """Correlations with the truth, of all pairs and of those `kept` by every screening.
 
-    Of all pairs, one that was lost counts with the mean target.
+    Among all pairs, a lost one gets the mean target.
     """
-    every = made.reindex([f"{number:05d}.wav" for number in range(len(truth))])
+    every = table.reindex([f"{number:05d}.wav" for number in range(len(truth))])
     for target in TARGETS:
         values = every[target].fillna(every[target].mean()).to_numpy()
         yield {
@@ -152,63 +155,67 @@ def recovered(
         }
 
 
-def found(kept: NDArray[np.bool_], ratings: pd.DataFrame, careless: set[str]) -> dict[str, float]:
-    """How well those are careless of whose ratings more than half went; NaN where undefined."""
+def detection(
+    kept: NDArray[np.bool_], ratings: pd.DataFrame, careless: set[str]
+) -> dict[str, float]:
+    """Scores of the guess that listeners who lost over half their ratings are careless; or NaN."""
     share = 1 - pd.Series(kept).groupby(ratings["listener_id"].to_numpy()).mean()
-    named = set(share.index[share > 0.5])
-    hits, attentive = len(named & careless), len(share) - len(careless)
+    flagged = set(share.index[share > 0.5])
+    hits, attentive = len(flagged & careless), len(share) - len(careless)
     return {
-        "precision": hits / len(named) if named and careless else np.nan,
+        "precision": hits / len(flagged) if flagged and careless else np.nan,
         "recall": hits / len(careless) if careless else np.nan,
-        "attentive listeners lost": len(named - careless) / attentive,
+        "attentive listeners lost": len(flagged - careless) / attentive,
         "ratings lost": 1 - float(kept.mean()),
         "pairs lost": 1 - ratings["pair"][kept].nunique() / ratings["pair"].nunique(),
     }
 
 
-def honesty(truth: NDArray[np.float64], made: pd.DataFrame) -> float:
-    """Deviation of the latent score's error over its standard error; 1 where that is honest.
+def error_ratio(truth: NDArray[np.float64], table: pd.DataFrame) -> float:
+    """Deviation of the latent score's error over its standard error; 1 where that is correct.
 
     On the scale of the truth: the latent one is the mean listener's, careless ones included.
     """
-    latent_score = made["latent"].to_numpy()
+    latent_score = table["latent"].to_numpy()
     slope, shift = np.polyfit(latent_score, truth, 1)
     error = shift + slope * latent_score - truth
-    return float(np.std(error / (slope * made["error"].to_numpy())))
+    return float(np.std(error / (slope * table["error"].to_numpy())))
 
 
-def measured(
+def measure(
     condition: Condition, settings: Settings, pairs: int, seed: list[int]
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """The rows of one simulation: of targets, and of screenings."""
-    truth, ratings, careless = simulated(condition, pairs, np.random.default_rng(seed))
-    numbers = rating_arrays.rating_arrays(ratings)
+    truth, ratings, careless = simulate(condition, pairs, np.random.default_rng(seed))
+    arrays = rating_arrays.rating_arrays(ratings)
     common: dict[str, object] = {**condition.factors(), "seed": seed[0]}
-    trusted = {}
+    kept_by_method = {}
     for method in SCREENINGS:
         rules = dataclasses.replace(settings.screen, method=method)
-        trusted[method] = screening.drop_reasons(numbers, rules) == screening.KEPT
-    left = [np.isin(np.arange(pairs), ratings["pair"][kept]) for kept in trusted.values()]
-    near: list[dict[str, object]] = []
-    finds: list[dict[str, object]] = []
-    for method, kept in trusted.items():
+        kept_by_method[method] = screening.drop_reasons(arrays, rules) == screening.KEPT
+    left = [np.isin(np.arange(pairs), ratings["pair"][kept]) for kept in kept_by_method.values()]
+    correlation_rows: list[dict[str, object]] = []
+    detection_rows: list[dict[str, object]] = []
+    for method, kept in kept_by_method.items():
         row = {**common, "screening": method}
-        finds.append(row | found(kept, ratings, careless))
-        made = targets(ratings[kept].reset_index(drop=True), settings)
-        near += [row | scores for scores in recovered(truth, made, np.all(left, axis=0))]
+        detection_rows.append(row | detection(kept, ratings, careless))
+        table = targets(ratings[kept].reset_index(drop=True), settings)
+        correlation_rows += [
+            row | scores for scores in correlations(truth, table, np.all(left, axis=0))
+        ]
         if method == "none":
-            finds[-1]["error / se"] = honesty(truth, made)
-    return near, finds
+            detection_rows[-1]["error / se"] = error_ratio(truth, table)
+    return correlation_rows, detection_rows
 
 
 def sensitivity(settings: Settings, pairs: int, seeds: list[int]) -> pd.DataFrame:
-    """SRCC of the latent score under other priors, without screening, at 4 ratings a pair."""
+    """SRCC of the latent score under other priors, without screening, at 4 ratings per pair."""
     rows = []
     for number, condition in enumerate(grid()):
         if condition.per_pair != 4 or condition.manner not in ("all attentive", "at random"):
             continue
         for seed in seeds:
-            truth, ratings, _ = simulated(condition, pairs, np.random.default_rng([seed, number]))
+            truth, ratings, _ = simulate(condition, pairs, np.random.default_rng([seed, number]))
             for change in [{}, *PRIORS]:
                 config = dataclasses.replace(settings.latent, **change)
                 score = latent.fit_latent(ratings, config).pairs["latent_score"]
@@ -225,23 +232,28 @@ def main() -> None:
     if arguments.pairs < 500:
         parser.error("--pairs: 500 or more, or there are hardly any listeners of 50 ratings each")
     settings = Settings(
-        screen=params.load("screen", screening.Screening, ROOT / "params.yaml"),
-        latent=params.load("standardize.latent", latent.LatentConfig, ROOT / "params.yaml"),
+        screen=params.load("screen", Screening, ROOT / "params.yaml"),
+        latent=params.load("standardize.latent", LatentConfig, ROOT / "params.yaml"),
     )
-    began = time.process_time()
-    near, finds = [], []
+    start = time.process_time()
+    correlation_rows, detection_rows = [], []
     for number, condition in enumerate(grid()):
         for seed in arguments.seeds:
-            rows = measured(condition, settings, arguments.pairs, [seed, number])
-            near += rows[0]
-            finds += rows[1]
+            rows = measure(condition, settings, arguments.pairs, [seed, number])
+            correlation_rows += rows[0]
+            detection_rows += rows[1]
         if number % 27 == 26:
-            print(f"{number + 1} conditions, {time.process_time() - began:.0f} s", flush=True)
+            print(f"{number + 1} conditions, {time.process_time() - start:.0f} s", flush=True)
     priors = sensitivity(settings, arguments.pairs, arguments.seeds)
-    text, whole = page(pd.DataFrame(near), pd.DataFrame(finds), priors, pairs=arguments.pairs)
+    text, whole = page(
+        pd.DataFrame(correlation_rows),
+        pd.DataFrame(detection_rows),
+        priors,
+        pairs=arguments.pairs,
+    )
     with artifacts.atomic_file(PAGE) as temporary:
         temporary.write_text(text + whole, encoding="utf-8")
-    print(f"{text}\n{(time.process_time() - began) / 60:.1f} minutes of one core")
+    print(f"{text}\n{(time.process_time() - start) / 60:.1f} minutes of one core")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How fast ratings are screened and standardized, next to plain loops, and how many at once.
+"""Speed of screening and standardization, compared with plain loops, and for very many ratings.
 
     python benchmarks/listener_speed.py [--ratings 100000000] [--folder DIR]
 
 30,000 simulated ratings in memory, as many as XACLE's training split has: the loops over groups and
 rows that the method's papers and challenge code are written in, in the same process, with every row
-compared. With --ratings also so many made-up ratings in Parquet files below DIR (20 bytes a rating,
+compared. With --ratings also so many synthetic ratings in Parquet files below DIR (20 bytes each,
 removed in the end), which the two commands of the command line read and write, each in a process of
 its own. Prints a markdown table; nothing is asserted but equality.
 """
@@ -29,11 +29,11 @@ from soundjudge.labels.ratings import listeners, rating_arrays, screening
 from soundjudge.sample.composition import simulated_listeners
 from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
-PAIRS, A_PAIR, A_LISTENER = 7_500, 4, 13  # of XACLE's training split
+PAIRS, RATINGS_PER_PAIR, RATINGS_PER_LISTENER = 7_500, 4, 13  # of XACLE's training split
 TOLERANCE = 5.0
 BLOCK = 1 << 20  # rows written at once
 T = TypeVar("T")
-REPEATS = 5  # of the fast way: its best time counts, as the plain one is run once
+REPEATS = 5  # of the fast code, whose best time counts; the plain loops run once
 
 
 def main() -> None:
@@ -49,24 +49,30 @@ def main() -> None:
 
 
 def against_loops() -> None:
-    ratings = simulated()
-    plain, slow = timed(lambda: (kept := plain_screening(ratings), plain_targets(ratings[kept])))
-    made, fast = min((timed(lambda: vectorized(ratings)) for _ in range(REPEATS)), key=seconds)
-    assert plain[0] == made[0].tolist(), "other ratings are kept"
+    ratings = simulate()
+    plain, slow = time_call(
+        lambda: (kept := plain_screening(ratings), plain_targets(ratings[kept]))
+    )
+    fast_result, fast = min(
+        (time_call(lambda: vectorized(ratings)) for _ in range(REPEATS)), key=seconds
+    )
+    assert plain[0] == fast_result[0].tolist(), "other ratings are kept"
     numbers = ["mean_score", "spo_score", "ratings"]
-    pairs = [table[rating_arrays.PAIR].to_numpy().tolist() for table in (plain[1], made[1])]
+    pairs = [table[rating_arrays.PAIR].to_numpy().tolist() for table in (plain[1], fast_result[1])]
     assert pairs[0] == pairs[1], "other pairs, or in another order"
-    np.testing.assert_allclose(plain[1][numbers], made[1][numbers], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(plain[1][numbers], fast_result[1][numbers], rtol=0, atol=1e-9)
     print(f"| {len(ratings):,} ratings, plain loops | {slow:.1f} s |")
     print(f"| the same, `soundjudge.labels` | {fast * 1000:.0f} ms ({slow / fast:.0f} times) |")
-    print(f"| rows that differ | 0 of {len(ratings):,} ratings, 0 of {len(made[1]):,} pairs |")
+    print(
+        f"| rows that differ | 0 of {len(ratings):,} ratings, 0 of {len(fast_result[1]):,} pairs |"
+    )
 
 
-def simulated() -> pd.DataFrame:
+def simulate() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     panel = SimulatedPanel(
-        ratings_per_pair=A_PAIR,
-        ratings_per_listener=A_LISTENER,
+        ratings_per_pair=RATINGS_PER_PAIR,
+        ratings_per_listener=RATINGS_PER_LISTENER,
         bias_sd=0.9,
         scale_sd=0.2,
         noise_sd=1.3,
@@ -115,7 +121,7 @@ def plain_targets(ratings: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*rating_arrays.PAIR, "mean_score", "spo_score", "ratings"])
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
+def time_call(work: Callable[[], T]) -> tuple[T, float]:
     start = time.perf_counter()
     result = work()
     return result, time.perf_counter() - start
@@ -127,18 +133,18 @@ def seconds(measured: tuple[object, float]) -> float:
 
 def in_files(folder: Path, ratings: int) -> None:
     source = folder / "ratings.parquet"
-    written = write_made_up(source, ratings // A_PAIR)
-    size = source.stat().st_size / 2**30
-    print(f"| {written:,} ratings of {written // A_PAIR:,} pairs in Parquet | {size:.1f} GiB |")
+    written = write_synthetic(source, ratings // RATINGS_PER_PAIR)
+    size, pairs = source.stat().st_size / 2**30, written // RATINGS_PER_PAIR
+    print(f"| {written:,} ratings of {pairs:,} pairs in Parquet | {size:.1f} GiB |")
     kept, targets = folder / "kept.parquet", folder / "targets.parquet"
     commands = {
         "screen": ["screen", source, "--tolerance", TOLERANCE, "-o", kept],
         "standardize": ["standardize", kept, "-o", targets],
     }
     for name, words in commands.items():
-        command = [sys.executable, "-m", "soundjudge.cli", *(str(word) for word in words)]
+        command = [sys.executable, "-m", "soundjudge", *(str(word) for word in words)]
         before = children()
-        _, wall = timed(lambda command=command: subprocess.run(command, check=True))
+        _, wall = time_call(lambda command=command: subprocess.run(command, check=True))
         after = children()
         worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         # The largest of all children so far: right for the first, no more than that for the second.
@@ -153,25 +159,25 @@ def children() -> resource.struct_rusage:
     return resource.getrusage(resource.RUSAGE_CHILDREN)
 
 
-def write_made_up(path: Path, pairs: int) -> int:
+def write_synthetic(path: Path, pairs: int) -> int:
     """Whole points of listeners with a bias, one round of all pairs after the other, scattered.
 
     Returns the number of ratings. No listener is in two rounds, so nobody rates a pair twice.
     """
     rng = np.random.default_rng(0)
     quality = rng.uniform(0, 10, pairs).astype(np.float32)
-    crew = -(-pairs // A_LISTENER)  # listeners a round
+    crew = -(-pairs // RATINGS_PER_LISTENER)  # listeners per round
     writer = None
-    for number in range(A_PAIR):
+    for number in range(RATINGS_PER_PAIR):
         order = rng.permutation(pairs).astype(np.int32)
         for start in range(0, pairs, BLOCK):
             pair = order[start : start + BLOCK]
-            who = number * crew + (start + np.arange(len(pair))) // A_LISTENER
+            who = number * crew + (start + np.arange(len(pair))) // RATINGS_PER_LISTENER
             felt = quality[pair] + 0.9 * np.sin(who * 1.7) + rng.normal(0, 1.5, len(pair))
             columns = {
-                "wav_file_name": named("", pair, ".wav"),
-                "text": named("someone does thing number ", pair, " in a room nearby"),
-                "listener_id": named("l", who, ""),
+                "wav_file_name": number_names("", pair, ".wav"),
+                "text": number_names("someone does thing number ", pair, " in a room nearby"),
+                "listener_id": number_names("l", who, ""),
                 "score": pa.array(np.clip(np.rint(felt), 0, 10).astype(np.float32)),
             }
             block = pa.table(columns)
@@ -179,10 +185,10 @@ def write_made_up(path: Path, pairs: int) -> int:
             writer.write_table(block)
     assert writer is not None, "there are no pairs"
     writer.close()
-    return pairs * A_PAIR
+    return pairs * RATINGS_PER_PAIR
 
 
-def named(before: str, numbers: np.ndarray, after: str) -> pa.Array:
+def number_names(before: str, numbers: np.ndarray, after: str) -> pa.Array:
     digits = pc.utf8_lpad(pc.cast(pa.array(numbers), pa.string()), 8, "0")
     return pc.binary_join_element_wise(before, digits, after, "")
 

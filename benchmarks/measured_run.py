@@ -80,8 +80,8 @@ def widen(around: ExitStack) -> None:
     """Makes products of bf16 bearable where the processor has none."""
     import bf16_products
 
-    if not bf16_products.native():
-        around.enter_context(bf16_products.Widened())
+    if not bf16_products.is_native():
+        around.enter_context(bf16_products.ProductsInFp32())
 
 
 def peak_memory() -> int:

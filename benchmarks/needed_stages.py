@@ -1,6 +1,6 @@
-"""The stages of dvc.yaml that one of them needs, with the values of params.yaml in their places.
+"""The stages of dvc.yaml that one of them needs, templates filled in from params.yaml.
 
-What `dvc repro STAGE` would run, where there is no DVC.
+It is what `dvc repro STAGE` would run, without DVC.
 """
 
 import re
@@ -18,49 +18,49 @@ class Stage(NamedTuple):
     outs: list[Path]
 
 
-def needed(dvc: dict[str, Any], values: dict[str, Any], last: str) -> list[Stage]:
-    """The stage `last` and all whose outs it needs, in the order of dvc.yaml."""
-    stages = list(expanded(dvc, values))
-    found = {last}
+def needed_stages(dvc: dict[str, Any], values: dict[str, Any], last: str) -> list[Stage]:
+    """The stage `last` and all that it depends on, in the order of dvc.yaml."""
+    stages = list(expand_stages(dvc, values))
+    names = {last}
     while True:
-        deps = [dep for stage in stages if stage.name in found for dep in stage.deps]
-        feeding = {s.name for s in stages if any(meet(o, d) for o in s.outs for d in deps)}
-        if feeding <= found:
-            return [stage for stage in stages if stage.name in found]
-        found |= feeding
+        deps = [dep for stage in stages if stage.name in names for dep in stage.deps]
+        upstream = {s.name for s in stages if any(overlap(o, d) for o in s.outs for d in deps)}
+        if upstream <= names:
+            return [stage for stage in stages if stage.name in names]
+        names |= upstream
 
 
-def expanded(dvc: dict[str, Any], values: dict[str, Any]) -> Iterator[Stage]:
-    """All stages."""
+def expand_stages(dvc: dict[str, Any], values: dict[str, Any]) -> Iterator[Stage]:
+    """All stages, those with foreach once per item."""
     for name, stage in dvc["stages"].items():
         if "foreach" not in stage:
-            yield _filled(name, stage, values)
+            yield _fill_in(name, stage, values)
             continue
-        for key, item in value(values, stage["foreach"].strip("${}")).items():
-            yield _filled(f"{name}@{key}", stage["do"], values | {"key": key, "item": item})
+        for key, item in lookup(values, stage["foreach"].strip("${}")).items():
+            yield _fill_in(f"{name}@{key}", stage["do"], values | {"key": key, "item": item})
 
 
-def value(values: dict[str, Any], dotted: str) -> Any:  # noqa: ANN401
-    """What stands at a dotted key."""
+def lookup(values: dict[str, Any], dotted: str) -> Any:  # noqa: ANN401
+    """The value of a dotted key."""
     for key in dotted.split("."):
         values = values[key]
     return values
 
 
-def meet(path: Path, other: Path) -> bool:
-    """Whether one is the other or lies in it."""
+def overlap(path: Path, other: Path) -> bool:
+    """Whether one path is the other or lies inside it."""
     return path.is_relative_to(other) or other.is_relative_to(path)
 
 
-def _filled(name: str, stage: dict[str, Any], values: dict[str, Any]) -> Stage:
-    def filled(text: str) -> str:
-        return re.sub(r"\$\{(.+?)\}", lambda found: str(value(values, found[1])), text)
+def _fill_in(name: str, stage: dict[str, Any], values: dict[str, Any]) -> Stage:
+    def fill(text: str) -> str:
+        return re.sub(r"\$\{(.+?)\}", lambda match: str(lookup(values, match[1])), text)
 
     outs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
     return Stage(
         name=name,
-        command=filled(stage["cmd"]).removeprefix("python ").split(),
-        deps=[Path(filled(dep)) for dep in stage["deps"]],
-        outs=[Path(filled(path)) for path in paths],
+        command=fill(stage["cmd"]).removeprefix("python ").split(),
+        deps=[Path(fill(dep)) for dep in stage["deps"]],
+        outs=[Path(fill(path)) for path in paths],
     )

@@ -1,4 +1,4 @@
-"""How fast `prepare` is beside the disk and the decoder, and whether its memory is flat.
+"""Speed of `prepare` compared with the disk and the decoder, and its memory.
 
     python benchmarks/prepare.py [--clips 20000] [--flac 2000] [--workers N] [--folder DIR]
 
@@ -40,14 +40,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.measure:
         start, busy = time.perf_counter(), time.process_time()
-        found = {"count": MEASURES[options.measure](options.folder, options.workers)}
-        found |= {"seconds": time.perf_counter() - start, "busy": time.process_time() - busy}
-        print(json.dumps(found | {"peak": peak_memory()}))
+        figures = {"count": MEASURES[options.measure](options.folder, options.workers)}
+        figures |= {"seconds": time.perf_counter() - start, "busy": time.process_time() - busy}
+        print(json.dumps(figures | {"peak": peak_memory()}))
         return
 
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     heads = ("clips", "bytes", "read them", "decode them", "prepare", "of reading", "of decoding")
-    heads += ("CPU a clip: decode, prepare", "peak memory")
+    heads += ("CPU per clip: decode, prepare", "peak memory")
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     try:
         runs = (("flac", options.flac), ("wav", options.clips // 10), ("wav", options.clips))
@@ -62,21 +62,21 @@ def main() -> None:
 
 def report(corpus: Path, clips: int, suffix: str, workers: int) -> None:
     size = sum(path.stat().st_size for path in files(corpus))
-    found = {}
+    figures = {}
     for measure in MEASURES:
         forget(files(corpus))
         command = [sys.executable, __file__, "--measure", measure]
         command += ["--folder", str(corpus), "--workers", str(workers)]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found[measure] = json.loads(output.splitlines()[-1])
-        assert found[measure]["count"] == clips
-    seconds = {name: one["seconds"] for name, one in found.items()}
+        figures[measure] = json.loads(output.splitlines()[-1])
+        assert figures[measure]["count"] == clips
+    seconds = {name: one["seconds"] for name, one in figures.items()}
     cells = [f"{clips:,} {suffix}", f"{size / 1e9:.2f} GB"]
     cells += [f"{clips / seconds[name]:,.0f}/s ({size / 1e6 / seconds[name]:,.0f} MB/s)"
               for name in ("read", "decode", "prepare")]  # fmt: skip
     cells += [f"{seconds[name] / seconds['prepare']:.0%}" for name in ("read", "decode")]
-    busy = [f"{1000 * found[name]['busy'] / clips:.1f} ms" for name in ("decode", "prepare")]
-    cells += [", ".join(busy), f"{found['prepare']['peak'] / 2**20:,.0f} MiB"]
+    busy = [f"{1000 * figures[name]['busy'] / clips:.1f} ms" for name in ("decode", "prepare")]
+    cells += [", ".join(busy), f"{figures['prepare']['peak'] / 2**20:,.0f} MiB"]
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
@@ -98,8 +98,8 @@ def generate(corpus: Path, clips: int, suffix: str) -> None:
         rows.append(f"{number},clip{number:06d},30,A caption of some words")
     (corpus / "audiocaps/train.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     for number, split in enumerate(("train", "validation")):
-        for place in ("meta_data", f"wav/{split}"):
-            (corpus / "xacle" / place).mkdir(parents=True, exist_ok=True)
+        for name in ("meta_data", f"wav/{split}"):
+            (corpus / "xacle" / name).mkdir(parents=True, exist_ok=True)
         header = "wav_file_name,text,score,listener_id\n"
         path = corpus / f"xacle/meta_data/{split}.csv"
         path.write_text(f"{header}{number}.wav,x,5,a\n", encoding="utf-8")
@@ -135,22 +135,18 @@ def decode(corpus: Path, workers: int) -> int:
 
 
 def prepare(corpus: Path, workers: int) -> int:
-    settings = Preparation(
+    config = Preparation(
         xacle=corpus / "xacle",
         audiocaps=corpus / "audiocaps",
         vggsound=corpus / "none",
-        min_seconds=0.1,
         max_seconds=float(SECONDS),
-        silence_dbfs=-70.0,
-        max_characters=1_000,
         max_rejected_fraction=0.0,
         max_missing_fraction=0.0,
-        shard_samples=2**26,
     )
-    corpora = preparation.list_corpora(settings)
+    corpora = preparation.list_corpora(config)
     out, work = corpus / "out", corpus / "work"
-    done = preparation.write_prepared(corpora, settings, out, work, workers, log=lambda line: None)
-    return done.coverage["audiocaps"].kept
+    result = preparation.write_prepared(corpora, config, out, work, workers, lambda line: None)
+    return result.coverage["audiocaps"].kept
 
 
 def peak_memory() -> int:

@@ -2,9 +2,9 @@
 
 python benchmarks/prompt_order.py [--seeds 1 2 3]
 
-For each order a stand-in language model of its own, which learned to read in that order with equal
-steps, and then the three trainings of params.yaml. Rooms and their upkeep are those of ablation.py,
-and so are the trainings in the order of params.yaml. Two seeds or more.
+For each order a stand-in language model of its own, trained in that order with equal steps, and
+then the three trainings of params.yaml. They run as those of ablation.py do, which already has the
+order of params.yaml. Two seeds or more.
 """
 
 import argparse
@@ -28,22 +28,22 @@ from soundjudge.scoring.evaluation import evaluation
 
 ORDERS = ("text_first", "audio_first")
 STANDINS = ROOT / "checkpoints/sample"
-ROOM = ROOT / "work/prompt_order"
+WORKSPACE = ROOT / "work/prompt_order"
 
 
 def language_model(order: str) -> Path:
-    """A stand-in language model that learned in `order`; the committed one is text_first."""
+    """A stand-in language model trained in `order`; the committed one is text_first."""
     committed = params.load("llm", standin_llm.StandinLlmTraining, STANDINS / "params.yaml")
     if order == committed.order:
         return STANDINS / "llm"
-    folder = ROOM / f"llm-{order}"
+    folder = WORKSPACE / f"llm-{order}"
     if not folder.exists():
         training = dataclasses.replace(committed, order=order)
         pool = scenes.load_recordings(ROOT / "data/sample/clips")
         llm, tokenizer = standin_llm.train_llm(pool, training, logging.info)
-        with artifacts.atomic_folder(folder) as made:
-            llm.save_pretrained(made)
-            tokenizer.save_pretrained(made)
+        with artifacts.atomic_folder(folder) as temporary:
+            llm.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
     return folder
 
 
@@ -61,22 +61,22 @@ def trainings(order: str, llm: Path) -> dict[str, Training]:
 
 
 def names(order: str) -> tuple[str, str, str]:
-    """What the trainings of an order are called."""
-    own = order == params.load("caption.model.order", str, ablation.PARAMS)
-    mark = "" if own else f"-{order}"
-    return f"caption{mark}", f"pretrain{mark}", f"1+2+3{mark}"
+    """The names of the trainings of an order."""
+    default = order == params.load("caption.model.order", str, ablation.PARAMS)
+    suffix = "" if default else f"-{order}"
+    return f"caption{suffix}", f"pretrain{suffix}", f"1+2+3{suffix}"
 
 
 def scores(trained: dict[str, Path]) -> dict[str, float]:
     """SRCC on test by the listeners' mean ratings of each checkpoint."""
     ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
-    settings = params.load("evaluate", evaluation.EvaluationConfig, ablation.PARAMS)
-    judged = evaluation.evaluate_split(ablation.scored(trained, "test"), ratings, settings)
-    return {name: row["srcc"] for name, row in evaluation.system_metrics(judged).items()}
+    config = params.load("evaluate", evaluation.EvaluationConfig, ablation.PARAMS)
+    evaluated = evaluation.evaluate_split(ablation.score(trained, "test"), ratings, config)
+    return {name: row["srcc"] for name, row in evaluation.system_metrics(evaluated).items()}
 
 
-def learned(checkpoint: Path) -> float:
-    """The best SRCC on validation in a training's history."""
+def best_validation(checkpoint: Path) -> float:
+    """The best SRCC on validation in the history of `pretrain`."""
     return float(
         pd.read_csv(checkpoint.parents[1] / "plots/pretrain/history.csv")["validation"].max()
     )
@@ -90,13 +90,13 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
     print("| order | 2: validation, to the teacher | 2: test | 3: test |\n|---|---|---|---|")
     for order in ORDERS:
-        told = trainings(order, language_model(order))
+        of_order = trainings(order, language_model(order))
         _, pretrain, finetune = names(order)
         rows = []
         for seed in seeds:
-            trained = ablation.train(told, seed)
+            trained = ablation.train(of_order, seed)
             test = scores({name: trained[name] for name in (pretrain, finetune)})
-            rows.append([learned(trained[pretrain]), test[pretrain], test[finetune]])
+            rows.append([best_validation(trained[pretrain]), test[pretrain], test[finetune]])
         cells = [f"{mean(column):.3f} ± {stdev(column):.3f}" for column in zip(*rows, strict=True)]
         print(f"| {order} | {' | '.join(cells)} |", flush=True)
 

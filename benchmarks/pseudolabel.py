@@ -1,10 +1,10 @@
-"""How long a million pseudo-labels take: the whole stage on a corpus of the published size.
+"""Time of a million pseudo-labels: the whole stage on a corpus of the published size.
 
     python benchmarks/pseudolabel.py [--clips 273000] [--dtype float16] [--set KEY VALUE]
 
-The corpus is made up: clustered random embeddings of 512 values, so that there are near texts, and
-captions of random words. The stage runs as a program of its own on the settings of
-recipes/tmu2026.yaml; its floor is one read of the embeddings and a dot product a pair. What the
+The corpus is synthetic: clustered random embeddings of 512 values, so that texts have neighbors,
+and captions of random words. The stage runs as a program of its own on the settings of the
+recipe tmu2026; its floor is one read of the embeddings and a dot product per pair. What the
 encoders cost is measured with the sample's CLAP on the sample's clips: each sound and text once,
 against both for every pair. Prints a markdown table; nothing is asserted.
 
@@ -25,6 +25,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
+from soundjudge import recipes
 from soundjudge.clap.encoders.encoder import encode_batches
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.data.arrays import array_store
@@ -40,7 +41,7 @@ CLAP = ROOT / "checkpoints/sample/clap"
 SIZE = 512  # E
 TOPICS, SCENES, SHADES = 40, 3000, 24  # of the embeddings: clusters in clusters, and what varies
 SPLITS = {"train": 0.96, "validation": 0.01, "test": 0.03}
-SEEKERS = 2000  # texts whose neighbors are sought exactly
+QUERIES = 2000  # texts whose neighbors are searched exactly
 SOUNDS = 48  # of the sample, for the encoders
 
 
@@ -50,7 +51,7 @@ def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Space:
-    """A made-up space of texts: mean cosine 0.2, nearest of many thousands mostly 0.8 to 0.9."""
+    """A synthetic space of texts: mean cosine 0.2, nearest of many thousands mostly 0.8 to 0.9."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -83,7 +84,7 @@ def write_corpus(folder: Path, count: int, dtype: str, changes: dict[str, object
     )
     vocabulary = np.array([f"word{number}" for number in range(3000)], dtype=object)
     texts = [" ".join(words) for words in vocabulary[rng.integers(3000, size=(count, 12))]]
-    texts[count // 2 : count // 2 + count // 100] = texts[: count // 100]  # some are said twice
+    texts[count // 2 : count // 2 + count // 100] = texts[: count // 100]  # some are repeated
     captions = clips[["clip_id", "corpus"]].assign(caption_id=ids, text=texts)
     labels = np.array([f"label {number}" for number in range(309)] + [None] * 150, dtype=object)
     captions = captions.assign(label=rng.choice(labels, count))
@@ -94,18 +95,20 @@ def write_corpus(folder: Path, count: int, dtype: str, changes: dict[str, object
     tables.write_table(captions, prepared / "captions.parquet", tables.CAPTIONS)
     tables.write_table(rated, prepared / "rated.parquet", tables.RATED)
 
-    heard, said = folder / "data/embeddings/clips", folder / "data/embeddings/captions"
-    for made in (heard, said):
-        (made / "shards").mkdir(parents=True)
+    audio_embeddings = folder / "data/embeddings/clips"
+    text_embeddings = folder / "data/embeddings/captions"
+    for store in (audio_embeddings, text_embeddings):
+        (store / "shards").mkdir(parents=True)
     space = Space(rng)
     for shard, start in enumerate(range(0, count, chunks.MAX_CHUNK_ITEMS)):
-        read = space.texts(min(chunks.MAX_CHUNK_ITEMS, count - start))
-        np.save(array_store.shard_path(said, shard), read.astype(dtype))
-        np.save(array_store.shard_path(heard, shard), space.sounds(read).astype(dtype))
-    for made in (heard, said):
-        array_store.write_keys(made, ids, np.arange(count))
+        vectors = space.texts(min(chunks.MAX_CHUNK_ITEMS, count - start))
+        sounds = space.sounds(vectors)
+        np.save(array_store.shard_path(text_embeddings, shard), vectors.astype(dtype))
+        np.save(array_store.shard_path(audio_embeddings, shard), sounds.astype(dtype))
+    for store in (audio_embeddings, text_embeddings):
+        array_store.write_keys(store, ids, np.arange(count))
     artifacts.write_json(folder / "data/embeddings/teacher.json", {"clapscore": "random numbers"})
-    recipe = yaml.safe_load((ROOT / "recipes/tmu2026.yaml").read_text())
+    recipe = yaml.safe_load(recipes.recipe_text("tmu2026", ROOT / "recipes"))
     values = {"device": "cpu", "pseudolabel": recipe["pseudolabel"] | changes}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
 
@@ -122,17 +125,15 @@ def run_stage(folder: Path) -> tuple[float, float, float]:
 
 
 def floor(folder: Path) -> float:
-    """Seconds for one read of the embeddings and a dot product a pair, and nothing else."""
+    """Seconds for one read of the embeddings and a dot product per pair, and nothing else."""
     pairs = tables.read_table(folder / "data/pseudo/pairs.parquet", tables.PAIRS)
-    heard, said = (
+    stores = [
         array_store.ArrayStore(folder / "data/embeddings" / name) for name in ("clips", "captions")
-    )
-    clip, caption = (
-        heard.places(pairs["clip_id"].to_numpy()),
-        said.places(pairs["caption_id"].to_numpy()),
-    )
+    ]
+    clip = stores[0].row_indices(pairs["clip_id"].to_numpy())
+    caption = stores[1].row_indices(pairs["caption_id"].to_numpy())
     start = time.perf_counter()
-    sounds, texts = (np.concatenate(list(made.blocks())) for made in (heard, said))
+    sounds, texts = (np.concatenate(list(store.blocks())) for store in stores)
     for block in neighbors.iter_blocks(np.arange(len(pairs)), 8192):
         one, other = sounds[clip[block]], texts[caption[block]]
         np.einsum("ne,ne->n", one.astype(np.float32), other.astype(np.float32))
@@ -142,19 +143,23 @@ def floor(folder: Path) -> float:
 def recall(folder: Path, pool: int | None) -> tuple[float, float, float]:
     """How many exact nearest texts the cells find, and the mean cosines of what both find."""
     settings = yaml.safe_load((folder / "params.yaml").read_text())["pseudolabel"]
-    said = array_store.ArrayStore(folder / "data/embeddings/captions")
-    low, high = settings["similarity"]
-    search = neighbors.NeighborSearch(size=1, band=(low, high), pool=pool, seed=settings["seed"])
+    embeddings = array_store.ArrayStore(folder / "data/embeddings/captions")
+    low, high = settings["hard_similarity_range"]
+    search = neighbors.NeighborSearch(
+        size=1, cosine_range=(low, high), pool=pool, seed=settings["seed"]
+    )
 
     def vectors(texts: neighbors.Integers) -> NDArray[np.float32]:
-        return said.take(texts).astype(np.float32)
+        return embeddings.take(texts).astype(np.float32)
 
-    found = neighbors.nearest_neighbors(vectors, len(said), search, "cpu")[:SEEKERS, 0]
-    seekers = vectors(np.arange(len(found)))
-    cosines = np.concatenate([seekers @ block.astype(np.float32).T for block in said.blocks()], 1)
+    nearest = neighbors.nearest_neighbors(vectors, len(embeddings), search, "cpu")[:QUERIES, 0]
+    queries = vectors(np.arange(len(nearest)))
+    cosines = np.concatenate(
+        [queries @ block.astype(np.float32).T for block in embeddings.blocks()], 1
+    )
     cosines[(cosines > high) | (cosines < low)] = -1
     exact = cosines.max(axis=1)
-    reached = np.where(found < 0, -1, cosines[np.arange(len(found)), found])
+    reached = np.where(nearest < 0, -1, cosines[np.arange(len(nearest)), nearest])
     some = exact > -1
     return (reached == exact)[some].mean(), reached[some].mean(), exact[some].mean()
 
@@ -191,11 +196,11 @@ def main() -> None:
     options = parser.parse_args()
     changes = {key: yaml.safe_load(value) for key, value in options.set}
 
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write_corpus(folder, options.clips, options.dtype, changes)
         wall, processor, peak = run_stage(folder)
-        metrics = yaml.safe_load((folder / "metrics/pseudolabel.json").read_text())
+        metrics = yaml.safe_load((folder / "metrics/details/pseudolabel.json").read_text())
         least = floor(folder)
         pool = yaml.safe_load((folder / "params.yaml").read_text())["pseudolabel"]["pool"]
         share, reached, exact = recall(folder, pool)
@@ -210,7 +215,7 @@ def main() -> None:
     print(f"| the stage, wall | {wall:.1f} s |")
     print(f"| the stage, processor | {processor:.1f} s |")
     print(f"| the stage, peak memory | {peak:.2f} GiB |")
-    print(f"| one read and a dot product a pair | {least:.1f} s |")
+    print(f"| one read and a dot product per pair | {least:.1f} s |")
     print(f"| nearest texts found, pool {pool} | {100 * share:.1f} % |")
     print(f"| their cosine, found and exact | {reached:.4f}, {exact:.4f} |")
     print(f"| encoder passes, pair by pair against once each | {passes:.2f} times |")

@@ -1,4 +1,4 @@
-"""An audio language model of any size with random weights, made in memory."""
+"""An audio language model of any size with random weights, built in memory."""
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -12,21 +12,23 @@ from soundjudge.model.lalm.lalm_config import LalmConfig
 FIRST_WORD = 2  # the end and the unknown word stand before w2, w3, ...
 
 
-def lalm(llm: Qwen2Config, around: LalmConfig, frontend: AudioFrontend, feature_dim: int) -> Lalm:
-    """An audio language model whose words are `w2`, `w3`, ..., a token each, up to its table."""
+def build_lalm(
+    llm: Qwen2Config, config: LalmConfig, frontend: AudioFrontend, feature_dim: int
+) -> Lalm:
+    """An audio language model with the words `w2`, `w3`, ... of one token each, up to its table."""
     words = {"<eos>": 0, "<unk>": 1}
     last = llm.vocab_size - len(prompt.NEW_TOKENS)
     words |= {f"w{i}": i for i in range(FIRST_WORD, last)}
-    split = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=split, eos_token="<eos>")
+    word_level = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    word_level.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=word_level, eos_token="<eos>")
     prompt.add_tokens(tokenizer)
-    made = AutoModelForCausalLM.from_config(
-        llm, dtype=torch.float32, attn_implementation=around.attention
+    model = AutoModelForCausalLM.from_config(
+        llm, dtype=torch.float32, attn_implementation=config.attention
     )
-    return Lalm(made, tokenizer, around, frontend, feature_dim)
+    return Lalm(model, tokenizer, config, frontend, feature_dim)
 
 
 def text(numbers: list[int]) -> str:
-    """A text of as many tokens; `numbers` are of words, from `FIRST_WORD` on."""
+    """A text of words with these numbers, from `FIRST_WORD` on, a token each."""
     return " ".join(f"w{number}" for number in numbers)

@@ -1,9 +1,9 @@
-"""Encoders in the published sizes and formats with random weights, where params.yaml wants them.
+"""Encoders in the published sizes and formats with random weights, at the paths of params.yaml.
 
     cd PROJECT; python benchmarks/random_weights.py
 
-For proofs of size, speed and memory where the real weights are out of reach; scores mean nothing.
-The tokenizers are the sample's, their vocabularies filled up to the published size.
+To measure size, speed and memory without the real weights; scores mean nothing. The tokenizers are
+the sample's, their vocabularies filled up to the published size.
 """
 
 import json
@@ -24,17 +24,17 @@ ROBERTA_TOKENS = 50_265
 QWEN_TOKENS, QWEN_ROWS = 151_665, 151_936  # the published table has rows that no token uses
 
 
-def beats(path: Path) -> int:
+def write_beats(path: Path) -> int:
     """BEATs iter3+ before fine-tuning, in Microsoft's format."""
     config = BeatsConfig(
         deep_norm=True, relative_position_embedding=True, max_distance=800, gru_rel_pos=True
     )
     model = Beats(config)
     save_beats(model, path)
-    return parameters(model)
+    return count_parameters(model)
 
 
-def clap(folder: Path) -> int:
+def write_clap(folder: Path) -> int:
     """laion/clap-htsat-unfused: the defaults of transformers are its sizes."""
     model = transformers.ClapModel(transformers.ClapConfig())
     assert model.config.text_config.vocab_size >= ROBERTA_TOKENS
@@ -42,11 +42,11 @@ def clap(folder: Path) -> int:
     transformers.ClapFeatureExtractor(**laion.FRONTEND, truncation="rand_trunc").save_pretrained(
         folder
     )
-    tokenizer(SAMPLE / "clap", folder, ROBERTA_TOKENS)
-    return parameters(model)
+    write_tokenizer(SAMPLE / "clap", folder, ROBERTA_TOKENS)
+    return count_parameters(model)
 
 
-def llm(folder: Path) -> int:
+def write_llm(folder: Path) -> int:
     """Qwen2.5-0.5B-Instruct, in bf16 as it is published."""
     config = transformers.Qwen2Config(
         vocab_size=QWEN_ROWS,
@@ -61,11 +61,11 @@ def llm(folder: Path) -> int:
     )
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(folder)
-    tokenizer(SAMPLE / "llm", folder, QWEN_TOKENS)
-    return parameters(model)
+    write_tokenizer(SAMPLE / "llm", folder, QWEN_TOKENS)
+    return count_parameters(model)
 
 
-def tokenizer(source: Path, folder: Path, size: int) -> None:
+def write_tokenizer(source: Path, folder: Path, size: int) -> None:
     """A tokenizer that splits texts as `source` does and knows `size` tokens."""
     content = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     words = content["model"]["vocab"]
@@ -75,15 +75,15 @@ def tokenizer(source: Path, folder: Path, size: int) -> None:
     (folder / "tokenizer_config.json").write_text(settings, encoding="utf-8")
 
 
-def parameters(model: torch.nn.Module) -> int:
-    """How many numbers were drawn."""
+def count_parameters(model: torch.nn.Module) -> int:
+    """The number of weights."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-MAKERS: dict[str, Callable[[Path], int]] = {
-    "encoders.audio": beats,
-    "encoders.clap": clap,
-    "encoders.llm": llm,
+WRITERS: dict[str, Callable[[Path], int]] = {
+    "encoders.audio": write_beats,
+    "encoders.clap": write_clap,
+    "encoders.llm": write_llm,
 }
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     for finding in requirements.unmet_requirements(
         requirements.find_requirements(Path("params.yaml"))
     ):
-        make = MAKERS.get(finding.requirement.key)
+        make = WRITERS.get(finding.requirement.key)
         if make is not None:
             torch.manual_seed(SEED)
             finding.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,15 @@
-"""Tables and conclusion of the recovery study: rows of measurements in, Markdown out."""
+"""Tables and conclusion of the recovery study: measurements to Markdown."""
 
 import pandas as pd
 
-FACTORS = ("ratings a pair", "ratings a listener", "careless", "spread", "manner")
+FACTORS = ("ratings per pair", "ratings per listener", "careless", "spread", "manner")
 SCREENINGS = ("none", "rating", "listener", "both")
 TARGETS = ("mean", "SPO", "SPO shrunken", "latent")
-LIKE_XACLE = {"ratings a pair": 4, "ratings a listener": 13, "spread": "medium"}
+LIKE_XACLE = {"ratings per pair": 4, "ratings per listener": 13, "spread": "medium"}
 
 INTRODUCTION = """# How well targets recover the truth (simulated)
 
-All listeners here are simulated: {pairs} pairs a simulation, {cells} conditions, seeds {seeds}.
+All listeners here are simulated: {pairs} pairs per simulation, {cells} conditions, seeds {seeds}.
 Truth: 10 x Beta(1.3, 0.5). Spreads of bias and log scale: small 0.3 and 0.05, medium 0.9 and 0.2,
 large 1.5 and 0.4; noise 1.3 points; ratings are whole points cut at 0 and 10. Careless listeners
 rate at random or always alike; with lapses everybody rates at random now and then. A pair that
@@ -20,7 +20,7 @@ listeners have bias, scale and noise, as the latent model believes; real ones ma
 """
 
 
-def table(frame: pd.DataFrame, *, signed: bool = False) -> str:
+def markdown(frame: pd.DataFrame, *, signed: bool = False) -> str:
     """Markdown, the index as first columns; numbers with three places."""
     frame = frame.reset_index()
 
@@ -38,30 +38,29 @@ def table(frame: pd.DataFrame, *, signed: bool = False) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def by_target(near: pd.DataFrame, index: list[str], score: str = "srcc") -> pd.DataFrame:
-    """Mean score by `index`, a column a target."""
-    wide = near.pivot_table(index=index, columns="target", values=score, sort=False)
+def by_target(correlations: pd.DataFrame, index: list[str], score: str = "srcc") -> pd.DataFrame:
+    """Mean score by `index`, one column per target."""
+    wide = correlations.pivot_table(index=index, columns="target", values=score, sort=False)
     return wide[list(TARGETS)].rename_axis(columns=None)
 
 
-def with_spread(near: pd.DataFrame, score: str) -> pd.DataFrame:
+def with_spread(correlations: pd.DataFrame, score: str) -> pd.DataFrame:
     """Mean over all conditions ± standard deviation over seeds of that mean."""
-    seeds = by_target(near, ["screening", "seed"], score)
-    mean, spread = (
-        getattr(seeds.groupby("screening", sort=False), how)() for how in ("mean", "std")
-    )
+    seeds = by_target(correlations, ["screening", "seed"], score)
+    by_screening = seeds.groupby("screening", sort=False)
+    mean, spread = by_screening.mean(), by_screening.std()
     return mean.map("{:.3f}".format) + " ± " + spread.map("{:.4f}".format)
 
 
-def gains(near: pd.DataFrame, index: list[str]) -> pd.DataFrame:
+def gains(correlations: pd.DataFrame, index: list[str]) -> pd.DataFrame:
     """SRCC above that of the mean rating, without screening."""
-    wide = by_target(near[near["screening"] == "none"], index)
+    wide = by_target(correlations[correlations["screening"] == "none"], index)
     return wide.sub(wide["mean"], axis=0).drop(columns="mean")
 
 
-def conclusion(near: pd.DataFrame, where: str) -> str:
+def conclusion(correlations: pd.DataFrame, where: str) -> str:
     """Which target and screening came nearest, by how much, and how sure that is."""
-    cells = near.pivot_table(
+    cells = correlations.pivot_table(
         index=["seed", *FACTORS], columns=["target", "screening"], values="srcc", sort=False
     )
     best = cells.mean().idxmax()
@@ -83,51 +82,63 @@ def conclusion(near: pd.DataFrame, where: str) -> str:
 
 
 def page(
-    near: pd.DataFrame, finds: pd.DataFrame, priors: pd.DataFrame, *, pairs: int
+    correlations: pd.DataFrame, detections: pd.DataFrame, priors: pd.DataFrame, *, pairs: int
 ) -> tuple[str, str]:
     """The aggregates, and the whole grid."""
-    seeds = ", ".join(str(seed) for seed in near["seed"].unique())
-    like = near[(near[list(LIKE_XACLE)] == pd.Series(LIKE_XACLE)).all(axis=1)]
-    plain = near[near["screening"] == "none"]
+    seeds = ", ".join(str(seed) for seed in correlations["seed"].unique())
+    xacle = correlations[(correlations[list(LIKE_XACLE)] == pd.Series(LIKE_XACLE)).all(axis=1)]
+    plain = correlations[correlations["screening"] == "none"]
     effects = []
     for factor in FACTORS:
         effect = by_target(plain, [factor])
-        ratio = finds[finds["screening"] == "none"].groupby(factor)["error / se"].mean()
+        ratio = detections[detections["screening"] == "none"].groupby(factor)["error / se"].mean()
         effects.append(effect.join(ratio).rename(index=f"{factor}: {{}}".format))
     effects_table = pd.concat(effects).rename_axis("level")
-    named = finds[finds["manner"].isin(["at random", "constant"]) & (finds["screening"] != "none")]
-    detected = named.groupby(["manner", "ratings a listener", "screening"], sort=False)
-    figures = list(finds.columns[finds.columns.get_loc("screening") + 1 :].drop("error / se"))
-    attentive = near["manner"] == "all attentive"
-    habits = ["spread", "ratings a listener"]
-    careless = gains(near[~attentive], habits).add_suffix(" (careless)")
-    helped = gains(near[attentive], habits).join(careless)
+    manners = detections[
+        detections["manner"].isin(["at random", "constant"]) & (detections["screening"] != "none")
+    ]
+    detected = manners.groupby(["manner", "ratings per listener", "screening"], sort=False)
+    figures = list(
+        detections.columns[detections.columns.get_loc("screening") + 1 :].drop("error / se")
+    )
+    attentive = correlations["manner"] == "all attentive"
+    factors = ["spread", "ratings per listener"]
+    careless = gains(correlations[~attentive], factors).add_suffix(" (careless)")
+    helped = gains(correlations[attentive], factors).join(careless)
     parts = {
         "": INTRODUCTION.format(
-            pairs=pairs, seeds=seeds, cells=near.groupby(list(FACTORS)).ngroups
+            pairs=pairs, seeds=seeds, cells=correlations.groupby(list(FACTORS)).ngroups
         ),
-        "SRCC with the truth, mean over all conditions ± deviation over seeds": table(
-            with_spread(near, "srcc")
+        "SRCC with the truth, mean over all conditions ± deviation over seeds": markdown(
+            with_spread(correlations, "srcc")
         ),
-        "SRCC on the pairs that no screening loses": table(with_spread(near, "srcc kept")),
-        "LCC of all pairs": table(with_spread(near, "lcc")),
-        "SRCC by ratings a pair": table(by_target(near, ["ratings a pair", "screening"])),
-        "Like XACLE: 4 ratings a pair, 13 a listener, medium spread": table(
-            by_target(like, ["careless", "manner", "screening"])
+        "SRCC on the pairs that no screening loses": markdown(
+            with_spread(correlations, "srcc kept")
         ),
-        "Main effects, SRCC without screening": table(effects_table),
-        "Where standardizing helps: SRCC above the mean rating's, without screening": table(
+        "LCC of all pairs": markdown(with_spread(correlations, "lcc")),
+        "SRCC by ratings per pair": markdown(
+            by_target(correlations, ["ratings per pair", "screening"])
+        ),
+        "Like XACLE: 4 ratings per pair, 13 per listener, medium spread": markdown(
+            by_target(xacle, ["careless", "manner", "screening"])
+        ),
+        "Main effects, SRCC without screening": markdown(effects_table),
+        "Where standardizing helps: SRCC above the mean rating's, without screening": markdown(
             helped, signed=True
         ),
-        "Careless listeners found: more than half of their ratings went": table(
+        "Careless listeners found: more than half of their ratings went": markdown(
             detected[figures].mean()
         ),
-        "Priors of the latent model: SRCC at 4 ratings a pair, without screening": table(priors),
-        "Conclusion": conclusion(near, "all conditions") + "\n" + conclusion(like, "like XACLE"),
+        "Priors of the latent model: SRCC at 4 ratings per pair, without screening": markdown(
+            priors
+        ),
+        "Conclusion": conclusion(correlations, "all conditions")
+        + "\n"
+        + conclusion(xacle, "like XACLE"),
     }
     text = "\n".join(f"## {title}\n\n{part}" if title else part for title, part in parts.items())
-    whole = near.pivot_table(
+    whole = correlations.pivot_table(
         index=list(FACTORS), columns=["screening", "target"], values="srcc", sort=False
     )
     whole.columns = whole.columns.map(", ".join)
-    return text, f"\n## Every condition: SRCC, mean over seeds\n\n{table(whole)}"
+    return text, f"\n## Every condition: SRCC, mean over seeds\n\n{markdown(whole)}"

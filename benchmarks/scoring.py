@@ -36,7 +36,7 @@ def main() -> None:
     texts = list(pairs["text"])
     seconds = sum(len(audio.read_audio(sound)) for sound in sounds) / SAMPLE_RATE
 
-    command = [sys.executable, "-m", "soundjudge.cli", "score", str(sounds[0]), texts[0]]
+    command = [sys.executable, "-m", "soundjudge", "score", str(sounds[0]), texts[0]]
     start = time.perf_counter()
     subprocess.run([*command, "--model", options.judge], check=True, capture_output=True)
     cold = time.perf_counter() - start

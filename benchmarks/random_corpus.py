@@ -1,4 +1,4 @@
-"""A corpus of alignment with random numbers: features of many clips, wav files of a few.
+"""A corpus for `pretrain` with random numbers: features of many clips, wav files of a few.
 
 Letters: B = clips, M = audio tokens, D = encoder width.
 """
@@ -26,11 +26,11 @@ from soundjudge.training.lalm.training_pairs import make_pairs
 
 CAPTIONS = 4  # of a clip
 WORDS = (3, 23)  # tokens of a caption, each length as likely: 13 on average
-BLOCK = 200  # rows drawn at once
+BLOCK = 200  # rows generated at once
 
 
 class Corpus:
-    """Clips with captions; of the first 16 the wav files, of all the features, in a folder."""
+    """Captioned clips in a folder: features of all, wav files of the first 16."""
 
     def __init__(self, folder: Path, sizes: Sizes, beats: Beats, clips: int) -> None:
         self.folder, self.sizes, self.beats = folder, sizes, beats
@@ -43,40 +43,40 @@ class Corpus:
         lengths = rng.integers(*WORDS, endpoint=True, size=CAPTIONS * clips)
         last = sizes.llm.vocab_size - len(prompt.NEW_TOKENS)
         texts = [text(rng.integers(FIRST_WORD, last, size=n).tolist()) for n in lengths]
-        said = rng.uniform(-1, 1, len(texts))
-        self.pairs = make_pairs(pd.Series(names).repeat(CAPTIONS), pd.Series(texts), said)
+        targets = rng.uniform(-1, 1, len(texts))
+        self.pairs = make_pairs(pd.Series(names).repeat(CAPTIONS), pd.Series(texts), targets)
         self.features = array_store.ArrayStore(folder / "features")
 
-    def forget(self) -> None:
+    def drop_page_cache(self) -> None:
         """Drops the features from the page cache."""
-        self.features = None  # what is mapped would stay
+        self.features = None  # mapped pages would stay
         for path in sorted((self.folder / "features/shards").iterdir()):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         self.features = array_store.ArrayStore(self.folder / "features")
 
-    def encoded(self, clip_ids: Sequence[str]) -> Tensor:
+    def encode(self, clip_ids: Sequence[str]) -> Tensor:
         """The features of clips from their wav files: (B, M, D)."""
         waves = [audio.read_audio(self.folder / f"{name}.wav") for name in clip_ids]
         return encode_waves(self.beats, waves, self.sizes.frontend)
 
     def _blocks(self, names: list[str], rng: np.random.Generator) -> Iterator[NDArray[Any]]:
-        made = self.encoded(names[:PAIRS]).cpu().numpy().astype(np.float16)
-        yield made
+        encoded = self.encode(names[:PAIRS]).cpu().numpy().astype(np.float16)
+        yield encoded
         for start in range(PAIRS, len(names), BLOCK):
-            shape = (min(BLOCK, len(names) - start), *made.shape[1:])
+            shape = (min(BLOCK, len(names) - start), *encoded.shape[1:])
             yield rng.standard_normal(shape, np.float32).astype(np.float16)
 
 
-class Held:
-    """Features that are in memory, in place of memory-mapped rows."""
+class FeaturesInMemory:
+    """The features of a few clips in memory, with the interface of an ArrayStore."""
 
     def __init__(self, features: array_store.ArrayStore, clip_ids: Sequence[str]) -> None:
         self.clip_ids = list(clip_ids)
         self.features = features.gather(clip_ids).astype(np.float32)
 
     def gather(self, clip_ids: Sequence[str]) -> NDArray[Any]:
-        """The features of the clips that are held: (B, M, D)."""
+        """The features of these very clips: (B, M, D)."""
         assert list(clip_ids) == self.clip_ids
         return self.features
