@@ -14,8 +14,8 @@ from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compose:
-    """The `compose` section of data/sample/params.yaml."""
+class ComposeConfig:
+    """Section `compose` of data/sample/params.yaml."""
 
     seed: int
     sizes: upstream.Sizes
@@ -23,14 +23,14 @@ class Compose:
 
 
 def main() -> None:
-    compose = params.load("compose", Compose)
+    config = params.load("compose", ComposeConfig)
     pool = scenes.load_recordings(Path("clips"))
     with atomic_folder(Path("audiocaps")) as folder:
-        upstream.write_audiocaps(pool, compose.sizes.audiocaps, folder, compose.seed)
+        upstream.write_audiocaps(pool, config.sizes.audiocaps, folder, config.seed)
     with atomic_folder(Path("vggsound")) as folder:
-        upstream.write_vggsound(pool, compose.sizes.vggsound, folder, compose.seed)
+        upstream.write_vggsound(pool, config.sizes.vggsound, folder, config.seed)
     with atomic_folder(Path("xacle")) as folder:
-        upstream.write_xacle(pool, compose.sizes.xacle, compose.panels, folder, compose.seed)
+        upstream.write_xacle(pool, config.sizes.xacle, config.panels, folder, config.seed)
 
 
 if __name__ == "__main__":
