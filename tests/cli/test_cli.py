@@ -197,7 +197,9 @@ def test_evaluate_writes_flat_numbers(tmp_path):
     assert "srcc 1.0000" in result.stdout
     compared = run("compare", guess, guess, "--reference", average)
     assert compared.exit_code == 0, compared.output
-    assert "difference 0.0000" in compared.stdout
+    header, *rows = [line.split() for line in compared.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["srcc", "lcc", "ktau", "mse"]
+    assert {row[header.index("difference") + 2] for row in rows} == {"0.0000"}
 
 
 def test_submit_writes_the_format_of_the_challenge(tmp_path):

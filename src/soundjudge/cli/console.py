@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
 from soundjudge.errors import SoundjudgeError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ERROR = 2
 """Exit code of a command that could not do what it was asked for."""
@@ -51,9 +54,33 @@ def error_sentence(error: Exception) -> str | None:
 
 
 def print_numbers(numbers: Mapping[str, float]) -> None:
-    """A line per number on standard output; counts stay whole."""
+    """A line per number on standard output, with its interval; counts stay whole."""
     for name, value in numbers.items():
-        typer.echo(f"{name} {value}" if isinstance(value, int) else f"{name} {value:.4f}")
+        if name.endswith(("_lo", "_hi")) and name[:-3] in numbers:
+            continue
+        text = f"{name} {value}" if isinstance(value, int) else f"{name} {value:.4f}"
+        if f"{name}_lo" in numbers:
+            text += f" [{numbers[f'{name}_lo']:.4f}, {numbers[f'{name}_hi']:.4f}]"
+        typer.echo(text)
+
+
+def print_table(table: "pd.DataFrame") -> None:
+    """Columns side by side on standard output; p-values in two significant digits."""
+
+    def cell(name: str, value: object) -> str:
+        if not isinstance(value, float):
+            return str(value)
+        if value != value:
+            return ""
+        return f"{value:.2g}" if name.startswith("p_") else f"{value:.4f}"
+
+    if table.empty:
+        return
+    columns = [[str(name), *(cell(str(name), v) for v in table[name])] for name in table]
+    widths = [max(map(len, column)) for column in columns]
+    for row in zip(*columns, strict=True):
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        typer.echo(line.rstrip())
 
 
 @contextmanager

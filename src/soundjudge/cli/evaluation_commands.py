@@ -1,5 +1,6 @@
 """Commands for predictions: evaluate, compare and submit them."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,16 @@ from soundjudge.cli import console
 
 app = typer.Typer()
 
+
+class ClusterName(StrEnum):
+    """What the bootstrap resamples as a whole; none = single pairs."""
+
+    none = "none"
+    text = "text"
+    model_id = "model_id"
+    both = "both"
+
+
 Predictions = Annotated[Path, typer.Argument(help="CSV with wav_file_name and pred_score.")]
 Reference = Annotated[
     Path, typer.Option(help="CSV with wav_file_name and average_score (or mean_score).")
@@ -16,6 +27,10 @@ Reference = Annotated[
 Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+Cluster = Annotated[
+    ClusterName, typer.Option(help="Resample all pairs of a text, a generator, or both crosswise.")
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
 
 
 @app.command()
@@ -28,16 +43,17 @@ def evaluate(
     scale: Annotated[
         str | None, typer.Option(help="Lowest and highest rating where not 0-10, such as 1-5.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")] = None,
+    out: Output = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
+    cluster: Cluster = ClusterName.none,
     overwrite: Overwrite = False,
 ) -> None:
     """Correlate predictions with mean ratings."""
     from soundjudge.labels import scales
     from soundjudge.scoring.files import comparison
 
-    numbers = comparison.evaluate_files(
+    numbers, slices = comparison.evaluate_files(
         predictions,
         reference,
         ratings,
@@ -46,26 +62,40 @@ def evaluate(
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
+        cluster=cluster.value,
     )
     notes = {name: value for name, value in numbers.items() if isinstance(value, str)}
     console.print_numbers({n: value for n, value in numbers.items() if not isinstance(value, str)})
+    console.print_table(slices)
     for name, reason in notes.items():
         typer.echo(f"{name.replace('_', ' ')}: {reason}", err=True)
 
 
 @app.command()
 def compare(
-    first: Predictions,
-    second: Predictions,
+    predictions: Annotated[
+        list[Path], typer.Argument(help="Two or more CSVs with wav_file_name and pred_score.")
+    ],
     reference: Reference,
+    out: Output = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
+    cluster: Cluster = ClusterName.none,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Test whether two systems differ on the same pairs."""
+    """Test whether systems differ on the same pairs: all against all, four metrics."""
     from soundjudge.scoring.files import comparison
 
-    numbers = comparison.compare_files(first, second, reference, resamples=resamples, seed=seed)
-    console.print_numbers(numbers)
+    table = comparison.compare_files(
+        predictions,
+        reference,
+        out=out,
+        overwrite=overwrite,
+        resamples=resamples,
+        seed=seed,
+        cluster=cluster.value,
+    )
+    console.print_table(table)
 
 
 @app.command()

@@ -19,7 +19,8 @@ from soundjudge.scoring.evaluation import evaluation, report
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
-BOOTSTRAP = {"resamples": 300, "seed": 0}
+BOOTSTRAP = {"resamples": 40, "seed": 0}
+MANY = {"resamples": 300, "seed": 0}  # enough for a p below .01
 
 
 def rated(split, pairs=60, raters=4, generators=4, seed=0):
@@ -98,8 +99,8 @@ def test_what_a_table_lacks_is_named():
             report.evaluate(*arguments, **BOOTSTRAP)
     with pytest.raises(SoundjudgeError, match="the ratings: the column 'score' is missing"):
         report.evaluate(table, REFERENCE, ratings=RATINGS.drop(columns="score"), **BOOTSTRAP)
-    with pytest.raises(SoundjudgeError, match="the second system: the column 'pred_score'"):
-        report.compare(table, table[PAIR], REFERENCE, **BOOTSTRAP)
+    with pytest.raises(SoundjudgeError, match="the system b: the column 'pred_score'"):
+        report.compare({"a": table, "b": table[PAIR]}, REFERENCE, **BOOTSTRAP)
 
 
 def test_the_examples_of_the_library_run():
@@ -117,29 +118,143 @@ def test_missing_extra_and_double_rows_are_errors():
     ):
         with pytest.raises(SoundjudgeError, match=message):
             report.evaluate(wrong, REFERENCE, **BOOTSTRAP)
-        with pytest.raises(SoundjudgeError, match="the second system"):
-            report.compare(table, wrong, REFERENCE, **BOOTSTRAP)
+        with pytest.raises(SoundjudgeError, match="the system b"):
+            report.compare({"a": table, "b": wrong}, REFERENCE, **BOOTSTRAP)
     with pytest.raises(SoundjudgeError, match="the ratings lacks 1 pairs"):
         report.evaluate(table, REFERENCE, ratings=RATINGS.iloc[4:], **BOOTSTRAP)
 
 
 def test_a_better_system_is_told_from_a_worse_and_equals_are_not():
     good, bad = (predicted(RATINGS, TRUTH, noise, seed=2) for noise in (0.5, 6.0))
-    numbers = report.compare(good, bad, REFERENCE, **BOOTSTRAP)
-    assert numbers["difference"] == pytest.approx(numbers["srcc_first"] - numbers["srcc_second"])
-    assert 0 < numbers["difference_lo"] < numbers["difference"] < numbers["difference_hi"]
-    assert max(numbers["p_bootstrap"], numbers["p_williams"]) < 0.01
-    swapped = report.compare(bad, good, REFERENCE, **BOOTSTRAP)
-    assert swapped["difference_hi"] == pytest.approx(-numbers["difference_lo"])
-    same = report.compare(good, good, REFERENCE, **BOOTSTRAP)
-    assert (same["difference"], same["p_bootstrap"]) == (0, 1)
+    systems = {"good": good, "bad": bad, "same": good}
+    table = report.compare(systems, REFERENCE, **MANY).set_index(["metric", "first", "second"])
+    assert len(table) == 4 * 3
+    for metric, sign in (("srcc", 1), ("lcc", 1), ("ktau", 1), ("mse", -1)):
+        row = table.loc[metric, "good", "bad"]
+        assert row["difference"] == pytest.approx(row["value_first"] - row["value_second"])
+        assert sign * row["difference_lo"] > 0
+        assert row["difference_lo"] < row["difference"] < row["difference_hi"]
+        assert row["p_bootstrap"] <= row["p_bootstrap_holm"] < 0.03
+        same = table.loc[metric, "good", "same"]
+        assert (same["difference"], same["p_bootstrap"]) == (0, 1)
+        assert table.loc[metric, "bad", "same"]["difference_hi"] == pytest.approx(
+            -row["difference_lo"]
+        )
+
+
+def test_a_p_value_stands_beside_the_difference_that_it_tests():
+    good, bad = (predicted(RATINGS, TRUTH, noise, seed=2) for noise in (0.5, 6.0))
+    table = report.compare({"a": good, "b": bad}, REFERENCE, **MANY).set_index("metric")
+    assert table["p_williams"].notna().tolist() == [False, True, False, False]
+    of_members = evaluation.ensemble_differences(evaluated(RATINGS, "ensemble", "a"))["a"]
+    assert list(of_members)[:4] == ["difference", "difference_lo", "difference_hi", "p_bootstrap"]
+    assert list(of_members)[4:8] == [
+        "lcc_difference", "lcc_difference_lo", "lcc_difference_hi", "p_williams",
+    ]  # fmt: skip
+
+
+def test_one_system_is_no_comparison():
+    with pytest.raises(SoundjudgeError, match="two or more"):
+        report.compare({"a": predicted(RATINGS, TRUTH, 1.0)}, REFERENCE, **BOOTSTRAP)
+
+
+@pytest.mark.parametrize("change", ["shuffled", "ten times larger", "one pair"])
+def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
+    table, reference = predicted(RATINGS, TRUTH, 1.0), REFERENCE.copy()
+    if change == "shuffled":
+        reference["average_score"] = np.roll(reference["average_score"], 1)
+    elif change == "one pair":
+        reference.loc[3, "average_score"] += 0.2
+    else:
+        reference["average_score"] *= 10
+    with pytest.raises(SoundjudgeError, match="the mean of the ratings is not the reference"):
+        report.evaluate(table, reference, ratings=RATINGS, **BOOTSTRAP)
+    rounded = REFERENCE.round({"average_score": 1})
+    report.evaluate(table, rounded, ratings=RATINGS, **BOOTSTRAP)
+
+
+def test_every_number_has_an_interval_around_it():
+    reference = REFERENCE.assign(
+        model_id=[f"g{p % 4}" for p in range(60)], text=[f"text {p // 5}" for p in range(60)]
+    )
+    table = predicted(RATINGS, TRUTH, noise=2.0).drop(columns="text")
+    ratings = RATINGS.assign(text=[f"text {p // 5}" for p in range(60) for _ in range(4)])
+    table["pred_score"] = 1.5 * table["pred_score"] + 1  # so that no part of the error is near 0
+    numbers = report.evaluate(table, reference, ratings=ratings, **BOOTSTRAP)
+    names = [name for name in numbers if not name.endswith(("_lo", "_hi")) and name != "n"]
+    for name in names:
+        assert numbers[f"{name}_lo"] <= numbers[name] <= numbers[f"{name}_hi"], name
+    assert {
+        "srcc", "lcc", "ktau", "mse", "mse_bias", "mse_slope", "mse_rest", "ceiling_srcc",
+        "ceiling_lcc", "ceiling_ktau", "floor_mse", "deconvolved_srcc", "share_of_ceiling",
+        "lcc_share_of_ceiling", "share_of_deconvolved", "generator_srcc", "within_generator_srcc",
+        "within_text_srcc",
+    } <= set(names)  # fmt: skip
+    parts = sum(numbers[f"mse_{part}"] for part in ("bias", "slope", "rest"))
+    assert parts == pytest.approx(numbers["mse"])
+    frame = reference.assign(pred_score=table["pred_score"])
+    for name, key in (("model_id", "within_generator_srcc"), ("text", "within_text_srcc")):
+        each = [
+            stats.spearmanr(part["pred_score"], part["average_score"]).statistic
+            for _, part in frame.groupby(name)
+        ]
+        assert numbers[key] == pytest.approx(np.mean(each))
+
+
+def test_slices_are_those_of_the_frame():
+    reference = REFERENCE.assign(model_id=["g0", "g1"] * 30)
+    table = predicted(RATINGS, TRUTH, noise=1.0)
+    slices = report.evaluate_slices(table, reference, **BOOTSTRAP).set_index(["slice", "value"])
+    half = table[::2]["pred_score"], reference[::2]["average_score"]
+    row = slices.loc["generator", "g0"]
+    assert row["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
+    assert row["bias"] == pytest.approx((half[0] - half[1]).mean())
+    assert row["srcc_lo"] < row["srcc"] < row["srcc_hi"]
+    assert slices.loc["caption length", "1 to 5 words"]["n"] == 60
+    bands = slices.loc["mean rating"]
+    assert bands["n"].sum() == 60
+    assert bands["srcc"].notna().tolist() == (bands["n"] >= 10).tolist()
+
+
+@pytest.mark.parametrize("cluster", ["text", "model_id", "both"])
+def test_clusters_widen_the_interval_where_pairs_share_them(cluster):
+    group = np.arange(60) // 10
+    reference = REFERENCE.assign(model_id=[f"g{g}" for g in group], text=[f"t{g}" for g in group])
+    offset = np.random.default_rng(0).normal(0, 3, 6)[group]
+    table = predicted(RATINGS, TRUTH, 1.0).drop(columns="text")
+    table["pred_score"] += offset
+    width = {}
+    for name in ("none", cluster):
+        numbers = report.evaluate(table, reference, cluster=name, **MANY)
+        width[name] = numbers["lcc_hi"] - numbers["lcc_lo"]
+    assert width[cluster] > 1.1 * width["none"]
+
+
+def test_clusters_need_their_column():
+    table, bare = predicted(RATINGS, TRUTH, 1.0), REFERENCE
+    for cluster, reference, message in (
+        ("model_id", bare, "give every row of the reference its model_id"),
+        ("model_id", bare.assign(model_id="g"), "all pairs have one model_id"),
+        ("listener", bare, "choose none, text, model_id, both"),
+    ):
+        with pytest.raises(SoundjudgeError, match=message):
+            report.evaluate(table, reference, cluster=cluster, **BOOTSTRAP)
+
+
+def test_where_raters_allow_no_ceiling_the_rest_stands():
+    one = RATINGS.drop_duplicates(PAIR)
+    numbers = report.evaluate(
+        predicted(RATINGS, TRUTH, 1.0), averages(one), ratings=one, **BOOTSTRAP
+    )
+    assert "srcc" in numbers
+    assert [name for name in numbers if "ceiling" in name] == ["no_ceiling"]
 
 
 def evaluated(ratings, *systems, truth=TRUTH):
     scores = ratings[PAIR].drop_duplicates().reset_index(drop=True)
     for k, name in enumerate(systems):
         scores[name] = predicted(ratings, truth, noise=1.0 + k, seed=k)["pred_score"]
-    return evaluation.evaluate_split(scores, ratings, EvaluationConfig(bootstrap=200, seed=0))
+    return evaluation.evaluate_split(scores, ratings, EvaluationConfig(bootstrap=40, seed=0))
 
 
 def test_the_ensemble_is_compared_with_every_member_and_p_values_are_corrected():
@@ -219,7 +334,7 @@ def write_inputs(with_test):
     labels = RATINGS if with_test else RATINGS.iloc[:0]
     tables.write_table(labels, Path("data/test_labels/ratings.parquet"), tables.RATINGS)
     Path("params.yaml").write_text(
-        "evaluate: {bootstrap: 100, confidence: 0.95, seed: 0}\nnote: simulated ratings\n"
+        "evaluate: {bootstrap: 40, confidence: 0.95, seed: 0}\nnote: simulated ratings\n"
     )
 
 

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.reporting import resampling
 from soundjudge.scoring.evaluation import significance
 
 
@@ -26,14 +27,19 @@ def test_a_resample_has_the_correlations_of_the_rows_that_it_repeats():
             x, y = predictions[rows, k], reference[rows]
             assert draws.srcc[r, k] == pytest.approx(stats.spearmanr(x, y).statistic)
             assert draws.lcc[r, k] == pytest.approx(stats.pearsonr(x, y).statistic)
+            assert draws.mse[r, k] == pytest.approx(np.mean((x - y) ** 2))
+            assert draws.mse_bias[r, k] == pytest.approx((x - y).mean() ** 2)
+            _, residuals, *_ = np.polyfit(x, y, 1, full=True)
+            assert draws.mse_rest[r, k] == pytest.approx(residuals[0] / 30)
 
 
 def test_blocks_do_not_change_the_draws(monkeypatch):
     predictions, reference = correlated(20, 0.5)
     whole = significance.bootstrap(predictions, reference, resamples=50, seed=0)
-    monkeypatch.setattr(significance, "BLOCK", 7)
+    monkeypatch.setattr(resampling, "BLOCK_WEIGHTS", 7 * 20)
     parts = significance.bootstrap(predictions, reference, resamples=50, seed=0)
-    assert (whole.srcc == parts.srcc).all()
+    for name in ("srcc", "lcc", "ktau", "mse"):
+        assert getattr(whole, name) == pytest.approx(getattr(parts, name), abs=1e-12)
 
 
 def test_the_scale_of_a_prediction_does_not_matter():
@@ -49,7 +55,7 @@ def test_the_scale_of_a_prediction_does_not_matter():
 def test_the_interval_of_three_thousand_pairs_has_the_expected_width():
     predictions, reference = correlated(3000, 0.63)
     draws = significance.bootstrap(predictions, reference, resamples=500, seed=0)
-    low, high = significance.interval(draws.srcc[:, 0], 0.95)
+    low, high = resampling.interval(draws.srcc[:, 0], 0.95)
     assert high - low == pytest.approx(2 * 0.022, rel=0.25)
     assert low < stats.spearmanr(predictions[:, 0], reference).statistic < high
 
@@ -59,7 +65,7 @@ def test_intervals_cover_as_often_as_they_say():
     for seed in range(200):
         predictions, reference = correlated(100, 0.6, seed=seed)
         draws = significance.bootstrap(predictions, reference, resamples=200, seed=seed)
-        low, high = significance.interval(draws.lcc[:, 0], 0.9)
+        low, high = resampling.interval(draws.lcc[:, 0], 0.9)
         inside += low < 0.6 < high
     assert 0.82 < inside / 200 < 0.96
 
@@ -113,7 +119,7 @@ def test_what_has_no_correlation_is_refused():
     with pytest.raises(SoundjudgeError, match="constant"):
         significance.bootstrap(np.ones((5, 1)), np.arange(5.0), resamples=3, seed=0)
     with pytest.raises(SoundjudgeError, match="no resample"):
-        significance.interval(np.array([np.nan, np.nan]), 0.95)
+        resampling.interval(np.array([np.nan, np.nan]), 0.95)
 
 
 def test_resamples_that_repeat_one_pair_are_left_out_of_the_interval():
@@ -121,5 +127,39 @@ def test_resamples_that_repeat_one_pair_are_left_out_of_the_interval():
         np.array([[1.0], [2.0], [0.3]]), np.array([1.0, 5.0, 3.0]), resamples=300, seed=0
     )
     assert np.isnan(draws.srcc).any()
-    low, high = significance.interval(draws.srcc[:, 0], 0.95)
+    low, high = resampling.interval(draws.srcc[:, 0], 0.95)
     assert -1 <= low <= high <= 1
+
+
+def test_rounding_is_no_difference():
+    assert significance.p_value(np.array([1e-16, 2e-16, 0.0])) == 1
+
+
+def test_a_resample_of_tau_is_within_a_thousandth_of_that_of_the_rows_that_it_repeats():
+    predictions, reference = correlated(1000, 0.6)
+    draws = significance.bootstrap(predictions, reference, resamples=20, seed=5).ktau[:, 0]
+    counts = np.random.default_rng(5).multinomial(1000, np.full(1000, 1e-3), size=20)
+    for draw, count in zip(draws, counts, strict=True):
+        rows = np.repeat(np.arange(1000), count)
+        exact = stats.kendalltau(predictions[rows, 0], reference[rows]).statistic
+        assert draw == pytest.approx(exact, abs=0.004)  # the draws deviate by .016
+
+
+def test_pairs_that_share_a_text_need_clusters_for_an_honest_interval():
+    inside = {"pairs": 0, "texts": 0}
+    text = np.repeat(np.arange(40), 5).astype(np.int32)
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        shared = rng.normal(size=(2, 40))[:, text]
+        own = rng.normal(size=(2, 200))
+        # Both share .8 of their variance within a text: correlations of .5 over texts and pairs.
+        one, other = 0.8**0.5 * shared + 0.2**0.5 * own
+        reference, prediction = one, 0.5 * one + 0.75**0.5 * other
+        for name, clusters in (("pairs", ()), ("texts", (text,))):
+            draws = significance.bootstrap(
+                prediction[:, None], reference, resamples=200, seed=seed, clusters=clusters
+            )
+            low, high = resampling.interval(draws.lcc[:, 0], 0.9)
+            inside[name] += low < 0.5 < high
+    assert inside["pairs"] / 120 < 0.7
+    assert inside["texts"] / 120 > 0.8

@@ -23,7 +23,7 @@ def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
         "wav_file_name,text,average_score\na,x,1\nb,x,2\nc,x,3\nd,x,4\n",
     )
     guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\nd,4\nc,2\nb,3\na,1\n")
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=200, seed=0)
+    numbers, slices = comparison.evaluate_files(guess, reference, None, resamples=200, seed=0)
     # ranks 1 3 2 4 against 1 2 3 4: 1 - 6 * 2 / (4 * 15) = .8; pairs: 5 agree, 1 does not
     assert numbers["srcc"] == pytest.approx(0.8)
     assert numbers["lcc"] == pytest.approx(0.8)
@@ -31,6 +31,7 @@ def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
     assert numbers["mse"] == pytest.approx(0.5)
     assert numbers["n"] == 4
     assert numbers["srcc_lo"] <= 0.8 <= numbers["srcc_hi"]
+    assert slices["value"].tolist() == ["1 to 5 words", "0 to 2", "2 to 4", "4 to 6"]
 
 
 def test_evaluation_needs_ratings_of_every_evaluated_clip(tmp_path):
@@ -49,7 +50,7 @@ def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
         "wav_file_name,text,mean_score,spo_score,ratings\na,x,1,0,4\nb,x,2,0,4\nc,x,4,0,4\n",
     )
     guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\na,1\nb,2\nc,3\n")
-    numbers = comparison.evaluate_files(guess, targets, None, resamples=100, seed=0)
+    numbers, _ = comparison.evaluate_files(guess, targets, None, resamples=100, seed=0)
     assert numbers["mse"] == pytest.approx(1 / 3)
     with pytest.raises(SoundjudgeError, match="no column average_score"):
         prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
@@ -60,9 +61,11 @@ def test_a_system_does_not_differ_from_itself(tmp_path):
     reference = write(tmp_path / "average.csv", f"wav_file_name,average_score\n{rows}")
     guess = "".join(f"{n},{(5 * n + 3) % 11}\n" for n in range(11))
     path = write(tmp_path / "guess.csv", f"wav_file_name,pred_score\n{guess}")
-    numbers = comparison.compare_files(path, path, reference, resamples=200, seed=0)
-    assert numbers["difference"] == 0
-    assert numbers["p_bootstrap"] == pytest.approx(1.0)
+    table = comparison.compare_files([path, path], reference, resamples=200, seed=0)
+    assert table["metric"].tolist() == ["srcc", "lcc", "ktau", "mse"]
+    assert table["first"][0] == f"{path} (1)"
+    assert (table["difference"] == 0).all()
+    assert (table["p_bootstrap"] == 1).all()
 
 
 CLIPS = "abcdefgh"
@@ -80,7 +83,7 @@ def tables(folder: Path, values: list[float], guesses: list[object]) -> tuple[Pa
     ("scores", "reason"),
     [
         ({"l": [1, 2, 3, 4]}, "two ratings of one pair"),
-        ({"l": [1, 2, 3, 4], "m": [4, 3, 2, 1]}, "raters"),
+        ({"l": [0, 2, 4, 8], "m": [2, 2, 2, 0]}, "raters"),
     ],
 )
 def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path, scores, reason):
@@ -91,7 +94,7 @@ def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path,
         for clip, score in zip(CLIPS, row, strict=False)
     )
     ratings = write(tmp_path / "r.csv", "wav_file_name,text,score,listener_id\n" + rows)
-    numbers = comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0)
+    numbers, _ = comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0)
     assert numbers["srcc"] == pytest.approx(0.8)
     assert numbers["mse"] == pytest.approx(0.5)
     assert reason in str(numbers["no_ceiling"])
@@ -106,12 +109,12 @@ def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path,
 @pytest.mark.parametrize("pairs", [2, 3])
 def test_two_or_three_pairs_have_no_interval_and_no_test(tmp_path, pairs):
     guess, reference = tables(tmp_path, [1, 2, 3][:pairs], [1, 2, 4][:pairs])
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
     assert numbers["srcc"] == pytest.approx(1.0)
     assert "srcc_lo" not in numbers
     assert numbers["no_intervals"] == f"{pairs} pairs are too few: give 4 or more"
     with pytest.raises(SoundjudgeError, match=f"{pairs} pairs are too few"):
-        comparison.compare_files(guess, guess, reference, resamples=100, seed=0)
+        comparison.compare_files([guess, guess], reference, resamples=100, seed=0)
 
 
 @pytest.mark.parametrize("value", ["6.3e+300", "-1e7", "1e999", "nan", "1_0", "\u0667", "0x1p3"])
@@ -125,7 +128,7 @@ def test_the_column_names_of_the_challenges_page_are_taken(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
     text = reference.read_text().replace("average_score", "average_semantic_alignement_score")
     reference.write_text(text.replace("wav_file_name", "wave_file_name"))
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
     assert numbers["srcc"] == pytest.approx(0.8)
 
 
@@ -141,7 +144,7 @@ def test_predictions_and_references_may_be_in_other_formats(tmp_path, suffix):
             frame.to_json(paths[-1], orient="records", lines=True)
         else:
             frame.to_csv(paths[-1], sep="\t" if suffix == ".tsv" else ",", index=False)
-    numbers = comparison.evaluate_files(*paths, None, resamples=100, seed=0)
+    numbers, _ = comparison.evaluate_files(*paths, None, resamples=100, seed=0)
     assert numbers["srcc"] == pytest.approx(0.8)
 
 
@@ -156,7 +159,7 @@ def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
     out = tmp_path / "new/numbers.json"
     for overwrite in (False, True):
-        numbers = comparison.evaluate_files(
+        numbers, _ = comparison.evaluate_files(
             guess, reference, None, out=out, overwrite=overwrite, resamples=100, seed=0
         )
         assert json.loads(out.read_text())["srcc"] == pytest.approx(numbers["srcc"])

@@ -61,7 +61,8 @@ class LatentConfig:
     """ratings' worth of prior on a listener's noise variance, which draws it towards the panel's;
     without it the likelihood is infinite at noise 0"""
     tolerance: float = 1e-8
-    "relative change of the penalized log likelihood at convergence: within 0.001 points"
+    """relative change of the penalized log likelihood at convergence: the scores are then mostly
+    within 0.001 and at worst 0.014 points of their limit (benchmarks/intervals.md)"""
     max_iterations: int = 1000
     "about 50 are needed; a fit that ends here is reported as not converged"
 

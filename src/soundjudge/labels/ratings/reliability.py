@@ -46,12 +46,12 @@ def agreement(ratings: pd.DataFrame) -> Agreement:
     """ICC and alpha of a RATINGS table (one split)."""
     single = icc(ratings)
     factor = _harmonic_count(rating_arrays.pair_codes(ratings))
-    return Agreement(icc=single, icc_mean=_spearman_brown(single, factor), alpha=alpha(ratings))
+    return Agreement(icc=single, icc_mean=spearman_brown(single, factor), alpha=alpha(ratings))
 
 
 def icc(ratings: pd.DataFrame) -> float:
     """ICC(1,1) of Shrout and Fleiss 1979: one-way random effects, pairs of unequal k allowed."""
-    pair, score = _columns(ratings)
+    pair, score = pairs_and_scores(ratings)
     count = np.bincount(pair).astype(np.float64)  # (P,)
     between, within = _sums_of_squares(pair, score)
     pairs, total = len(count), len(score)
@@ -66,7 +66,7 @@ def icc(ratings: pd.DataFrame) -> float:
 
 def alpha(ratings: pd.DataFrame) -> float:
     """Krippendorff's alpha for interval data, without pairs with one rating."""
-    pair, score = _columns(ratings)
+    pair, score = pairs_and_scores(ratings)
     several = np.bincount(pair)[pair] > 1
     pair, score = pair[several], score[several]
     count = np.bincount(pair)[pair]  # (N,)
@@ -87,17 +87,17 @@ def split_half(
     Averaged over many random splits, extrapolated to all raters (Spearman-Brown). Pairs with one
     rating are left out.
     """
-    pair, score = _columns(ratings)
+    pair, score = pairs_and_scores(ratings)
     half = np.bincount(pair) // 2
     half = half[half > 0]
     correlations = []
-    for first, second in _random_halves(pair, score, np.random.default_rng(seed)):
+    for first, second in random_halves(pair, score, np.random.default_rng(seed)):
         try:
             correlations.append(correlation(first, second))
         except ValueError as error:
             raise ReliabilityError(f"halves of the raters cannot be correlated: {error}") from error
     factor = _harmonic_count(pair) / (len(half) / float(np.sum(1 / half)))
-    return _spearman_brown(float(np.mean(correlations)), factor)
+    return spearman_brown(float(np.mean(correlations)), factor)
 
 
 def noise_ceiling(ratings: pd.DataFrame, *, seed: int) -> Ceiling:
@@ -106,14 +106,15 @@ def noise_ceiling(ratings: pd.DataFrame, *, seed: int) -> Ceiling:
     LCC by the ICC of the mean; SRCC by split halves with rank correlation, for which the
     attenuation formula nearly holds. For tau no such formula holds: it follows from the SRCC by
     their values for a bivariate normal with correlation r, SRCC = 6/pi asin(r/2) and tau = 2/pi
-    asin(r) (Kendall and Gibbons 1990, ch. 10), on any scale, since both are of ranks. On simulated
-    listeners these are within .02 of the truth's correlations, but all rank ceilings are too high
-    where the truth has a few clusters that the noise does not join (SRCC by .06, tau by .1).
-    Raises ReliabilityError if raters agree no better than by chance.
+    asin(r) (Kendall and Gibbons 1990, ch. 10), on any scale, since both are of ranks. LCC and MSE
+    hold for any truth. Where the truth piles up at an end of the scale the rank ceilings are too
+    high: for 10 x Beta(1.3, 0.5), which is like XACLE, SRCC by .03 to .05 and KTAU by .025 to .04;
+    for a U shape by .015 and .03 (benchmarks/ceiling.md). `noise_ceiling.ceiling_range` adds the
+    estimate that holds there. Raises ReliabilityError if raters agree no better than by chance.
     """
-    pair, score = _columns(ratings)
+    pair, score = pairs_and_scores(ratings)
     rank = split_half(ratings, metrics.srcc, seed=seed)
-    linear = _spearman_brown(icc(ratings), _harmonic_count(pair))
+    linear = spearman_brown(icc(ratings), _harmonic_count(pair))
     if min(rank, linear) <= 0:
         raise ReliabilityError("raters agree no better than by chance: there is no noise ceiling")
     _, within = _sums_of_squares(pair, score)
@@ -121,15 +122,23 @@ def noise_ceiling(ratings: pd.DataFrame, *, seed: int) -> Ceiling:
     return Ceiling(
         srcc=rank**0.5,
         lcc=linear**0.5,
-        ktau=2 / pi * asin(min(2 * sin(pi / 6 * rank**0.5), 1.0)),
+        ktau=tau_of_srcc(rank**0.5),
         mse=noise / _harmonic_count(pair),
     )
 
 
-def _random_halves(
+def tau_of_srcc(srcc: float) -> float:
+    """Kendall's tau of a bivariate normal with this SRCC."""
+    return 2 / pi * asin(min(2 * sin(pi / 6 * srcc), 1.0))
+
+
+def random_halves(
     pair: Codes, score: Floats, rng: np.random.Generator
 ) -> Iterator[tuple[Floats, Floats]]:
-    """The mean ratings of two random halves of each pair's raters, for every split. 2 x (P,)"""
+    """The mean ratings of two random halves of each pair's raters, for every split. 2 x (P,)
+
+    Pairs by rising number of ratings, those with one left out.
+    """
     score = score[np.argsort(pair, kind="stable")]
     count = np.bincount(pair)  # (P,)
     start = np.cumsum(count) - count
@@ -147,7 +156,8 @@ def _random_halves(
         yield np.concatenate(first), np.concatenate(second)
 
 
-def _columns(ratings: pd.DataFrame) -> tuple[Codes, Floats]:
+def pairs_and_scores(ratings: pd.DataFrame) -> tuple[Codes, Floats]:
+    """The pair's code and the score of each rating. Raises ReliabilityError if they are too few."""
     pair = rating_arrays.pair_codes(ratings)
     if len(pair) == 0 or pair.max() == 0 or np.bincount(pair).max() < 2:
         raise ReliabilityError("agreement needs at least two pairs, and two ratings of one pair")
@@ -166,7 +176,7 @@ def _harmonic_count(pair: Codes) -> float:
     return len(count) / float(np.sum(1 / count))
 
 
-def _spearman_brown(reliability: float, factor: float) -> float:
+def spearman_brown(reliability: float, factor: float) -> float:
     """The reliability with `factor` times as many ratings; one of 0 or less stays."""
     if reliability <= 0:
         return reliability

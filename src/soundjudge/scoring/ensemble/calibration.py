@@ -41,7 +41,11 @@ class Calibration:
 def fit_calibration(
     score: NDArray[np.float64], rating: NDArray[np.float64], method: Method
 ) -> Calibration:
-    """The curve of least squared error from `score` (N,), on any scale, to `rating` (N,), 0 to 10.
+    """The curve from `score` (N,), on any scale, to `rating` (N,), 0 to 10.
+
+    linear: the line of least squared error. isotonic: through the centers of the steps of isotonic
+    regression; the steps have the least squared error of all rising curves, the curve a little
+    more, since it ties no scores.
 
     Raises SoundjudgeError where scores are constant or do not rise with the ratings.
     """

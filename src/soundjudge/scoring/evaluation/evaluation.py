@@ -5,23 +5,20 @@ A system is a member or the ensemble; its column holds scores.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from soundjudge.errors import ReliabilityError, SoundjudgeError
-from soundjudge.labels.ratings import reliability
+from soundjudge.labels.ratings.noise_ceiling import CeilingRange
 from soundjudge.labels.ratings.reliability import Ceiling
-from soundjudge.reporting import metrics
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
 from soundjudge.scoring.ensemble.matching import PAIR
-from soundjudge.scoring.evaluation import significance, systems
-from soundjudge.scoring.evaluation.systems import CONFIDENCE, SystemComparison
-
-# A correlation between fewer generators would tell nothing.
-MIN_GENERATORS = 3
+from soundjudge.scoring.evaluation import groups, significance, systems
+from soundjudge.scoring.evaluation.systems import CONFIDENCE, Cluster, SystemComparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +28,7 @@ class EvaluationConfig:
     bootstrap: int  # resamples of pairs
     seed: int  # of the resamples, and of the noise ceiling's split halves
     confidence: float = CONFIDENCE  # of every interval
+    cluster: Cluster = "none"  # resampled as wholes: text, model_id or both; none = pairs
 
     def __post_init__(self) -> None:
         if self.bootstrap < 1:
@@ -47,7 +45,23 @@ class EvaluatedSplit:
 
     name: str
     comparison: SystemComparison
-    ceiling: Ceiling | None  # None where raters are too few or do not agree
+    ceilings: CeilingRange | None  # None where raters are too few or do not agree
+
+    @property
+    def ceiling(self) -> Ceiling | None:
+        """The classical noise ceiling."""
+        return None if self.ceilings is None else self.ceilings.classical
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The numbers of each system; `system_metrics` says which."""
+        rows = {}
+        for system in self.comparison.systems:
+            rows[system] = systems.metrics_with_intervals(self.comparison, system)
+            if self.ceilings is not None:
+                rows[system] |= systems.ceiling_shares(self.comparison, system, self.ceilings)
+            rows[system] |= groups.group_metrics(self.comparison, system)
+        return rows
 
     @property
     def headline(self) -> str:
@@ -71,16 +85,16 @@ def evaluate_split(
     frame = matching.match_pairs(
         scores, pairs.reset_index(), f"the predictions of {name}", f"the ratings of {name}"
     )
+    comparison = systems.compare_systems(
+        frame,
+        [str(column) for column in scores if column not in PAIR],
+        resamples=config.bootstrap,
+        seed=config.seed,
+        confidence=config.confidence,
+        cluster=config.cluster,
+    )
     return EvaluatedSplit(
-        name=name,
-        comparison=systems.compare_systems(
-            frame,
-            [str(column) for column in scores if column not in PAIR],
-            resamples=config.bootstrap,
-            seed=config.seed,
-            confidence=config.confidence,
-        ),
-        ceiling=_noise_ceiling(ratings, config.seed),
+        name=name, comparison=comparison, ceilings=_noise_ceilings(comparison, ratings)
     )
 
 
@@ -88,7 +102,10 @@ def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str,
     """{split: {system: numbers, "ceiling": ..., "difference": {member: ...}}}, and the note."""
     results: dict[str, object] = {"note": note}
     for split in splits:
-        ceiling = {} if split.ceiling is None else {"ceiling": asdict(split.ceiling)}
+        ceiling: dict[str, object] = {}
+        if split.ceilings is not None:
+            ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
+            ceiling["ceiling"] = asdict(split.ceilings.classical) | ranges
         results[split.name] = (
             system_metrics(split) | ceiling | {"difference": ensemble_differences(split)}
         )
@@ -107,26 +124,25 @@ def headline_metrics(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, o
 
 
 def system_metrics(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
-    """{system: its numbers}, with shares of the ceiling and SRCC over generators, if any."""
-    rows = {}
-    generators = generator_means(split)
-    for system in split.comparison.systems:
-        rows[system] = systems.metrics_with_intervals(split.comparison, system)
-        if split.ceiling is not None:
-            rows[system] |= systems.ceiling_shares(rows[system], split.ceiling)
-        if len(generators) >= MIN_GENERATORS:
-            rows[system]["generator_srcc"] = metrics.srcc(
-                generators[system], generators["average_score"]
-            )
-    return rows
+    """{system: its numbers}, with shares of the ceiling and those of generators and texts."""
+    return split.metrics
 
 
 def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
-    """{member: SRCC of the headline minus its own}, p-values also Holm-corrected."""
-    rows = {
-        name: systems.srcc_difference(split.comparison, split.headline, name)
-        for name in split.members
-    }
+    """{member: SRCC and LCC of the headline minus its own}, p-values also Holm-corrected.
+
+    difference (of SRCC) with p_bootstrap, lcc_difference with p_williams.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for name in split.members:
+        of_srcc, of_lcc = (
+            systems.metric_difference(split.comparison, split.headline, name, metric)
+            for metric in ("srcc", "lcc")
+        )
+        of_lcc.pop("p_bootstrap")
+        rows[name] = of_srcc | {
+            key if key.startswith("p_") else f"lcc_{key}": value for key, value in of_lcc.items()
+        }
     for test in ("p_bootstrap", "p_williams"):
         corrected = significance.holm([row[test] for row in rows.values()])
         for row, p in zip(rows.values(), corrected, strict=True):
@@ -152,8 +168,8 @@ def write_generators(splits: Sequence[EvaluatedSplit], note: str, path: Path) ->
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def _noise_ceiling(ratings: pd.DataFrame, seed: int) -> Ceiling | None:
+def _noise_ceilings(comparison: SystemComparison, ratings: pd.DataFrame) -> CeilingRange | None:
     try:
-        return reliability.noise_ceiling(ratings, seed=seed)
+        return systems.ceilings(comparison, ratings)
     except ReliabilityError:
         return None

@@ -6,10 +6,14 @@ from pathlib import Path
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, Ensemble
-from soundjudge.scoring.evaluation import evaluation
+from soundjudge.scoring.evaluation import evaluation, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 
 HEADER = "| system | SRCC | of ceiling | LCC | KTAU | MSE | SRCC of {headline} minus its own |"
+CEILINGS = (
+    ("by split halves", "ceiling_", "floor_mse"),
+    ("by deconvolution", "deconvolved_", "deconvolved_floor_mse"),
+)
 FITTED_HERE = (
     "The weights and the calibration of `ensemble` were fitted on these validation ratings: its "
     "numbers are too good. Each score of `ensemble_crossfitted` is by a fit without the pair's own "
@@ -34,27 +38,36 @@ def _table(split: EvaluatedSplit) -> list[str]:
     lines += [HEADER.format(headline=split.headline), "|---|---|---|---|---|---|---|"]
     lines += [_row(name, row, differences.get(name)) for name, row in rows.items()]
     confidence = f"{split.comparison.confidence:.0%}"
-    lines += ["", f"Brackets: {confidence} bootstrap intervals over pairs. p: after Holm."]
-    if split.ceiling is None:
+    cluster = split.comparison.cluster
+    resampled = {"none": "pairs", "both": "texts and generators", "text": "texts"}.get(
+        cluster, "generators"
+    )
+    lines += ["", f"Brackets: {confidence} bootstrap intervals over {resampled}. p: after Holm."]
+    if split.ceilings is None:
         lines += ["The raters are too few, or agree too little, for a noise ceiling."]
     else:
-        ceiling = split.ceiling
+        ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
         lines += [
-            f"Noise ceiling of these raters: SRCC {ceiling.srcc:.3f}, LCC {ceiling.lcc:.3f}, "
-            f"KTAU {ceiling.ktau:.3f}; floor of the MSE: {ceiling.mse:.3f}."
+            f"Noise ceiling of these raters, {words}: SRCC {_bracketed(ranges, f'{key}srcc')}, "
+            f"LCC {_bracketed(ranges, f'{key}lcc')}, KTAU {_bracketed(ranges, f'{key}ktau')}; "
+            f"floor of the MSE: {_bracketed(ranges, floor)}."
+            for words, key, floor in CEILINGS
         ]
     return [*lines, "", FITTED_HERE] if split.headline == CROSSFITTED else lines
 
 
 def _row(name: str, row: Mapping[str, float], difference: Mapping[str, float] | None) -> str:
-    def bracketed(source: Mapping[str, float], key: str, sign: str = "") -> str:
-        value, low, high = (source[k] for k in (key, f"{key}_lo", f"{key}_hi"))
-        return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
-
-    share = f"{row['share_of_ceiling']:.0%}" if "share_of_ceiling" in row else ""
-    cells = [name, bracketed(row, "srcc"), share, bracketed(row, "lcc")]
-    cells += [f"{row['ktau']:.3f}", f"{row['mse']:.3f}", ""]
+    share = ""
+    if "share_of_ceiling" in row:
+        share = f"{row['share_of_ceiling']:.0%} to {row['share_of_deconvolved']:.0%}"
+    cells = [name, _bracketed(row, "srcc"), share]
+    cells += [*(_bracketed(row, metric) for metric in ("lcc", "ktau", "mse")), ""]
     if difference is not None:
         p = difference["p_bootstrap_holm"]
-        cells[-1] = f"{bracketed(difference, 'difference', '+')}, p {p:.2g}"
+        cells[-1] = f"{_bracketed(difference, 'difference', '+')}, p {p:.2g}"
     return f"| {' | '.join(cells)} |"
+
+
+def _bracketed(source: Mapping[str, float], key: str, sign: str = "") -> str:
+    value, low, high = (source[k] for k in (key, f"{key}_lo", f"{key}_hi"))
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"

@@ -1,67 +1,117 @@
-"""Bootstrap intervals of correlations, and tests between two systems on the same pairs.
+"""Bootstrap draws of the four metrics, and tests between two systems on the same pairs.
 
-N = pairs, K = systems, R = resamples, G = groups of pairs with equal values.
+N = pairs, K = systems, R = resamples.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.reporting import resampling
 
-# Resamples computed at a time: bounds memory, and does not change the draws.
-BLOCK = 256
+Values: TypeAlias = NDArray[np.float64]
+
+# Moments of a column x and a reference y, from which LCC and the parts of the error follow.
+PRODUCTS: tuple[Callable[[Values, Values], Values], ...] = (
+    lambda x, _: x,
+    lambda _, y: y,
+    lambda x, _: x * x,
+    lambda _, y: y * y,
+    lambda x, y: x * y,
+)
+
+
+ROUNDING = 1e-12  # a smaller difference of two systems is none
 
 
 @dataclass(frozen=True, kw_only=True)
 class BootstrapDraws:
-    """Correlations with the reference in each resample; all systems share the resampled pairs."""
+    """Each metric in each resample, (R, K) each; all systems share the resampled pairs.
 
-    srcc: NDArray[np.float64]  # (R, K)
-    lcc: NDArray[np.float64]  # (R, K)
+    The mean squared error is the sum of its last three parts (Theil 1966): that of the mean, that
+    of the slope, and what no straight line through the scores removes. The first two are squares,
+    which resampling raises: where they are near 0 the interval may begin above the value.
+    """
+
+    srcc: Values
+    lcc: Values
+    ktau: Values  # to first order in the weights (`resampling.tau_draws`)
+    mse: Values
+    mse_bias: Values
+    mse_slope: Values
+    mse_rest: Values
 
 
 def bootstrap(
-    predictions: NDArray[np.float64],
-    reference: NDArray[np.float64],
+    predictions: Values,
+    reference: Values,
     *,
     resamples: int,
     seed: int,
+    clusters: Sequence[NDArray[np.int32]] = (),
 ) -> BootstrapDraws:
     """Resamples pairs with replacement: predictions (N, K), reference (N,).
 
-    A resample is a weight per pair, how often it was drawn, so ranks need sorting only once. A
-    system that is constant in a resample has no correlation there: NaN. Raises SoundjudgeError for
-    a vector that is constant altogether.
+    `clusters`: as in `resampling.resample_weights`. A system that is constant in a resample has no
+    correlation there: NaN. Raises SoundjudgeError for a vector that is constant altogether.
     """
-    pairs, systems = predictions.shape
-    rng = np.random.default_rng(seed)
-    srcc, lcc = np.empty((2, resamples, systems))
     columns = [_scale_to_unit_range(values) for values in (reference, *predictions.T)]  # each (N,)
-    for start in range(0, resamples, BLOCK):
-        size = min(BLOCK, resamples - start)
-        weights = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=size).astype(np.float64)
-        ranks = [_ranks(values, weights) for values in columns]
-        rows = slice(start, start + size)
-        for k in range(systems):
-            srcc[rows, k] = _weighted_correlation(ranks[1 + k], ranks[0], weights)
-            lcc[rows, k] = _weighted_correlation(columns[1 + k][None], columns[0][None], weights)
-    return BootstrapDraws(srcc=srcc, lcc=lcc)
+    ranked = [resampling.rank_column(values) for values in columns]
+    terms = [resampling.tau_terms(values, reference) for values in predictions.T]
+    moments = np.stack([f(c, columns[0]) for c in columns[1:] for f in PRODUCTS], axis=1)
+    scale = np.ptp(predictions, axis=0), np.ptp(reference)
+    centers = np.median(predictions, axis=0) - np.median(reference)
+    blocks = []
+    for counts in resampling.resample_weights(
+        len(reference), resamples, seed=seed, clusters=clusters
+    ):
+        weights = np.ascontiguousarray(counts.T, dtype=np.float64)
+        means = resampling.weighted_means(moments, weights).reshape(len(counts), -1, len(PRODUCTS))
+        blocks.append(
+            {
+                "srcc": resampling.weighted_srcc(ranked[1:], ranked[0], weights),
+                "ktau": np.stack([resampling.tau_draws(t, weights) for t in terms], axis=1),
+            }
+            | linear_metrics(means, centers, *scale)
+        )
+    return BootstrapDraws(
+        **{f.name: np.concatenate([b[f.name] for b in blocks]) for f in fields(BootstrapDraws)}
+    )
 
 
-def interval(draws: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """The percentile interval of draws (R,), NaN left out (Efron and Tibshirani 1993, 13.3)."""
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(_defined(draws), [tail, 1 - tail])
-    return float(low), float(high)
+def linear_metrics(
+    means: Values,
+    centers: Values,
+    prediction_scale: Values,
+    reference_scale: np.float64,
+) -> dict[str, Values]:
+    """LCC, MSE and its parts, (R, K) each, from the mean PRODUCTS (R, K, 5) of scaled columns."""
+    x, y, xx, yy, xy = np.moveaxis(means, -1, 0)
+    x_variance, y_variance = np.maximum(xx - x * x, 0), np.maximum(yy - y * y, 0)
+    spread = x_variance * y_variance
+    lcc = np.full(x.shape, np.nan)
+    varies = spread > 1e-24  # rounding leaves more than 0 of a constant
+    lcc[varies] = ((xy - x * y)[varies] / np.sqrt(spread[varies])).clip(-1, 1)
+    r = np.where(varies, lcc, 0.0)
+    prediction_sd = prediction_scale * np.sqrt(x_variance)
+    reference_sd = reference_scale * np.sqrt(y_variance)
+    parts = {
+        "mse_bias": (centers + prediction_scale * x - reference_scale * y) ** 2,
+        "mse_slope": (prediction_sd - r * reference_sd) ** 2,
+        "mse_rest": (1 - r**2) * reference_sd**2,
+    }
+    return {"lcc": lcc, "mse": sum(parts.values(), np.zeros(x.shape)), **parts}
 
 
-def p_value(differences: NDArray[np.float64]) -> float:
+def p_value(differences: Values) -> float:
     """Two-sided p of a difference (R,): twice the share of resamples that reverse its sign."""
-    differences = _defined(differences)
+    differences = resampling.defined(differences)
+    differences = np.where(np.abs(differences) < ROUNDING, 0, differences)
     tail = min(int(np.sum(differences <= 0)), int(np.sum(differences >= 0)))
     return min(1.0, 2 * (tail + 1) / (len(differences) + 1))
 
@@ -92,43 +142,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
-def _scale_to_unit_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scale_to_unit_range(values: Values) -> Values:
     spread = np.ptp(values)
     if spread == 0:
         raise SoundjudgeError("a system's scores or the mean ratings are constant: no correlation")
-    scaled: NDArray[np.float64] = (values - values.mean()) / spread
+    # About the median, so that no outlier takes digits from the resamples without it.
+    scaled: Values = (values - np.median(values)) / spread
     return scaled
-
-
-def _ranks(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean ranks (R, N) of values (N,) that each occur `weights` (R, N) times."""
-    group = np.unique(values, return_inverse=True)[1]  # (N,)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(group.max() + 1))
-    in_group = np.add.reduceat(weights[:, order], starts, axis=1)  # (R, G)
-    rank: NDArray[np.float64] = np.cumsum(in_group, axis=1) - (in_group - 1) / 2
-    return rank[:, group]
-
-
-def _weighted_correlation(
-    x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Pearson correlations (R,) of the rows of x and y, (R, N) or (1, N), weights (R, N)."""
-    total = weights.sum(axis=1, keepdims=True)
-    x = x - (weights * x).sum(axis=1, keepdims=True) / total
-    y = y - (weights * y).sum(axis=1, keepdims=True) / total
-    covariance = (weights * x * y).sum(axis=1)
-    spread = (weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1)
-    varies = spread > 1e-24 * total[:, 0] ** 2  # rounding leaves more than 0 of a constant
-    result = np.full(len(weights), np.nan)
-    result[varies] = covariance[varies] / np.sqrt(spread[varies])
-    return result
-
-
-def _defined(draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    draws = draws[~np.isnan(draws)]
-    if len(draws) == 0:
-        raise SoundjudgeError(
-            "no resample has a correlation: too few pairs or too many equal values"
-        )
-    return draws

@@ -3,18 +3,29 @@
 A system is a column of scores. N = pairs, K = systems, R = resamples.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from soundjudge.labels.ratings.reliability import Ceiling
-from soundjudge.reporting import metrics
+from soundjudge.errors import SoundjudgeError
+from soundjudge.labels.ratings import noise_ceiling
+from soundjudge.labels.ratings.noise_ceiling import CeilingRange
+from soundjudge.reporting import metrics, resampling
 from soundjudge.scoring.evaluation import significance
 from soundjudge.scoring.evaluation.significance import BootstrapDraws
 
 CONFIDENCE = 0.95  # of intervals
+CEILING_RESAMPLES = 200  # of the noise ceiling: each refits it
+MIN_PAIRS = 4  # of an interval: resamples of fewer are nearly all alike
+METRICS = ("srcc", "lcc", "ktau", "mse")
+
+Cluster = Literal["none", "text", "model_id", "both"]
+Numbers = dict[str, float]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +36,23 @@ class SystemComparison:
     systems: tuple[str, ...]
     draws: BootstrapDraws  # (R, K)
     confidence: float  # of every interval
+    resamples: int
+    seed: int
+    cluster: Cluster
+
+    def blocks(self, resamples: int | None = None) -> Iterator[NDArray[np.int64]]:
+        """The weights (rows, N) of the draws, or of the first `resamples` of them."""
+        return resampling.resample_weights(
+            len(self.frame),
+            min(self.resamples, resamples or self.resamples),
+            seed=self.seed,
+            clusters=cluster_codes(self.frame, self.cluster),
+        )
+
+    def interval(self, name: str, draws: Values) -> Numbers:
+        """`name`_lo and `name`_hi of draws (R,)."""
+        low, high = resampling.interval(draws, self.confidence)
+        return {f"{name}_lo": low, f"{name}_hi": high}
 
 
 def compare_systems(
@@ -34,57 +62,123 @@ def compare_systems(
     resamples: int,
     seed: int,
     confidence: float = CONFIDENCE,
+    cluster: Cluster = "none",
 ) -> SystemComparison:
-    """The systems (columns of `frame`) with their bootstrap."""
-    scores = frame[list(systems)].to_numpy(dtype=np.float64)  # (N, K)
-    reference = frame["average_score"].to_numpy(dtype=np.float64)  # (N,)
+    """The systems (columns of `frame`) with their bootstrap, of pairs or of whole clusters."""
+    draws = significance.bootstrap(
+        frame[list(systems)].to_numpy(dtype=np.float64),
+        frame["average_score"].to_numpy(dtype=np.float64),
+        resamples=resamples,
+        seed=seed,
+        clusters=cluster_codes(frame, cluster),
+    )
     return SystemComparison(
         frame=frame,
         systems=tuple(systems),
-        draws=significance.bootstrap(scores, reference, resamples=resamples, seed=seed),
+        draws=draws,
         confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+        cluster=cluster,
     )
 
 
-def metrics_with_intervals(comparison: SystemComparison, system: str) -> dict[str, float]:
-    """srcc, srcc_lo, srcc_hi, lcc, lcc_lo, lcc_hi, ktau, mse and n of one system."""
+def cluster_codes(frame: pd.DataFrame, cluster: Cluster) -> list[NDArray[np.int32]]:
+    """The code of each pair's text, generator or both. (N,) each"""
+    if cluster not in get_args(Cluster):
+        raise SoundjudgeError(f"cluster is {cluster}: choose {', '.join(get_args(Cluster))}")
+    names = {"none": [], "both": ["text", "model_id"]}.get(cluster, [cluster])
+    codes = []
+    for name in names:
+        if name not in frame or frame[name].isna().any():
+            raise SoundjudgeError(
+                f"cluster is {cluster}: give every row of the reference its {name}"
+            )
+        codes.append(pd.factorize(frame[name])[0].astype(np.int32))
+        if codes[-1].max() == 0:
+            raise SoundjudgeError(f"cluster is {cluster}: all pairs have one {name}, choose none")
+    return codes
+
+
+def metrics_with_intervals(comparison: SystemComparison, system: str) -> Numbers:
+    """n; srcc, lcc, ktau, mse and its parts (`BootstrapDraws`), each with _lo and _hi."""
     frame, k = comparison.frame, comparison.systems.index(system)
-    row = asdict(metrics.correlation_metrics(frame[system], frame["average_score"]))
-    for name, draws in (("srcc", comparison.draws.srcc), ("lcc", comparison.draws.lcc)):
-        low, high = significance.interval(draws[:, k], comparison.confidence)
-        row |= {f"{name}_lo": low, f"{name}_hi": high}
+    row: Numbers = asdict(metrics.correlation_metrics(frame[system], frame["average_score"]))
+    row |= _error_parts(frame[system].to_numpy(), frame["average_score"].to_numpy())
+    for field in fields(BootstrapDraws):
+        row |= comparison.interval(field.name, getattr(comparison.draws, field.name)[:, k])
     return row
 
 
-def srcc_difference(comparison: SystemComparison, system: str, other: str) -> dict[str, float]:
-    """SRCC of `system` minus that of `other`, with its interval; two-sided p of two tests.
+def metric_difference(
+    comparison: SystemComparison, system: str, other: str, metric: str = "srcc"
+) -> Numbers:
+    """The metric of `system` minus that of `other`, with its interval and the p of this difference.
 
-    p_bootstrap tests that difference; p_williams tests the difference in LCC, analytically.
+    p_bootstrap for every metric; for lcc also p_williams (Williams 1959), which knows no clusters.
     """
     frame, reference = comparison.frame, comparison.frame["average_score"]
-    draws = comparison.draws.srcc
-    differences = (
-        draws[:, comparison.systems.index(system)] - draws[:, comparison.systems.index(other)]
-    )
-    low, high = significance.interval(differences, comparison.confidence)
-    srcc, lcc = metrics.srcc, metrics.lcc
-    return {
-        "difference": srcc(frame[system], reference) - srcc(frame[other], reference),
-        "difference_lo": low,
-        "difference_hi": high,
-        "p_bootstrap": significance.p_value(differences),
-        "p_williams": significance.williams(
-            lcc(frame[system], reference),
-            lcc(frame[other], reference),
-            lcc(frame[system], frame[other]),
-            len(frame),
-        ),
-    }
+    function, draws = getattr(metrics, metric), getattr(comparison.draws, metric)
+    first, second = (comparison.systems.index(name) for name in (system, other))
+    differences = draws[:, first] - draws[:, second]
+    values = [function(frame[name], reference) for name in (system, other)]
+    row = {"difference": values[0] - values[1]}
+    row |= comparison.interval("difference", differences)
+    row["p_bootstrap"] = significance.p_value(differences)
+    if metric == "lcc":
+        between = metrics.lcc(frame[system], frame[other])
+        row["p_williams"] = significance.williams(values[0], values[1], between, len(frame))
+    return row
 
 
-def ceiling_shares(row: dict[str, float], ceiling: Ceiling) -> dict[str, float]:
-    """The SRCC and LCC of `row` divided by the noise ceiling's; 1 = as a perfect judge."""
+def ceilings(comparison: SystemComparison, ratings: pd.DataFrame) -> CeilingRange:
+    """Both noise ceilings on the same resamples; the pairs of both in one order.
+
+    Raises ReliabilityError where raters are too few or do not agree.
+    """
+    resamples = min(comparison.resamples, CEILING_RESAMPLES)
+    weights = (w for block in comparison.blocks(resamples) for w in block.astype(np.float64))
+    return noise_ceiling.ceiling_range(ratings, weights, seed=comparison.seed)
+
+
+def ceiling_metrics(comparison: SystemComparison, ceiling: CeilingRange) -> Numbers:
+    """ceiling_ and deconvolved_{srcc,lcc,ktau}, floor_mse, deconvolved_floor_mse, intervals."""
+    row: Numbers = {}
+    for prefix, floor, point, draws in (
+        ("ceiling_", "floor_mse", ceiling.classical, ceiling.classical_draws),
+        ("deconvolved_", "deconvolved_floor_mse", ceiling.deconvolved, ceiling.deconvolved_draws),
+    ):
+        for column, name in enumerate(noise_ceiling.METRICS):
+            key = floor if name == "mse" else prefix + name
+            row[key] = getattr(point, name)
+            row |= comparison.interval(key, draws[:, column])
+    return row
+
+
+def ceiling_shares(comparison: SystemComparison, system: str, ceiling: CeilingRange) -> Numbers:
+    """SRCC and LCC over those of the ceiling, with intervals; 1 = as a perfect judge.
+
+    share_of_ceiling and lcc_share_of_ceiling: of the classical one; share_of_deconvolved: SRCC.
+    """
+    frame, k = comparison.frame, comparison.systems.index(system)
+    row: Numbers = {}
+    for key, metric, point, draws in (
+        ("share_of_ceiling", "srcc", ceiling.classical, ceiling.classical_draws),
+        ("lcc_share_of_ceiling", "lcc", ceiling.classical, ceiling.classical_draws),
+        ("share_of_deconvolved", "srcc", ceiling.deconvolved, ceiling.deconvolved_draws),
+    ):
+        own = getattr(metrics, metric)(frame[system], frame["average_score"])
+        row[key] = own / getattr(point, metric)
+        of_ceiling = draws[:, noise_ceiling.METRICS.index(metric)]
+        of_system = getattr(comparison.draws, metric)[: len(of_ceiling), k]
+        row |= comparison.interval(key, of_system / of_ceiling)
+    return row
+
+
+def _error_parts(score: Values, rating: Values) -> Numbers:
+    r, spread, of_rating = metrics.lcc(score, rating), float(np.std(score)), float(np.std(rating))
     return {
-        "share_of_ceiling": row["srcc"] / ceiling.srcc,
-        "lcc_share_of_ceiling": row["lcc"] / ceiling.lcc,
+        "mse_bias": float(np.mean(score) - np.mean(rating)) ** 2,
+        "mse_slope": (spread - r * of_rating) ** 2,
+        "mse_rest": (1 - r**2) * of_rating**2,
     }

@@ -1,6 +1,7 @@
 """Reports on anyone's files: how well predictions agree with ratings, and whether two differ."""
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import report
+from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
 
 
@@ -26,41 +28,77 @@ def evaluate_files(
     overwrite: bool = False,
     resamples: int,
     seed: int,
-) -> dict[str, float | str]:
-    """The numbers of `report.evaluate`, also as JSON in `out`.
+    cluster: Cluster = "none",
+) -> tuple[dict[str, float | str], pd.DataFrame]:
+    """The numbers of `report.evaluate` and its slices, both as JSON in `out`, too.
 
     `ratings` may hold further pairs, and be on another scale than 0-10.
     """
-    inputs = [predictions, reference, ratings]
-    with ExitStack() as stack:
-        if out is not None:
-            locked = locked_output(out, inputs, (".json",), overwrite=overwrite)
-            target = stack.enter_context(locked)
+    with _json_output(out, [predictions, reference, ratings], overwrite) as write:
         pairs = prediction_files.read_reference(reference)
+        table = _read_matching(predictions, pairs, reference)
         numbers = report.evaluate(
-            _read_matching(predictions, pairs, reference),
+            table,
             pairs,
             ratings=None if ratings is None else _read_ratings(ratings, pairs, scale),
             resamples=resamples,
             seed=seed,
+            cluster=cluster,
         )
-        if out is not None:
-            artifacts.write_json(target, numbers)
-    return numbers
+        slices = report.evaluate_slices(
+            table, pairs, resamples=resamples, seed=seed, cluster=cluster
+        )
+        write(numbers | {"slices": _rows(slices)})
+    return numbers, slices
 
 
 def compare_files(
-    first: Path, second: Path, reference: Path, *, resamples: int, seed: int
-) -> dict[str, float]:
-    """The numbers of `report.compare`."""
-    pairs = prediction_files.read_reference(reference)
-    return report.compare(
-        _read_matching(first, pairs, reference),
-        _read_matching(second, pairs, reference),
-        pairs,
-        resamples=resamples,
-        seed=seed,
-    )
+    predictions: Sequence[Path],
+    reference: Path,
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    resamples: int,
+    seed: int,
+    cluster: Cluster = "none",
+) -> pd.DataFrame:
+    """The table of `report.compare`, also as JSON in `out`; systems have their files' names."""
+    with _json_output(out, [*predictions, reference], overwrite) as write:
+        pairs = prediction_files.read_reference(reference)
+        systems = {
+            name: _read_matching(path, pairs, reference)
+            for name, path in zip(_system_names(predictions), predictions, strict=True)
+        }
+        table = report.compare(systems, pairs, resamples=resamples, seed=seed, cluster=cluster)
+        write({"comparisons": _rows(table)})
+    return table
+
+
+@contextmanager
+def _json_output(
+    out: Path | None, inputs: Sequence[Path | None], overwrite: bool
+) -> Iterator[Callable[[dict[str, object]], None]]:
+    """Locks `out`, if there is one; yields the function that writes it."""
+    if out is None:
+        yield lambda _: None
+        return
+    with locked_output(out, inputs, (".json",), overwrite=overwrite) as target:
+        yield lambda values: artifacts.write_json(target, values)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows for JSON, without empty cells."""
+    rows = table.to_dict("records")
+    return [{str(k): v for k, v in row.items() if v == v} for row in rows]
+
+
+def _system_names(paths: Sequence[Path]) -> list[str]:
+    """The shortest of stem, path and numbered path by which no two files have the same name."""
+    numbered = [f"{path} ({number})" for number, path in enumerate(paths, start=1)]
+    for names in ([path.stem for path in paths], [str(path) for path in paths]):
+        if len(set(names)) == len(names):
+            return names
+    return numbered
 
 
 def _read_matching(path: Path, pairs: pd.DataFrame, reference: Path) -> pd.DataFrame:

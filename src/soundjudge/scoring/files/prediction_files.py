@@ -1,14 +1,16 @@
 """Files of predictions, references and lists of pairs, as anyone wrote them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from soundjudge.data.tables.schema import Table
 from soundjudge.data.user_files import user_tables
 from soundjudge.data.user_files.user_tables import read_user_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import matching
-from soundjudge.scoring.evaluation import report
+from soundjudge.scoring.evaluation import reference_tables
 
 # The names of columns on the challenge's page.
 NAMES = {
@@ -20,26 +22,29 @@ NAMES = {
 
 def read_predictions(path: Path) -> pd.DataFrame:
     """wav_file_name, text if the file has it, pred_score; no empty cell, no pair twice."""
-    return _read(path, _header(path), report.PREDICTION)
+    return _read(path, matching.pair_table(_header(path), reference_tables.PREDICTION))
 
 
 def read_reference(path: Path) -> pd.DataFrame:
-    """wav_file_name, text if the file has it, and average_score or mean_score."""
+    """wav_file_name, text and model_id if the file has them, and average_score or mean_score."""
     columns = _header(path)
-    return _read(path, columns, report.reference_column(columns, str(path)))
+    table = matching.pair_table(columns, reference_tables.reference_column(columns, str(path)))
+    if "model_id" in columns:
+        table = replace(table, columns=table.columns | {"model_id": "str"}, nullable=("model_id",))
+    return _read(path, table)
 
 
 def read_pair_list(path: Path) -> pd.DataFrame:
     """wav_file_name, and text if the file has it, of the pairs to be scored."""
-    return _read(path, _header(path))
+    return _read(path, matching.pair_table(_header(path)))
 
 
 def _header(path: Path) -> list[str]:
     return user_tables.rename(user_tables.read_header(path), NAMES)
 
 
-def _read(path: Path, columns: list[str], *numbers: str) -> pd.DataFrame:
-    frame = read_user_table(path, matching.pair_table(columns, *numbers), names=NAMES)
+def _read(path: Path, table: Table) -> pd.DataFrame:
+    frame = read_user_table(path, table, names=NAMES)
     if frame.empty:
         raise SoundjudgeError(f"{path} has no rows")
     return frame

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soundjudge.data.user_files.user_tables import NUMBERS
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.evaluation.report import PREDICTION
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.files.score_writer import PairTable
 
 SEPARATORS = ",;\t"

@@ -14,7 +14,7 @@ from soundjudge.data.tables.schema import Table
 from soundjudge.data.user_files import delimited, outputs
 from soundjudge.data.user_files.user_tables import read_user_table
 from soundjudge.errors import AudioError, SoundjudgeError
-from soundjudge.scoring.evaluation.report import PREDICTION
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.files import score_reader
 from soundjudge.scoring.files.score_writer import PairTable, ScoreWriter, errors_path
 

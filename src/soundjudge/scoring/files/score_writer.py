@@ -13,7 +13,7 @@ from pathlib import Path
 from soundjudge.data.user_files import delimited
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.matching import PAIR
-from soundjudge.scoring.evaluation.report import PREDICTION
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 
 ERROR_COLUMNS = ["row", *PAIR, "reason"]
 # Rows that are scored late are inserted by writing OUT anew: when they are this share of it.

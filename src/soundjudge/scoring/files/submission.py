@@ -8,7 +8,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.artifacts import atomic_file
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.matching import CLIP
-from soundjudge.scoring.evaluation.report import PREDICTION
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.files import prediction_files
 
 HEADER = [CLIP, PREDICTION]

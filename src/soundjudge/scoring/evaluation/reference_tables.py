@@ -1,0 +1,80 @@
+"""Tables of predictions, mean ratings and single ratings of the same pairs, checked and joined."""
+
+from collections.abc import Collection, Hashable
+
+import numpy as np
+import pandas as pd
+
+from soundjudge.data.tables import spellings, tables
+from soundjudge.data.tables.schema import check_table
+from soundjudge.errors import SoundjudgeError
+from soundjudge.labels.ratings import rating_arrays
+from soundjudge.scoring.ensemble import matching
+from soundjudge.scoring.ensemble.matching import PAIR
+
+PREDICTION = "pred_score"
+# The challenge's name of a mean rating, and that of our targets.
+REFERENCES = ("average_score", "mean_score")
+# Rating points between a reference and the mean of its ratings: one rounded to a decimal passes.
+TOLERANCE, RATED_MEAN = 0.05 + 1e-9, "mean_of_ratings"
+RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
+
+
+def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The ratings, sorted by the pairs of `frame`, which has their average_score.
+
+    Raises SoundjudgeError unless their means are the reference, to TOLERANCE.
+    """
+    check_table(ratings, RATINGS, "the ratings")
+    means = ratings.groupby(PAIR, sort=False)["score"].mean().rename(RATED_MEAN).reset_index()
+    reference = frame.drop(columns=PREDICTION)
+    matched = matching.match_pairs(
+        means.assign(rated_pair=np.arange(len(means))), reference, "the ratings", "the reference"
+    )
+    wrong = (matched[RATED_MEAN] - matched["average_score"]).abs() > TOLERANCE
+    if wrong.any():
+        first = matched[wrong].iloc[0]
+        raise SoundjudgeError(
+            f"the mean of the ratings is not the reference for {wrong.sum()} of {len(matched)} "
+            f"pairs, the first is {first['wav_file_name']}: {first[RATED_MEAN]:.3f} and "
+            f"{first['average_score']:.3f}; give the ratings that the reference is the mean of"
+        )
+    position = np.empty(len(matched), dtype=np.intp)  # in the reference, of each rated pair
+    position[matched["rated_pair"]] = np.arange(len(matched))
+    row = position[rating_arrays.pair_codes(ratings)]
+    return ratings.iloc[np.argsort(row, kind="stable")]
+
+
+def reference_column(columns: Collection[Hashable], where: str) -> str:
+    """Which of the columns holds mean ratings; `where` names the table in the error."""
+    names = [name for name in REFERENCES if name in columns]
+    if not names:
+        raise SoundjudgeError(
+            f"{where} has no column {REFERENCES[0]} (has {', '.join(map(str, columns))})"
+            + (": make averages of ratings with standardize" if "score" in columns else "")
+        )
+    return names[0]
+
+
+def rename_reference(reference: pd.DataFrame) -> pd.DataFrame:
+    """wav_file_name, average_score and, where it has them, text and model_id."""
+    name = reference_column(list(reference), "the reference")
+    selected = _select(reference, name, "the reference").rename(columns={name: REFERENCES[0]})
+    if "model_id" in reference:
+        selected = selected.assign(model_id=reference["model_id"])
+    return selected
+
+
+def match_predictions(
+    predictions: pd.DataFrame, reference: pd.DataFrame, where: str
+) -> pd.DataFrame:
+    """The rows of the reference with their pred_score; `where` names the predictions."""
+    selected = _select(predictions, PREDICTION, where)
+    return matching.match_pairs(selected, reference, where, "the reference")
+
+
+def _select(frame: pd.DataFrame, number: str, where: str) -> pd.DataFrame:
+    table = matching.pair_table(list(frame), number)
+    check_table(frame, table, where)
+    spellings.check_ids(frame, where)
+    return frame[list(table.columns)]
