@@ -39,7 +39,7 @@ def evaluate(
         Of the bootstrap and of the ceiling's split halves.
     cluster : "none", "text", "model_id" or "both"
         What is resampled: pairs, or all pairs of a text, of a generator, or crosswise of both.
-        Where pairs share these, 95 % intervals of pairs alone hold .76 to .89 of the time, those of
+        Where pairs share these, 95 % intervals of pairs alone hold .76 to .94 of the time, those of
         20 or more clusters .91 to .95, of 6 clusters .80 to .90; both: .99
         (benchmarks/intervals.md).
 
