@@ -1,4 +1,4 @@
-"""What happens to a project's folder: it is copied, unpacked without .git, or a kill cuts a lock."""
+"""A project folder is copied, unpacked without .git, or holds a lock that a kill cut."""
 
 import shutil
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.repository import ROOT
 
 PIPELINE = "stages:\n  copy:\n    cmd: cp input output\n    deps: [input]\n    outs: [output]\n"
