@@ -50,15 +50,17 @@ def score(
     no_verify: NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
-    from soundjudge.scoring.judge.judge import load_waveform
+    from soundjudge.data.audio import audio
     from soundjudge.scoring.members.predict import clean_text
 
     clean_text(text)  # a judge takes seconds to load
-    wave = load_waveform(sound)
+    loaded = audio.read_sound(sound)
     judge = _judge(model, device, no_verify)
-    (value,) = judge.score_waves([wave], [text], batch_size=1)
+    (value,) = judge.score_waves([loaded.wave], [text], batch_size=1)
     typer.echo(value)
     typer.echo(judge.score_id, err=True)
+    for sentence in loaded.flags.sentences():
+        typer.echo(sentence, err=True)
     if judge.cut_texts([text])[0]:
         typer.echo(f"the text is longer than a member reads: {CUT}", err=True)
 
@@ -104,6 +106,8 @@ def score_table(
         )
     resumed = f", {summary.resumed} of them before" if summary.resumed else ""
     typer.echo(f"{summary.rows} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
+    for sentence, names in summary.flagged.items():
+        typer.echo(f"{sentence} ({len(names)} sounds, {names[0]} first)", err=True)
     pairs = tables.read_pair_table(table)
     if cut := sum(judge.cut_texts([pairs.pair(row)[1] for row in range(len(pairs.rows))])):
         typer.echo(f"{cut} texts are longer than a member reads: {CUT}", err=True)

@@ -166,3 +166,12 @@ def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
     for wrong, message in ((out, "exists already"), (guess, r"end in \.json")):
         with pytest.raises(SoundjudgeError, match=message):
             comparison.evaluate_files(guess, reference, None, out=wrong, resamples=100, seed=0)
+
+
+def test_predictions_of_another_scale_are_told(tmp_path):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.0])
+    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    assert "within -1 to 1" in str(numbers["mse_of_another_scale"])
+    guess, _ = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.1])
+    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    assert "mse_of_another_scale" not in numbers

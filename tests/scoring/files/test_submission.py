@@ -56,6 +56,7 @@ def test_predictions_without_texts_are_joined_by_their_clips(listed, tmp_path):
         (GOOD.replace("10.0", ""), "row 2.*pred_score"),
         (GOOD.replace("10.0", "nan"), "row 2|pred_score"),
         (GOOD.replace("10.0", "10.01"), "00001.wav.*outside 0 to 10"),
+        (GOOD.replace("10.0", "1.0").replace("3.14159", "0.3"), "within -1 to 1: calibrate"),
         (GOOD.replace("a bell", "a gong"), "lacks 1 pairs.*a bell"),
         ("", "no rows"),
     ],

@@ -100,8 +100,10 @@ def _sound(decoded: decoding.Decoded, where: str) -> Sound:
     if not wave.size:
         raise AudioError(where, "empty", "it is shorter than one sample at 16 kHz")
     rate = decoded.parts[0][1]
-    found = flags(wave, rate, decoded.power, sample_rate=SAMPLE_RATE, incomplete=decoded.incomplete)
-    return Sound(wave=np.clip(wave, -1.0, 1.0, out=wave), flags=found)
+    sound_flags = flags(
+        wave, rate, decoded.power, sample_rate=SAMPLE_RATE, incomplete=decoded.incomplete
+    )
+    return Sound(wave=np.clip(wave, -1.0, 1.0, out=wave), flags=sound_flags)
 
 
 def _resampled(mean: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

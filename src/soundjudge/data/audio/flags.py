@@ -5,7 +5,7 @@ The policies: channels are averaged even where they cancel, what is above full s
 heard as far as it goes. None of these changes a sample or raises an error; each sets a flag.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,22 +24,24 @@ USUAL_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48
 class SoundFlags:
     """True where something about a sound deserves a word."""
 
-    silent: bool
-    "its peak is below -70 dBFS"
-    short: bool
-    "it is shorter than 0.1 s"
-    clipped: bool
-    "more than one sample in 1,000 was above full scale, and was cut off there"
-    near_antiphase: bool
-    "its channels cancel: their mean has 10 dB less power than that of independent channels"
-    incomplete: bool
-    "its file lacks up to a tenth of what its headers state"
-    unusual_rate: bool
-    "its rate is none of the usual ones, so that its header may be damaged"
+    silent: bool = field(metadata={"meaning": "its peak is below -70 dBFS"})
+    short: bool = field(metadata={"meaning": "it is shorter than 0.1 s"})
+    clipped: bool = field(metadata={"meaning": "more than one sample in 1,000 was above full scale, and was cut off there"})
+    near_antiphase: bool = field(metadata={"meaning": "its channels cancel: their mean has 10 dB less power than that of independent channels"})
+    incomplete: bool = field(metadata={"meaning": "its file lacks up to a tenth of what its headers state"})
+    unusual_rate: bool = field(metadata={"meaning": "its rate is none of the usual ones, so that its header may be damaged"})
 
     def names(self) -> list[str]:
         """The names of the flags that are set."""
         return [name for name, value in vars(self).items() if value]
+
+    def sentences(self) -> list[str]:
+        """The flags that are set, with their meaning."""
+        return [
+            f"{flag.name.replace('_', ' ')}: {flag.metadata['meaning']}"
+            for flag in fields(self)
+            if getattr(self, flag.name)
+        ]
 
 
 @dataclass(kw_only=True)

@@ -17,6 +17,7 @@ PREDICTION = "pred_score"
 REFERENCES = ("average_score", "mean_score")
 # Rating points between a reference and the mean of its ratings: one rounded to a decimal passes.
 TOLERANCE, RATED_MEAN = 0.05 + 1e-9, "mean_of_ratings"
+UNIT = 1.0  # predictions that all lie within +-UNIT are cosines or shares, not ratings
 RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
 
 
@@ -71,6 +72,13 @@ def match_predictions(
     """The rows of the reference with their pred_score; `where` names the predictions."""
     selected = _select(predictions, PREDICTION, where)
     return matching.match_pairs(selected, reference, where, "the reference")
+
+
+def other_scale(predictions: pd.Series) -> str | None:
+    """A sentence where predictions are on another scale than 0 to 10, as far as one can tell."""
+    if predictions.abs().max() > UNIT:
+        return None
+    return f"all {PREDICTION} lie within {-UNIT:g} to {UNIT:g}: calibrate them to 0 to 10"
 
 
 def _select(frame: pd.DataFrame, number: str, where: str) -> pd.DataFrame:

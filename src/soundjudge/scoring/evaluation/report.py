@@ -52,7 +52,8 @@ def evaluate(
         floor_mse by split halves and deconvolved_{srcc,lcc,ktau} and deconvolved_floor_mse, which
         holds where ratings pile up at an end of the scale; share_of_ceiling, lcc_share_of_ceiling,
         share_of_deconvolved. Each number except n has its interval: _lo and _hi. What cannot be had
-        is left out, and no_intervals or no_ceiling says why.
+        is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
+        where all predictions lie within -1 to 1.
 
     Raises
     ------
@@ -80,6 +81,9 @@ def evaluate(
         **systems.metrics_with_intervals(comparison, reference_tables.PREDICTION),
         **groups.group_metrics(comparison, reference_tables.PREDICTION),
     }
+    scale = reference_tables.other_scale(comparison.frame[reference_tables.PREDICTION])
+    if scale is not None:
+        row |= {"mse_of_another_scale": scale}
     if ratings is None:
         return row
     rated = reference_tables.ratings_in_order(comparison.frame, ratings)

@@ -42,6 +42,9 @@ class ScoreSummary:
     rows: int
     resumed: int  # done by an earlier run
     failed: int  # without a score, in this run or an earlier one
+    flagged: dict[
+        str, list[str]
+    ]  # what is to be known of a sound (`SoundFlags`) -> files, this run
 
 
 def score_table(
@@ -76,11 +79,13 @@ def score_table(
             scores, done = score_reader.read_scores(pairs, target)
             _check_same_judge(scorer, pairs, scores, audio_folder, out)
         writer = ScoreWriter(pairs, target, blank=on_error == "nan", scores=scores, done=done)
+        flagged: dict[str, list[str]] = {}
         total = len(pairs.rows)
         progress(len(scores), total)
         for batch in _batches([row for row in range(done) if row not in scores], batch_size):
             run = _score_batch(scorer, pairs, audio_folder, batch, on_error)
             writer.insert(run.scores)
+            _add_flags(flagged, run, pairs)
             _report(run, writer, on_error, table)
             progress(len(writer.scores), total)
         for batch in _batches(range(done, total), batch_size):
@@ -89,10 +94,13 @@ def score_table(
             if run.scores or not is_over:
                 stop = batch[0] + len(run.scores) if is_over else batch[-1] + 1
                 writer.append(stop, run.scores)
+            _add_flags(flagged, run, pairs)
             _report(run, writer, on_error, table)
             progress(writer.done, total)
         writer.finish()
-    return ScoreSummary(rows=total, resumed=len(scores), failed=len(writer.failures))
+    return ScoreSummary(
+        rows=total, resumed=len(scores), failed=len(writer.failures), flagged=flagged
+    )
 
 
 def read_pair_table(table: Path) -> PairTable:
@@ -112,10 +120,11 @@ def read_pair_table(table: Path) -> PairTable:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """Scores, and reasons where there is none, by row."""
+    """Scores, reasons where there is none, and flags of the sounds, by row."""
 
     scores: dict[int, float]
     reasons: dict[int, str]
+    flags: dict[int, list[str]]
 
 
 def _batches(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
@@ -127,11 +136,13 @@ def _score_batch(
     scorer: Scorer, pairs: PairTable, audio_folder: Path, batch: Sequence[int], on_error: OnError
 ) -> _Batch:
     waves: dict[int, NDArray[np.float32]] = {}
+    flags: dict[int, list[str]] = {}
     reasons: dict[int, str] = {}
     for row in batch:
         name = pairs.pair(row)[0]
         try:
-            waves[row] = audio.read_audio(audio_folder / name)
+            sound = audio.read_sound(audio_folder / name)
+            waves[row], flags[row] = sound.wave, sound.flags.sentences()
         except AudioError as error:
             hint = _other_name(audio_folder, name) if error.reason == "missing" else ""
             reasons[row] = f"{error}{hint}"
@@ -139,7 +150,13 @@ def _score_batch(
                 break
     texts = [pairs.pair(row)[1] for row in waves]
     scores = scorer.score_waves(list(waves.values()), texts, len(batch)) if waves else []
-    return _Batch(scores=dict(zip(waves, scores, strict=True)), reasons=reasons)
+    return _Batch(scores=dict(zip(waves, scores, strict=True)), reasons=reasons, flags=flags)
+
+
+def _add_flags(flagged: dict[str, list[str]], run: _Batch, pairs: PairTable) -> None:
+    for row, sentences in run.flags.items():
+        for sentence in sentences:
+            flagged.setdefault(sentence, []).append(pairs.pair(row)[0])
 
 
 def _report(run: _Batch, writer: ScoreWriter, on_error: OnError, table: Path) -> None:

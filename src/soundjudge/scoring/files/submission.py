@@ -8,7 +8,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.artifacts import atomic_file
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.matching import CLIP
-from soundjudge.scoring.evaluation.reference_tables import PREDICTION
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION, other_scale
 from soundjudge.scoring.files import prediction_files
 
 HEADER = [CLIP, PREDICTION]
@@ -21,7 +21,7 @@ def write_submission(
     """Writes the predictions in the list's order, reads them back, and returns their number.
 
     Raises SoundjudgeError for a pair that is missing, not listed, double, without a number, or off
-    the scale 0 to 10.
+    the scale 0 to 10, and where all scores seem to be of another scale.
     """
     with locked_output(out, [predictions, pair_list], (".csv",), overwrite=overwrite) as target:
         rows = _submission_rows(predictions, pair_list)
@@ -50,6 +50,8 @@ def _submission_rows(predictions: Path, pair_list: Path) -> list[list[str]]:
             f"{outside['pred_score'].iloc[0]}; {len(outside)} scores lie outside {LOWEST:g} to "
             f"{HIGHEST:g}: calibrate or clip them"
         )
+    if scale := other_scale(frame["pred_score"]):
+        raise SoundjudgeError(f"{predictions}: {scale}")
     return [
         [name, f"{score:.2f}"]
         for name, score in zip(frame["wav_file_name"], frame["pred_score"], strict=True)
