@@ -1,6 +1,7 @@
 # make repro     everything from the sample's recordings to a judge, with the metrics at the end
 # make check     format, lint, types and tests: what a change must pass
 # make test      every test; make test-fast: those that take no training, under a minute
+# make torture   faults in number: 5,000 mutated tables, 200 kills, 2,000 mutated sounds
 # make format    formats the code and mends what ruff can
 # make docs      writes docs/params.md and docs/map.md from the code
 # make towers    fits the sample's CLAP on pretrained towers again (four minutes; likewise)
@@ -25,7 +26,7 @@ INSTALL := install --quiet --constraint constraints.txt
 MOVED := $(shell test -e .venv/installed && test "$$(cat .venv/installed)" != "$(CURDIR)" && echo yes)
 LOCKS := dvc.lock data/sample/dvc.lock checkpoints/sample/dvc.lock
 
-.PHONY: $(if $(MOVED),.venv/installed) install repro test test-fast check lint format docs standins towers
+.PHONY: $(if $(MOVED),.venv/installed) install repro test test-fast torture check lint format docs standins towers
 install: .venv/installed
 
 # uv takes 14 s where pip takes 111 s; pip does the work where uv is not to be had.
@@ -54,6 +55,10 @@ test: install
 
 test-fast: install
 	OMP_NUM_THREADS=1 pytest --numprocesses auto -m 'not slow'
+
+torture: install
+	OMP_NUM_THREADS=1 TORTURE=5000 SOUND_MUTATIONS=2000 pytest --numprocesses auto \
+		tests/faults tests/data/audio/test_mutations.py
 
 lint: install
 	ruff format --check .
