@@ -34,6 +34,7 @@ needs_ray = pytest.mark.skipif(
 )
 # No data leaves this machine, and no progress bar is drawn.
 QUIET = {
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # read when ray is imported, as ray_cluster would set it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }

@@ -105,6 +105,8 @@ def plan_actors(resources: dict[str, float], device: str, workers: int | None) -
 @contextmanager
 def _connect() -> Iterator[Any]:
     """The module ray, connected to the running cluster."""
+    # A thread of Ray Data that outlives the connection would otherwise connect again.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         import ray
         import ray.data
