@@ -12,7 +12,6 @@ import pandas as pd
 
 from soundjudge.errors import ReliabilityError, SoundjudgeError
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
-from soundjudge.labels.ratings.reliability import Ceiling
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
@@ -46,11 +45,6 @@ class EvaluatedSplit:
     name: str
     comparison: SystemComparison
     ceilings: CeilingRange | None  # None where raters are too few or do not agree
-
-    @property
-    def ceiling(self) -> Ceiling | None:
-        """The classical noise ceiling."""
-        return None if self.ceilings is None else self.ceilings.classical
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:

@@ -13,11 +13,12 @@ BANDS = np.linspace(0, 10, 11)  # edges of score bands, a point wide
 
 
 def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
-    """SRCC of every system with its interval, and the noise ceiling; axes per split."""
+    """SRCC of every system with its interval, and the noise ceiling's range; axes per split."""
     rows = max(len(split.comparison.systems) for split in splits)
     title = "Agreement with listeners: SRCC"
     figure = plotting.create_figure(4.8 * len(splits), 1.2 + 0.35 * rows, title, note)
-    for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
+    panels = figure.subplots(1, len(splits), squeeze=False, sharex=True)[0]
+    for axes, split in zip(panels, splits, strict=True):
         numbers = evaluation.system_metrics(split)
         for height, system in enumerate(reversed(split.comparison.systems)):
             row = numbers[system]
@@ -25,12 +26,12 @@ def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
             axes.plot(row["srcc"], height, "o", color="tab:blue")
         axes.set_yticks(range(len(split.comparison.systems)), reversed(split.comparison.systems))
         axes.set_ylim(-0.7, len(split.comparison.systems) - 0.3)
-        if split.ceiling is not None:
-            ceiling = split.ceiling.srcc
-            axes.axvline(ceiling, color="tab:red")
+        if split.ceilings is not None:
+            ceiling = sorted((split.ceilings.deconvolved.srcc, split.ceilings.classical.srcc))
+            axes.axvspan(*ceiling, color="tab:red", alpha=0.4)
             middle = len(split.comparison.systems) / 2 - 0.5
             style = {"rotation": 90, "ha": "right", "va": "center", "color": "tab:red"}
-            axes.text(ceiling, middle, "noise ceiling ", **style)
+            axes.text(ceiling[0], middle, "noise ceiling ", **style)
         axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
     return figure
 
