@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.repository import ROOT
+from repository import ROOT
 
 PIPELINE = "stages:\n  copy:\n    cmd: cp input output\n    deps: [input]\n    outs: [output]\n"
 LOCKS = ("dvc.lock", "data/sample/dvc.lock", "checkpoints/sample/dvc.lock")
