@@ -30,7 +30,7 @@ class ErrorGroup(TyperGroup):
         """Runs the command."""
         try:
             return super().invoke(ctx)
-        except Exception as error:
+        except Exception as error:  # all: what has no sentence is raised again, with a note
             sentence = error_sentence(error)
             if sentence is None:
                 error.add_note(BUG)  # typer's own exceptions never show theirs

@@ -35,7 +35,7 @@ def resample_weights(
             yield generators[0].multinomial(pairs, np.full(pairs, 1 / pairs), size=rows)
             continue
         weights = np.ones((rows, pairs), dtype=np.int64)
-        for codes, rng in zip(clusters, generators, strict=False):
+        for codes, rng in zip(clusters, generators[: len(clusters)], strict=True):
             count = int(codes.max()) + 1
             weights *= rng.multinomial(count, np.full(count, 1 / count), size=rows)[:, codes]
         yield weights

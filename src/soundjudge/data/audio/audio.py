@@ -3,7 +3,7 @@
 T = number of samples at 16 kHz, N = number of frames at another rate, C = number of channels.
 Any sample rate and number of channels; channels are averaged, then resampled (both are linear, so
 the order does not matter). Files are read by content: their suffix does not matter. A length that
-a file states is a hint: all that is there is heard, or the file is refused with the reason. What
+a file states is a hint: all that is there is read, or the file is refused with the reason. What
 is done with cancelling channels, peaks above full scale and silence: see `flags`.
 """
 

@@ -1,6 +1,6 @@
 """A sound file -> its channels' mean, (N,) at its own rate, as much of it as is asked for.
 
-N = number of frames, C = number of channels, n = frames of a block. A file is never heard in part
+N = number of frames, C = number of channels, n = frames of a block. A file is never read in part
 without a word: what its headers state is held against what is there, in both directions.
 """
 
@@ -52,10 +52,10 @@ def decode(path: Path, first_seconds: float | None) -> Decoded:
         _add_foreign(path, data, name, start, seconds, result)
         return result
     for stream in _streams(data, start, seconds):
-        heard = sum(len(mean) / rate for mean, rate in result.parts)
-        if heard >= seconds:
+        decoded_seconds = sum(len(mean) / rate for mean, rate in result.parts)
+        if decoded_seconds >= seconds:
             break
-        _add(path, data, stream, seconds - heard, result)
+        _add(path, data, stream, seconds - decoded_seconds, result)
     rates = {rate for _, rate in result.parts}
     if len(rates) == 1:
         result.parts = [(np.concatenate([mean for mean, _ in result.parts]), rates.pop())]

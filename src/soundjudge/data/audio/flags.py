@@ -2,7 +2,7 @@
 
 The policies: channels are averaged even where they cancel, what is above full scale is cut off at
 1, silence and very short sounds are sounds, and a file of which less than a tenth is missing is
-heard as far as it goes. None of these changes a sample or raises an error; each sets a flag.
+read as far as it goes. None of these changes a sample or raises an error; each sets a flag.
 """
 
 from dataclasses import dataclass, field, fields

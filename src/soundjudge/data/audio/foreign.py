@@ -68,11 +68,11 @@ def blocks(
             raise
         what = getattr(error, "strerror", None) or str(error)
         raise AudioError(path, "undecodable", f"FFmpeg: {what}") from error
-    heard = count / rate if rate else 0.0
+    decoded_seconds = count / rate if rate else 0.0
     if name == "aac":
         stated = _adts_seconds(data, start, path)
-    if heard < SHARE_THERE * min(seconds, stated):
-        raise AudioError(path, "truncated", f"{heard:.2f} s of {stated:.2f} s are there")
+    if decoded_seconds < SHARE_THERE * min(seconds, stated):
+        raise AudioError(path, "truncated", f"{decoded_seconds:.2f} s of {stated:.2f} s are there")
 
 
 def _stated(name: str, container: "object", stream: "object") -> float:

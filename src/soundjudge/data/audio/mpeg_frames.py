@@ -41,7 +41,7 @@ def _header(word: int) -> Frame | None:
     rate_index, bits_index = word >> 10 & 3, word >> 12 & 15
     if word >> 21 != 0x7FF or version == 1 or layer == 4 or rate_index == 3:
         return None
-    if bits_index in (0, 15):  # 0 is "free format", of a size that is not said
+    if bits_index in (0, 15):  # 0 is "free format", of a size that is not stated
         return None
     first = version == 3
     rate, bits = RATES[version][rate_index], 1000 * BIT_RATES[first, layer][bits_index]

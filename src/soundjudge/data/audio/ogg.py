@@ -29,7 +29,7 @@ class Page:
 
 @dataclass(kw_only=True)
 class Link:
-    """What plays at one time: streams that begin together; the first sound is the one heard."""
+    """What plays at one time: streams that begin together; the first sound is the one read."""
 
     serials: set[int] = field(default_factory=set)
     serial: int | None = None
@@ -52,8 +52,8 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     Chained links give one stream each; of streams that play at one time the first sound counts.
     """
     links: list[Link] = []
-    start, heard, orphans, junk_at = 0, 0.0, 0, -1
-    while start < len(data) and heard <= seconds + 1.0:
+    start, page_seconds, orphans, junk_at = 0, 0.0, 0, -1
+    while start < len(data) and page_seconds <= seconds + 1.0:
         page = _page(data, start)
         if page is None:
             junk_at = start
@@ -67,7 +67,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
             orphans += 1
             continue
         _add(links[-1], page, data)
-        heard = sum(link.seconds for link in links)
+        page_seconds = sum(link.seconds for link in links)
     complete = start >= len(data)
     cut = complete and junk_at >= 0 and data[junk_at : junk_at + 4] == b"OggS"
     if not any(link.serial is not None for link in links):

@@ -11,7 +11,7 @@ from soundjudge.data.audio import mpeg_frames
 from soundjudge.data.audio.mpeg_frames import Frame
 from soundjudge.data.audio.streams import FileBytes
 
-INDEX_64_KBITS = {True: 5, False: 8}  # by whether it is MPEG 1: room enough for what is said here
+INDEX_64_KBITS = {True: 5, False: 8}  # by whether it is MPEG 1: room enough for what a frame states
 COUNT, BYTES = 1, 2  # flags of what it says
 
 

@@ -63,7 +63,7 @@ def encode_pool(
     )
     waves = itertools.chain((one.wave for one in pool), rendered)
     sounds = np.concatenate(list(encode_batches(pool_sounds, waves, BATCH))).astype(np.float64)
-    said = encode_distinct(clap.pool_texts, captions, BATCH).astype(np.float64)
+    text_outputs = encode_distinct(clap.pool_texts, captions, BATCH).astype(np.float64)
     labels = encode_distinct(clap.pool_texts, [one.label for one in pool], BATCH)
     row = {one.clip_id: number for number, one in enumerate(pool)}
     members = [[row[one.clip_id]] for one in pool]
@@ -76,5 +76,8 @@ def encode_pool(
         ]
     )
     return CaptionedSounds(
-        sounds=sounds, captions=said, targets=(said + label_means) / 2, weights=weights
+        sounds=sounds,
+        captions=text_outputs,
+        targets=(text_outputs + label_means) / 2,
+        weights=weights,
     )

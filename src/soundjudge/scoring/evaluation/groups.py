@@ -4,6 +4,7 @@ N = pairs, G = groups, R = resamples.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -122,11 +123,11 @@ def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.boo
             yield "generator", name, (frame["model_id"] == name).to_numpy()
     if "text" in frame:
         words = np.array([len(text.split()) for text in frame["text"]])
-        for low, high in zip(CAPTION_WORDS, CAPTION_WORDS[1:], strict=False):
+        for low, high in pairwise(CAPTION_WORDS):
             label = f"{low + 1:g} to {high:g} words" if np.isfinite(high) else f"over {low:g} words"
             yield from _unless_empty("caption length", label, (words > low) & (words <= high))
     rating = frame["average_score"].to_numpy()
-    for low, high in zip(RATING_BANDS, RATING_BANDS[1:], strict=False):
+    for low, high in pairwise(RATING_BANDS):
         inside = (rating >= low) & ((rating < high) | (high == RATING_BANDS[-1]))
         yield from _unless_empty("mean rating", f"{low} to {high}", inside)
 
