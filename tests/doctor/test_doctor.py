@@ -303,6 +303,7 @@ def test_no_recipe_has_a_problem(in_folder, path):
     assert sections.find_problems(Path("params.yaml")) == []
 
 
+@pytest.mark.slow
 def test_prepare_refuses_the_params_of_a_later_stage_at_once(in_folder):
     whole(in_folder, evaluate={"bootstrapp": 1})
     with pytest.raises(ParamsError, match=r"evaluate\.bootstrapp.*did you mean 'bootstrap'"):

@@ -39,6 +39,7 @@ def project(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "schema: '2.0'\nstages:\n  copy:\n    cmd: \"cp in"])
 def test_a_lock_that_a_kill_cut_is_restored(project, content):
     run(project, "git", "init", "-q")

@@ -34,7 +34,7 @@ class TowersFit:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionedSounds:
-    """Tower outputs of sounds and of what is said of them."""
+    """Tower outputs of sounds and of their captions."""
 
     sounds: Floats  # (N, H)
     captions: Floats  # (N, K)

@@ -300,6 +300,7 @@ def test_settings_that_contradict_each_other_are_refused():
         config(silence_dbfs=70.0)
 
 
+@pytest.mark.slow
 def test_the_stage_writes_its_three_outputs_twice_the_same(raw):
     write_params(Path(), prepare=CONFIG)
     hashes = []

@@ -152,6 +152,7 @@ def test_a_frozen_model_that_is_checkpointed_still_drops_nothing_out(tmp_path):
     assert not any(module.training for module in model.modules())
 
 
+@pytest.mark.slow
 def test_a_compiled_model_has_the_scores_and_gradients_of_the_plain_one(tmp_path, monkeypatch):
     original, graphs = nn.Module.compile, []
 

@@ -25,6 +25,7 @@ def packages_are_missing() -> bool:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(packages_are_missing(), reason=f"needs {packaged_weights.INSTALL}")
 def test_matched_captions_beat_others_on_the_fifth_of_the_recordings_that_a_fit_never_saw():
     # Five fits, each on four fifths: single fifths of 75 to 95 recordings give .81 to .92.

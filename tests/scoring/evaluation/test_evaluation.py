@@ -338,6 +338,7 @@ def write_inputs(with_test):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_test", [True, False])
 def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, caplog, with_test):
     monkeypatch.syspath_prepend(str(STAGES))

@@ -3,7 +3,7 @@
 A. B. Ma and A. Lerch, "Representation Learning for the Automatic Indexing of Sound Effects
 Libraries", ISMIR 2022: model X-Sequential-CE. The front end computes what the package aisfx 0.1.2
 computes without essentia (`spectrogram_librosa.py`, `preprocessing.py`), the network what its
-`cnn2d.py` computes. One thing differs: the frames after the last whole block are heard too.
+`cnn2d.py` computes. One thing differs: the frames after the last whole block are encoded too.
 
 B batch, T samples at 16 kHz, S samples at 44.1 kHz, F frames, M mel bands, N blocks of L frames,
 C channels, H features.

@@ -46,7 +46,7 @@ calibration is {calibration}; scores are clipped to 0..10.
 
 {report}
 """
-# What is said of sounds longer than the window.
+# The sentence of the card about sounds longer than the window.
 LONG: dict[Long, str] = {
     "windows": """\
 Windows of {window:g} s are scored
