@@ -1,4 +1,4 @@
-"""What the README says can be run, is there, and does what it says."""
+"""What the README and the pages of docs/ say can be run, is there, and does what they say."""
 
 import importlib.util
 import re
@@ -29,10 +29,14 @@ def blocks(kind: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """The lines of the shell blocks, and what stands in the text as a command."""
-    inline = re.findall(r"`((?:soundjudge|make|dvc|python) [^`]+)`", README)
-    lines = [line for block in blocks("bash") for line in block.splitlines() if line]
-    return list(dict.fromkeys([*lines, *inline]))
+    """The lines of all pages' shell blocks, and what stands in their text as a command."""
+    pages = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    found = []
+    for page in pages:
+        shells = re.findall(r"^( *)```bash\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
+        found += [line.strip() for _, block in shells for line in block.splitlines() if line]
+        found += re.findall(r"`((?:soundjudge|make|dvc|python) [^`]+)`", page)
+    return list(dict.fromkeys(found))
 
 
 def outputs() -> list[str]:
@@ -60,7 +64,7 @@ def tree() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_of_the_readme_can_be_run(command: str) -> None:
+def test_every_command_of_the_pages_can_be_run(command: str) -> None:
     words = shlex.split(command)
     if words[0] == "soundjudge":
         result = CliRunner().invoke(app, [words[1], "--help"])
@@ -76,8 +80,11 @@ def test_every_command_of_the_readme_can_be_run(command: str) -> None:
             pytest.skip("dvc is an extra")
         names = [word for word in words[1:] if word not in DVC]
         assert subprocess.run([sys.executable, "-m", "dvc", *names, "--help"]).returncode == 0
-    elif words[0] == "python":
-        assert (ROOT / words[1]).is_file()
+    elif words[:2] == ["python", "-m"]:
+        assert importlib.util.find_spec(words[2]) is not None
+    elif words[0] in ("python", "torchrun"):
+        (script,) = [word for word in words if word.endswith(".py")]
+        assert (ROOT / script).is_file()
     else:
         assert words[0] in (".", "git", "$EDITOR"), "teach this test the command"
 
