@@ -1,12 +1,16 @@
 """params.load reads what is there, strictly, and says where something is wrong."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
+import yaml
+from repository import ROOT
 
 from soundjudge import params
+from soundjudge.doctor import sections
 from soundjudge.errors import ParamsError
 
 
@@ -128,3 +132,18 @@ def test_a_missing_section_and_a_missing_file_are_named(tmp_path):
     path.write_text("tune: {a: [}\n")
     with pytest.raises(ParamsError, match="not valid YAML"):
         params.load("tune", Inner, path)
+
+
+def test_what_dvc_exp_run_writes_to_params_yaml_means_the_same(tmp_path: Path) -> None:
+    hydra = pytest.importorskip("dvc.utils.hydra", reason="dvc is an extra")
+    path = tmp_path / "params.yaml"
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(before, encoding="utf-8")
+    hydra.apply_overrides(path, ["evaluate.bootstrap=1234"])
+    after = path.read_text(encoding="utf-8")
+    values, changed = yaml.safe_load(before), yaml.safe_load(after)
+    values["evaluate"]["bootstrap"] = 1234
+    assert changed == values
+    assert sections.find_problems(path) == []
+    comments = [re.findall(r"(?<= )# .*$", text, re.MULTILINE) for text in (before, after)]
+    assert comments[0] == comments[1]
