@@ -4,6 +4,7 @@
 not contradict (a rate), can't be noticed: those that change the rate are flagged.
 """
 
+import math
 import os
 
 import numpy as np
@@ -73,6 +74,6 @@ def test_a_mutated_file_is_heard_almost_whole_or_refused(tmp_path, kind, subtype
         partly += len(sound.wave) < 0.9 * len(expected)
         wrong += share_that_is_right(sound.wave, expected) < 0.89
     made = COUNT // len(KINDS)
-    assert partly <= UNPROTECTED.get(kind, 0.0) * made
+    assert partly <= math.ceil(UNPROTECTED.get(kind, 0.0) * made)  # one file, if any
     assert wrong - partly <= 0.1 * made  # of a header's fields that nothing checks
     assert heard or kind == "OGG"
