@@ -9,6 +9,7 @@ name is a fingerprint of parameters, inputs and code, so no other training reads
 """
 
 import pickle
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields
@@ -25,6 +26,7 @@ from soundjudge.runtime import artifacts
 from soundjudge.training.loop.resume import TrainingProgress, restore, to_cpu, trainable_state
 
 KEPT_STATES = 2
+LEAST_ROOM = 65_536  # bytes: a disk with less is full
 
 
 def device_random_state(device: torch.device) -> Tensor | None:
@@ -152,10 +154,10 @@ class States:
                 if self.best is not None and self.best[0] == epoch:
                     artifacts.link_or_copy(self.best[1], temporary)
                 else:
-                    torch.save(best, temporary)
+                    _save(best, temporary)
             self.best = epoch, file
         with artifacts.atomic_file(path) as temporary:
-            torch.save(content, temporary)
+            _save(content, temporary)
         files = _state_files(self.work)
         states = files[
             : files.index(path) + 1
@@ -168,6 +170,19 @@ class States:
 
 def _are_finite(tensors: Iterable[Tensor]) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    """Raises SoundjudgeError where the disk is full; torch's own error does not say so."""
+    try:
+        torch.save(content, path)
+    except RuntimeError as error:
+        if shutil.disk_usage(path.parent).free > LEAST_ROOM:
+            raise
+        raise SoundjudgeError(
+            f"The disk of {path.parent} is full. Make room and start again: the training goes on "
+            "from its last state."
+        ) from error
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401  of tensors and plain values
