@@ -308,6 +308,8 @@ def test_truncated_weights_are_refused_listed_or_not(judge, name, size):
         ("encoders/audio/config.json", "{}"),
         ("encoders/audio/config.json", '{"encoder_layers": "x"}'),
         ("encoders/audio/config.json", "[]"),
+        ("encoders/audio/config.json", '{"max_distance": ""}'),
+        ("encoders/audio/config.json", '{"deep_norm": 1}'),
     ],
 )
 def test_a_forged_file_that_no_library_can_read_is_one_sentence(judge, name, content):

@@ -18,6 +18,7 @@ from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
 
 MIN_SECONDS = 0.175  # one patch of BEATs: 16 frames of 25 ms, 10 ms apart
+MAX_SECONDS = 3600.0  # more is a slip of the pen, and fills the memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,10 @@ class AudioFrontend:
     def __post_init__(self) -> None:
         if self.audio_tokens < 1:
             raise SoundjudgeError(f"audio_tokens is {self.audio_tokens}, it must be at least 1.")
-        if self.window_seconds < MIN_SECONDS:
+        if not MIN_SECONDS <= self.window_seconds <= MAX_SECONDS:
             raise SoundjudgeError(
-                f"window_seconds is {self.window_seconds}, it must be at least {MIN_SECONDS}."
+                f"window_seconds is {self.window_seconds}, "
+                f"it must be {MIN_SECONDS} to {MAX_SECONDS}."
             )
 
     @property

@@ -5,7 +5,7 @@ Letters: B = batch, N = patches, D = encoder width, H = heads, C = D / H.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,12 @@ class BeatsConfig:
     predictor_class: int = 527
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if type(value) not in ((int, float) if kind is float else (kind,)):
+                raise SoundjudgeError(
+                    f"BEATs: {field.name} is {value!r}: it must be of type {kind.__name__}."
+                )
         if self.activation_fn not in ("gelu", "relu"):
             raise SoundjudgeError(
                 f"BEATs: activation_fn '{self.activation_fn}' is not gelu or relu."
