@@ -326,6 +326,7 @@ def test_a_forged_file_that_no_library_can_read_is_one_sentence(judge, name, con
         {"hidden_size": 0},
         {"num_hidden_layers": "x"},
         {"attn_implementation": "kernels-community/flash-attn"},
+        {"output_hidden_states": "x"},
     ],
 )
 def test_a_forged_language_model_is_one_sentence_or_the_same_model(judge, change):

@@ -17,6 +17,8 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+# Keys of a configuration that decide what a pass returns; nothing here asks for more.
+RETURNED = ("output_hidden_states", "output_attentions", "return_dict")
 SHARD = re.compile(r"\w[\w.-]*\.safetensors")
 MAX_LISTED = 3  # names in an error
 
@@ -80,7 +82,7 @@ def build_model(
 
     with reading(path), torch.random.fork_rng(devices=[]), no_init_weights():
         model = auto.from_config(
-            make_config(**values),
+            make_config(**{key: value for key, value in values.items() if key not in RETURNED}),
             dtype=torch.float32,
             attn_implementation=attention,
             trust_remote_code=False,

@@ -18,7 +18,7 @@ from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
 
 MIN_SECONDS = 0.175  # one patch of BEATs: 16 frames of 25 ms, 10 ms apart
-MAX_SECONDS = 3600.0  # more is a slip of the pen, and fills the memory
+MAX_SECONDS, MAX_TOKENS = 3600.0, 100_000  # more is a slip of the pen, and fills the memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,10 @@ class AudioFrontend:
     window_seconds: float  # a longer sound is cut, a shorter one gets silence at its end
 
     def __post_init__(self) -> None:
-        if self.audio_tokens < 1:
-            raise SoundjudgeError(f"audio_tokens is {self.audio_tokens}, it must be at least 1.")
+        if not 1 <= self.audio_tokens <= MAX_TOKENS:
+            raise SoundjudgeError(
+                f"audio_tokens is {self.audio_tokens}, it must be 1 to {MAX_TOKENS}."
+            )
         if not MIN_SECONDS <= self.window_seconds <= MAX_SECONDS:
             raise SoundjudgeError(
                 f"window_seconds is {self.window_seconds}, "
