@@ -51,7 +51,7 @@ def score(
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
     from soundjudge.data.audio import audio
-    from soundjudge.scoring.members.predict import clean_text
+    from soundjudge.scoring.members.windows import clean_text
 
     clean_text(text)  # a judge takes seconds to load
     loaded = audio.read_sound(sound)
