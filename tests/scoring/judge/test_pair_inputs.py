@@ -56,10 +56,10 @@ def test_sounds_may_be_paths_samples_bytes_and_records():
 
 def test_one_rate_stands_for_a_whole_batch_and_for_bare_samples():
     batch = torch.arange(24.0).view(3, 2, 4)
-    for sounds, rate in ((batch, 8_000), ((batch, 8_000), None), (list(batch), 8_000)):
+    for sounds, rate in ((batch, 8_000), ((batch, 8_000), None), (list(batch.mT), 8_000)):
         listed = list_sounds(sounds, rate)
         assert [sound.sample_rate for sound in listed] == [8_000] * 3
-        assert all(torch.equal(s.samples, row) for s, row in zip(listed, batch, strict=True))
+        assert all(torch.equal(s.samples, row.T) for s, row in zip(listed, batch, strict=True))
     assert [sound.samples.shape for sound in list_sounds(batch[:, 0].numpy(), 8_000)] == [(4,)] * 3
     mixed = list_sounds(["a.wav", WAVE, (WAVE, 44_100)], 8_000)
     assert [sound.sample_rate for sound in mixed[1:]] == [8_000, 44_100]

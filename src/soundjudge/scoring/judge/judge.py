@@ -39,6 +39,10 @@ class Judge:
         self.members = loaded
         self._scorer = PairScorer(list(loaded.values()), max_bytes=DEFAULT_BYTES)
 
+    def __deepcopy__(self, memo: object) -> Self:
+        """The judge itself, which nothing changes: metrics are copied with what they hold."""
+        return self
+
     @classmethod
     def from_pretrained(
         cls, name: str | Path, device: str = "auto", m2d: Path | None = None, verify: bool = True

@@ -43,6 +43,8 @@ def list_sounds(sounds: Any, sample_rate: float | None = None) -> list[SoundInpu
     rate = None if sample_rate is None else _rate(sample_rate, "sample_rate")
     is_batch = rate is not None and getattr(sounds, "ndim", 1) in (2, 3)
     items = list(sounds) if is_batch else _items(sounds, "sounds")
+    if is_batch and sounds.ndim == 3:
+        items = [item.T for item in items]  # (T, C)
     return [_sound(sound, f"sounds[{position}]", rate) for position, sound in enumerate(items)]
 
 
