@@ -6,6 +6,7 @@ import typer
 
 from soundjudge.cli import (
     console,
+    doctor_commands,
     evaluation_commands,
     fetch_commands,
     rating_commands,
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 for commands in (
     scoring_commands,
+    doctor_commands,
     fetch_commands,
     rating_commands,
     evaluation_commands,

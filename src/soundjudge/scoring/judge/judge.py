@@ -153,7 +153,7 @@ class Judge:
         for pair, sound in enumerate(listed):
             pairs_of.setdefault(sound.key, []).append(pair)
         distinct = [listed[pairs[0]] for pairs in pairs_of.values()]
-        with closing(read_ahead(distinct, SoundInput.read, 2 * max(1, batch_size))) as reading:
+        with closing(read_ahead(distinct, SoundInput.read, max(1, batch_size))) as reading:
             groups = zip(pairs_of.values(), reading, strict=True)
             while chunk := list(islice(groups, max(1, batch_size))):
                 pairs = [pair for group, _ in chunk for pair in group]
