@@ -9,6 +9,7 @@ from soundjudge.cli import (
     doctor_commands,
     evaluation_commands,
     fetch_commands,
+    ranking_commands,
     rating_commands,
     recipe_commands,
     scoring_commands,
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for commands in (
     scoring_commands,
+    ranking_commands,
     doctor_commands,
     fetch_commands,
     rating_commands,
