@@ -6,8 +6,10 @@ import typer
 
 from soundjudge.cli import (
     console,
+    doctor_commands,
     evaluation_commands,
     fetch_commands,
+    ranking_commands,
     rating_commands,
     recipe_commands,
     scoring_commands,
@@ -23,6 +25,8 @@ app = typer.Typer(
 )
 for commands in (
     scoring_commands,
+    ranking_commands,
+    doctor_commands,
     fetch_commands,
     rating_commands,
     evaluation_commands,
