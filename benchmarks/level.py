@@ -36,7 +36,7 @@ def main() -> None:
     texts = ["a dog barks", *pairs["text"]]
     noise = np.random.default_rng(0).normal(size=SECONDS * SAMPLE_RATE)
 
-    print(f"{judge.score_id}\n\n| sound | \"a dog barks\" | mean over {len(texts)} texts |")
+    print(f'{judge.score_id}\n\n| sound | "a dog barks" | mean over {len(texts)} texts |')
     print("|---|---|---|")
     print(_row("digital silence", judge, np.zeros_like(noise), texts))
     for level in NOISE_DBFS:

@@ -8,6 +8,7 @@ writes  checkpoints/judge/
 from pathlib import Path
 
 from soundjudge import params
+from soundjudge.data.clips import clip_levels
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
@@ -47,6 +48,7 @@ def main() -> None:
             window_seconds=prediction.window_seconds,
             packaging=packaging,
             report=REPORT.read_text(encoding="utf-8"),
+            levels=clip_levels.read_levels(PREPARED),
         )
         own = m2d_reference.first_m2d(checkpoints.values(), Path())
         judge = Judge.from_pretrained(folder, device, m2d=own)

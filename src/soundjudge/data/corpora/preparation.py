@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from soundjudge.data.clips.clip_levels import ClipLevels, write_levels
 from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, vggsound, xacle
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.corpora.corpus import Corpus, Rejection
@@ -106,6 +107,12 @@ def write_prepared(
     tables.write_table(rated, folder / "rated.parquet", tables.RATED)
     tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
     tables.write_table(rejected, folder / "rejected.csv", tables.REJECTED)
+    levels = ClipLevels(
+        silence_dbfs=config.silence_dbfs,
+        level_dbfs=config.level_dbfs,
+        silent=tuple(result.silent),
+    )
+    write_levels(folder, levels)
     return PreparationResult(
         coverage=coverage.measure_coverage(corpora.all, result, captions, rejections),
         overlap=coverage.overlap(result.clips),

@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundjudge.data.audio import audio
+from soundjudge.data.audio import audio, level
 from soundjudge.data.hub import hub
 from soundjudge.errors import HubError, SoundjudgeError
 from soundjudge.runtime import devices
@@ -128,17 +128,30 @@ class Judge:
         )
         if self.manifest.long == "cut":
             waves = [wave[: prediction.window_samples] for wave in waves]
+        silent, waves = self._leveled(waves)
         loaded = raw_scores(list(self.members.values()), waves, texts, prediction)  # (B, loaded)
         blend = self.manifest.ensemble
         scores = np.tile(np.asarray(blend.mean), (len(waves), 1))  # (B, K)
         scores[:, [blend.members.index(name) for name in self.members]] = loaded
         try:
             with np.errstate(over="raise", divide="raise", invalid="raise"):
-                return [float(score) for score in ensemble.apply_ensemble(blend, scores)]
+                return [float(score) for score in ensemble.apply_ensemble(blend, scores, silent)]
         except FloatingPointError as error:
             raise SoundjudgeError(
                 f"{self.score_id} gives no finite score: the numbers in its judge.json are absurd"
             ) from error
+
+    def _leveled(
+        self, waves: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.bool_], list[NDArray[np.float32]]]:
+        """Which sounds are silent (B,), and all at the level that the judge was trained with."""
+        silence, target = self.manifest.silence_dbfs, self.manifest.level_dbfs
+        if silence is None:
+            return np.zeros(len(waves), dtype=bool), list(waves)
+        silent = np.array([level.is_silent(wave, silence) for wave in waves], dtype=bool)
+        if target is None:
+            return silent, list(waves)
+        return silent, [level.normalize_level(wave, target, silence) for wave in waves]
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether a member reads less than all of each text: what is behind its limit is cut."""

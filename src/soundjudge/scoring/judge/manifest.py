@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from soundjudge import params
 from soundjudge.errors import SoundjudgeError
@@ -40,6 +40,10 @@ class JudgeManifest:
     "of all members and encoders, by their paths from the judge's folder"
     long: Long = "windows"
     "what is scored of a sound longer than the window"
+    silence_dbfs: float | None = None
+    "a sound whose peak lies below is silent: it gets the ensemble's silent_score"
+    level_dbfs: float | None = None
+    "root mean square that every other sound is brought to before it is scored; None = as it is"
 
     def __post_init__(self) -> None:
         PredictionConfig(window_seconds=self.window_seconds, batch_size=1)
@@ -49,12 +53,19 @@ class JudgeManifest:
                 raise SoundjudgeError(f"ensemble.members has {name!r}: a name without / is needed")
         for name in self.files:
             check_plain(name)
+        needs_silence = self.ensemble.silent_score is not None or self.level_dbfs is not None
+        if needs_silence and self.silence_dbfs is None:
+            raise SoundjudgeError("silent_score and level_dbfs need silence_dbfs: what is silent")
 
     def contents(self) -> dict[str, object]:
         """What judge.json holds."""
-        contents = asdict(self)
+        contents: dict[str, Any] = asdict(self)
         if self.long == "windows":  # so that older judges keep their ids
             del contents["long"]
+        for owner in (contents, contents["ensemble"]):
+            for name in {"silence_dbfs", "level_dbfs", "silent_score"} & set(owner):
+                if owner[name] is None:
+                    del owner[name]
         return contents
 
     def fingerprint(self) -> str:

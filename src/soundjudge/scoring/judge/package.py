@@ -7,6 +7,7 @@ from pathlib import Path
 
 from soundjudge.clap.encoders.checkpoints import copy_encoder
 from soundjudge.clap.encoders.source import referenced_clap
+from soundjudge.data.clips.clip_levels import ClipLevels
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import kind_of
 from soundjudge.runtime import artifacts
@@ -39,8 +40,11 @@ def build_judge(
     window_seconds: float,
     packaging: Packaging,
     report: str,
+    levels: ClipLevels | None = None,
 ) -> JudgeManifest:
     """Fills `folder`: members, encoders, judge.json and a model card with `report` (Markdown).
+
+    `levels` are those of the clips that the members were trained on; None: sounds as they are.
 
     `checkpoints` are the members' folders, whose references start at `root`. A CLAP that the judge
     may not hold stays where it is: the judge asks its user for a copy, by its sha256.
@@ -61,6 +65,7 @@ def build_judge(
         window_seconds=window_seconds,
         packaging=packaging,
         report=report,
+        levels=levels,
     )
 
 
@@ -72,6 +77,7 @@ def write_manifest(
     packaging: Packaging,
     report: str,
     long: Long = "windows",
+    levels: ClipLevels | None = None,
 ) -> JudgeManifest:
     """Writes judge.json and the model card over the members and encoders in `folder`."""
     unnamed = JudgeManifest(
@@ -81,6 +87,8 @@ def write_manifest(
         ensemble=ensemble,
         files=_file_records(folder),
         long=long,
+        silence_dbfs=levels.silence_dbfs if levels else None,
+        level_dbfs=levels.level_dbfs if levels else None,
     )
     score_id = f"{packaging.name}@{packaging.version}+{unnamed.fingerprint()}"
     manifest = replace(unnamed, score_id=score_id)
