@@ -30,6 +30,8 @@ class Preparation:
     "a sound whose peak lies below this level is silent: rejected if captioned, kept if rated"
     level_dbfs: float | None = None
     "root mean square of every sound that is not silent, as far as its peak allows; null = as it is"
+    num_silent: int = 0
+    "silent clips that are made for pseudolabel.num_silent: zeros, then noise below silence_dbfs"
     max_characters: int = 1000
     "longer captions are rejected; these are about the 256 tokens that the language model reads"
     max_rejected_fraction: float = 0.05
@@ -48,6 +50,8 @@ class Preparation:
             raise SoundjudgeError("silence_dbfs must be below 0, full scale")
         if self.level_dbfs is not None and self.level_dbfs >= 0:
             raise SoundjudgeError("level_dbfs must be below 0, full scale")
+        if self.num_silent < 0:
+            raise SoundjudgeError("num_silent must not be negative")
         if self.max_characters < 1:
             raise SoundjudgeError("max_characters must be at least 1")
         if self.shard_samples < self.max_seconds * SAMPLE_RATE:

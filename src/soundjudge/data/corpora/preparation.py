@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from soundjudge.data.clips.clip_levels import ClipLevels, write_levels
-from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, vggsound, xacle
+from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, silence, vggsound, xacle
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.corpora.corpus import Corpus, Rejection
 from soundjudge.data.corpora.coverage import Coverage
@@ -102,7 +102,8 @@ def write_prepared(
         sorted((rejection.corpus, rejection.file, rejection.reason) for rejection in rejections),
         columns=list(tables.REJECTED.columns),
     )
-    tables.write_table(result.clips, folder / "clips.parquet", tables.CLIPS)
+    clips = silence.write_silent_clips(folder, result.clips, config)
+    tables.write_table(clips, folder / "clips.parquet", tables.CLIPS)
     tables.write_table(captions, folder / "captions.parquet", tables.CAPTIONS)
     tables.write_table(rated, folder / "rated.parquet", tables.RATED)
     tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
