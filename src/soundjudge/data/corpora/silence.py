@@ -24,7 +24,8 @@ def write_silent_clips(folder: Path, clips: pd.DataFrame, config: Preparation) -
     if not config.num_silent:
         return clips
     samples = int(min(SECONDS, config.max_seconds) * SAMPLE_RATE)
-    writer = ClipWriter(folder, config.num_silent * samples, int(clips["shard"].max()) + 1)
+    shard = int(clips["shard"].max()) + 1 if len(clips) else 0
+    writer = ClipWriter(folder, config.num_silent * samples, shard)
     for number in range(config.num_silent):
         noise = np.random.default_rng(number).uniform(-1.0, 1.0, samples)
         peak = amplitude(config.silence_dbfs - number * STEP_DB) if number else 0.0

@@ -24,17 +24,17 @@ def add_silent_pairs(
     if not num_silent or not len(pairs):
         return pairs
     silent = clips[clips["corpus"] == SILENCE_CORPUS]
+    if num_silent > len(silent):
+        raise SoundjudgeError(
+            f"pseudolabel.num_silent is {num_silent:g}, and there are {len(silent)} silent clips: "
+            "lower it, or raise prepare.num_silent"
+        )
     split = clips.set_index("clip_id")["split"]
     matched = pairs[pairs["matched"]]
     of_split = matched["clip_id"].astype(str).map(split).isin(silent["split"])
     captions = matched["caption_id"].astype(str)[of_split].to_numpy()  # (C,)
     rng = np.random.default_rng([seed, *KIND.encode()])
     counts = allocate(len(captions), num_silent, rng)
-    if counts.max(initial=0) > len(silent):
-        raise SoundjudgeError(
-            f"pseudolabel.num_silent is {num_silent:g}, and there are {len(silent)} silent clips: "
-            "lower it, or raise prepare.num_silent"
-        )
     drawn = [rng.choice(silent["clip_id"].to_numpy(), count, replace=False) for count in counts]
     added = pd.DataFrame(
         {
