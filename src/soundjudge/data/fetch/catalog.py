@@ -162,8 +162,20 @@ CATALOG = {
     ),
     "human-clap": Entry(
         description="Human-CLAP: LAION's CLAP tuned on the listeners of RELATE",
-        mirrors=(Mirror(repository="sarulab-speech/human-clap-wsce-mae"),),
-        files=(*CLAP_TEXT, RemoteFile(name="model.safetensors", bytes=614_000_000)),
+        mirrors=(
+            Mirror(
+                repository="sarulab-speech/human-clap-wsce-mae",
+                revision="06788887d254df15db5c0ca9d54da39d46188063",
+            ),
+        ),
+        files=(
+            *CLAP_TEXT,
+            RemoteFile(
+                name="model.safetensors",
+                bytes=614_000_000,
+                sha256="09357f504d52900cb1bc3bf2fe1f3173dd1702781ef0bdedb122a6e47d4c5c61",
+            ),
+        ),
         license="none stated by its authors: ask them before you pass it on",
         path=OFFICIAL / "human-clap-wsce-mae",
     ),
