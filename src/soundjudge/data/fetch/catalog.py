@@ -62,8 +62,6 @@ class Entry:
     "the file, or the folder of the files"
     in_cache: bool = False
     "`path` starts from the user's cache, not from the working folder"
-    refusal: str = ""
-    "why this version has no use for it"
 
     @property
     def is_file(self) -> bool:
@@ -82,7 +80,7 @@ def user_cache(name: str) -> Path:
     return cache / "soundjudge" / name
 
 
-# The text side of RoBERTa, and what transformers reads a CLAP with.
+# The text side of a CLAP, and what transformers reads it with.
 CLAP_TEXT = (
     RemoteFile(name="config.json", bytes=6_000),
     RemoteFile(name="preprocessor_config.json", bytes=1_000, optional=True),
@@ -180,13 +178,20 @@ CATALOG = {
         path=OFFICIAL / "human-clap-wsce-mae",
     ),
     "pe-av-small": Entry(
-        description="PE-AV (small) of Meta",
-        mirrors=(Mirror(repository="facebook/pe-av-small"),),
-        files=(),
+        description="PE-AV (small) of Meta, for regress: sound and text in one space",
+        mirrors=(
+            Mirror(
+                repository="facebook/pe-av-small",
+                revision="dd050762bb9704ae9cd996ca45532a98f81d817e",
+            ),
+        ),
+        files=(
+            *CLAP_TEXT,
+            # A guess: the text model alone has 1.6 GB.
+            RemoteFile(name="model.safetensors", bytes=2_500_000_000),
+        ),
         license="Apache-2.0",
         path=OFFICIAL / "pe-av-small",
-        refusal="it is of a kind of CLAP (transformers' pe_audio_video) that this version of "
-        "soundjudge cannot open",
     ),
     TMU: Entry(
         description="the weights of the TMU system of the XACLE challenge 2026, as a judge",
@@ -203,10 +208,7 @@ CATALOG = {
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of that name; SoundjudgeError for an unknown one, and for one of no use here."""
+    """The entry of that name; SoundjudgeError for an unknown one."""
     if name not in CATALOG:
         raise SoundjudgeError(f"there is no {name!r} to fetch: choose of {', '.join(CATALOG)}")
-    entry = CATALOG[name]
-    if entry.refusal:
-        raise SoundjudgeError(f"{name} is not fetched: {entry.refusal}")
-    return entry
+    return CATALOG[name]
