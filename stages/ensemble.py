@@ -1,6 +1,7 @@
 """Combines the members: weights and calibration, fitted on validation only.
 
-reads   data/predictions/members/<member>/{validation,test}.csv, data/targets/validation.csv
+reads   data/predictions/members/<member>/{validation,test}.csv, data/targets/validation.csv,
+        data/prepared/levels.json: which sounds are silent
 writes  data/predictions/ensemble/{validation,test}.csv, checkpoints/ensemble.json,
         data/predictions/ensemble/validation_crossfitted.csv: each score by an ensemble fitted
         without the pair's own rating, data/predictions/ensemble/intervals.json
@@ -11,10 +12,12 @@ import logging
 from pathlib import Path
 
 from soundjudge import params
+from soundjudge.data.clips import clip_levels
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, panel
 
+PREPARED = Path("data/prepared")
 MEMBERS = Path("data/predictions/members")
 TARGETS = Path("data/targets/validation.csv")
 BLENDS = Path("data/predictions/ensemble")
@@ -26,8 +29,11 @@ def main() -> None:
     config = params.load("ensemble", ensemble.EnsembleConfig)
     names = tuple(config.members)
 
-    validation = panel.read_panel(MEMBERS, names, "validation")
-    test = panel.read_panel(MEMBERS, names, "test")
+    silent = set(clip_levels.read_levels(PREPARED).silent)
+    validation, test = (
+        panel.mark_silent(panel.read_panel(MEMBERS, names, split), silent)
+        for split in ("validation", "test")
+    )
     targets = tables.read_table(TARGETS, tables.TARGETS)
     for name in panel.unknown_members(MEMBERS, names):
         logging.warning("%s is no member in params.yaml: not used", MEMBERS / name)

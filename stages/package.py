@@ -8,6 +8,7 @@ writes  checkpoints/judge/
 from pathlib import Path
 
 from soundjudge import params
+from soundjudge.data.clips import clip_levels
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
@@ -18,10 +19,8 @@ from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import m2d_reference, predict
 
-CHECKPOINTS = Path("checkpoints")
-ENSEMBLE = CHECKPOINTS / "ensemble.json"
-PREPARED = Path("data/prepared")
-PREDICTIONS = Path("data/predictions")
+CHECKPOINTS, ENSEMBLE = Path("checkpoints"), Path("checkpoints/ensemble.json")
+PREPARED, PREDICTIONS = Path("data/prepared"), Path("data/predictions")
 REPORT = Path("metrics/evaluate.md")
 JUDGE = Path("checkpoints/judge")
 
@@ -49,6 +48,7 @@ def main() -> None:
             report=REPORT.read_text(encoding="utf-8"),
             intervals=read_intervals(PREDICTIONS / "ensemble/intervals.json"),
             note=params.load("note", str),
+            levels=clip_levels.read_levels(PREPARED),
         )
         own = m2d_reference.first_m2d(checkpoints.values(), Path())
         judge = Judge.from_pretrained(folder, device, m2d=own)

@@ -2,8 +2,8 @@
 
 reads   the folders that params.yaml names under prepare
 writes  data/prepared/ clips.parquet, captions.parquet, rated.parquet, ratings.parquet (no test
-        labels), shards/, rejected.csv; data/test_labels/ratings.parquet; metrics/prepare.json,
-        metrics/details/prepare.json, metrics/prepare.md
+        labels), shards/, levels.json, rejected.csv; data/test_labels/ratings.parquet;
+        metrics/prepare.json, metrics/details/prepare.json, metrics/prepare.md
 """
 
 import os

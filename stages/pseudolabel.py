@@ -10,7 +10,7 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
-from soundjudge.labels.pairs import negatives, pseudolabels, text_overlap, unit_vectors
+from soundjudge.labels.pairs import negatives, pseudolabels, silence, text_overlap, unit_vectors
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts, devices
 
@@ -42,12 +42,14 @@ def main() -> None:
     pairs = negatives.build_pairs(captions[~repeated], clips, text_embeddings, config, device)
     scored = pseudolabels.score_pairs(pairs, audio_embeddings, text_embeddings)
 
-    tables.write_table(scored, PAIRS, tables.PAIRS)
+    labeled = silence.add_silent_pairs(scored, clips, config.num_silent, config.seed)
+    tables.write_table(labeled, PAIRS, tables.PAIRS)
     with artifacts.atomic_folder(PLOTS) as folder:
         plotting.save_figure(pseudolabels.plot_scores(scored, ""), folder / "scores.png")
     overlap = text_overlap.count_overlap(captions["words"], rated)
     teacher = artifacts.read_json(EMBEDDINGS / "teacher.json")
     summary = pseudolabels.summarize_pairs(scored) | teacher
+    summary["silent"] = len(labeled) - len(scored)
     numbers = {**summary, "overlap": overlap, "captions_excluded": int(repeated.sum())}
     artifacts.write_metrics(METRICS, numbers, HEADLINE)
 

@@ -1,7 +1,7 @@
 """Fits a kernel regressor on the features of frozen CLAPs.
 
-reads   data/targets/train.csv, data/prepared/ clips, shards, encoders.clap, the CLAPs of
-        regress.extra_claps
+reads   data/targets/ train.csv, global.json, data/prepared/ clips, shards, encoders.clap, the
+        CLAPs of regress.extra_claps
 writes  checkpoints/regress/
 """
 
@@ -16,6 +16,7 @@ from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts, devices
 
 TARGETS = Path("data/targets/train.csv")
+SCALE = Path("data/targets/global.json")
 PREPARED = Path("data/prepared")
 CHECKPOINT = Path("checkpoints/regress")
 
@@ -30,7 +31,8 @@ def main() -> None:
     claps = [checkpoints.load_encoder(source, device) for source in sources]
     targets = tables.read_table(TARGETS, tables.TARGETS)
     clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
-    scores = targets["mean_score"].to_numpy()
+    scale = artifacts.read_json(SCALE)
+    scores = regressor.target_scores(targets, regression.target, **scale)
     machine = regressor.fit_regressor(
         claps, ClipStore(PREPARED), clip_ids, list(targets["text"]), scores, regression
     )

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from soundjudge import params, recipes
 from soundjudge.cli import app
-from soundjudge.doctor import requirements
+from soundjudge.doctor import fetch_plan, requirements
 from soundjudge.errors import ParamsError
 
 FOLDER = ROOT / "recipes"
-NAMES = ("sample", "spo2026", "tmu2026", "xacle2027")
+NAMES = ("sample", "frozen2027", "spo2026", "tmu2026", "xacle2027")
 MERGED = {name: recipes.recipe_text(name, FOLDER) for name in NAMES}
 VALUES = {name: yaml.safe_load(text) for name, text in MERGED.items()}
 OWN = {name: yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8")) for name in NAMES[1:]}
@@ -164,7 +164,7 @@ def test_the_command_names_the_recipes_that_there_are(in_folder: Path) -> None:
     assert "recipes has no recipe 'tmu': there are none; run from the repository" in result.stderr
     (in_folder / "recipes").symlink_to(FOLDER)
     result = CliRunner().invoke(app, ["recipe", "tmu"])
-    assert "there are sample, spo2026, tmu2026, xacle2027" in result.stderr
+    assert "there are frozen2027, sample, spo2026, tmu2026, xacle2027" in result.stderr
 
 
 def test_the_sample_recipe_is_the_params_yaml_of_the_repository() -> None:
@@ -334,3 +334,21 @@ def test_spo2026_needs_no_captioned_corpus_and_no_weights_but_clap(tmp_path: Pat
     (tmp_path / "data/none").mkdir(parents=True)
     (tmp_path / "data/none/README.md").write_text("no corpus\n")
     assert unmet("spo2026", tmp_path) == {"prepare.xacle", "encoders.clap"}
+
+
+def test_frozen2027_needs_ratings_and_claps_alone_and_they_can_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data/none").mkdir(parents=True)
+    (tmp_path / "data/none/README.md").write_text("no corpus\n")
+    claps = {"encoders.clap", "regress.extra_claps[0]", "regress.extra_claps[1]"}
+    assert unmet("frozen2027", tmp_path) == {"prepare.xacle", *claps}
+    monkeypatch.chdir(tmp_path)
+    plan = fetch_plan.plan_fetch(Path("params.yaml"))
+    assert set(plan.targets) == {"laion-clap", "human-clap", "pe-av-small"}
+    assert [other.requirement.key for other in plan.others] == ["prepare.xacle"]
+
+
+def test_frozen2027_regresses_as_ensemblesvr() -> None:
+    published = {"c": 0.5, "epsilon": 0.08, "gamma": "scale", "normalize": "rows", "target": "mean"}
+    assert {key: setting("frozen2027", f"regress.{key}") for key in published} == published

@@ -27,7 +27,7 @@ LALM = "finetune@full1 finetune@full2"
 PREDICTIONS = "predict@clapscore predict@regress predict@full1 predict@full2"
 TABLE = {
     "prepare.silence_dbfs": (
-        -60.0,
+        -50.0,
         "prepare",
         "screen standardize tune_clap regress embed pseudolabel features caption likelihood"
         f" pretrain {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",

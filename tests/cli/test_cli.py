@@ -70,12 +70,12 @@ def test_what_is_to_be_known_of_a_sound_is_told_beside_its_score(judge, sounds, 
     soundfile.write(sounds / "silence.wav", np.zeros(16_000), 16_000)
     told = run("score", sounds / "silence.wav", "a dog", "--model", judge)
     assert told.exit_code == 0, told.output
-    assert told.stderr.splitlines()[1] == "silent: its peak is below -70 dBFS"
+    assert told.stderr.splitlines()[1] == "silent: its peak is below -60 dBFS"
     table = tmp_path / "flagged.csv"
     table.write_text("wav_file_name,text\ne.wav,a dog\nsilence.wav,a dog\nsilence.wav,a cat\n")
     out = ["--audio-dir", sounds, "-o", tmp_path / "out.csv", "--model", judge]
     told = run("score-table", table, *out)
-    assert "silent: its peak is below -70 dBFS (2 rows, silence.wav first)" in told.stderr
+    assert "silent: its peak is below -60 dBFS (2 rows, silence.wav first)" in told.stderr
 
 
 def test_details_are_printed_behind_the_score_and_all_of_them_as_json(judge, sounds):

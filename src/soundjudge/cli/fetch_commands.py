@@ -49,8 +49,7 @@ def fetch(
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
-            use = f"not fetched: {entry.refusal}" if entry.refusal else entry.target
-            typer.echo(f"{name}  {entry.description}; {entry.license}; {use}")
+            typer.echo(f"{name}  {entry.description}; {entry.license}; {entry.target}")
         return
     for name, target in targets.items():
         if name == catalog.TMU:

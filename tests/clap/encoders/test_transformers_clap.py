@@ -12,7 +12,9 @@ import torchaudio
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, ClapFeatureExtractor
 
+from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.encoder import encode_batches
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.errors import SoundjudgeError
@@ -215,6 +217,37 @@ def test_of_a_long_sound_a_fused_clap_too_hears_the_first_window_however_it_is_d
         again = clap.embed_sounds([wave])
         assert torch.equal(first, again)
         assert torch.equal(first, clap.embed_sounds([wave[:9_600]]))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_folder_as_human_clap_is_published_opens_and_hears_with_its_own_weights(tmp_path, fused):
+    """A plain ClapModel with tokenizer and processor, as transformers writes them; 48 kHz."""
+    model = tiny_clap.model(fused=fused).eval()
+    model.save_pretrained(tmp_path)
+    tokenizer = tiny_clap.tokenizer()
+    truncation = "fusion" if fused else "rand_trunc"
+    numbers = tiny_clap.NUMBERS | {
+        "truncation": truncation,
+        "sampling_rate": 48_000,
+        "hop_length": 480,
+    }
+    ClapFeatureExtractor(**numbers).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    clap = checkpoints.load_encoder(ClapSource(tmp_path), "cpu")
+    assert clap.name().startswith("fused-" if fused else "unfused-")
+    assert clap.sample_rate == 48_000
+    mels = clap.log_mel([noise(5_000)])
+    with torch.no_grad():
+        longer = torch.zeros(1, 1, dtype=torch.bool)
+        expected = model.get_audio_features(input_features=mels, is_longer=longer)
+        tokens = tokenizer(["a dog"], return_tensors="pt")
+        words = model.get_text_features(**tokens)
+        for own, reference in (
+            (clap.embed_sounds([noise(5_000)]), expected.pooler_output),
+            (clap.embed_texts(["a dog"]), words.pooler_output),
+        ):
+            reference = reference / reference.norm(dim=-1, keepdim=True)
+            np.testing.assert_allclose(own, reference, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny_clap
 import tiny_judge
@@ -11,7 +12,8 @@ import tiny_laion
 import tiny_m2d
 import torch
 import yaml
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import SVR
 
 from soundjudge import params
@@ -114,6 +116,44 @@ def test_scores_equal_those_of_scikit_learn(gamma, dimensions):
         5 * svr.predict(x.transform(kernel_machine.pair_features(new, words, dimensions))) + 5
     )
     np.testing.assert_allclose(machine(new, words), expected, rtol=0, atol=1e-6)
+
+
+def test_row_normalization_equals_that_of_scikit_learn_and_is_kept(tmp_path):
+    sounds, texts = units(60, 1, 6, 4), units(60, 2, 6, 4)
+    scores = 5 + 4 * (sounds * texts).sum(1).astype(np.float64)
+    plain, rows = (
+        kernel_machine.fit_kernel_machine(sounds, texts, (6, 4), scores, regression(normalize=kind))
+        for kind in ("none", "rows")
+    )
+    pipe = make_pipeline(Normalizer(), StandardScaler(), SVR(C=0.5, epsilon=0.08))
+    pipe.fit(kernel_machine.pair_features(sounds, texts, (6, 4)), (scores - 5) / 5)
+    new, words = units(9, 3, 6, 4), units(9, 4, 6, 4)
+    expected = 5 * pipe.predict(kernel_machine.pair_features(new, words, (6, 4))) + 5
+    np.testing.assert_allclose(rows(new, words), expected, rtol=0, atol=1e-6)
+    assert np.abs(plain(new, words) - expected).max() > 1e-3
+    regressor.save_regressor(tmp_path / "rows", rows, SOURCES, ["one", "two"])
+    loaded = regressor.load_machine(tmp_path / "rows")
+    np.testing.assert_array_equal(loaded(new, words), rows(new, words))
+
+
+def test_a_machine_without_row_normalization_is_the_file_that_it_always_was(tmp_path):
+    sounds, texts = units(30, 1), units(30, 2)
+    machine = kernel_machine.fit_kernel_machine(
+        sounds, texts, (6,), np.linspace(0, 10, 30), regression()
+    )
+    regressor.save_regressor(tmp_path / "m", machine, SOURCES[:1], ["one"])
+    tensors = artifacts.load_tensors(tmp_path / "m" / regressor.TENSORS)
+    assert "rows" not in tensors
+    assert regressor.load_machine(tmp_path / "m").rows.tolist() == [0]
+
+
+def test_all_targets_are_in_rating_points():
+    targets = pd.DataFrame(
+        {"mean_score": [2.0, 8.0], "latent_score": [2.5, 7.5], "spo_score": [-1.0, 0.5]}
+    )
+    for target, expected in (("mean", [2, 8]), ("latent", [2.5, 7.5]), ("spo", [4.0, 7.0])):
+        scores = regressor.target_scores(targets, target, mean=6.0, std=2.0)
+        assert scores.tolist() == expected
 
 
 def test_the_second_clap_counts():

@@ -146,14 +146,14 @@ def test_sounds_in_two_corpora_or_splits_are_counted_sample_for_sample(raw):
 def test_the_page_says_what_the_metrics_say():
     table = {
         "audiocaps": Coverage(
-            listed=49_838, found=46_231, kept=46_000, cut=3, repeated=2, hours=127.5,
+            listed=49_838, found=46_231, kept=46_000, cut=3, silent=5, repeated=2, hours=127.5,
             captions=46_100, rejected={"missing": 3_607, "silent": 231},
         )
     }  # fmt: skip
     text = coverage.coverage_page(
         table, {"audiocaps/train and xacle/test": 4, "a/train and b/train": 1}
     )
-    assert "| audiocaps | 49,838 | 46,231 | 46,000 | 3 | 2 | 127.5 | 46,100 |" in text
+    assert "| audiocaps | 49,838 | 46,231 | 46,000 | 3 | 5 | 2 | 127.5 | 46,100 |" in text
     assert "| audiocaps | silent | 231 |" in text
     same = "of the same sounds, sample for sample"
     assert f"- audiocaps/train and xacle/test: 4 {same}, rated for validation or test\n" in text

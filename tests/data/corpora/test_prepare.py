@@ -69,6 +69,7 @@ def test_all_three_corpora_are_read_to_the_letter(raw):
         "found": 3,
         "kept": 3,
         "cut": 0,
+        "silent": 0,
         "repeated": 0,
         "hours": 0.0,
         "captions": 4,
@@ -126,14 +127,12 @@ def test_every_bad_sound_is_listed_with_its_reason_and_its_rows_are_gone(raw):
         "b2.wav": "undecodable: ",
         "b3.wav": "non-finite: some samples are NaN or infinite",
         "b4.wav": "too short: 0.010 s",
-        "b5.wav": "silent",
         "b6.wav": "empty: it holds no samples",
     }
     (folder / "b1.wav").write_bytes(b"")
     (folder / "b2.wav").write_text("<html>404</html>")
     soundfile.write(folder / "b3.wav", np.array([np.nan] * 3_200), 16_000, subtype="FLOAT")
     write_sound(folder / "b4.wav", seconds=0.01)
-    write_sound(folder / "b5.wav", level=0.0)
     soundfile.write(folder / "b6.wav", np.empty(0), 16_000)
     write_sound(folder / "long.wav", seconds=0.7)
     good = "".join(f"{name},x,5,s\n" for name in ("00000.wav", "00001.wav", "long.wav"))
@@ -154,7 +153,6 @@ def test_every_bad_sound_is_listed_with_its_reason_and_its_rows_are_gone(raw):
         "empty": 2,
         "missing": 1,
         "non-finite": 1,
-        "silent": 1,
         "too short": 1,
         "undecodable": 1,
     }
@@ -298,6 +296,10 @@ def test_settings_that_contradict_each_other_are_refused():
         config(max_rejected_fraction=1.5)
     with pytest.raises(ParamsError, match="silence_dbfs must be below 0"):
         config(silence_dbfs=70.0)
+    with pytest.raises(ParamsError, match="level_dbfs must be below 0"):
+        config(level_dbfs=26.0)
+    with pytest.raises(ParamsError, match="num_silent must not be negative"):
+        config(num_silent=-1)
 
 
 @pytest.mark.slow
@@ -311,6 +313,7 @@ def test_the_stage_writes_its_three_outputs_twice_the_same(raw):
     assert sorted(path.name for path in Path("data/prepared").iterdir()) == [
         "captions.parquet",
         "clips.parquet",
+        "levels.json",
         "rated.parquet",
         "ratings.parquet",
         "rejected.csv",

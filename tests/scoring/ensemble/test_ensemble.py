@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from repository import STAGES
 
+from soundjudge.data.clips import clip_levels
 from soundjudge.data.tables import tables
 from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.reporting.metrics import srcc
@@ -186,6 +187,8 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
         split="validation",
     )
     tables.write_table(targets, Path("data/targets/validation.csv"), tables.TARGETS)
+    levels = clip_levels.ClipLevels(silence_dbfs=-60.0, level_dbfs=None, silent=())
+    clip_levels.write_levels(Path("data/prepared"), levels)
     Path("params.yaml").write_text(
         "ensemble: {members: {good: x, noisy: y}, method: nnls, calibration: linear,"
         " folds: 5, seed: 0}\n"

@@ -341,7 +341,7 @@ def test_flags_name_what_is_to_be_known(loaded):
     quiet, loud = np.zeros(16_000), np.full(16_000, 3.0)
     pairs = loaded.score_pairs([quiet, loud], ["a dog", "a " * 9], sample_rate=16_000, details=True)
     assert [pair.flags for pair in pairs] == [("silent",), ("clipped", "cut_text")]
-    assert pairs[0].flag_sentences() == ["silent: its peak is below -70 dBFS"]
+    assert pairs[0].flag_sentences() == ["silent: its peak is below -60 dBFS"]
 
 
 def test_a_judge_that_cuts_scores_the_beginning_and_says_so(copied):

@@ -16,6 +16,7 @@ from repository import STAGES
 from tiny_clips import write_clips
 
 from soundjudge.data.clips import clip_store
+from soundjudge.data.clips.clip_levels import ClipLevels, write_levels
 from soundjudge.data.corpora.clip_writer import Clip, to_pcm
 from soundjudge.data.tables import tables
 from soundjudge.data.tables.tables import PREDICTIONS
@@ -172,6 +173,8 @@ def write_prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
     ]
     table = write_clips(folder / "data/prepared", clips, 10**6)
     tables.write_table(table, folder / "data/prepared/clips.parquet", tables.CLIPS)
+    levels = ClipLevels(silence_dbfs=-60.0, level_dbfs=None, silent=())
+    write_levels(folder / "data/prepared", levels)
     tables.write_table(rated, folder / "data/prepared/rated.parquet", tables.RATED)
     return rated
 

@@ -55,7 +55,9 @@ def test_tmu_is_fetched_listed_and_scores_by_its_name(hub, in_folder, files):  #
     scored = run("score", "dog.wav", "a dog barks", "--model", "tmu2026", "--device", "cpu")
     assert scored.exit_code == 0, scored.output
     judge = test_tmu.import_judge(files, in_folder / "judge")
-    assert float(scored.stdout) == pytest.approx(judge.score("dog.wav", "a dog barks"), abs=1e-9)
+    assert float(scored.stdout) == pytest.approx(
+        judge.score("dog.wav", "a dog barks"), abs=1e-4
+    )  # 4 decimals
     assert listed[1] == judge.score_id
     assert run("doctor", "--model", "tmu2026").exit_code == 0
 
@@ -91,9 +93,8 @@ def test_fetch_lists_what_it_knows_and_refuses_the_rest(hub):
     listed = run("fetch")
     assert listed.exit_code == 0 and not hub.requests
     assert [line.split()[0] for line in listed.stdout.splitlines()] == list(CATALOG)
-    for name, words in (("beets", "choose of beats"), ("pe-av-small", "cannot open")):
-        refused = run("fetch", name)
-        assert refused.exit_code == 2 and words in refused.stderr
+    refused = run("fetch", "beets")
+    assert refused.exit_code == 2 and "choose of beats" in refused.stderr
 
 
 def test_fetch_for_params_puts_weights_where_params_look(hub, in_folder):

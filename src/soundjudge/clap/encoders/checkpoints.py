@@ -3,7 +3,7 @@
 a folder with portable_m2d.py          M2D-CLAP by NTT's code
 a .pt file, or a folder with one       LAION's own, RoBERTa's tokenizer beside it
 a folder with towers.json              two pretrained towers with projections
-any other folder                       transformers' layout
+any other folder                       transformers' layout, of a ClapModel or a PE-AV
 owner/name, or owner/name@revision     a transformers folder on the hub
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from soundjudge.clap.encoders.encoder import ClapEncoder
     from soundjudge.clap.encoders.m2d import M2dClap
+    from soundjudge.clap.encoders.pe_audio import PeAudioClap
     from soundjudge.clap.encoders.towers import TowersClap
     from soundjudge.clap.encoders.transformers_clap import TransformersClap
 
@@ -101,14 +102,28 @@ def resolve_path(path: Path) -> Path:
 # The loaders import what they need: recognizing a kind takes no torch.
 
 
-def _load_transformers(source: ClapSource, device: Device) -> TransformersClap:
-    from soundjudge.clap.encoders import weight_files
+def _load_transformers(source: ClapSource, device: Device) -> TransformersClap | PeAudioClap:
+    from soundjudge.clap.encoders import pe_audio, weight_files
     from soundjudge.clap.encoders.transformers_clap import TransformersClap
 
     folder = resolve_path(source.path)
     if source.sha256 is not None:
         weight_files.check_sha256(folder / "model.safetensors", source.sha256)
+    if pe_audio.is_pe_audio(folder):
+        return pe_audio.PeAudioClap.load(folder, device)
     return TransformersClap.load(folder, device)
+
+
+def _load_tunable_transformers(source: ClapSource, device: Device) -> TransformersClap:
+    from soundjudge.clap.encoders.transformers_clap import TransformersClap
+
+    clap = _load_transformers(source, device)
+    if not isinstance(clap, TransformersClap):
+        raise SoundjudgeError(
+            f"{source.path}: PE-AV can't be tuned; regress can use it: name it in "
+            "regress.extra_claps, and a CLAP in encoders.clap."
+        )
+    return clap
 
 
 def _load_laion(source: ClapSource, device: Device) -> TransformersClap:
@@ -169,7 +184,7 @@ KINDS = {
     "transformers": ClapKind(
         marks=("preprocessor_config.json", "processor_config.json"),
         load=_load_transformers,
-        load_tunable=_load_transformers,
+        load_tunable=_load_tunable_transformers,
         copy=lambda source, folder: _load_transformers(source, "cpu").save(folder),
     ),
     "laion": ClapKind(

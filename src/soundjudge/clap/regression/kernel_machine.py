@@ -9,7 +9,7 @@ CLAPs stand side by side. P = 4E + 4K features.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -35,6 +35,11 @@ class RegressionConfig:
     epsilon: float  # error that costs nothing, on the scale -1..1
     gamma: float | Literal["scale"]  # of the kernel; "scale" = 1 / (P * variance)
     batch_size: int  # sounds or texts that are embedded at once
+    target: Literal["mean", "spo", "latent"] = "mean"
+    "mean rating, mean standardized rating (SPO), or the rating model's score; all in rating points"
+    normalize: Literal["none", "rows"] = "none"
+    """rows = each pair's features divided by their length before they are standardized, as in
+    EnsembleSVR of the XACLE challenge"""
 
     def __post_init__(self) -> None:
         for name in ("c", "batch_size"):
@@ -79,6 +84,12 @@ def _features_of_one_clap(sounds: Embeddings, texts: Embeddings) -> Floats:
     return np.concatenate([a, t, difference, product, cosine, angle, l1, l2], axis=1)
 
 
+def unit_rows(features: Floats) -> Floats:
+    """Features (N, P) of length 1 per pair; none is zero, since embeddings are unit vectors."""
+    lengths: Floats = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / lengths
+
+
 @dataclass(frozen=True, kw_only=True)
 class KernelMachine:
     """All that the regression learned."""
@@ -91,6 +102,8 @@ class KernelMachine:
     scale: Floats  # (P,)
     intercept: Floats  # (1,)
     gamma: Floats  # (1,)
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    "(1,) 1 = each pair's features have length 1 before they are standardized"
 
     def __call__(self, sounds: Embeddings, texts: Embeddings) -> Floats:
         """Scores of pairs, (N, E) each: (N,), 0 to 10 or a little outside."""
@@ -106,7 +119,10 @@ class KernelMachine:
         return self._standardized(self.sounds, self.texts)
 
     def _standardized(self, sounds: Embeddings, texts: Embeddings) -> Floats:
-        return (pair_features(sounds, texts, self.dimensions.tolist()) - self.center) / self.scale
+        features = pair_features(sounds, texts, self.dimensions.tolist())
+        if self.rows[0]:
+            features = unit_rows(features)
+        return (features - self.center) / self.scale
 
 
 def fit_kernel_machine(
@@ -124,7 +140,10 @@ def fit_kernel_machine(
     from sklearn.svm import SVR
 
     scaler = StandardScaler()
-    standardized = scaler.fit_transform(pair_features(sounds, texts, dimensions))  # (N, P)
+    features = pair_features(sounds, texts, dimensions)  # (N, P)
+    if regression.normalize == "rows":
+        features = unit_rows(features)
+    standardized = scaler.fit_transform(features)
     svr = SVR(kernel="rbf", C=regression.c, epsilon=regression.epsilon, gamma=regression.gamma)
     svr.fit(standardized, (scores - 5) / 5)
     # "scale" as scikit-learn defines it; its own number is private.
@@ -140,4 +159,5 @@ def fit_kernel_machine(
         scale=scaler.scale_,
         intercept=svr.intercept_,
         gamma=np.array([gamma], dtype=np.float64),
+        rows=np.array([regression.normalize == "rows"], dtype=np.int64),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from soundjudge.runtime.member_record import MemberRecord, read_member, write_me
 
 KIND = "regress"
 TENSORS = "model.safetensors"
+ROWS = "rows"  # field of the machine
 
 
 def fit_regressor(
@@ -43,6 +45,15 @@ def fit_regressor(
     dimensions = [clap.dimensions for clap in claps]
     embeddings = np.concatenate(audio, axis=1), np.concatenate(text, axis=1)
     return fit_kernel_machine(*embeddings, dimensions, scores, regression)
+
+
+def target_scores(targets: pd.DataFrame, target: str, mean: float, std: float) -> Floats:
+    """The scores of a TARGETS table in rating points: (N,).
+
+    `mean` and `std` are those of the training listeners, by which SPO's z-scores are put back.
+    """
+    scores = targets[f"{target}_score"].to_numpy(dtype=np.float64)
+    return scores * std + mean if target == "spo" else scores
 
 
 class Regressor:
@@ -71,7 +82,9 @@ def save_regressor(
     """Writes what was learned, and into member.json the CLAPs with their names."""
     folder.mkdir(parents=True, exist_ok=True)
     fields = KernelMachine.__dataclass_fields__
-    tensors = {field: torch.from_numpy(getattr(machine, field)) for field in fields}
+    # Without row normalization the file is that of older versions.
+    kept = [field for field in fields if field != ROWS or machine.rows[0]]
+    tensors = {field: torch.from_numpy(getattr(machine, field)) for field in kept}
     artifacts.save_tensors(folder / TENSORS, tensors)
     references = [source.reference(name) for source, name in zip(sources, names, strict=True)]
     write_member(folder, MemberRecord(kind=KIND, encoders={"clap": tuple(references)}))
@@ -81,7 +94,7 @@ def load_machine(folder: Path) -> KernelMachine:
     """The machine of a folder that `save_regressor` wrote."""
     tensors = artifacts.load_tensors(folder / TENSORS)
     fields = KernelMachine.__dataclass_fields__
-    if tensors.keys() != fields.keys():
+    if tensors.keys() | {ROWS} != fields.keys():
         raise SoundjudgeError(
             f"{folder / TENSORS} does not hold {', '.join(fields)} and nothing else."
         )

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
-SILENCE = 10.0 ** (-70.0 / 20.0)  # peak; the -70 dBFS of params.yaml: prepare.silence_dbfs
+from soundjudge.data.audio.level import is_silent
+
+SILENCE_DBFS = -60.0  # of the peak; as prepare.silence_dbfs
 SHORT_SECONDS = 0.1  # as prepare.min_seconds
 CLIPPED_SHARE = 1e-3  # lossy formats overshoot at a few peaks; more is another scale
 # Power of the mean of channels / what it would be if they were independent. 0.1 is -10 dB: two
@@ -24,7 +26,7 @@ USUAL_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48
 class SoundFlags:
     """True where something about a sound deserves a word."""
 
-    silent: bool = field(metadata={"meaning": "its peak is below -70 dBFS"})
+    silent: bool = field(metadata={"meaning": "its peak is below -60 dBFS"})
     short: bool = field(metadata={"meaning": "it is shorter than 0.1 s"})
     clipped: bool = field(metadata={"meaning": "more than one sample in 1,000 was above full scale, and was cut off there"})
     near_antiphase: bool = field(metadata={"meaning": "its channels cancel: their mean has 10 dB less power than that of independent channels"})
@@ -73,7 +75,7 @@ def flags(
     """The flags of a waveform (T,) at `sample_rate`, not cut off yet, that was at `rate` before."""
     level = np.abs(wave)
     return SoundFlags(
-        silent=bool(level.max() < SILENCE),
+        silent=is_silent(wave, SILENCE_DBFS),
         short=len(wave) < SHORT_SECONDS * sample_rate,
         clipped=bool(np.count_nonzero(level > 1.0) > CLIPPED_SHARE * len(wave)),
         near_antiphase=power.near_antiphase,

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from soundjudge.data.audio import audio
+from soundjudge.data.audio import audio, level
 from soundjudge.data.corpora import clip_writer
 from soundjudge.data.corpora.corpus import Sound
-from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.data.tables.tables import RATED_CORPUS, SAMPLE_RATE
 from soundjudge.errors import AudioError, SoundjudgeError
 
 
@@ -26,7 +26,12 @@ class Preparation:
     vggsound: Path  # as audiocaps
     min_seconds: float = 0.1  # shorter sounds are rejected
     max_seconds: float = 30.0  # longer sounds are cut to this length
-    silence_dbfs: float = -70.0  # a sound whose peak lies below this level is rejected as silent
+    silence_dbfs: float = -60.0
+    "a sound whose peak lies below this level is silent: rejected if captioned, kept if rated"
+    level_dbfs: float | None = None
+    "root mean square of every sound that is not silent, as far as its peak allows; null = as it is"
+    num_silent: int = 0
+    "silent clips that are made for pseudolabel.num_silent: zeros, then noise below silence_dbfs"
     max_characters: int = 1000
     "longer captions are rejected; these are about the 256 tokens that the language model reads"
     max_rejected_fraction: float = 0.05
@@ -43,6 +48,10 @@ class Preparation:
             raise SoundjudgeError("min_seconds must be above 0 and at most max_seconds")
         if self.silence_dbfs >= 0:
             raise SoundjudgeError("silence_dbfs must be below 0, full scale")
+        if self.level_dbfs is not None and self.level_dbfs >= 0:
+            raise SoundjudgeError("level_dbfs must be below 0, full scale")
+        if self.num_silent < 0:
+            raise SoundjudgeError("num_silent must not be negative")
         if self.max_characters < 1:
             raise SoundjudgeError("max_characters must be at least 1")
         if self.shard_samples < self.max_seconds * SAMPLE_RATE:
@@ -56,6 +65,7 @@ class SoundCheck:
     sound: Sound
     pcm: NDArray[np.int16] | None = None
     cut: bool = False
+    silent: bool = False
     reason: str = ""
 
 
@@ -71,6 +81,10 @@ def check_sound(sound: Sound, config: Preparation) -> SoundCheck:
     if len(wave) < config.min_seconds * SAMPLE_RATE:
         return SoundCheck(sound=sound, reason=f"too short: {len(wave) / SAMPLE_RATE:.3f} s")
     kept = wave[: int(config.max_seconds * SAMPLE_RATE)]
-    if max(kept.max(), -kept.min()) < 10.0 ** (config.silence_dbfs / 20.0):
+    silent = level.is_silent(kept, config.silence_dbfs)
+    if silent and sound.corpus != RATED_CORPUS:  # listeners rate silence, nobody captions it
         return SoundCheck(sound=sound, reason="silent")
-    return SoundCheck(sound=sound, pcm=clip_writer.to_pcm(kept), cut=len(wave) > len(kept))
+    if config.level_dbfs is not None:
+        kept = level.normalize_level(kept, config.level_dbfs, config.silence_dbfs)
+    pcm, cut = clip_writer.to_pcm(kept), len(wave) > len(kept)
+    return SoundCheck(sound=sound, pcm=pcm, cut=cut, silent=silent)

@@ -27,6 +27,7 @@ class Coverage:
     found: int  # sounds with a file
     kept: int
     cut: int  # kept sounds that were longer than max_seconds
+    silent: int  # kept sounds, rated ones, whose peak lies below silence_dbfs
     repeated: int  # kept sounds that equal another of the corpus, sample for sample
     hours: float
     captions: int
@@ -97,6 +98,7 @@ def measure_coverage(
             found=sum(sound.path is not None for sound in corpus.sounds),
             kept=len(kept),
             cut=intake.cut[corpus.name],
+            silent=int(kept["clip_id"].isin(intake.silent).sum()),
             repeated=int(kept["sha256"].duplicated().sum()),
             hours=round(int(kept["samples"].sum()) / SAMPLE_RATE / 3600, 3),
             captions=int((captions["corpus"] == corpus.name).sum()),
@@ -127,7 +129,7 @@ def coverage_metrics(table: Mapping[str, Coverage], shared: Mapping[str, int]) -
 
 def coverage_page(table: Mapping[str, Coverage], shared: Mapping[str, int]) -> str:
     """The same counts as Markdown, for people."""
-    names = ("listed", "found", "kept", "cut", "repeated", "hours", "captions")
+    names = ("listed", "found", "kept", "cut", "silent", "repeated", "hours", "captions")
     lines = ["# What was found and kept", "", *_head(["corpus", *names])]
     for corpus, counts in table.items():
         lines.append(_row([corpus, *(f"{getattr(counts, name):,}" for name in names)]))

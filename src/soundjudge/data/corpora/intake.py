@@ -31,6 +31,7 @@ class ShardRecord:
     clips: list[ClipRow]
     rejections: list[Rejection]
     cut: dict[str, int]  # number of clips cut at max_seconds, by corpus
+    silent: list[str]  # ids of silent clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class IntakeResult:
     clips: pd.DataFrame  # a CLIPS table
     rejections: list[Rejection]
     cut: Counter[str]
+    silent: list[str]  # clip ids
 
 
 def intake_identity(sounds: Iterable[Sound], config: Preparation) -> dict[str, object]:
@@ -48,7 +50,7 @@ def intake_identity(sounds: Iterable[Sound], config: Preparation) -> dict[str, o
     for sound in _sort_sounds(sounds):
         file = (sound.clip_id, sound.corpus, sound.split, *_file_state(sound.path))
         files.update(f"{file!r}\n".encode())
-    settings = ("min_seconds", "max_seconds", "silence_dbfs", "shard_samples")
+    settings = ("min_seconds", "max_seconds", "silence_dbfs", "level_dbfs", "shard_samples")
     return {name: getattr(config, name) for name in settings} | {"files": files.hexdigest()}
 
 
@@ -103,21 +105,26 @@ def _iter_shards(checks: Iterable[SoundCheck], writer: ClipWriter) -> Iterator[S
     sounds = 0
     rejections: list[Rejection] = []
     cut: Counter[str] = Counter()
+    silent: list[str] = []
 
     def close() -> ShardRecord:
-        return ShardRecord(sounds=sounds, clips=writer.close(), rejections=rejections, cut={**cut})
+        rows = writer.close()
+        return ShardRecord(
+            sounds=sounds, clips=rows, rejections=rejections, cut={**cut}, silent=silent
+        )
 
     for check in checks:
         sound = check.sound
         if check.pcm is not None and not writer.fits(len(check.pcm)):
             yield close()
-            sounds, rejections, cut = 0, [], Counter()
+            sounds, rejections, cut, silent = 0, [], Counter(), []
         sounds += 1
         if check.pcm is None:
             rejection = Rejection(corpus=sound.corpus, file=sound.file, reason=check.reason)
             rejections.append(rejection)
         else:
             cut[sound.corpus] += check.cut
+            silent += [sound.clip_id] * check.silent
             identity = {"clip_id": sound.clip_id, "corpus": sound.corpus, "split": sound.split}
             writer.add(Clip(**identity, pcm=check.pcm))
     if sounds:
@@ -148,6 +155,7 @@ def _merge_records(records: Sequence[ShardRecord]) -> IntakeResult:
         clips=pd.DataFrame(rows, columns=list(tables.CLIPS.columns)),
         rejections=[rejection for record in records for rejection in record.rejections],
         cut=cut,
+        silent=[clip_id for record in records for clip_id in record.silent],
     )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, vggsound, xacle
+from soundjudge.data.clips.clip_levels import ClipLevels, write_levels
+from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, silence, vggsound, xacle
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.corpora.corpus import Corpus, Rejection
 from soundjudge.data.corpora.coverage import Coverage
@@ -101,11 +102,18 @@ def write_prepared(
         sorted((rejection.corpus, rejection.file, rejection.reason) for rejection in rejections),
         columns=list(tables.REJECTED.columns),
     )
-    tables.write_table(result.clips, folder / "clips.parquet", tables.CLIPS)
+    clips = silence.write_silent_clips(folder, result.clips, config)
+    tables.write_table(clips, folder / "clips.parquet", tables.CLIPS)
     tables.write_table(captions, folder / "captions.parquet", tables.CAPTIONS)
     tables.write_table(rated, folder / "rated.parquet", tables.RATED)
     tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
     tables.write_table(rejected, folder / "rejected.csv", tables.REJECTED)
+    levels = ClipLevels(
+        silence_dbfs=config.silence_dbfs,
+        level_dbfs=config.level_dbfs,
+        silent=tuple(result.silent),
+    )
+    write_levels(folder, levels)
     return PreparationResult(
         coverage=coverage.measure_coverage(corpora.all, result, captions, rejections),
         overlap=coverage.overlap(result.clips),

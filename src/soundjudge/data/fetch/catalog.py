@@ -62,8 +62,6 @@ class Entry:
     "the file, or the folder of the files"
     in_cache: bool = False
     "`path` starts from the user's cache, not from the working folder"
-    refusal: str = ""
-    "why this version has no use for it"
 
     @property
     def is_file(self) -> bool:
@@ -82,7 +80,7 @@ def user_cache(name: str) -> Path:
     return cache / "soundjudge" / name
 
 
-# The text side of RoBERTa, and what transformers reads a CLAP with.
+# The text side of a CLAP, and what transformers reads it with.
 CLAP_TEXT = (
     RemoteFile(name="config.json", bytes=6_000),
     RemoteFile(name="preprocessor_config.json", bytes=1_000, optional=True),
@@ -162,19 +160,38 @@ CATALOG = {
     ),
     "human-clap": Entry(
         description="Human-CLAP: LAION's CLAP tuned on the listeners of RELATE",
-        mirrors=(Mirror(repository="sarulab-speech/human-clap-wsce-mae"),),
-        files=(*CLAP_TEXT, RemoteFile(name="model.safetensors", bytes=614_000_000)),
+        mirrors=(
+            Mirror(
+                repository="sarulab-speech/human-clap-wsce-mae",
+                revision="06788887d254df15db5c0ca9d54da39d46188063",
+            ),
+        ),
+        files=(
+            *CLAP_TEXT,
+            RemoteFile(
+                name="model.safetensors",
+                bytes=614_000_000,
+                sha256="09357f504d52900cb1bc3bf2fe1f3173dd1702781ef0bdedb122a6e47d4c5c61",
+            ),
+        ),
         license="none stated by its authors: ask them before you pass it on",
         path=OFFICIAL / "human-clap-wsce-mae",
     ),
     "pe-av-small": Entry(
-        description="PE-AV (small) of Meta",
-        mirrors=(Mirror(repository="facebook/pe-av-small"),),
-        files=(),
+        description="PE-AV (small) of Meta, for regress: sound and text in one space",
+        mirrors=(
+            Mirror(
+                repository="facebook/pe-av-small",
+                revision="dd050762bb9704ae9cd996ca45532a98f81d817e",
+            ),
+        ),
+        files=(
+            *CLAP_TEXT,
+            # A guess: the text model alone has 1.6 GB.
+            RemoteFile(name="model.safetensors", bytes=2_500_000_000),
+        ),
         license="Apache-2.0",
         path=OFFICIAL / "pe-av-small",
-        refusal="it is of a kind of CLAP (transformers' pe_audio_video) that this version of "
-        "soundjudge cannot open",
     ),
     TMU: Entry(
         description="the weights of the TMU system of the XACLE challenge 2026, as a judge",
@@ -191,10 +208,7 @@ CATALOG = {
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of that name; SoundjudgeError for an unknown one, and for one of no use here."""
+    """The entry of that name; SoundjudgeError for an unknown one."""
     if name not in CATALOG:
         raise SoundjudgeError(f"there is no {name!r} to fetch: choose of {', '.join(CATALOG)}")
-    entry = CATALOG[name]
-    if entry.refusal:
-        raise SoundjudgeError(f"{name} is not fetched: {entry.refusal}")
-    return entry
+    return CATALOG[name]

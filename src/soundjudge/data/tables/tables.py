@@ -23,6 +23,7 @@ ARROW_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bo
 
 SAMPLE_RATE = 16_000  # Hz, of every stored clip and of every waveform in memory
 RATED_CORPUS = "xacle"  # the corpus of rated pairs: its clip ids contain its file names
+SILENCE_CORPUS = "silence"  # the clips that `prepare` makes itself
 
 CLIPS = Table(
     name="clips",
@@ -100,7 +101,7 @@ PAIRS = Table(
         "caption_id": "str",
         "matched": "bool",
         "clap_score": "float",
-        "kind": "str",  # of a mismatched pair: random, hard or same_label
+        "kind": "str",  # of a mismatched pair: random, hard, same_label or silent
     },
     key=("clip_id", "caption_id"),
     nullable=("kind",),

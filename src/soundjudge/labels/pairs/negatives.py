@@ -38,6 +38,8 @@ class NegativeConfig:
     "hard ones per matched pair, at most: fewer where no text lies in the range"
     num_same_label: float = 0.0
     "those with the same label (VGGSound) per matched pair, at most: fewer where there are none"
+    num_silent: float = 0.0
+    "pairs of silence and a caption per matched pair, with the lowest score; see prepare.num_silent"
     hard_similarity_range: tuple[float, float] = (0.3, 0.9)
     "cosine of hard texts in the teacher's space; above it no text is used, it may be a paraphrase"
     pool: int | None = 1024
@@ -47,7 +49,7 @@ class NegativeConfig:
     seed: int = 0  # of the random ones, of those with the same label, and of the search
 
     def __post_init__(self) -> None:
-        for name in (f"num_{kind}" for kind in KINDS):
+        for name in (f"num_{kind}" for kind in (*KINDS, "silent")):
             if getattr(self, name) < 0:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must not be negative.")
         low, high = self.hard_similarity_range

@@ -17,7 +17,7 @@ from soundjudge.scoring.ensemble.calibration import Calibration
 
 ENSEMBLE, CROSSFITTED = "ensemble", "ensemble_crossfitted"  # columns of its scores
 # Names that reports use for other columns.
-RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference")
+RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference", "silent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class EnsembleConfig:
     folds: int = 10  # refits for scores of validation by weights that saw no rating of the pair
     seed: int = 0  # of the folds
     coverage: float = 0.9  # share of pairs whose mean rating lies within a score's interval
+    silent_score: float | None = None
+    "of a sound that is silent by prepare.silence_dbfs, whatever its text; null = as members say"
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -43,6 +45,7 @@ class EnsembleConfig:
             raise SoundjudgeError(f"folds is {self.folds}: cross-fitting needs 2 or more")
         if not 0 < self.coverage < 1:
             raise SoundjudgeError(f"coverage is {self.coverage}: choose a number between 0 and 1")
+        check_silent_score(self.silent_score)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class Ensemble:
     std: tuple[float, ...]
     weights: tuple[float, ...]  # of standardized scores; not negative, sum 1
     calibration: Calibration
+    silent_score: float | None = None  # of a silent sound, whatever members say
 
     def __post_init__(self) -> None:
         if len({len(self.members), len(self.mean), len(self.std), len(self.weights)}) != 1:
@@ -62,6 +66,13 @@ class Ensemble:
             raise SoundjudgeError(f"std is {list(self.std)}: every entry must be above 0")
         if not all(weight >= 0 for weight in self.weights) or abs(sum(self.weights) - 1) > 1e-6:
             raise SoundjudgeError(f"weights is {list(self.weights)}: none below 0, and a sum of 1")
+        check_silent_score(self.silent_score)
+
+
+def check_silent_score(score: float | None) -> None:
+    """Raises SoundjudgeError unless it is a score or None."""
+    if score is not None and not 0 <= score <= 10:
+        raise SoundjudgeError(f"silent_score is {score}: write a score within 0 and 10, or null")
 
 
 def fit_ensemble(
@@ -86,16 +97,27 @@ def fit_ensemble(
         std=tuple(std.tolist()),
         weights=tuple(weights.tolist()),
         calibration=calibration.fit_calibration(standardized @ weights, rating, config.calibration),
+        silent_score=config.silent_score,
     )
 
 
-def apply_ensemble(ensemble: Ensemble, member_scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores (N,), 0 to 10, of `member_scores` (N, K); a score depends on its own pair alone."""
+def apply_ensemble(
+    ensemble: Ensemble,
+    member_scores: NDArray[np.float64],
+    silent: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """Scores (N,), 0 to 10, of `member_scores` (N, K); a score depends on its own pair alone.
+
+    `silent` (N,): pairs whose sound is silent; they get the `silent_score`, if there is one.
+    """
     assert member_scores.shape[1:] == (len(ensemble.members),), "scores need a column per member"
     standardized = (member_scores - np.asarray(ensemble.mean)) / np.asarray(ensemble.std)
     # A sum along the row, not a matrix product: BLAS may round differently for another N.
     blend = (standardized * np.asarray(ensemble.weights)).sum(axis=1)
-    return np.clip(calibration.apply_calibration(ensemble.calibration, blend), 0.0, 10.0)
+    scores = np.clip(calibration.apply_calibration(ensemble.calibration, blend), 0.0, 10.0)
+    if ensemble.silent_score is not None and silent is not None:
+        scores[silent] = ensemble.silent_score
+    return scores
 
 
 def crossfit(

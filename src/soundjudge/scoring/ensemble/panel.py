@@ -3,7 +3,7 @@
 N = pairs of the split, K = members.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.ensemble.matching import PAIR
 
+SILENT = "silent"  # column: whether the sound of a pair is silent
 # What the ensemble stage writes for each split: column -> file.
 COLUMNS = {
     "validation": {ENSEMBLE: "validation", CROSSFITTED: "validation_crossfitted"},
@@ -48,16 +49,22 @@ def unknown_members(folder: Path, members: Sequence[str]) -> list[str]:
     return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in members)
 
 
+def mark_silent(panel: pd.DataFrame, clip_ids: Container[str]) -> pd.DataFrame:
+    """The panel with the column SILENT: whether the sound of a pair is among these silent clips."""
+    silent = [tables.rated_clip_id(name) in clip_ids for name in panel["wav_file_name"]]
+    return panel.assign(**{SILENT: np.array(silent, dtype=bool)})
+
+
 def fit_panel(panel: pd.DataFrame, targets: pd.DataFrame, config: EnsembleConfig) -> Ensemble:
-    """The ensemble, fitted on the pairs that have a target after screening."""
+    """The ensemble, fitted on the pairs that members score and that have a target."""
     rating = _ratings(panel, targets)  # (N,)
-    rated = ~np.isnan(rating)
+    rated = _fitted_rows(panel, rating, config)
     return ensemble.fit_ensemble(_scores(panel, config.members)[rated], rating[rated], config)
 
 
 def blend_panel(panel: pd.DataFrame, fitted: Ensemble) -> pd.DataFrame:
     """The ensemble's PREDICTIONS for every pair of the panel."""
-    scores = ensemble.apply_ensemble(fitted, _scores(panel, fitted.members))
+    scores = ensemble.apply_ensemble(fitted, _scores(panel, fitted.members), _silent(panel))
     return panel[PAIR].assign(pred_score=scores)
 
 
@@ -66,10 +73,10 @@ def crossfit_panel(
 ) -> pd.DataFrame:
     """PREDICTIONS, each by weights and a calibration fitted without the pair's own rating.
 
-    A pair without a target is in no fit: it gets the score of the whole ensemble.
+    A pair that is in no fit gets the score of the whole ensemble.
     """
     rating = _ratings(panel, targets)
-    rated = ~np.isnan(rating)
+    rated = _fitted_rows(panel, rating, config)
     predictions = blend_panel(panel, fit_panel(panel, targets, config))
     held_out = predictions["pred_score"].to_numpy(dtype=np.float64, copy=True)
     held_out[rated] = ensemble.crossfit(
@@ -95,6 +102,20 @@ def fit_panel_intervals(
 
 def _scores(panel: pd.DataFrame, members: Iterable[str]) -> NDArray[np.float64]:
     return panel[list(members)].to_numpy(dtype=np.float64)  # (N, K)
+
+
+def _silent(panel: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether the sound of each pair is silent; no sound is where nobody marked them. (N,)"""
+    marked = panel[SILENT] if SILENT in panel else np.zeros(len(panel))
+    return np.asarray(marked, dtype=bool)
+
+
+def _fitted_rows(
+    panel: pd.DataFrame, rating: NDArray[np.float64], config: EnsembleConfig
+) -> NDArray[np.bool_]:
+    """Pairs with a rating, less those whose score is `silent_score` whatever members say. (N,)"""
+    rated = ~np.isnan(rating)
+    return rated if config.silent_score is None else rated & ~_silent(panel)
 
 
 def _ratings(panel: pd.DataFrame, targets: pd.DataFrame) -> NDArray[np.float64]:

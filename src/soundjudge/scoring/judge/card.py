@@ -27,7 +27,7 @@ judge = Judge.from_pretrained("path/to/this/folder")
 judge.score("dog.wav", "a dog barks")
 ```
 
-Sounds may have any sample rate, number of channels and length. {long} The
+Sounds may have any sample rate, number of channels and length. {long} {level}The
 calibration is {calibration}; scores are clipped to 0..10. {intervals}
 
 ## Data
@@ -58,6 +58,14 @@ A score's interval aims at
 holding the mean rating of {learned.coverage:.0%} of pairs. It was learned from validation, by split
 conformal prediction scaled by the members' spread, for pairs and listeners like those. Scores that
 differ by less than {learned.difference:.1f} points do not tell which pair listeners prefer."""
+# What is said of silence and of the level.
+SILENCE = """\
+A sound whose peak lies
+below {silence:g} dBFS scores {score:g}, whatever its text. """
+LEVEL = """\
+Every sound that is not silent is brought
+to a root mean square of {level:g} dBFS, or less where its peak would exceed full scale, before it
+is scored: the volume of a file does not matter. """
 # License notes that follow from a judge's members.
 M2D_HEADS = "{members}: a head alone, fitted on M2D-CLAP"
 M2D_DELTAS = (
@@ -101,6 +109,7 @@ def card_text(manifest: JudgeManifest, records: Records, packaging: Packaging, r
         packaging=packaging,
         score_id=manifest.score_id,
         long=LONG[manifest.long].format(window=manifest.window_seconds),
+        level=_level_text(manifest),
         calibration=blend.calibration.method,
         intervals=_interval_sentences(manifest),
         members="\n".join(rows),
@@ -113,6 +122,16 @@ def _interval_sentences(manifest: JudgeManifest) -> str:
     if manifest.intervals is None:
         return "No interval of a score was learned."
     return INTERVALS.format(learned=manifest.intervals)
+
+
+def _level_text(manifest: JudgeManifest) -> str:
+    """What the judge does with silence and with the level of a sound."""
+    score, level, text = manifest.ensemble.silent_score, manifest.level_dbfs, ""
+    if score is not None:
+        text += SILENCE.format(silence=manifest.silence_dbfs, score=score)
+    if level is not None:
+        text += LEVEL.format(level=level)
+    return text
 
 
 def _m2d_notes(records: Records) -> list[str]:

@@ -174,35 +174,36 @@ class Judge:
         self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int
     ) -> list[float]:
         """Scores of sounds that are read already: (T,) mono at 16 kHz."""
-        raw = self._window_scores(waves, texts, batch_size)
+        silent, raw = self._window_scores(waves, texts, batch_size)
         with self._finite():
-            blended = ensemble.apply_ensemble(self.manifest.ensemble, raw.of_pairs())
+            blended = ensemble.apply_ensemble(self.manifest.ensemble, raw.of_pairs(), silent)
             return [float(score) for score in blended]
 
     def score_sounds(
         self, sounds: Sequence[audio.Sound], texts: Sequence[str], batch_size: int
     ) -> list[PairScore]:
         """Scores, with details, of sounds that are read already."""
-        raw = self._window_scores([sound.wave for sound in sounds], texts, batch_size)
+        silent, raw = self._window_scores([sound.wave for sound in sounds], texts, batch_size)
         first = self.manifest.window_seconds if self.manifest.long == "cut" else None
-        cut = self.cut_texts(texts)
+        cut, blend = self.cut_texts(texts), self.manifest.ensemble
         with self._finite():
-            return pair_scores(self.manifest.ensemble, self.intervals, raw, sounds, cut, first)
+            return pair_scores(blend, self.intervals, raw, silent, sounds, cut, first)
 
     def _window_scores(
         self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int
-    ) -> WindowScores:
-        """Raw scores with a column per member of the ensemble."""
+    ) -> tuple[NDArray[np.bool_], WindowScores]:
+        """Which sounds are silent (B,), and raw scores with a column per member of the ensemble."""
         seconds = self.manifest.window_seconds
         prediction = PredictionConfig(window_seconds=seconds, batch_size=max(1, batch_size))
-        if self.manifest.long == "cut":
-            cut = {id(wave): wave[: prediction.window_samples] for wave in waves}
-            waves = [cut[id(wave)] for wave in waves]
+        # By identity: a sound that several pairs share is encoded once.
+        prepared = {id(wave): self.manifest.prepare(wave) for wave in waves}
+        silent = np.array([prepared[id(wave)][0] for wave in waves], dtype=bool)
+        waves = [prepared[id(wave)][1] for wave in waves]
         loaded = self._scorer.window_scores(waves, texts, prediction)
         blend = self.manifest.ensemble
         scores = np.tile(np.asarray(blend.mean), (len(loaded.cuts), 1))  # (W, K)
         scores[:, [blend.members.index(name) for name in self.members]] = loaded.scores
-        return replace(loaded, scores=scores)
+        return silent, replace(loaded, scores=scores)
 
     @contextmanager
     def _finite(self) -> Iterator[None]:

@@ -5,9 +5,14 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from soundjudge import params
+from soundjudge.data.audio import level
+from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.ensemble import Ensemble
@@ -45,6 +50,10 @@ class JudgeManifest:
     "of the scores, where they were learned from ratings"
     note: str = ""
     "what must be told beside every score, such as that the ratings were simulated"
+    silence_dbfs: float | None = None
+    "a sound whose peak lies below is silent: it gets the ensemble's silent_score"
+    level_dbfs: float | None = None
+    "root mean square that every other sound is brought to before it is scored; None = as it is"
 
     def __post_init__(self) -> None:
         PredictionConfig(window_seconds=self.window_seconds, batch_size=1)
@@ -54,13 +63,29 @@ class JudgeManifest:
                 raise SoundjudgeError(f"ensemble.members has {name!r}: a name without / is needed")
         for name in self.files:
             check_plain(name)
+        needs_silence = self.ensemble.silent_score is not None or self.level_dbfs is not None
+        if needs_silence and self.silence_dbfs is None:
+            raise SoundjudgeError("silent_score and level_dbfs need silence_dbfs: what is silent")
+
+    def prepare(self, wave: NDArray[np.float32]) -> tuple[bool, NDArray[np.float32]]:
+        """Whether a sound (T,) is silent, and what members get: cut, at the trainings' level."""
+        if self.long == "cut":
+            wave = wave[: round(self.window_seconds * SAMPLE_RATE)]
+        if self.silence_dbfs is None:
+            return False, wave
+        silent = level.is_silent(wave, self.silence_dbfs)
+        if silent or self.level_dbfs is None:
+            return silent, wave
+        return silent, level.normalize_level(wave, self.level_dbfs, self.silence_dbfs)
 
     def contents(self) -> dict[str, object]:
         """What judge.json holds."""
-        contents = asdict(self)
+        contents: dict[str, Any] = asdict(self)
         for field in fields(self):  # so that older judges keep their ids
             if getattr(self, field.name) == field.default:
                 del contents[field.name]
+        if self.ensemble.silent_score is None:
+            del contents["ensemble"]["silent_score"]
         return contents
 
     def fingerprint(self) -> str:

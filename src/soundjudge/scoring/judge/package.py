@@ -7,6 +7,7 @@ from pathlib import Path
 
 from soundjudge.clap.encoders.checkpoints import copy_encoder
 from soundjudge.clap.encoders.source import referenced_clap
+from soundjudge.data.clips.clip_levels import ClipLevels
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import kind_of
 from soundjudge.runtime import artifacts
@@ -42,8 +43,11 @@ def build_judge(
     report: str,
     intervals: Intervals | None = None,
     note: str = "",
+    levels: ClipLevels | None = None,
 ) -> JudgeManifest:
     """Fills `folder`: members, encoders, judge.json and a model card with `report` (Markdown).
+
+    `levels` are those of the clips that the members were trained on; None: sounds as they are.
 
     `checkpoints` are the members' folders, whose references start at `root`. A CLAP that the judge
     may not hold stays where it is: the judge asks its user for a copy, by its sha256.
@@ -66,6 +70,7 @@ def build_judge(
         report=report,
         intervals=intervals,
         note=note,
+        levels=levels,
     )
 
 
@@ -79,6 +84,7 @@ def write_manifest(
     long: Long = "windows",
     intervals: Intervals | None = None,
     note: str = "",
+    levels: ClipLevels | None = None,
 ) -> JudgeManifest:
     """Writes judge.json and the model card over the members and encoders in `folder`."""
     unnamed = JudgeManifest(
@@ -90,6 +96,8 @@ def write_manifest(
         long=long,
         intervals=intervals,
         note=note,
+        silence_dbfs=levels.silence_dbfs if levels else None,
+        level_dbfs=levels.level_dbfs if levels else None,
     )
     score_id = f"{packaging.name}@{packaging.version}+{unnamed.fingerprint()}"
     manifest = replace(unnamed, score_id=score_id)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soundjudge.data.audio.audio import Sound
 from soundjudge.data.audio.flags import SoundFlags
@@ -57,16 +58,19 @@ def pair_scores(
     ensemble: Ensemble,
     fitted: Intervals | None,
     raw: WindowScores,
+    silent: NDArray[np.bool_],
     sounds: Sequence[Sound],
     cut_texts: Sequence[bool],
     first_seconds: float | None,
 ) -> list[PairScore]:
     """Of every pair: `raw` has a column per member of `ensemble`; B sounds, B texts.
 
+    `silent` (B,): sounds that get the ensemble's `silent_score`.
     `first_seconds`: how much is scored of a longer sound, None for all of it.
     """
     member_scores = raw.of_pairs()  # (B, K)
-    values, of_windows = (apply_ensemble(ensemble, s) for s in (member_scores, raw.scores))
+    values = apply_ensemble(ensemble, member_scores, silent)  # (B,)
+    of_windows = apply_ensemble(ensemble, raw.scores, silent[raw.pairs])  # (W,)
     spread = intervals.members_spread(ensemble, member_scores)
     ratings = np.clip(intervals.member_ratings(ensemble, member_scores), 0.0, 10.0)
     bounds = None if fitted is None else np.stack(fitted.bounds(values, spread), axis=1)

@@ -1,0 +1,68 @@
+"""What a packaged judge makes of silence, of faint noise, and of one sound at several levels.
+
+    python benchmarks/level.py [JUDGE] [--sounds 10]
+
+The sounds are the first of the sample's test split, with their own texts; silence and noise have
+each of these texts. Prints a markdown table; nothing is asserted.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundjudge import Judge
+from soundjudge.data.audio import audio
+from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.data.user_files.user_tables import read_user_table
+from soundjudge.scoring.files.score_table import PAIRS
+
+SAMPLE = Path("data/sample/xacle")
+SECONDS = 8
+NOISE_DBFS = (-80, -60, -40, -20)  # root mean square
+CHANGES_DB = (-6, -20, -40)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("judge", nargs="?", default="checkpoints/judge")
+    parser.add_argument("--sounds", type=int, default=10)
+    options = parser.parse_args()
+
+    judge = Judge.from_pretrained(options.judge)
+    pairs = read_user_table(SAMPLE / "meta_data" / "test.csv", PAIRS).drop_duplicates()
+    pairs = pairs.drop_duplicates("wav_file_name").head(options.sounds)
+    texts = ["a dog barks", *pairs["text"]]
+    noise = np.random.default_rng(0).normal(size=SECONDS * SAMPLE_RATE)
+
+    print(f'{judge.score_id}\n\n| sound | "a dog barks" | mean over {len(texts)} texts |')
+    print("|---|---|---|")
+    print(_row("digital silence", judge, np.zeros_like(noise), texts))
+    for level in NOISE_DBFS:
+        scaled = noise * 10.0 ** (level / 20)
+        print(_row(f"white noise, {level} dBFS", judge, scaled, texts))
+
+    waves = [audio.read_audio(SAMPLE / "wav" / "test" / name) for name in pairs["wav_file_name"]]
+    full = _scores(judge, waves, texts[1:])
+    print(f"\n| {len(waves)} test sounds | mean absolute change | largest |\n|---|---|---|")
+    for change in CHANGES_DB:
+        quieter = [wave * np.float32(10.0 ** (change / 20)) for wave in waves]
+        gap = np.abs(_scores(judge, quieter, texts[1:]) - full)
+        print(f"| {change} dB | {gap.mean():.2f} | {gap.max():.2f} |")
+
+
+def _row(name: str, judge: Judge, wave: NDArray[np.float64], texts: list[str]) -> str:
+    scores = _scores(judge, [wave.astype(np.float32)] * len(texts), texts)
+    return f"| {name} | {scores[0]:.1f} | {scores.mean():.1f} |"
+
+
+def _scores(
+    judge: Judge, waves: list[NDArray[np.float32]], texts: list[str]
+) -> NDArray[np.float64]:
+    sounds = [(wave, SAMPLE_RATE) for wave in waves]
+    return np.array(judge.score_pairs(sounds, texts))
+
+
+if __name__ == "__main__":
+    main()
