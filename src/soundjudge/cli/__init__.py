@@ -8,6 +8,7 @@ from soundjudge.cli import (
     console,
     evaluation_commands,
     fetch_commands,
+    page_commands,
     rating_commands,
     recipe_commands,
     scoring_commands,
@@ -24,8 +25,10 @@ app = typer.Typer(
 for commands in (
     scoring_commands,
     fetch_commands,
+    page_commands,
     rating_commands,
     evaluation_commands,
+    page_commands,
     recipe_commands,
 ):
     app.add_typer(commands.app)

@@ -1,0 +1,116 @@
+"""Commands that write or serve pages: systems against each other, a judge in the browser."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundjudge.cli import console
+from soundjudge.cli.scoring_commands import JUDGE, Device, Model, NoVerify, _judge, _judge_folder
+
+if TYPE_CHECKING:
+    from soundjudge.scoring.judge.judge import Judge
+
+app = typer.Typer()
+
+
+class OnMissing(StrEnum):
+    """What happens to a prompt that some system has no sound for."""
+
+    fail = "fail"
+    skip = "skip"
+
+
+@app.command()
+def report(
+    systems: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A folder per system, its sounds named by the prompts' ids; or tables with "
+            "wav_file_name and perhaps pred_score."
+        ),
+    ],
+    prompts: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet with id and text.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    model: Model = JUDGE,
+    on_missing: Annotated[
+        OnMissing,
+        typer.Option(
+            help="A sound that is missing, unreadable or of no prompt: stop, or leave its prompt "
+            "out for all systems, which the page lists."
+        ),
+    ] = OnMissing.fail,
+    compare_clap: Annotated[
+        str | None,
+        typer.Option(
+            help="Show the CLAPScore of this CLAP beside the score, for comparison with older "
+            "tables: a folder (of import-clap, or a checkpoint), a .pt file or hf://owner/name."
+        ),
+    ] = None,
+    embed_sounds: Annotated[
+        float,
+        typer.Option(min=0, help="Megabytes of sounds inside the page; more become links."),
+    ] = 20.0,
+    listen: Annotated[
+        int, typer.Option(min=0, help="Lost prompts per system whose sounds the page plays.")
+    ] = 10,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Write all numbers as JSON beside the page, too.")
+    ] = False,
+    id_column: Annotated[str | None, typer.Option(help="Of the prompts.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Of the prompts.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of prompts.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of resamples and sign flips.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Sounds at once: memory, speed.")] = 32,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
+    ] = False,
+    device: Device = "auto",
+    no_verify: NoVerify = False,
+) -> None:
+    """Compare text-to-audio systems on the same prompts, without ratings: a page to read and hear.
+
+    Means with 95 % intervals over prompts, paired tests with Holm's correction, prompts won, and
+    the lost ones to listen to. (To compare judges, against listeners: `compare`.)
+    """
+    from soundjudge.page import report as reports
+    from soundjudge.page.judge_note import judge_note
+
+    def load() -> "tuple[Judge, str]":
+        return _judge(model, device, no_verify), judge_note(_judge_folder(model))
+
+    options = reports.ReportOptions(
+        on_missing=on_missing.value,
+        id_column=id_column,
+        text_column=text_column,
+        embed_megabytes=embed_sounds,
+        listen=listen,
+        resamples=resamples,
+        seed=seed,
+        batch_size=batch_size,
+        json=json_,
+        overwrite=overwrite,
+    )
+    with console.progress("scoring") as progress:
+        result = reports.write_report(
+            systems,
+            prompts,
+            out,
+            options,
+            load_judge=load,
+            load_clap=None
+            if compare_clap is None
+            else lambda: reports.clap_judge(compare_clap, device),
+            progress=progress,
+        )
+    console.print_table(result.table())
+    typer.echo(f"score id {result.score_id}: {out}", err=True)
+    if result.clap is not None:
+        typer.echo(f"clap: {result.clap.score_id}", err=True)
+    for sentence in filter(None, [result.note, *_left_out(len(result.scores.left_out))]):
+        typer.echo(sentence, err=True)
+
+
+def _left_out(count: int) -> list[str]:
+    return [f"{count} prompts are left out: the page lists them"] if count else []
