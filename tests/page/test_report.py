@@ -6,27 +6,16 @@ from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import tiny_judge
+import tiny_systems
+from tiny_systems import TEXTS, write_prompts, write_system
 from typer.testing import CliRunner
 
 from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page import judge_note, report
 from soundjudge.page.report import ReportOptions
-
-TEXTS = ["rain", "a dog barks", "wind & <hail>", "a bell", "a car"]
-
-
-class Loudness:
-    """Stands for a judge: ten times the peak of the sound."""
-
-    score_id = "loudness@1+0"
-
-    def score_waves(self, waves, texts, batch_size):
-        return [float(10 * np.abs(wave).max()) for wave in waves]
 
 
 class Elements(HTMLParser):
@@ -48,20 +37,6 @@ class Elements(HTMLParser):
         return [values[name] for kind, values in self.tags if kind == tag and name in values]
 
 
-def write_prompts(folder: Path, texts: list[str] = TEXTS) -> Path:
-    path = folder / "prompts.jsonl"
-    lines = [json.dumps({"id": f"{n}", "text": text}) for n, text in enumerate(texts)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def write_system(folder: Path, peaks: list[float]) -> Path:
-    folder.mkdir(parents=True)
-    for number, peak in enumerate(peaks):
-        soundfile.write(folder / f"{number}.wav", np.full(1600, peak), 16_000)
-    return folder
-
-
 @pytest.fixture
 def systems(tmp_path: Path) -> list[Path]:
     return [
@@ -71,15 +46,7 @@ def systems(tmp_path: Path) -> list[Path]:
 
 
 def write(systems: list[Path], prompts: Path, out: Path, note: str = "", **options: object):
-    result = report.write_report(
-        systems,
-        prompts,
-        out,
-        ReportOptions(resamples=200, **options),
-        load_judge=lambda: (Loudness(), note),
-        load_clap=None,
-        progress=lambda done, total: None,
-    )
+    result = tiny_systems.write_report(systems, prompts, out, note, **options)
     return result, Elements(out.read_text(encoding="utf-8"))
 
 

@@ -8,6 +8,7 @@ import typer
 
 from soundjudge.cli import console
 from soundjudge.cli.scoring_commands import JUDGE, Device, Model, NoVerify, _judge, _judge_folder
+from soundjudge.errors import SoundjudgeError
 
 if TYPE_CHECKING:
     from soundjudge.scoring.judge.judge import Judge
@@ -114,3 +115,45 @@ def report(
 
 def _left_out(count: int) -> list[str]:
     return [f"{count} prompts are left out: the page lists them"] if count else []
+
+
+@app.command()
+def serve(
+    model: Model = JUDGE,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than 127.0.0.1 let others in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 is any free one.")] = 8765,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name that browsers may call the page by."),
+    ] = None,
+    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Of one request.")] = 200.0,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Of one sound.")] = 120.0,
+    device: Device = "auto",
+    no_verify: NoVerify = False,
+) -> None:
+    """Serve a local page: drop sounds, type texts, see scores over time; score a table with a zip.
+
+    Nothing leaves this machine, and nothing is kept.
+    """
+    from soundjudge.page.judge_note import judge_note
+    from soundjudge.page.limits import Limits
+
+    try:
+        from soundjudge.page import serve as serving
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "multipart", "python_multipart"):
+            raise
+        raise SoundjudgeError(
+            f"{error.name} is not installed: pip install 'soundjudge[page]'"
+        ) from error
+
+    serving.serve(
+        lambda: (_judge(model, device, no_verify), judge_note(_judge_folder(model))),
+        host=host,
+        port=port,
+        names=allow_host or (),
+        limits=Limits(megabytes=max_megabytes, seconds=max_seconds),
+        tell=lambda line: typer.echo(line, err=True),
+    )
