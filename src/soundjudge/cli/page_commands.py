@@ -76,9 +76,10 @@ def report(
     the lost ones to listen to. (To compare judges, against listeners: `compare`.)
     """
     from soundjudge.page import report as reports
-    from soundjudge.page.judge_note import judge_note
 
     def load() -> "tuple[Judge, str]":
+        from soundjudge.page.judge_note import judge_note
+
         return _judge(model, device, no_verify), judge_note(_judge_folder(model))
 
     options = reports.ReportOptions(

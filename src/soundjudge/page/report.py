@@ -3,17 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soundjudge.data.user_files import outputs
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page.report_page import report_html
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.judge.judge import Judge
-from soundjudge.scoring.judge.manifest import MANIFEST
 from soundjudge.scoring.systems import system_files, system_scores
 from soundjudge.scoring.systems.system_files import Prompts, System
 from soundjudge.scoring.systems.system_report import OF_TABLES, SystemReport, report_systems
 from soundjudge.scoring.systems.system_scores import OnMissing, Progress, SystemScores
+
+if TYPE_CHECKING:
+    from soundjudge.scoring.judge.judge import Judge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class ReportOptions:
     overwrite: bool = False
 
 
-LoadJudge = Callable[[], tuple[Judge, str]]
+LoadJudge = Callable[[], "tuple[Judge, str]"]
 """Loads the judge; its second result is a note about it, "" for none."""
 
 
@@ -43,7 +45,7 @@ def write_report(
     options: ReportOptions,
     *,
     load_judge: LoadJudge,
-    load_clap: Callable[[], Judge] | None,
+    load_clap: "Callable[[], Judge] | None",
     progress: Progress,
 ) -> SystemReport:
     """Checks all files, then loads the judge, scores and writes `out`. Raises SoundjudgeError."""
@@ -90,15 +92,18 @@ def write_report(
     return report
 
 
-def clap_judge(source: str, device: str) -> Judge:
+def clap_judge(source: str, device: str) -> "Judge":
     """The judge of a folder that `import-clap` wrote, or of any CLAP that it reads."""
+    from soundjudge.scoring.judge.judge import Judge  # scores in tables need no torch
+    from soundjudge.scoring.judge.manifest import MANIFEST
+
     if (Path(source) / MANIFEST).is_file():
         return Judge.from_pretrained(Path(source), device)
     return Judge.from_clap(source, device)
 
 
 def _score(
-    judge: Judge | None,
+    judge: "Judge | None",
     systems: Sequence[System],
     prompts: Prompts,
     options: ReportOptions,
