@@ -203,6 +203,8 @@ def test_too_large_a_request_is_413_with_and_without_a_stated_length(client):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     answer = client.post("/scores", content=chunks(), headers=headers)
     assert "more than 2 MB" in refusal(answer, 413)
+    stated = {"content-length": "2000001"}  # refused before any of it is read
+    assert "more than 2 MB" in refusal(client.post("/scores", content=b"x", headers=stated), 413)
 
 
 @pytest.mark.parametrize(
