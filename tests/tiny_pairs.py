@@ -1,10 +1,15 @@
 """A table of five pairs and their sounds, for tests of scoring."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from soundjudge.data.audio.audio import Sound
+from soundjudge.scoring.ensemble.intervals import Intervals
+from soundjudge.scoring.judge.pair_score import PairScore, Window
 
 NAMES = ["a.wav", "b.wav", "c.wav", "d.wav", "e.wav"]
 
@@ -36,3 +41,31 @@ def spoil(sounds: Path) -> None:
 def read_cells(path: Path) -> list[list[str]]:
     with path.open(newline="") as file:
         return list(csv.reader(file))
+
+
+class LengthJudge:
+    """A judge whose score is a sound's length in units of 0.1 s; it can be killed."""
+
+    members = {"length": None}
+    intervals = Intervals(coverage=0.9, floor=1.0, slope=0.0, quantile=0.5, difference=1.0)
+
+    def __init__(self, dies_after: int = 1000) -> None:
+        self.scored, self.dies_after = 0, dies_after
+
+    def score_sounds(
+        self, sounds: Sequence[Sound], texts: Sequence[str], batch_size: int
+    ) -> list[PairScore]:
+        self.scored += len(sounds)
+        if self.scored > self.dies_after:
+            raise KeyboardInterrupt
+        return [self.pair(len(sound.wave) / 1600) for sound in sounds]
+
+    def pair(self, value: float) -> PairScore:
+        return PairScore(
+            value=value,
+            members={"length": value},
+            spread=0.25,
+            windows=(Window(start=0.0, end=value / 10, value=value),),
+            interval=(value - 0.5, value + 0.5),
+            flags=("short",) if value < 2 else (),
+        )

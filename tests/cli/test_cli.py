@@ -1,6 +1,7 @@
 """The command line as people use it: results on stdout, one sentence for every mistake."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,10 +58,12 @@ def test_a_text_that_a_member_cuts_is_told(judge, sounds, tmp_path):
     long = run("score", sounds / "e.wav", "a dog " * 5, "--model", judge)
     assert long.exit_code == 0
     assert "the text is longer than a member reads" in long.stderr.splitlines()[1]
+    assert long.stderr.splitlines()[1].startswith("cut text: ")
     table = tmp_path / "long.csv"
     table.write_text(f"wav_file_name,text\na.wav,{'a dog ' * 5}\nb.wav,a dog\n")
     out = ["--audio-dir", sounds, "-o", tmp_path / "out.csv", "--model", judge]
-    assert "1 texts are longer than a member reads" in run("score-table", table, *out).stderr
+    told = run("score-table", table, *out).stderr
+    assert "the text is longer than a member reads" in told and "(1 rows, a.wav first)" in told
 
 
 def test_what_is_to_be_known_of_a_sound_is_told_beside_its_score(judge, sounds, tmp_path):
@@ -72,7 +75,74 @@ def test_what_is_to_be_known_of_a_sound_is_told_beside_its_score(judge, sounds, 
     table.write_text("wav_file_name,text\ne.wav,a dog\nsilence.wav,a dog\nsilence.wav,a cat\n")
     out = ["--audio-dir", sounds, "-o", tmp_path / "out.csv", "--model", judge]
     told = run("score-table", table, *out)
-    assert "silent: its peak is below -70 dBFS (2 sounds, silence.wav first)" in told.stderr
+    assert "silent: its peak is below -70 dBFS (2 rows, silence.wav first)" in told.stderr
+
+
+def test_details_are_printed_behind_the_score_and_all_of_them_as_json(judge, sounds):
+    words = ["score", sounds / "e.wav", "a dog barks", "--model", judge]
+    plain = run(*words).stdout
+    asked = run(*words, "--members", "--spread", "--windows").stdout.splitlines()
+    assert asked[0] == plain.strip() and len(asked[0].split(".")[1]) == 4
+    names = ["clapscore", "regress", "one", "two"]
+    assert [line.split()[:2] for line in asked[1:5]] == [["member", name] for name in names]
+    assert asked[5].startswith("spread ")
+    assert asked[6:] == [f"window 0-0.5 s {plain.strip()}"]
+    whole = json.loads(run(*words, "--json").stdout)
+    assert whole["score"] == float(plain) and list(whole["members"]) == names
+    assert whole["windows"] == [{"start": 0.0, "end": 0.5, "value": float(plain)}]
+    assert whole["flags"] == [] and whole["score_id"].startswith("tiny@1.0+")
+    assert "has no intervals" in sentence(run(*words, "--interval"))
+
+
+def test_a_judge_of_simulated_ratings_says_so_once(judge, sounds, table, tmp_path):
+    noted = Path(shutil.copytree(judge, tmp_path / "judge"))
+    tiny_judge.forge(noted, lambda values: values.update(note="simulated ratings"))
+    told = run("score", sounds / "e.wav", "a dog", "--model", noted).stderr
+    assert told.count("simulated ratings") == 1
+    out = ["--audio-dir", sounds, "-o", tmp_path / "out.csv", "--model", noted, "--batch-size", 1]
+    assert run("score-table", table, *out).stderr.count("simulated ratings") == 1
+    assert "simulated" not in run("score", sounds / "e.wav", "a dog", "--model", judge).stderr
+
+
+def test_a_table_gets_details_as_columns_and_shards_add_up(judge, sounds, table, tmp_path):
+    words = ["score-table", table, "--audio-dir", sounds, "--model", judge, "--spread", "--flags"]
+    whole = tmp_path / "whole.csv"
+    told = run(*words, "--members", "-o", whole, "--json")
+    assert told.exit_code == 0, told.output
+    summary = json.loads(told.stdout)
+    assert (summary["rows"], summary["failed"], summary["output"]) == (5, 0, str(whole))
+    added = read_cells(whole)[0][3:]
+    members = ["member_clapscore", "member_regress", "member_one", "member_two"]
+    assert added == ["pred_score", *members, "spread", "flags"]
+    parts = []
+    for number in (1, 2):
+        out = tmp_path / f"{number}.csv"
+        assert run(*words, "--members", "-o", out, "--shard", f"{number}/2").exit_code == 0
+        parts += read_cells(out)[1:]
+    assert parts == read_cells(whole)[1:]
+    assert "write I/N" in sentence(run(*words, "--shard", "3/2"))
+    other = run(*words, "-o", whole, "--resume")
+    assert "resume with the options of the first run" in other.stderr.splitlines()[-1]
+
+
+def test_a_table_goes_through_standard_input_and_output(judge, sounds, tmp_path):
+    lines = f'{{"audio_path": "{sounds / "a.wav"}", "caption": "a dog", "n": 1.50}}\n'
+    result = CliRunner().invoke(app, ["score-table", "-", "--model", str(judge)], input=lines)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(lines.rstrip("}\n") + ', "pred_score": ')
+    assert set(json.loads(result.stdout)) == {"audio_path", "caption", "n", "pred_score"}
+
+
+def test_a_wrong_column_or_a_missing_sound_costs_no_loading(tmp_path, sounds):
+    table = tmp_path / "table.csv"
+    for content, reason in (
+        ("wav_file_name,words\na.wav,x\n", "no column of texts"),
+        ("wav_file_name,text\nz.wav,x\n", "z.wav is missing; 1 of 1 sounds are"),
+    ):
+        table.write_text(content)
+        words = ["score-table", table, "--audio-dir", sounds, "-o", tmp_path / "out.csv"]
+        # The judge is not there, and that is not what is complained of.
+        assert reason in run(*words, "--model", tmp_path / "nowhere").stderr.splitlines()[-1]
 
 
 def test_a_text_that_begins_like_an_option_goes_behind_two_dashes(judge, sounds):
@@ -123,7 +193,7 @@ def test_rows_without_a_score_show_in_the_exit_code(judge, sounds, table, tmp_pa
     words = ["score-table", table, "--audio-dir", sounds, "--model", judge, "-o"]
     stopped = run(*words, tmp_path / "fail.csv")
     assert stopped.exit_code == 2
-    assert "row 3" in stopped.stderr.splitlines()[-1]
+    assert "row 5" in stopped.stderr.splitlines()[-1]  # it is missing: known before row 3 is read
     left_out = run(*words, tmp_path / "skip.csv", "--on-error", "skip")
     assert left_out.exit_code == 1
     assert "2 rows have no score" in left_out.stderr

@@ -11,10 +11,9 @@ import random
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import tiny_pairs
@@ -28,6 +27,8 @@ from soundjudge.labels.files import rating_files
 from soundjudge.labels.ratings.config import Screening
 from soundjudge.runtime.artifacts import atomic_file
 from soundjudge.scoring.files import comparison, score_table, submission
+from soundjudge.scoring.files.listed_pairs import list_pairs
+from soundjudge.scoring.judge.pair_score import PairScore
 
 TORTURE = int(os.environ.get("TORTURE", "60"))
 KILLS = max(4, TORTURE // 25)
@@ -108,20 +109,18 @@ def test_a_mutated_table_is_read_to_the_letter_or_refused_with_a_sentence(
         assert len(listeners) == frame["listener_id"].nunique()
 
 
-class SlowJudge:
+class SlowJudge(tiny_pairs.LengthJudge):
     """A judge whose score is a sound's length in units of 0.1 s."""
 
-    def score_waves(
-        self, waves: Sequence[np.ndarray], texts: Sequence[str], batch_size: int
-    ) -> list[float]:
+    def score_sounds(self, *arguments: object) -> list[PairScore]:
         time.sleep(0.002)
-        return [len(wave) / 1600 for wave in waves]
+        return super().score_sounds(*arguments)
 
 
 def score(table: Path, sounds: Path, out: Path, *, resume: bool, batch_size: int = 1) -> object:
     return score_table.score_table(
-        SlowJudge(), table, sounds, out, on_error="nan", resume=resume, batch_size=batch_size,
-        progress=lambda done, total: None,
+        SlowJudge, list_pairs(table, sounds), out, inputs=[table], on_error="nan", resume=resume,
+        batch_size=batch_size, progress=lambda done, total: None,
     )  # fmt: skip
 
 

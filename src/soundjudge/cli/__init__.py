@@ -6,6 +6,7 @@ import typer
 
 from soundjudge.cli import (
     console,
+    doctor_commands,
     evaluation_commands,
     fetch_commands,
     page_commands,
@@ -24,8 +25,8 @@ app = typer.Typer(
 )
 for commands in (
     scoring_commands,
+    doctor_commands,
     fetch_commands,
-    page_commands,
     rating_commands,
     evaluation_commands,
     page_commands,

@@ -1,42 +1,39 @@
-"""Commands around a judge: score with it, check it, list what training one needs."""
+"""Commands that score: one pair, or a table of pairs."""
 
-from enum import StrEnum
+import json
+import re
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soundjudge.cli import console
+from soundjudge.cli.judge_options import (
+    FAILED_ROWS,
+    JUDGE,
+    BatchSize,
+    Device,
+    Interval,
+    Json,
+    Members,
+    Model,
+    NoVerify,
+    OnError,
+    Spread,
+    Windows,
+    load_judge,
+    tell_note,
+)
+from soundjudge.errors import SoundjudgeError
 
 if TYPE_CHECKING:
+    from soundjudge.scoring.files.score_table import ScoreSummary
     from soundjudge.scoring.judge.judge import Judge
 
-FAILED_ROWS = 1
-"""Exit code of a run that ended, but could not score every row or has unmet needs."""
-
 app = typer.Typer()
-
-Model = Annotated[
-    str,
-    typer.Option(
-        envvar="SOUNDJUDGE_MODEL",
-        help="A judge's folder, hf://owner/name@revision of the hub, or a name of `judges`.",
-    ),
-]
-NoVerify = Annotated[
-    bool, typer.Option("--no-verify", help="Trust the judge's files: compute no sha256.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-JUDGE = "checkpoints/judge"
-CUT = "what is behind its limit does not count"
-
-
-class OnError(StrEnum):
-    """What happens to a row whose sound cannot be read."""
-
-    fail = "fail"
-    skip = "skip"
-    nan = "nan"
+STDOUT = Path("-")
 
 
 @app.command()
@@ -46,31 +43,67 @@ def score(
         str, typer.Argument(help="What the sound should match; -- goes before one like -x.")
     ],
     model: Model = JUDGE,
+    members: Members = False,
+    spread: Spread = False,
+    interval: Interval = False,
+    windows: Windows = False,
+    as_json: Json = False,
     device: Device = "auto",
     no_verify: NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
     from soundjudge.data.audio import audio
-    from soundjudge.scoring.members.predict import clean_text
+    from soundjudge.scoring.members.windows import clean_text
 
     clean_text(text)  # a judge takes seconds to load
     loaded = audio.read_sound(sound)
-    judge = _judge(model, device, no_verify)
-    (value,) = judge.score_waves([loaded.wave], [text], batch_size=1)
-    typer.echo(value)
-    typer.echo(judge.score_id, err=True)
-    for sentence in loaded.flags.sentences():
-        typer.echo(sentence, err=True)
-    if judge.cut_texts([text])[0]:
-        typer.echo(f"the text is longer than a member reads: {CUT}", err=True)
+    judge = load_judge(model, device, no_verify)
+    from soundjudge.scoring.files import pair_reports
+    from soundjudge.scoring.files.added_columns import Details
+
+    details = Details(members=members, spread=spread, interval=interval, windows=windows)
+    details.columns(judge)  # refuses intervals where there are none
+    (pair,) = judge.score_sounds([loaded], [text], 1)
+    if as_json:
+        pairs = {"sound": str(sound), "text": text, **pair_reports.pair_json(pair)}
+        typer.echo(json.dumps(pairs | pair_reports.judge_json(judge), ensure_ascii=False))
+    else:
+        typer.echo("\n".join(pair_reports.pair_lines(pair, details, judge.intervals)))
+    for line in (judge.score_id, *pair.flag_sentences()):
+        typer.echo(line, err=True)
+    tell_note(judge)
 
 
 @app.command("score-table")
 def score_table(
-    table: Annotated[Path, typer.Argument(help="CSV with wav_file_name, text and any others.")],
-    audio_dir: Annotated[Path, typer.Option(help="Folder that wav_file_name starts from.")],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The table plus pred_score.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, TSV, JSON Lines or Parquet; - for standard input; Kaldi's folder with "
+            "wav.scp and text; or a folder with a .txt file per sound."
+        ),
+    ],
+    audio_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder that names of sounds start from; else that of the table."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--output", "-o", help="The table plus pred_score; - prints it.")
+    ] = STDOUT,
     model: Model = JUDGE,
+    audio_column: Annotated[
+        str | None, typer.Option(help="Column of the sounds, where its name does not tell.")
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the texts, where its name does not tell.")
+    ] = None,
+    members: Members = False,
+    spread: Spread = False,
+    interval: Interval = False,
+    windows: Windows = False,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="What is to be known of a sound: silent, clipped, ...")
+    ] = False,
     on_error: Annotated[
         OnError,
         typer.Option(
@@ -84,72 +117,76 @@ def score_table(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin anew and replace an OUT that exists.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pairs at once: memory and speed.")] = 32,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="I/N: the I-th of N shares of the rows, which follow one another."),
+    ] = None,
+    as_json: Json = False,
+    batch_size: BatchSize = 32,
     device: Device = "auto",
     no_verify: NoVerify = False,
 ) -> None:
-    """Score every row of a table; each batch of rows is written at once."""
-    from soundjudge.scoring.files import score_table as tables
+    """Score every row of a table, in its format, all columns kept; each batch is written at once.
 
-    judge = _judge(model, device, no_verify)
-    with console.progress("scoring") as progress:
+    Scores have 4 decimals. Columns are found by their usual names: wav_file_name, path, audio,
+    file, name, id; text, caption, prompt, description.
+    """
+    from soundjudge.scoring.files import listed_pairs, pair_reports
+    from soundjudge.scoring.files import score_table as tables
+    from soundjudge.scoring.files.added_columns import Details
+
+    if out == STDOUT and (resume or as_json):
+        raise SoundjudgeError("--resume and --json need a file to write: name it by -o")
+    pairs = listed_pairs.list_pairs(
+        table, audio_dir, audio_column=audio_column, text_column=text_column, shard=_shard(shard)
+    )
+    details = Details(
+        members=members, spread=spread, interval=interval, windows=windows, flags=flags
+    )
+    judges: list[Judge] = []
+
+    def load() -> "Judge":
+        judges.append(load_judge(model, device, no_verify))
+        return judges[0]
+
+    with TemporaryDirectory() as folder, console.progress("scoring") as progress:
+        target = Path(folder) / f"scores{pairs.table.suffix}" if out == STDOUT else out
         summary = tables.score_table(
-            judge,
-            table,
-            audio_dir,
-            out,
+            load,
+            pairs,
+            target,
+            inputs=[table] if table.is_file() else [],
+            details=details,
             on_error=on_error.value,
             resume=resume,
             overwrite=overwrite,
             batch_size=batch_size,
             progress=progress,
         )
+        if out == STDOUT:
+            sys.stdout.buffer.write(target.read_bytes())
+    if as_json:
+        typer.echo(
+            json.dumps(pair_reports.summary_json(summary, out) | pair_reports.judge_json(judges[0]))
+        )
+    _tell_summary(summary, judges[0], out)
+
+
+def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
     resumed = f", {summary.resumed} of them before" if summary.resumed else ""
     typer.echo(f"{summary.rows} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
     for sentence, names in summary.flagged.items():
-        typer.echo(f"{sentence} ({len(names)} sounds, {names[0]} first)", err=True)
-    pairs = tables.read_pair_table(table)
-    if cut := sum(judge.cut_texts([pairs.pair(row)[1] for row in range(len(pairs.rows))])):
-        typer.echo(f"{cut} texts are longer than a member reads: {CUT}", err=True)
+        typer.echo(f"{sentence} ({len(names)} rows, {names[0]} first)", err=True)
+    tell_note(judge)
     if summary.failed:
         typer.echo(f"{summary.failed} rows have no score: {out}.errors.csv", err=True)
         raise typer.Exit(FAILED_ROWS)
 
 
-@app.command()
-def doctor(
-    params: Annotated[Path, typer.Option(help="The params.yaml to check.")] = Path("params.yaml"),
-    model: Annotated[
-        str | None,
-        typer.Option(help="Check this judge instead: whether it is whole, and what it needs."),
-    ] = None,
-) -> None:
-    """Check a params.yaml: its keys, what it needs, what is missing and where to get it."""
-    from soundjudge.doctor import judge_check, requirements, sections
-
-    if model is not None:
-        typer.echo("\n".join(judge_check.judge_lines(_judge_folder(model))))
-        return
-    problems = sections.find_problems(params)
-    needs = requirements.find_requirements(params)
-    typer.echo("\n".join(requirements.report_lines(needs, problems)))
-    if problems or requirements.unmet_requirements(needs):
-        raise typer.Exit(FAILED_ROWS)
-
-
-def _judge_folder(model: str) -> Path:
-    """A folder, or a judge that was fetched by name.
-
-    What does not say that it is of the hub is never looked up there: a typo must download nothing.
-    """
-    from soundjudge.scoring.published import installed
-
-    return Path(model) if Path(model).is_dir() else installed.find_judge(model) or Path(model)
-
-
-def _judge(model: str, device: str, no_verify: bool) -> "Judge":
-    from soundjudge.data.hub import hub
-    from soundjudge.scoring.judge.judge import Judge
-
-    name = model if model.startswith(hub.SCHEME) else _judge_folder(model)
-    return Judge.from_pretrained(name, device, verify=not no_verify)
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise SoundjudgeError(f"--shard is {text!r}: write I/N, such as 1/4 for the first of four")
+    return int(match[1]), int(match[2])

@@ -24,7 +24,7 @@ from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.members.members import ROUNDING
-from soundjudge.scoring.members.predict import PredictionConfig
+from soundjudge.scoring.members.windows import PredictionConfig
 from soundjudge.training.caption import CaptionConfig
 from soundjudge.training.finetune import FinetuneConfig, FinetuneMember
 from soundjudge.training.pretrain import PretrainConfig

@@ -21,6 +21,7 @@ from soundjudge.scoring.ensemble.ensemble import Ensemble
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members
+from soundjudge.scoring.members.predict import PredictionConfig, raw_scores
 
 ALONE = Ensemble(  # one member, its scores as they are
     members=("regress",),
@@ -185,7 +186,9 @@ def test_a_judge_on_m2d_scores_with_the_users_copy_and_with_no_other(packaged: P
     judge = Judge.from_pretrained(packaged / "judge", "cpu")
     assert judge.score_waves([noise(8_000, 0)], ["rain"], batch_size=1) == score
     loader = members.MemberLoader(root=packaged, device=torch.device("cpu"), window_seconds=10.0)
-    raw = loader.member(packaged / "checkpoints/regress").scores([noise(8_000, 0)], ["rain"])
+    member = loader.member(packaged / "checkpoints/regress")
+    window = PredictionConfig(window_seconds=10.0)
+    raw = raw_scores([member], [noise(8_000, 0)], ["rain"], window)[:, 0]
     np.testing.assert_allclose(score, raw.clip(0, 10), atol=1e-4)
     with (own / tiny_m2d.NAME / "checkpoint-30.pth").open("ab") as file:
         file.write(b"another")

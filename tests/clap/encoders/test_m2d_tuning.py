@@ -25,6 +25,7 @@ from soundjudge.scoring.ensemble.ensemble import Ensemble
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members
+from soundjudge.scoring.members.predict import PredictionConfig, raw_scores
 from soundjudge.training import tune_clap
 
 WAVES = [0.3 * np.random.default_rng(n).normal(size=9_000 + n).astype(np.float32) for n in range(3)]
@@ -230,7 +231,9 @@ def test_a_judge_of_a_tuned_m2d_scores_with_the_users_copy_alone(packaged, monke
         Judge.from_pretrained(judge, "cpu")
     loaded = Judge.from_pretrained(judge, "cpu", m2d=own)
     loader = members.MemberLoader(root=Path(), device=torch.device("cpu"), window_seconds=10.0)
-    raw = loader.member(Path("checkpoints/clapscore")).scores(WAVES, TEXTS)
+    window = PredictionConfig(window_seconds=10.0)
+    member = loader.member(Path("checkpoints/clapscore"))
+    raw = raw_scores([member], WAVES, TEXTS, window)[:, 0]
     np.testing.assert_allclose(loaded.score_waves(WAVES, TEXTS, 3), (raw + 10) / 2, atol=1e-4)
     monkeypatch.setenv("SOUNDJUDGE_M2D", str(tiny_m2d.write(Path("other"), weights_seed=1)))
     with pytest.raises(SoundjudgeError, match=f"has the sha256 .*{weights} is asked for"):

@@ -32,6 +32,7 @@ from soundjudge.scoring.ensemble.ensemble import Ensemble
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members
+from soundjudge.scoring.members.predict import PredictionConfig, raw_scores
 
 TEXTS = ["a dog", "a cat", "rain falls", "a bell", "engine", "a dog barks"]
 WAVES = [
@@ -245,7 +246,10 @@ def test_a_judge_holds_a_copy_of_each_clap_that_it_may_and_asks_for_the_other(tm
     assert not list((tmp_path / "judge").rglob("*.pth"))
     judge = Judge.from_pretrained(tmp_path / "judge", "cpu", m2d=root / paths[2])
     loader = members.MemberLoader(root=root, device=torch.device("cpu"), window_seconds=1.0)
-    raw = loader.member(root / "regress").scores(WAVES, TEXTS)
+    raw = raw_scores(
+        [loader.member(root / "regress")], WAVES, TEXTS, PredictionConfig(window_seconds=1.0)
+    )
+    raw = raw[:, 0]
     np.testing.assert_allclose(judge.score_waves(WAVES, TEXTS, 6), raw.clip(0, 10), atol=1e-4)
 
 
@@ -268,7 +272,10 @@ def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(t
     assert [reference.backend for reference in references] == ["transformers", "transformers"]
 
     loader = members.MemberLoader(root=root, device=torch.device("cpu"), window_seconds=1.0)
-    raw = loader.member(root / "regress").scores(WAVES, TEXTS)
+    raw = raw_scores(
+        [loader.member(root / "regress")], WAVES, TEXTS, PredictionConfig(window_seconds=1.0)
+    )
+    raw = raw[:, 0]
     package.build_judge(
         tmp_path / "judge",
         ensemble=ALONE,

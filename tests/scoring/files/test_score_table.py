@@ -1,32 +1,17 @@
 """Tables of pairs are scored row by row; a killed run is resumed, a bad sound is never a number."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tiny_pairs
-from tiny_pairs import read_cells, spoil
+from tiny_pairs import LengthJudge, read_cells, spoil
 
 from soundjudge.data.user_files import delimited
 from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.files.listed_pairs import list_pairs
 from soundjudge.scoring.files.score_table import score_table
-
-
-class LengthJudge:
-    """A judge whose score is a sound's length in units of 0.1 s; it can be killed."""
-
-    def __init__(self, dies_after: int = 1000) -> None:
-        self.scored, self.dies_after = 0, dies_after
-
-    def score_waves(
-        self, waves: Sequence[np.ndarray], texts: Sequence[str], batch_size: int
-    ) -> list[float]:
-        self.scored += len(waves)
-        if self.scored > self.dies_after:
-            raise KeyboardInterrupt
-        return [len(wave) / 1600 for wave in waves]
+from soundjudge.scoring.judge.pair_score import PairScore
 
 
 @pytest.fixture
@@ -41,8 +26,14 @@ def table(tmp_path: Path) -> Path:
 
 def score(table: Path, sounds: Path, out: Path, judge: LengthJudge, **changed: object) -> object:
     options = {"on_error": "fail", "resume": False, "batch_size": 2}
+    pairs = list_pairs(table, sounds)
     return score_table(
-        judge, table, sounds, out, progress=lambda done, total: None, **(options | changed)
+        lambda: judge,
+        pairs,
+        out,
+        inputs=[table],
+        progress=lambda done, total: None,
+        **(options | changed),
     )
 
 
@@ -223,10 +214,10 @@ def test_a_second_run_on_the_same_output_is_refused(table, sounds, tmp_path):
     out = tmp_path / "out.csv"
 
     class SecondRun(LengthJudge):
-        def score_waves(self, *arguments: object) -> list[float]:
+        def score_sounds(self, *arguments: object) -> list[PairScore]:
             with pytest.raises(SoundjudgeError, match=r"another run \(process \d+\) is writing"):
                 score(table, sounds, out, LengthJudge(), resume=True)
-            return super().score_waves(*arguments)
+            return super().score_sounds(*arguments)
 
     score(table, sounds, out, SecondRun())
     assert [row[3] for row in read_cells(out)[1:]] == [f"{n}.0000" for n in range(1, 6)]
@@ -317,7 +308,7 @@ def test_bad_sounds_are_reported_and_never_a_number(table, sounds, tmp_path, pol
 def test_a_table_that_cannot_be_scored_is_refused_before_anything_is_written(sounds, tmp_path):
     out = tmp_path / "out.csv"
     for content, reason in (
-        ("wav_file_name,caption\na.wav,x\n", "'text' is missing"),
+        ("wav_file_name,words\na.wav,x\n", "no column of texts under a usual name"),
         ("wav_file_name,text\n", "no rows"),
         ("wav_file_name,text,pred_score\na.wav,x,1\n", "pred_score"),
         ("wav_file_name,text\na.wav,\n", "row 1"),
@@ -326,6 +317,7 @@ def test_a_table_that_cannot_be_scored_is_refused_before_anything_is_written(sou
         table.write_text(content)
         with pytest.raises(SoundjudgeError, match=reason):
             score(table, sounds, out, LengthJudge())
+    table.write_text("wav_file_name,text\na.wav,x\n")
     with pytest.raises(SoundjudgeError, match="is one of the files that are read"):
         score(table, sounds, table, LengthJudge())
     with pytest.raises(SoundjudgeError, match="is no folder"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,7 +129,8 @@ def test_pairs_that_are_none_are_refused(loaded):
         loaded.score("nowhere.wav", "a dog")
 
 
-def test_members_share_one_encoder_and_encode_a_batch_once(loaded, monkeypatch):
+def test_members_share_one_encoder_and_encode_a_batch_once(copied, monkeypatch):
+    loaded = Judge.from_pretrained(copied, device="cpu")
     one, two = loaded.members["one"], loaded.members["two"]
     assert one.encoder is two.encoder
     calls = []
@@ -268,3 +270,97 @@ def test_scores_are_paired_by_position_and_do_not_depend_on_torchs_state(loaded,
             assert again.score_pairs(sounds, texts) == expected
     finally:
         torch.set_default_dtype(before)
+
+
+class Count:
+    """How many items each call of a method was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cls: type, name: str) -> None:
+        self.items: list[int] = []
+        method = getattr(cls, name)
+
+        def counted(member, listed, *rest):
+            self.items.append(len(listed))
+            return method(member, listed, *rest)
+
+        monkeypatch.setattr(cls, name, counted)
+
+
+def test_a_grid_costs_one_encoding_per_sound_and_text(copied, monkeypatch):
+    judge = Judge.from_pretrained(copied, device="cpu")
+    waves, texts = tiny_judge.pairs(5)[0], [f"a dog and {word}" for word in tiny_judge.WORDS[2:8]]
+    waves = [wave[:16_000] for wave in waves]  # of one window each
+    counts = [
+        Count(monkeypatch, type(judge.members[name]), method)
+        for name in ("clapscore", "regress", "one")
+        for method in ("encode_sounds", "encode_texts")
+    ]
+    beats = type(judge.members["one"].encoder.encoder)
+    frames = Count(monkeypatch, beats, "frames")
+    sounds = [(wave, 16_000) for wave in waves for _ in texts]
+    grid = judge.score_pairs(sounds, texts * 5, batch_size=4)
+    assert [sum(count.items) for count in counts] == [5, 6, 5, 6, 10, 12]  # `one` and `two`
+    assert sum(frames.items) == 5
+    # In another call and in another order nothing is encoded again.
+    turned = judge.score_pairs(sounds[::-1], (texts * 5)[::-1], batch_size=7)
+    assert turned[::-1] == pytest.approx(grid, abs=1e-4)
+    assert sum(frames.items) == 5
+    alone = [judge.score(s, t) for s, t in zip(sounds, texts * 5, strict=True)]
+    assert grid == pytest.approx(alone, abs=1e-4)
+    assert np.std(grid) > 0.1
+
+
+def test_details_agree_with_the_score_and_with_what_members_say(loaded):
+    waves, texts = tiny_judge.pairs(7)
+    sounds = [(wave, 16_000) for wave in waves]
+    details = loaded.score_pairs(sounds, texts, details=True)
+    assert [pair.value for pair in details] == pytest.approx(loaded.score_pairs(sounds, texts))
+    blend = loaded.manifest.ensemble
+    raw = raw_scores(list(loaded.members.values()), waves, texts, tiny_judge.PREDICTION)
+    # The calibration of tiny_judge is 5 + 2 z, by hand, and all weights are equal.
+    expected = 5 + 2 * (raw - np.array(blend.mean)) / np.array(blend.std)
+    for pair, row in zip(details, expected, strict=True):
+        assert list(pair.members) == list(blend.members)
+        assert list(pair.members.values()) == pytest.approx(row.clip(0, 10), abs=1e-3)
+        assert pair.spread == pytest.approx(row.std(), abs=1e-3)
+        assert pair.interval is None  # nothing was learned of this judge
+
+
+def test_windows_cover_a_long_sound_and_have_their_own_scores(loaded):
+    long = tiny_judge.noise(2.7, 4)  # windows of 1.2 s; a rest of .3 s is left out
+    (pair,) = loaded.score_pairs([(long, 16_000)], ["a dog barks"], details=True)
+    assert [(window.start, window.end) for window in pair.windows] == [(0.0, 1.2), (1.2, 2.4)]
+    for window in pair.windows:
+        part = long[round(window.start * 16_000) : round(window.end * 16_000)]
+        assert window.value == pytest.approx(loaded.score((part, 16_000), "a dog barks"), abs=1e-4)
+    halves = np.mean([window.value for window in pair.windows])
+    assert pair.value == pytest.approx(halves, abs=1e-3)  # this calibration is a line
+
+
+def test_flags_name_what_is_to_be_known(loaded):
+    quiet, loud = np.zeros(16_000), np.full(16_000, 3.0)
+    pairs = loaded.score_pairs([quiet, loud], ["a dog", "a " * 9], sample_rate=16_000, details=True)
+    assert [pair.flags for pair in pairs] == [("silent",), ("clipped", "cut_text")]
+    assert pairs[0].flag_sentences() == ["silent: its peak is below -70 dBFS"]
+
+
+def test_a_judge_that_cuts_scores_the_beginning_and_says_so(copied):
+    tiny_judge.forge(copied, lambda values: values.update(long="cut"))
+    judge = Judge.from_pretrained(copied, device="cpu")
+    long = tiny_judge.noise(2.7, 4)
+    cut, whole = (
+        judge.score_pairs([(wave, 16_000)] * 2, ["a dog", "rain"], details=True)
+        for wave in (long, long[:19_200])
+    )
+    assert [pair.value for pair in cut] == [pair.value for pair in whole]
+    assert (cut[0].flags, whole[0].flags) == (("cut_sound",), ())
+
+
+def test_threads_may_share_a_judge(loaded):
+    waves, texts = tiny_judge.pairs(6)
+    sounds = [(wave, 16_000) for wave in waves]
+    expected = loaded.score_pairs(sounds, texts)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(loaded.score_pairs, sounds, texts) for _ in range(8)]
+        assert all(run.result() == pytest.approx(expected, abs=1e-4) for run in runs)
+    assert torch.get_default_dtype() == torch.float32

@@ -24,7 +24,8 @@ from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import predict
-from soundjudge.scoring.members.predict import PredictionConfig, raw_scores, split_windows
+from soundjudge.scoring.members.predict import raw_scores
+from soundjudge.scoring.members.windows import PredictionConfig, clean_text, split_windows
 
 RATE = 16_000
 
@@ -35,8 +36,14 @@ class Loudness:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
 
-    def scores(self, waves: Sequence[np.ndarray], texts: Sequence[str]) -> np.ndarray:
+    def encode_sounds(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         self.batches.append([len(wave) for wave in waves])
+        return list(waves)
+
+    def encode_texts(self, texts: Sequence[str]) -> list[str]:
+        return list(texts)
+
+    def scores(self, waves: Sequence[np.ndarray], texts: Sequence[str]) -> np.ndarray:
         return np.array([w.mean() + len(t) for w, t in zip(waves, texts, strict=True)])
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
@@ -97,8 +104,8 @@ def test_blanks_and_line_ends_at_the_edges_of_a_text_do_not_change_its_score(tex
 
 
 def test_a_text_has_one_score_in_either_unicode_form():
-    assert predict.clean_text("cafe\u0301") == predict.clean_text("caf\u00e9") == "caf\u00e9"
-    assert predict.clean_text("ﬁve ½") == "ﬁve ½"  # equal in meaning alone: another text
+    assert clean_text("cafe\u0301") == clean_text("caf\u00e9") == "caf\u00e9"
+    assert clean_text("ﬁve ½") == "ﬁve ½"  # equal in meaning alone: another text
 
 
 @pytest.mark.parametrize(

@@ -69,23 +69,28 @@ class Likelihood:
         """What features of sounds must come from."""
         return self.lalm.frontend
 
-    def scores(self, features: Tensor, texts: Sequence[str]) -> Tensor:
+    def scores(
+        self, features: Tensor, texts: Sequence[str], priors: Tensor | None = None
+    ) -> Tensor:
         """Mutual information of sounds (B, M, D) and texts, in units of NATS, not clipped: (B,).
 
-        About -1 to 1, in float32. SoundjudgeError where a text is empty.
+        `priors` are `log_priors(texts)`, where they are known. About -1 to 1, in float32.
+        SoundjudgeError where a text is empty.
         """
         log_probs, lengths = text_log_probs(self.lalm, features, texts)  # (B,) both
         for text, length in zip(texts, lengths.tolist(), strict=True):
             if length < 2:  # its end is a token
                 raise SoundjudgeError(f"the text {text!r} has no words: it has no likelihood")
-        information = log_probs - self.config.alpha * self._log_priors(texts)
+        if priors is None:
+            priors = self.log_priors(texts)
+        information = log_probs - self.config.alpha * priors
         return information / lengths**self.config.length_exponent / NATS
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.lalm.cut_texts(texts)
 
-    def _log_priors(self, texts: Sequence[str]) -> Tensor:
+    def log_priors(self, texts: Sequence[str]) -> Tensor:
         """Logarithm of each text's mean probability given the references: (B,)."""
         distinct = list(dict.fromkeys(texts))
         priors: dict[str, Tensor] = {}

@@ -3,27 +3,48 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.data.user_files.user_tables import NUMBERS
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.files.score_writer import PairTable
+from soundjudge.scoring.files import pair_table
+from soundjudge.scoring.files.pair_table import PairTable
 
 SEPARATORS = ",;\t"
 
 
-def read_scores(pairs: PairTable, out: Path) -> tuple[dict[int, float], int]:
-    """The score of each row of the table that has one in `out`, and how many rows were passed.
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What an output holds of a table."""
 
-    Every row of `out` must be a row of the table, in its order. Raises SoundjudgeError.
+    added: list[str]
+    "its columns behind the table's"
+    cells: dict[int, list[str]]
+    "of those columns, for each row of the table that has a score"
+    done: int
+    "rows of the table that were passed"
+
+
+def read_scores(pairs: PairTable, out: Path) -> Written:
+    """What an earlier run wrote. Every row of `out` must be a row of the table, in its order.
+
+    Raises SoundjudgeError.
     """
-    separator, rows = _complete_rows(out, [*pairs.columns, PREDICTION])
+    header, rows, is_spreadsheet = _complete_rows(pairs, out)
+    added = header[len(pairs.columns) :]
+    if header[: len(pairs.columns)] != pairs.columns or added[:1] != [PREDICTION]:
+        raise SoundjudgeError(
+            f"{out} has other columns than the table and {PREDICTION}: it is no output of this "
+            "table; choose another output"
+        )
     expected = [_normal_row(row) for row in pairs.rows]
-    scores: dict[int, float] = {}
+    scores: dict[int, list[str]] = {}
     position = 0
     for number, row in enumerate(rows, start=1):
-        cells = _normal_row(row[:-1])
+        cells, values = _normal_row(row[: len(pairs.columns)]), row[len(pairs.columns) :]
         while position < len(expected) and expected[position] != cells:
             position += 1  # left out: it had no score
         if position == len(expected):
@@ -31,41 +52,59 @@ def read_scores(pairs: PairTable, out: Path) -> tuple[dict[int, float], int]:
                 f"{out} row {number} ({row[0]}) is not what the table has there: resume with the "
                 "table of the first run, or choose another output"
             )
-        if row[-1].strip():
-            cell = row[-1].replace(",", ".") if separator == ";" else row[-1]
-            scores[position] = _parse_score(cell, out, number)
+        if values[0].strip():
+            cell = values[0].replace(",", ".") if is_spreadsheet else values[0]
+            scores[position] = [_score_text(cell, out, number), *map(_added_cell, values[1:])]
         position += 1
-    return scores, position
+    return Written(added=added, cells=scores, done=position)
 
 
-def _complete_rows(path: Path, columns: list[str]) -> tuple[str, list[list[str]]]:
-    """The separator and the rows of a CSV whose last line may have been cut off by a kill."""
+def _complete_rows(pairs: PairTable, path: Path) -> tuple[list[str], list[list[str]], bool]:
+    """Header and rows, and whether a spreadsheet may have written numbers with commas."""
+    if path.suffix.lower() == ".parquet":
+        table = pair_table.read_parquet(path)
+        return table.columns, table.rows, False
     content = path.read_bytes()
     try:
         text = content[: content.rfind(b"\n") + 1].decode("utf-8-sig")
+        if path.suffix.lower() == ".jsonl":
+            return *_json_rows(pairs, text, path), False
         if not text:
-            return ",", []  # killed before the header was whole
-        for separator in SEPARATORS:
-            # No splitlines: it also splits at U+2028 and others, which texts may have.
-            rows = [r for r in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if r]
-            if rows[:1] == [columns]:
-                break
+            return [*pairs.columns, PREDICTION], [], False  # killed before the header was whole
+        separator, rows = _delimited_rows(pairs.columns, text)
     except (UnicodeDecodeError, csv.Error) as error:
         raise SoundjudgeError(f"{path} is no CSV in UTF-8: choose another output") from error
-    if rows[:1] != [columns]:
-        raise SoundjudgeError(
-            f"{path} has other columns than the table and {PREDICTION}: it is no output of this "
-            "table; choose another output"
-        )
-    if len(rows[-1]) != len(columns):
+    header = rows[0]
+    if len(rows[-1]) != len(header):
         rows.pop()  # cut off inside a quoted line break
     for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(columns):
+        if len(row) != len(header):
             raise SoundjudgeError(
-                f"{path} row {number} has {len(row)} fields where {len(columns)} are needed: "
+                f"{path} row {number} has {len(row)} fields where {len(header)} are needed: "
                 "choose another output"
             )
-    return separator, rows[1:]
+    return header, rows[1:], separator == ";"
+
+
+def _delimited_rows(columns: Sequence[str], text: str) -> tuple[str, list[list[str]]]:
+    """The separator under which the columns are the table's, and all rows of a text."""
+    for separator in SEPARATORS:
+        # No splitlines: it also splits at U+2028 and others, which texts may have.
+        rows = [r for r in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if r]
+        if rows and rows[0][: len(columns) + 1] == [*columns, PREDICTION]:
+            break
+    return separator, rows or [[]]
+
+
+def _json_rows(pairs: PairTable, text: str, path: Path) -> tuple[list[str], list[list[str]]]:
+    """Of the lines of a JSON Lines output."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    numbered = enumerate(lines, start=1)
+    listed = [pair_table.json_object(line, f"{path}, line {n}") for n, line in numbered]
+    keys = listed[0] if listed else [PREDICTION]
+    added = [name for name in keys if name not in pairs.columns]
+    header = [*pairs.columns, *added]
+    return header, [[cells.get(name, "") for name in header] for cells in listed]
 
 
 def _normal_row(row: list[str]) -> list[str]:
@@ -79,8 +118,13 @@ def _normal_cell(cell: str) -> str:
     return cell.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _parse_score(cell: str, path: Path, row: int) -> float:
+def _score_text(cell: str, path: Path, row: int) -> str:
+    """A score as it is written: 4 decimals."""
     score = float(cell) if NUMBERS["float"].fullmatch(cell.strip()) else math.nan
     if not math.isfinite(score):
         raise SoundjudgeError(f"{path} row {row}: {cell!r} is no score: empty that cell")
-    return score
+    return f"{score:.4f}"
+
+
+def _added_cell(cell: str) -> str:
+    return f"{float(cell):.4f}" if NUMBERS["float"].fullmatch(cell) else cell

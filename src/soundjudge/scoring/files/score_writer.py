@@ -1,35 +1,25 @@
 """Writes the scores and the errors of a table row by row, so that a killed run can be resumed.
 
-`OUT` holds the rows of the table plus `pred_score`, in the table's order; a row without a score has
-an empty cell or is left out. `OUT.errors.csv` tells why, and is only written: row (1 is the first
-below the header), wav_file_name, text, reason.
+`OUT` holds the rows of the table with further columns, in the table's order; a row without a score
+has empty cells or is left out. `OUT.errors.csv` tells why, and is only written: row (1 is the first
+below the header), wav_file_name, text, reason. Parquet cannot be written row by row: its rows stand
+in `OUT.partial.csv` until the run ends.
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from soundjudge.data.user_files import delimited
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.matching import PAIR
-from soundjudge.scoring.evaluation.reference_tables import PREDICTION
+from soundjudge.scoring.files.pair_table import PairTable
+from soundjudge.scoring.files.score_lines import ScoreLines, write_parquet
 
 ERROR_COLUMNS = ["row", *PAIR, "reason"]
 # Rows that are scored late are inserted by writing OUT anew: when they are this share of it.
 INSERTED_SHARE = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairTable:
-    """A table of pairs as it was written: every cell is text."""
-
-    columns: list[str]
-    rows: list[list[str]]
-
-    def pair(self, index: int) -> list[str]:
-        """wav_file_name and text of a row, counted from 0."""
-        return [self.rows[index][self.columns.index(name)] for name in PAIR]
+Cells = Sequence[str]  # of the added columns
 
 
 def errors_path(out: Path) -> Path:
@@ -37,32 +27,46 @@ def errors_path(out: Path) -> Path:
     return out.with_name(out.name + ".errors.csv")
 
 
-class ScoreWriter:
-    """Both files of one run: the first `done` rows of the table have `scores` or none.
+def working_path(out: Path) -> Path:
+    """The file that a run writes row by row."""
+    return out.with_name(out.name + ".partial.csv") if out.suffix.lower() == ".parquet" else out
 
-    `blank` writes a row without a score with an empty cell; otherwise it is left out. Nothing is
+
+class ScoreWriter:
+    """All files of one run: the first `done` rows of the table have `scores` or none.
+
+    `blank` writes a row without a score with empty cells; otherwise it is left out. Nothing is
     written before there is something to write.
     """
 
     def __init__(
-        self, pairs: PairTable, out: Path, *, blank: bool, scores: Mapping[int, float], done: int
+        self,
+        pairs: PairTable,
+        added: Sequence[str],
+        out: Path,
+        *,
+        blank: bool,
+        scores: Mapping[int, Cells],
+        done: int,
     ) -> None:
         self.pairs, self.out, self.report, self.done = pairs, out, errors_path(out), done
         self.scores = dict(scores)
         self.failures: dict[int, str] = {}
+        self._path = working_path(out)
+        self._lines = ScoreLines(pairs, added, self._path.suffix.lower())
         self._blank = blank
         self._unsaved = 0  # scores that are not in OUT
         self._is_current = False  # whether OUT holds the first `done` rows, all but the unsaved
 
-    def append(self, stop: int, scores: Mapping[int, float]) -> None:
+    def append(self, stop: int, scores: Mapping[int, Cells]) -> None:
         """Writes the next rows, up to `stop`."""
         if not self._is_current or self._unsaved:
             self._rewrite()
         start, self.done = self.done, stop
         self.scores |= scores
-        _append(self.out, self._lines(start))
+        _append(self._path, self._text(start))
 
-    def insert(self, scores: Mapping[int, float]) -> None:
+    def insert(self, scores: Mapping[int, Cells]) -> None:
         """Takes scores of rows before `done`."""
         self.scores |= scores
         self._unsaved += len(scores)
@@ -71,15 +75,12 @@ class ScoreWriter:
 
     def report_failures(self, reasons: Mapping[int, str]) -> None:
         """Lists rows in the report."""
-        if not self.failures:
-            _write(self.report, [ERROR_COLUMNS])
-        _append(
-            self.report,
-            [
-                [str(row + 1), *self.pairs.pair(row), " ".join(reason.split())]
-                for row, reason in sorted(reasons.items())
-            ],
-        )
+        rows = [
+            [str(self.pairs.first + row + 1), *self.pairs.pair(row), " ".join(reason.split())]
+            for row, reason in sorted(reasons.items())
+        ]
+        with self.report.open("a" if self.failures else "w", newline="", encoding="utf-8") as file:
+            delimited.write_rows(file, rows if self.failures else [ERROR_COLUMNS, *rows])
         self.failures |= reasons
 
     def save(self) -> None:
@@ -91,31 +92,31 @@ class ScoreWriter:
         """Writes what is not written yet, and removes the report of a run without failures."""
         if not self._is_current or self._unsaved:
             self._rewrite()
+        if self._path != self.out:
+            added = self._lines.added
+            write_parquet(self.pairs, added, self.scores, self.out, blank=self._blank)
+            self._path.unlink()
         if not self.failures:
             self.report.unlink(missing_ok=True)
 
     def _rewrite(self) -> None:
-        _write(self.out, [[*self.pairs.columns, PREDICTION], *self._lines(0)])
+        with (
+            artifacts.atomic_file(self._path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            file.write(self._lines.header() + self._text(0))
         self._is_current, self._unsaved = True, 0
 
-    def _lines(self, start: int) -> list[list[str]]:
-        return [
-            [*self.pairs.rows[row], f"{self.scores[row]:.4f}" if row in self.scores else ""]
+    def _text(self, start: int) -> str:
+        return "".join(
+            self._lines.line(row, self.scores.get(row))
             for row in range(start, self.done)
             if self._blank or row in self.scores
-        ]
+        )
 
 
-def _write(path: Path, rows: list[list[str]]) -> None:
-    with (
-        artifacts.atomic_file(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        delimited.write_rows(file, rows)
-
-
-def _append(path: Path, rows: list[list[str]]) -> None:
+def _append(path: Path, text: str) -> None:
     with path.open("a", newline="", encoding="utf-8") as file:
-        delimited.write_rows(file, rows)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -1,45 +1,47 @@
 """The public scorer: sounds and texts in, numbers from 0 (no match) to 10 (exact match) out.
 
-A judge is a folder:
-    judge.json         members, weights, calibration, window, sha256 of every file, score id
-    members/<name>/    one trained checkpoint each
-    encoders/<name>/   official networks that members share
-    README.md          the model card
-Nothing else may lie there, and no file may differ from what judge.json says of it.
-
-B pairs, K members, T samples.
+B pairs, W windows, K members, T samples, C channels.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
-from soundjudge.data.hub import hub
-from soundjudge.errors import HubError, SoundjudgeError
-from soundjudge.runtime import devices
+from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import ensemble
-from soundjudge.scoring.judge import integrity
-from soundjudge.scoring.judge.manifest import REMEDY, JudgeManifest, Long, read_manifest
+from soundjudge.scoring.ensemble.intervals import Intervals
+from soundjudge.scoring.judge.loading import load_judge
+from soundjudge.scoring.judge.manifest import JudgeManifest, Long
 from soundjudge.scoring.judge.pair_inputs import list_pairs
-from soundjudge.scoring.members import members
-from soundjudge.scoring.members.predict import PredictionConfig, clean_text, raw_scores
-
-Sound = str | Path | tuple[ArrayLike, float]
-"""A file, or samples (T,) or (T, channels) with their sample rate in Hz."""
+from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
+from soundjudge.scoring.judge.reading import read_ahead
+from soundjudge.scoring.judge.sound_input import SoundInput
+from soundjudge.scoring.members.encoding_store import DEFAULT_BYTES
+from soundjudge.scoring.members.encodings import Member
+from soundjudge.scoring.members.pair_scorer import PairScorer, WindowScores
+from soundjudge.scoring.members.windows import PredictionConfig, clean_text
 
 
 class Judge:
     """Scores pairs of sound and text; a score depends on its pair and the judge alone."""
 
-    def __init__(self, manifest: JudgeManifest, loaded: dict[str, members.Member]) -> None:
+    def __init__(self, manifest: JudgeManifest, loaded: dict[str, Member]) -> None:
         self.manifest = manifest
         self.members = loaded
+        self._scorer = PairScorer(list(loaded.values()), max_bytes=DEFAULT_BYTES)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """The judge itself, which nothing changes: metrics are copied with what they hold."""
+        return self
 
     @classmethod
     def from_pretrained(
@@ -52,21 +54,7 @@ class Judge:
         the sha256 of every file, of large ones once. A Path is never looked up on the hub. Raises
         SoundjudgeError for a folder that is not what its score id says.
         """
-        folder = _folder(name)
-        manifest = read_manifest(folder)
-        integrity.check_folder(folder, manifest, verify)
-        loader = members.MemberLoader(
-            root=folder,
-            device=devices.resolve_device(device),
-            window_seconds=manifest.window_seconds,
-            m2d=m2d,
-        )
-        # A member without weight would be computed for nothing.
-        weighted = zip(manifest.ensemble.members, manifest.ensemble.weights, strict=True)
-        used = [member for member, weight in weighted if weight > 0]
-        with devices.plain_arithmetic():
-            loaded = {member: loader.member(folder / "members" / member) for member in used}
-        return cls(manifest, loaded)
+        return cls(*load_judge(name, device, m2d, verify))
 
     @classmethod
     def from_clap(cls, source: str | Path, device: str = "auto") -> Self:
@@ -100,41 +88,128 @@ class Judge:
         """Name, version and fingerprint of what makes these scores: cite it with them."""
         return self.manifest.score_id
 
-    def score(self, sound: Sound, text: str) -> float:
-        """How well the sound matches the text, 0 to 10."""
+    def score(self, sound: object, text: str) -> float:
+        """How well the sound matches the text, 0 to 10; sounds as in `score_pairs`."""
         return self.score_pairs([sound], [text], batch_size=1)[0]
 
-    def score_pairs(
-        self, sounds: Iterable[Sound], texts: Iterable[str], batch_size: int = 32
-    ) -> list[float]:
-        """A score for each sound with its text, in order; reads one batch of sounds at a time.
+    @property
+    def note(self) -> str:
+        """What must be told beside every score, such as "simulated ratings"; "" for nothing."""
+        return self.manifest.note
 
-        Paired by position, whatever holds them: lists, arrays, generators, columns of pandas.
+    @property
+    def intervals(self) -> Intervals | None:
+        """How far mean ratings lie from scores; None where that was not learned from ratings."""
+        return self.manifest.intervals
+
+    @overload
+    def score_pairs(
+        self,
+        sounds: object,
+        texts: object,
+        batch_size: int = 32,
+        *,
+        sample_rate: float | None = None,
+        details: Literal[False] = False,
+    ) -> list[float]: ...
+
+    @overload
+    def score_pairs(
+        self,
+        sounds: object,
+        texts: object,
+        batch_size: int = 32,
+        *,
+        sample_rate: float | None = None,
+        details: Literal[True],
+    ) -> list[PairScore]: ...
+
+    def score_pairs(
+        self,
+        sounds: object,
+        texts: object,
+        batch_size: int = 32,
+        *,
+        sample_rate: float | None = None,
+        details: bool = False,
+    ) -> list[float] | list[PairScore]:
+        """A score for each sound with its text, in order; `details`: a `PairScore` for each.
+
+        Paired by position, whatever holds them: lists, generators, columns of pandas. A sound is a
+        path, the bytes of a file, (samples, sample rate in Hz), {"array", "sampling_rate"},
+        {"bytes"} or {"path"}; samples are an array of numpy or a tensor of any float type on any
+        device, (T,), (T, C) or (C, T). With `sample_rate` a sound may be samples alone, and all
+        sounds one batch (B, T) or (B, C, T). Each distinct sound and text is encoded once; threads
+        decode the next batch of sounds while one is scored.
+
+        A `PairScore` has `value` (0..10), `members` ({name: 0..10}), `spread` (rating points),
+        `windows` (`start` and `end` in seconds, `value`), `interval` ((low, high), or None for a
+        judge without `intervals`) and `flags` (keys of `pair_score.FLAG_MEANINGS`).
         """
-        listed, written = list_pairs(sounds, texts)
-        scores: list[float] = []
-        for start in range(0, len(listed), max(1, batch_size)):
-            batch = slice(start, start + batch_size)
-            waves = [load_waveform(sound) for sound in listed[batch]]
-            scores += self.score_waves(waves, written[batch], batch_size)
-        return scores
+        listed, written = list_pairs(sounds, texts, sample_rate)
+        results: dict[int, Any] = {}
+        # By the first of the pairs that share a sound.
+        pairs_of: dict[object, list[int]] = {}
+        for pair, sound in enumerate(listed):
+            pairs_of.setdefault(sound.key, []).append(pair)
+        distinct = [listed[pairs[0]] for pairs in pairs_of.values()]
+        with closing(read_ahead(distinct, SoundInput.read, max(1, batch_size))) as reading:
+            groups = zip(pairs_of.values(), reading, strict=True)
+            while chunk := list(islice(groups, max(1, batch_size))):
+                pairs = [pair for group, _ in chunk for pair in group]
+                read = {pair: future for group, future in chunk for pair in group}
+                loaded = [read[pair].result() for pair in pairs]
+                scored = self._score(loaded, [written[pair] for pair in pairs], batch_size, details)
+                results |= dict(zip(pairs, scored, strict=True))
+        return [results[pair] for pair in range(len(listed))]
+
+    def _score(
+        self, sounds: Sequence[audio.Sound], texts: Sequence[str], batch_size: int, details: bool
+    ) -> Sequence[float | PairScore]:
+        if details:
+            return self.score_sounds(sounds, texts, batch_size)
+        return self.score_waves([sound.wave for sound in sounds], texts, batch_size)
 
     def score_waves(
         self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int
     ) -> list[float]:
         """Scores of sounds that are read already: (T,) mono at 16 kHz."""
-        prediction = PredictionConfig(
-            window_seconds=self.manifest.window_seconds, batch_size=batch_size
-        )
+        raw = self._window_scores(waves, texts, batch_size)
+        with self._finite():
+            blended = ensemble.apply_ensemble(self.manifest.ensemble, raw.of_pairs())
+            return [float(score) for score in blended]
+
+    def score_sounds(
+        self, sounds: Sequence[audio.Sound], texts: Sequence[str], batch_size: int
+    ) -> list[PairScore]:
+        """Scores, with details, of sounds that are read already."""
+        raw = self._window_scores([sound.wave for sound in sounds], texts, batch_size)
+        first = self.manifest.window_seconds if self.manifest.long == "cut" else None
+        cut = self.cut_texts(texts)
+        with self._finite():
+            return pair_scores(self.manifest.ensemble, self.intervals, raw, sounds, cut, first)
+
+    def _window_scores(
+        self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int
+    ) -> WindowScores:
+        """Raw scores with a column per member of the ensemble."""
+        seconds = self.manifest.window_seconds
+        prediction = PredictionConfig(window_seconds=seconds, batch_size=max(1, batch_size))
         if self.manifest.long == "cut":
-            waves = [wave[: prediction.window_samples] for wave in waves]
-        loaded = raw_scores(list(self.members.values()), waves, texts, prediction)  # (B, loaded)
+            cut = {id(wave): wave[: prediction.window_samples] for wave in waves}
+            waves = [cut[id(wave)] for wave in waves]
+        loaded = self._scorer.window_scores(waves, texts, prediction)
         blend = self.manifest.ensemble
-        scores = np.tile(np.asarray(blend.mean), (len(waves), 1))  # (B, K)
-        scores[:, [blend.members.index(name) for name in self.members]] = loaded
+        scores = np.tile(np.asarray(blend.mean), (len(loaded.cuts), 1))  # (W, K)
+        scores[:, [blend.members.index(name) for name in self.members]] = loaded.scores
+        return replace(loaded, scores=scores)
+
+    @contextmanager
+    def _finite(self) -> Iterator[None]:
+        """Raises SoundjudgeError where numbers overflow."""
         try:
             with np.errstate(over="raise", divide="raise", invalid="raise"):
-                return [float(score) for score in ensemble.apply_ensemble(blend, scores)]
+                yield
         except FloatingPointError as error:
             raise SoundjudgeError(
                 f"{self.score_id} gives no finite score: the numbers in its judge.json are absurd"
@@ -147,22 +222,3 @@ class Judge:
         cleaned = [clean_text(text) for text in texts]
         cut = [member.cut_texts(cleaned) for member in self.members.values()]  # K x (B,)
         return [any(column) for column in zip(*cut, strict=True)]
-
-
-def load_waveform(sound: Sound) -> NDArray[np.float32]:
-    """Mono samples at 16 kHz: (T,)."""
-    if isinstance(sound, str | Path):
-        return audio.read_audio(Path(sound))
-    samples, sample_rate = sound
-    return audio.from_samples(samples, sample_rate)
-
-
-def _folder(name: str | Path) -> Path:
-    if isinstance(name, Path) or not hub.is_hub_id(name):
-        return Path(name)
-    try:
-        return hub.snapshot_folder(name)
-    except HubError as error:
-        raise SoundjudgeError(
-            f"{name} is neither a folder here nor a judge that the hub gives out: {REMEDY}"
-        ) from error

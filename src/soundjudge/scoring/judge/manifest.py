@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,8 @@ from soundjudge import params
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.ensemble import Ensemble
-from soundjudge.scoring.members.predict import PredictionConfig
+from soundjudge.scoring.ensemble.intervals import Intervals
+from soundjudge.scoring.members.windows import PredictionConfig
 
 MANIFEST = "judge.json"
 FORMAT_VERSION = 3  # raise it when an older judge would be misread
@@ -40,6 +41,10 @@ class JudgeManifest:
     "of all members and encoders, by their paths from the judge's folder"
     long: Long = "windows"
     "what is scored of a sound longer than the window"
+    intervals: Intervals | None = None
+    "of the scores, where they were learned from ratings"
+    note: str = ""
+    "what must be told beside every score, such as that the ratings were simulated"
 
     def __post_init__(self) -> None:
         PredictionConfig(window_seconds=self.window_seconds, batch_size=1)
@@ -53,8 +58,9 @@ class JudgeManifest:
     def contents(self) -> dict[str, object]:
         """What judge.json holds."""
         contents = asdict(self)
-        if self.long == "windows":  # so that older judges keep their ids
-            del contents["long"]
+        for field in fields(self):  # so that older judges keep their ids
+            if getattr(self, field.name) == field.default:
+                del contents[field.name]
         return contents
 
     def fingerprint(self) -> str:

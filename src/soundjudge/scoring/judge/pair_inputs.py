@@ -4,20 +4,24 @@ import math
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.judge.sound_input import SoundInput
 
-Sound: TypeAlias = Path | tuple[Any, float]
+FORMS = (
+    "a path, bytes, (samples, sample rate), {'array': ..., 'sampling_rate': ...}, or samples with "
+    "sample_rate="
+)
 
-FORMS = "a path, (samples, sample rate), or {'array': ..., 'sampling_rate': ...}"
 
-
-def list_pairs(sounds: object, texts: object) -> tuple[list[Sound], list[str]]:
+def list_pairs(
+    sounds: object, texts: object, sample_rate: float | None = None
+) -> tuple[list[SoundInput], list[str]]:
     """Both as lists of the same length. Raises SoundjudgeError."""
-    listed, written = list_sounds(sounds), list_texts(texts)
+    listed, written = list_sounds(sounds, sample_rate), list_texts(texts)
     if len(listed) != len(written):
         raise SoundjudgeError(
             f"there are {len(listed)} sounds and {len(written)} texts: give one text per sound"
@@ -25,13 +29,23 @@ def list_pairs(sounds: object, texts: object) -> tuple[list[Sound], list[str]]:
     return listed, written
 
 
-def list_sounds(sounds: object) -> list[Sound]:
-    """Paths, or samples with their sample rate in Hz, by position. Raises SoundjudgeError."""
+def list_sounds(sounds: Any, sample_rate: float | None = None) -> list[SoundInput]:  # noqa: ANN401
+    """The sounds by position. Raises SoundjudgeError.
+
+    `sample_rate` in Hz is that of samples without one, and of a whole batch (B, T) or (B, C, T).
+    """
     if isinstance(sounds, str | PathLike):
         raise SoundjudgeError(f"sounds is one path, {str(sounds)!r}: give a list of sounds")
     if isinstance(sounds, tuple) and len(sounds) == 2 and _is_rate(sounds[1]):
-        raise SoundjudgeError("sounds is one pair of samples and rate: give a list of sounds")
-    return [_sound(sound, position) for position, sound in enumerate(_items(sounds, "sounds"))]
+        if getattr(sounds[0], "ndim", 0) != 3:
+            raise SoundjudgeError("sounds is one pair of samples and rate: give a list of sounds")
+        sounds, sample_rate = sounds
+    rate = None if sample_rate is None else _rate(sample_rate, "sample_rate")
+    is_batch = rate is not None and getattr(sounds, "ndim", 1) in (2, 3)
+    items = list(sounds) if is_batch else _items(sounds, "sounds")
+    if is_batch and sounds.ndim == 3:
+        items = [item.T for item in items]  # (T, C)
+    return [_sound(sound, f"sounds[{position}]", rate) for position, sound in enumerate(items)]
 
 
 def list_texts(texts: object) -> list[str]:
@@ -60,23 +74,34 @@ def _items(values: Any, name: str) -> list[Any]:  # noqa: ANN401
     return list(values)
 
 
-def _sound(sound: Any, position: int) -> Sound:  # noqa: ANN401
-    where = f"sounds[{position}]"
+def _sound(sound: Any, where: str, rate: float | None) -> SoundInput:  # noqa: ANN401
     if isinstance(sound, str | PathLike):
-        return Path(sound)
+        return SoundInput(where=where, path=Path(sound))
+    if isinstance(sound, bytes | bytearray | memoryview):
+        return SoundInput(where=where, content=bytes(sound))
     if isinstance(sound, Mapping):
-        if sound.get("array") is not None and "sampling_rate" in sound:
-            return sound["array"], _rate(sound["sampling_rate"], where)
-        if isinstance(sound.get("path"), str) and sound.get("bytes") is None:
-            return Path(sound["path"])
-        raise SoundjudgeError(f"{where} has the keys {', '.join(map(str, sound))}: give {FORMS}")
+        return _record(sound, where)
     if isinstance(sound, tuple | list) and len(sound) == 2:
-        samples, rate = sound
-        if _is_rate(samples) and not _is_rate(rate):
+        samples, of_sound = sound
+        if _is_rate(samples) and not _is_rate(of_sound):
             raise SoundjudgeError(f"{where} is (sample rate, samples): give (samples, sample rate)")
-        if _is_rate(rate) and not _is_rate(samples) and not isinstance(samples, str):
-            return samples, _rate(rate, where)
+        if _is_rate(of_sound) and not _is_rate(samples) and not isinstance(samples, str | bytes):
+            return SoundInput(where=where, samples=samples, sample_rate=_rate(of_sound, where))
+    if rate is not None and getattr(sound, "ndim", 0) in (1, 2):
+        return SoundInput(where=where, samples=sound, sample_rate=rate)
     raise SoundjudgeError(f"{where} is {_describe(sound)}: give {FORMS}")
+
+
+def _record(sound: Mapping[Any, Any], where: str) -> SoundInput:
+    """What datasets of the hub hold."""
+    if sound.get("array") is not None and "sampling_rate" in sound:
+        rate = _rate(sound["sampling_rate"], where)
+        return SoundInput(where=where, samples=sound["array"], sample_rate=rate)
+    if isinstance(sound.get("bytes"), bytes):
+        return SoundInput(where=where, content=sound["bytes"])
+    if isinstance(sound.get("path"), str) and sound.get("bytes") is None:
+        return SoundInput(where=where, path=Path(sound["path"]))
+    raise SoundjudgeError(f"{where} has the keys {', '.join(map(str, sound))}: give {FORMS}")
 
 
 def _is_rate(value: object) -> bool:

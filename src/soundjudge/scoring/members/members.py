@@ -1,86 +1,31 @@
-"""A trained checkpoint as a member of the judge: sounds and texts in, raw scores out.
+"""Loads a trained checkpoint as a member of the judge.
 
 `member.json` in the checkpoint names its kind, and the networks that it shares with others,
 by paths from a root: the repository, or the judge's own folder.
-
-B pairs, T samples at 16 kHz, M audio tokens, D feature width.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from soundjudge.clap.encoders.encoder import ClapEncoder
 from soundjudge.clap.encoders.source import referenced_clap
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.member_record import EncoderReference, MemberRecord, read_member
 from soundjudge.scoring.members import m2d_reference
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from soundjudge.model.audio.audio_encoder import AudioEncoder
-    from soundjudge.model.frontend.frontend import AudioFrontend
-    from soundjudge.model.lalm.lalm import Lalm
-    from soundjudge.model.likelihood.likelihood import Likelihood
+from soundjudge.scoring.members.encodings import (
+    ClapScoreMember,
+    LalmMember,
+    LikelihoodMember,
+    Member,
+    RegressorMember,
+    SharedEncoder,
+)
 
 # Seconds by which a window may exceed a member's: rounding of a model's own sample rate.
 ROUNDING = 0.01
-
-
-class Member(Protocol):
-    """What the judge asks of a checkpoint."""
-
-    def scores(
-        self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]
-    ) -> NDArray[np.float64]:
-        """Raw scores near 0 to 10, not clipped, of sounds (T,) within the window: (B,)."""
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is longer than what is read of it: (B,)."""
-
-
-class SharedEncoder:
-    """An audio encoder that several members use: a batch is encoded once for all of them."""
-
-    def __init__(self, encoder: "AudioEncoder") -> None:
-        self.encoder = encoder
-        self._cache: tuple[Sequence[NDArray[np.float32]], AudioFrontend, Tensor] | None = None
-
-    def features(
-        self, waves: Sequence[NDArray[np.float32]], frontend: "AudioFrontend"
-    ) -> "Tensor":  # (B, M, D)
-        """Features of a batch; those of the last batch are kept."""
-        from soundjudge.model.audio.audio_encoder import encode_waves
-
-        if self._cache is None or self._cache[0] is not waves or self._cache[1] != frontend:
-            self._cache = (waves, frontend, encode_waves(self.encoder, waves, frontend))
-        return self._cache[2]
-
-
-class LalmMember:
-    """An audio language model, scored at [SCORE] or by likelihood, with its encoder."""
-
-    def __init__(self, lalm: "Lalm | Likelihood", encoder: SharedEncoder) -> None:
-        self.lalm, self.encoder = lalm, encoder
-
-    def scores(
-        self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]
-    ) -> NDArray[np.float64]:
-        """Raw scores, the model's -1..1 brought to 0..10: (B,)."""
-        with torch.no_grad():
-            predictions = self.lalm.scores(self.encoder.features(waves, self.lalm.frontend), texts)
-        scores: NDArray[np.float64] = (predictions.cpu().double().numpy() + 1) * 5
-        return scores
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is longer than what is read of it: (B,)."""
-        return self.lalm.cut_texts(texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +82,7 @@ def _load_clapscore(loader: MemberLoader, folder: Path, record: MemberRecord) ->
     own = [loader.clap_path(reference) for reference in record.encoders.get("clap", ())]
     score = clapscore.load_clapscore(folder, loader.device, *own[:1])
     loader.check_window(folder, score.clap.window_seconds)
-    return score
+    return ClapScoreMember(score)
 
 
 def _load_regressor(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
@@ -146,7 +91,7 @@ def _load_regressor(loader: MemberLoader, folder: Path, record: MemberRecord) ->
     claps = [loader.clap(reference) for reference in record.references("clap")]
     regress = regressor.load_regressor(folder, claps)
     loader.check_window(folder, regress.window_seconds)
-    return regress
+    return RegressorMember(regress)
 
 
 def _load_lalm(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
@@ -162,7 +107,7 @@ def _load_likelihood(loader: MemberLoader, folder: Path, record: MemberRecord) -
 
     model = likelihood.load_likelihood(folder, loader.device)
     loader.check_window(folder, model.frontend.window_seconds)
-    return LalmMember(model, loader.audio_encoder(record.references("audio")[0]))
+    return LikelihoodMember(model, loader.audio_encoder(record.references("audio")[0]))
 
 
 # How each kind of member is loaded.

@@ -1,0 +1,31 @@
+"""The command that checks: a params.yaml and what it needs, or a judge."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundjudge.cli.judge_options import FAILED_ROWS, judge_folder
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(
+    params: Annotated[Path, typer.Option(help="The params.yaml to check.")] = Path("params.yaml"),
+    model: Annotated[
+        str | None,
+        typer.Option(help="Check this judge instead: whether it is whole, and what it needs."),
+    ] = None,
+) -> None:
+    """Check a params.yaml: its keys, what it needs, what is missing and where to get it."""
+    from soundjudge.doctor import judge_check, requirements, sections
+
+    if model is not None:
+        typer.echo("\n".join(judge_check.judge_lines(judge_folder(model))))
+        return
+    problems = sections.find_problems(params)
+    needs = requirements.find_requirements(params)
+    typer.echo("\n".join(requirements.report_lines(needs, problems)))
+    if problems or requirements.unmet_requirements(needs):
+        raise typer.Exit(FAILED_ROWS)

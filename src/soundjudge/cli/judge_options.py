@@ -1,0 +1,75 @@
+"""What commands that score share: their options, the judge, and what is told of it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from soundjudge.scoring.judge.judge import Judge
+
+FAILED_ROWS = 1
+"""Exit code of a run that ended, but could not score every row or has unmet needs."""
+
+JUDGE = "checkpoints/judge"
+
+Model = Annotated[
+    str,
+    typer.Option(
+        envvar="SOUNDJUDGE_MODEL",
+        help="A judge's folder, hf://owner/name@revision of the hub, or a name of `judges`.",
+    ),
+]
+NoVerify = Annotated[
+    bool, typer.Option("--no-verify", help="Trust the judge's files: compute no sha256.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Pairs at once: memory and speed.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Members = Annotated[bool, typer.Option("--members", help="Each member's score, 0 to 10.")]
+Spread = Annotated[
+    bool, typer.Option("--spread", help="How far the members' scores lie apart, in points.")
+]
+Interval = Annotated[
+    bool,
+    typer.Option(
+        "--interval", help="Where the listeners' mean rating lies; the model card says how often."
+    ),
+]
+Windows = Annotated[bool, typer.Option("--windows", help="The score over time of a long sound.")]
+
+
+class OnError(StrEnum):
+    """What happens to a row whose sound cannot be read."""
+
+    fail = "fail"
+    skip = "skip"
+    nan = "nan"
+
+
+def judge_folder(model: str) -> Path:
+    """A folder, or a judge that was fetched by name.
+
+    What does not say that it is of the hub is never looked up there: a typo must download nothing.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    from soundjudge.scoring.published import installed
+
+    return installed.find_judge(model) or Path(model)
+
+
+def load_judge(model: str, device: str, no_verify: bool) -> "Judge":
+    """The judge that --model names."""
+    from soundjudge.data.hub import hub
+    from soundjudge.scoring.judge.judge import Judge
+
+    name = model if model.startswith(hub.SCHEME) else judge_folder(model)
+    return Judge.from_pretrained(name, device, verify=not no_verify)
+
+
+def tell_note(judge: "Judge") -> None:
+    """Says on standard error, once per run, what must be told beside every score."""
+    if judge.note:
+        typer.echo(f"{judge.note}: that is what this judge has learned from", err=True)

@@ -1,0 +1,70 @@
+"""Names of sounds in tables to files: with or without extension, all looked up before scoring."""
+
+from functools import cache
+from pathlib import Path
+
+from soundjudge.data.tables import spellings
+from soundjudge.errors import SoundjudgeError
+
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf",
+    ".w64", ".rf64", ".m4a", ".mp4", ".aac", ".webm", ".wma",
+)  # fmt: skip
+"""Of sound files; a file is read by its content, whatever its suffix."""
+
+
+class SoundFolder:
+    """Where the names of a table start from; each folder is listed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._names = cache(_names)
+        self._stems = cache(_stems)
+
+    def locate(self, name: str) -> Path:
+        """The file of a name, which need not exist; one without extension gets that of its file.
+
+        Raises SoundjudgeError where several files differ by their extension alone.
+        """
+        path = self.folder / name
+        if self.has(path):
+            return path
+        fitting = self._stems(path.parent).get(path.name, [])
+        if len(fitting) > 1:
+            raise SoundjudgeError(
+                f"{name!r} may be {' or '.join(fitting)} in {path.parent}: write the extension"
+            )
+        return path.with_name(fitting[0]) if fitting else path
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file."""
+        return path.name in self._names(path.parent) or path.exists()
+
+    def hint(self, name: str) -> str:
+        """Where the folder has the file under another spelling of its name: a clause, or ""."""
+        path = self.folder / name.replace("\\", "/")
+        if "\\" in name and path.is_file():
+            return f", but {path} is there: write / in place of \\"
+        other = spellings.other_spelling(path.name, self._names(path.parent))
+        return (
+            "" if other is None else f", but {other!r} is there: write it so, blanks and case too"
+        )
+
+
+def sound_files(folder: Path) -> list[str]:
+    """The names of the sound files in a folder, in order."""
+    return [name for name in _names(folder) if Path(name).suffix.lower() in SUFFIXES]
+
+
+def _names(folder: Path) -> dict[str, None]:
+    """Sorted."""
+    if not folder.is_dir():
+        return {}
+    return dict.fromkeys(sorted(entry.name for entry in folder.iterdir()))
+
+
+def _stems(folder: Path) -> dict[str, list[str]]:
+    stems: dict[str, list[str]] = {}
+    for name in sound_files(folder):
+        stems.setdefault(Path(name).stem, []).append(name)
+    return stems

@@ -1,0 +1,167 @@
+"""Members whose sounds and texts are encoded first: any pairs of them are scored afterwards.
+
+A sound with many texts, or a text with many sounds, is then encoded once.
+
+B pairs, T samples at 16 kHz, M audio tokens, D feature width, E embedding dimensions.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from soundjudge.clap.clapscore import ClapScore
+    from soundjudge.clap.regression.regressor import Regressor
+    from soundjudge.model.audio.audio_encoder import AudioEncoder
+    from soundjudge.model.frontend.frontend import AudioFrontend
+    from soundjudge.model.lalm.lalm import Lalm
+    from soundjudge.model.likelihood.likelihood import Likelihood
+
+Waves = Sequence[NDArray[np.float32]]
+
+
+class Member(Protocol):
+    """What the judge asks of a checkpoint.
+
+    Encodings are the member's own affair; none depends on its batch-mates.
+    """
+
+    def encode_sounds(self, waves: Waves) -> list[Any]:
+        """An encoding per sound (T,) within the window."""
+
+    def encode_texts(self, texts: Sequence[str]) -> list[Any]:
+        """An encoding per text."""
+
+    def scores(self, sounds: Sequence[Any], texts: Sequence[Any]) -> NDArray[np.float64]:
+        """Raw scores near 0 to 10, not clipped, of encoded sounds and texts: (B,)."""
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+
+
+class SharedEncoder:
+    """An audio encoder that several members use: a batch is encoded once for all of them."""
+
+    def __init__(self, encoder: "AudioEncoder") -> None:
+        self.encoder = encoder
+        self._cache: tuple[Waves, AudioFrontend, Tensor] | None = None
+
+    def features(self, waves: Waves, frontend: "AudioFrontend") -> Tensor:  # (B, M, D)
+        """Features of a batch; those of the last batch are kept."""
+        from soundjudge.model.audio.audio_encoder import encode_waves
+
+        if self._cache is None or self._cache[0] is not waves or self._cache[1] != frontend:
+            self._cache = (waves, frontend, encode_waves(self.encoder, waves, frontend))
+        return self._cache[2]
+
+
+class ClapScoreMember:
+    """A tuned CLAP: ten times the cosine of two embeddings."""
+
+    def __init__(self, score: "ClapScore") -> None:
+        self.clap = score.clap
+
+    def encode_sounds(self, waves: Waves) -> list[Tensor]:
+        """Unit embeddings (E,)."""
+        return list(self.clap.embed_sounds(waves))
+
+    def encode_texts(self, texts: Sequence[str]) -> list[Tensor]:
+        """Unit embeddings (E,)."""
+        return list(self.clap.embed_texts(texts))
+
+    def scores(self, sounds: Sequence[Tensor], texts: Sequence[Tensor]) -> NDArray[np.float64]:
+        """10 cos, -10 to 10, in practice mostly 0 to 10: (B,)."""
+        cosines = (torch.stack(list(sounds)) * torch.stack(list(texts))).sum(-1)
+        scores: NDArray[np.float64] = 10 * cosines.double().cpu().numpy()
+        return scores
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        return self.clap.cut_texts(texts)
+
+
+class RegressorMember:
+    """A kernel machine on the embeddings of frozen CLAPs, which stand side by side."""
+
+    def __init__(self, regressor: "Regressor") -> None:
+        self.regressor = regressor
+
+    def encode_sounds(self, waves: Waves) -> list[NDArray[np.float32]]:
+        """Embeddings of all CLAPs: (E,)."""
+        claps = self.regressor.claps
+        return list(np.concatenate([c.embed_sounds(waves).cpu().numpy() for c in claps], axis=1))
+
+    def encode_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Embeddings of all CLAPs: (E,)."""
+        claps = self.regressor.claps
+        return list(np.concatenate([c.embed_texts(texts).cpu().numpy() for c in claps], axis=1))
+
+    def scores(
+        self, sounds: Sequence[NDArray[np.float32]], texts: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.float64]:
+        """0 to 10 or a little outside: (B,)."""
+        return self.regressor.machine(np.stack(sounds), np.stack(texts))
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether a CLAP reads less than all of each text."""
+        return self.regressor.cut_texts(texts)
+
+
+class LalmMember:
+    """An audio language model, scored at [SCORE], with its encoder."""
+
+    def __init__(self, lalm: "Lalm", encoder: SharedEncoder) -> None:
+        self.lalm, self.encoder = lalm, encoder
+
+    def encode_sounds(self, waves: Waves) -> list[Tensor]:
+        """Features (M, D)."""
+        return list(self.encoder.features(waves, self.lalm.frontend))
+
+    def encode_texts(self, texts: Sequence[str]) -> list[str]:
+        """The texts: the model reads them behind a sound."""
+        return list(texts)
+
+    def scores(self, sounds: Sequence[Tensor], texts: Sequence[str]) -> NDArray[np.float64]:
+        """The model's -1..1 brought to 0..10: (B,)."""
+        return on_rating_scale(self.lalm.scores(torch.stack(list(sounds)), texts))
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        return self.lalm.cut_texts(texts)
+
+
+class LikelihoodMember:
+    """A captioning language model, scored by the likelihood of a text, with its encoder."""
+
+    def __init__(self, likelihood: "Likelihood", encoder: SharedEncoder) -> None:
+        self.likelihood, self.encoder = likelihood, encoder
+
+    def encode_sounds(self, waves: Waves) -> list[Tensor]:
+        """Features (M, D)."""
+        return list(self.encoder.features(waves, self.likelihood.frontend))
+
+    def encode_texts(self, texts: Sequence[str]) -> list[tuple[str, Tensor]]:
+        """Each text, and its log-probability given the reference sounds."""
+        return list(zip(texts, self.likelihood.log_priors(texts), strict=True))
+
+    def scores(
+        self, sounds: Sequence[Tensor], texts: Sequence[tuple[str, Tensor]]
+    ) -> NDArray[np.float64]:
+        """The model's about -1..1 brought to 0..10: (B,)."""
+        priors = torch.stack([prior for _, prior in texts])
+        words = [text for text, _ in texts]
+        return on_rating_scale(self.likelihood.scores(torch.stack(list(sounds)), words, priors))
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        return self.likelihood.cut_texts(texts)
+
+
+def on_rating_scale(predictions: Tensor) -> NDArray[np.float64]:
+    """A language model's -1..1 as 0..10."""
+    scores: NDArray[np.float64] = (predictions.cpu().double().numpy() + 1) * 5
+    return scores

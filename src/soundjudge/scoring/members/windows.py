@@ -1,0 +1,54 @@
+"""What of a pair is scored: the windows of its sound, and its text in one form."""
+
+import unicodedata
+from dataclasses import dataclass
+
+from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.errors import SoundjudgeError
+
+MIN_REMAINDER_SAMPLES = SAMPLE_RATE  # a shorter remainder of a long sound is left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionConfig:
+    """How pairs are scored; the judge inherits the window."""
+
+    window_seconds: float
+    """Longer sounds are scored in consecutive windows, averaged by length; at most that of
+    features.frontend and the CLAP's own."""
+    batch_size: int = 32  # windows
+
+    def __post_init__(self) -> None:
+        if self.window_seconds * SAMPLE_RATE < MIN_REMAINDER_SAMPLES:
+            raise SoundjudgeError(
+                f"window_seconds is {self.window_seconds}: choose 1 second or more"
+            )
+        if self.batch_size < 1:
+            raise SoundjudgeError(f"batch_size is {self.batch_size}: choose 1 or more")
+
+    @property
+    def window_samples(self) -> int:
+        """The window in samples."""
+        return round(self.window_seconds * SAMPLE_RATE)
+
+
+def split_windows(samples: int, window: int) -> list[slice]:
+    """Consecutive windows of a sound; a remainder below a second is left out unless it is all."""
+    cuts = [slice(start, min(start + window, samples)) for start in range(0, samples, window)]
+    if len(cuts) > 1 and cuts[-1].stop - cuts[-1].start < MIN_REMAINDER_SAMPLES:
+        cuts.pop()
+    return cuts
+
+
+def clean_text(text: str) -> str:
+    """The text as members read it: in one Unicode form, without blanks and line ends at its edges.
+
+    Raises SoundjudgeError where nothing is left, and for what no text holds.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise SoundjudgeError("a text is empty: there is nothing to match the sound with")
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise SoundjudgeError(
+            f"the text {text!r} holds a NUL or half a character: it was read in a wrong encoding"
+        )
+    return unicodedata.normalize("NFC", text).strip()

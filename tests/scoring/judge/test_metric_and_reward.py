@@ -1,0 +1,140 @@
+"""A judge inside other people's loops: a metric over processes, a reward without a disk."""
+
+import builtins
+import importlib
+import socket
+import sys
+from pathlib import Path
+
+import metric_process
+import numpy as np
+import pytest
+import tiny_judge
+import torch
+from torch import multiprocessing
+
+import soundjudge.reward
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.judge.judge import Judge
+
+torchmetrics = pytest.importorskip("torchmetrics")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    return tiny_judge.build(root / "checkpoints/judge", root)
+
+
+@pytest.fixture(scope="module")
+def judge(folder: Path) -> Judge:
+    return Judge.from_pretrained(folder, device="cpu")
+
+
+def padded() -> tuple[torch.Tensor, list[str], list[int]]:
+    """A batch (4, T), its texts, and how much of each sound is no padding."""
+    waves, texts = tiny_judge.pairs(4)
+    sizes = [len(wave) for wave in waves]
+    rows = [torch.from_numpy(wave) for wave in waves]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), texts, sizes
+
+
+def expected_scores(judge: Judge) -> list[float]:
+    waves, texts = tiny_judge.pairs(4)
+    return judge.score_pairs(waves, texts, sample_rate=16_000)
+
+
+def test_the_metric_is_the_mean_of_the_scores_without_the_padding(judge):
+    from soundjudge.metric import AlignmentScore
+
+    audio, texts, sizes = padded()
+    metric = AlignmentScore(judge)
+    metric.update(audio[:3], texts[:3], torch.tensor(sizes[:3]), torch.tensor([16_000] * 3))
+    metric.update(audio[3:, None], texts[3:], sizes[3:], 16_000)  # (B, C, T)
+    expected = np.mean(expected_scores(judge))
+    assert metric.compute().item() == pytest.approx(expected, abs=1e-4)
+    assert metric.compute().dtype == torch.float32
+    metric = AlignmentScore(judge)
+    with (
+        pytest.warns(UserWarning, match="before the ``update``"),
+        pytest.raises(SoundjudgeError, match="no pair was scored yet"),
+    ):
+        metric.compute()
+
+
+def test_a_collection_copies_the_metric_and_not_the_judge(judge):
+    from soundjudge.metric import AlignmentScore
+
+    clone = AlignmentScore(judge).clone()
+    assert clone.judge is judge
+    metrics = torchmetrics.MetricCollection({"alignment": AlignmentScore(judge)})
+    audio, texts, sizes = padded()
+    metrics.update(audio, texts, sizes, 16_000)
+    assert metrics.compute()["alignment"] == pytest.approx(
+        np.mean(expected_scores(judge)), abs=1e-4
+    )
+
+
+def test_two_processes_compute_one_mean(judge, folder):
+    audio, texts, sizes = padded()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with multiprocessing.get_context("spawn").Manager() as manager:
+        values = manager.list()
+        batch = audio.numpy(), texts, sizes
+        arguments = str(folder), port, batch, values
+        multiprocessing.spawn(metric_process.update, arguments, nprocs=2)
+        assert sorted(rank for rank, _ in values) == [0, 1]
+        expected = np.mean(expected_scores(judge))
+        assert [value for _, value in values] == pytest.approx([expected] * 2, abs=1e-4)
+
+
+def test_without_torchmetrics_the_remedy_is_a_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    monkeypatch.delitem(sys.modules, "soundjudge.metric", raising=False)
+    with pytest.raises(SoundjudgeError, match=r"pip install 'soundjudge\[metric\]'"):
+        importlib.import_module("soundjudge.metric")
+
+
+def test_rewards_are_scores_without_gradients_and_without_the_disk(judge, monkeypatch):
+    audio, texts, sizes = padded()
+    reward = soundjudge.reward.Reward(judge)
+    expected = expected_scores(judge)
+
+    def no_disk(*arguments: object, **options: object) -> None:
+        raise AssertionError(f"the disk was asked for {arguments}")
+
+    audio.requires_grad_()
+    with monkeypatch.context() as patched:
+        for owner, name in ((builtins, "open"), (Path, "open")):
+            patched.setattr(owner, name, no_disk)
+        rewards = reward(audio, texts, 16_000, sizes)
+    assert rewards.shape == (4,) and rewards.dtype == torch.float32
+    assert not rewards.requires_grad
+    assert rewards.tolist() == pytest.approx(expected, abs=1e-4)
+    stereo = torch.stack([audio, audio], dim=1).bfloat16()  # (B, 2, T)
+    mono = audio.bfloat16().float()
+    assert reward(stereo, texts, 16_000, sizes).tolist() == pytest.approx(
+        reward(mono, texts, 16_000, sizes).tolist(), abs=1e-4
+    )
+    assert reward([], [], 16_000).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sizes": [5] * 3}, "there are 4 sounds and 3 sizes"),
+        ({"sizes": [0] * 4}, r"sizes\[0\] is 0: sound 0 has \d+ samples"),
+        ({"sizes": [10**9] * 4}, r"sizes\[0\] is 1000000000"),
+        ({"sample_rate": [16_000] * 3}, "there are 4 sounds and 3 sample_rates"),
+        ({"audio": torch.zeros(9)}, r"audio is \(9,\): give \(B, T\) or \(B, C, T\)"),
+        ({"texts": ["a dog"]}, "there are 4 sounds and 1 texts"),
+        ({"audio": torch.full((4, 16_000), float("nan"))}, r"sounds\[0\] is"),
+    ],
+)
+def test_what_is_no_batch_is_a_sentence_and_never_a_reward(judge, changes, sentence):
+    audio, texts, sizes = padded()
+    arguments = {"audio": audio, "texts": texts, "sample_rate": 16_000, "sizes": None} | changes
+    with pytest.raises(SoundjudgeError, match=sentence):
+        soundjudge.reward.Reward(judge)(**arguments)
