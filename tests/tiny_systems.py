@@ -18,6 +18,9 @@ class Loudness:
 
     score_id = "loudness@1+0"
 
+    def __init__(self, note: str = "") -> None:
+        self.note = note
+
     def score_waves(self, waves, texts, batch_size):
         return [float(10 * np.abs(wave).max()) for wave in waves]
 
@@ -45,7 +48,7 @@ def write_report(
         prompts,
         out,
         ReportOptions(resamples=200, **options),
-        load_judge=lambda: (Loudness(), note),
+        load_judge=lambda: Loudness(note),
         load_clap=None,
         progress=lambda done, total: None,
     )

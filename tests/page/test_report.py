@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
-from soundjudge.page import judge_note, report
+from soundjudge.page import report
 from soundjudge.page.report import ReportOptions
+from soundjudge.page.templates import note_sentence
 
 
 class Elements(HTMLParser):
@@ -111,16 +112,10 @@ def test_flags_are_counted_and_explained(systems, tmp_path):
 
 
 def test_a_note_about_the_judge_stands_on_the_page(systems, tmp_path):
-    _, page = write(systems, write_prompts(tmp_path), tmp_path / "r.html", judge_note.SIMULATED)
-    assert judge_note.SIMULATED in page.text
-
-
-def test_the_card_says_whether_ratings_were_simulated(tmp_path):
-    assert judge_note.judge_note(tmp_path) == ""
-    (tmp_path / "README.md").write_text("# Agreement with listeners (simulated ratings)\n")
-    assert judge_note.judge_note(tmp_path) == judge_note.SIMULATED
-    (tmp_path / "README.md").write_text("# Agreement with listeners\n")
-    assert judge_note.judge_note(tmp_path) == ""
+    _, page = write(systems, write_prompts(tmp_path), tmp_path / "r.html", "simulated ratings")
+    assert "This judge has learned from simulated ratings: its scores show how" in page.text
+    assert note_sentence("") == ""
+    assert note_sentence("ratings of music") == "This judge has learned from ratings of music."
 
 
 def test_the_json_beside_the_page_holds_the_same_numbers(systems, tmp_path):
@@ -235,7 +230,6 @@ def test_the_command_compares_systems_with_a_judge_and_a_clapscore(tmp_path):
     assert first.split()[1:] == second.split()[1:]  # the same sounds
     assert "score id tiny@1.0+" in result.stderr
     assert "clap: clapscore-clap@1.0+" in result.stderr
-    assert judge_note.SIMULATED in result.stderr
     assert "do not tell a and b apart" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 

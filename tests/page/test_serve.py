@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 
 @pytest.fixture
 def client(judge: Judge):
-    made = application.create_application(judge, note="<b>a note</b>", limits=LIMITS)
+    made = application.create_application(judge, limits=LIMITS)
     with TestClient(made, base_url="http://127.0.0.1", headers=ORIGIN) as opened:
         yield opened
 
@@ -88,11 +89,11 @@ def download(client: TestClient, job: str) -> list[list[str]]:
 def test_every_sound_is_scored_with_every_text_as_the_judge_scores_it(client, judge, tmp_path):
     sounds = [("a.wav", wav(1.0, 1)), ("b.wav", wav(3.0, 2))]
     job, result = wait(client, post(client, sounds, ["a dog", " rain ", "a dog", ""]))
-    assert [text["text"] for text in result["texts"]] == ["a dog", "rain"]
+    assert result["texts"] == ["a dog", "rain"]
     assert result["score_id"] == judge.score_id
     for pair in result["pairs"]:
         (tmp_path / "x").write_bytes(sounds[pair["sound"]][1])
-        text = result["texts"][pair["text"]]["text"]
+        text = result["texts"][pair["text"]]
         assert pair["value"] == pytest.approx(judge.score(tmp_path / "x", text), abs=1e-4)
         assert set(pair["members"]) == set(judge.members)
     assert len(result["pairs"]) == 4
@@ -126,12 +127,13 @@ def test_no_path_of_the_machine_is_told(client):
     _, result = wait(client, post(client, [("no.wav", b"no sound")], ["a dog"]))
     assert "/tmp" not in json.dumps(result)
     bad = post_table(client, "wav_file_name,words\na.wav,x\n", zip_of({}))
-    assert refusal(bad, 422).startswith("pairs.csv: the column 'text' is missing")
+    assert refusal(bad, 422).startswith("pairs.csv has no column of texts")
 
 
-def test_the_page_escapes_and_asks_for_nothing_outside(client):
+def test_the_page_escapes_and_asks_for_nothing_outside(client, judge, monkeypatch):
+    monkeypatch.setattr(judge, "manifest", replace(judge.manifest, note="<b>simulated</b> ratings"))
     page = client.get("/")
-    assert "&lt;b&gt;a note&lt;/b&gt;" in page.text
+    assert "learned from &lt;b&gt;simulated&lt;/b&gt; ratings: its scores show" in page.text
     assert "http" not in page.text.replace("http-equiv", "")
     for name in ("style.css", "serve.css", "serve.js", "icon.svg"):
         assert f"/static/{name}" in page.text or name == "style.css"
@@ -278,7 +280,8 @@ def test_a_table_without_its_zip_is_refused(client):
 def unpack(content: bytes, folder: Path, wanted: list[str]) -> dict[str, Path]:
     (folder / "z").write_bytes(content)
     (folder / "out").mkdir(exist_ok=True)
-    return zipped_sounds.unpack_sounds(folder / "z", wanted, folder / "out", LIMITS)
+    with zipped_sounds.ZippedSounds(folder / "z", LIMITS) as sounds:
+        return sounds.unpack(wanted, folder / "out")
 
 
 @pytest.mark.parametrize(
@@ -308,6 +311,23 @@ def test_files_are_laid_down_under_numbers_and_never_under_their_names(tmp_path)
         "b.wav": b"B",
     }
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1"]
+
+
+def test_a_name_may_lack_the_extension_of_a_sound(tmp_path):
+    archive = zip_of({"x/a.wav": b"A", "b.v2.flac": b"B", "c.txt": b"C"})
+    files = unpack(archive, tmp_path, ["a", "x/a", "b.v2"])
+    assert [path.read_bytes() for path in files.values()] == [b"A", b"A", b"B"]
+    with pytest.raises(RefusalError, match="lacks 'c'"):
+        unpack(archive, tmp_path, ["c"])
+
+
+def test_the_column_of_sounds_is_the_one_that_the_zip_fits(client):
+    table = "id,name,caption\n1,a,a dog\n2,a,rain\n"
+    job, _ = wait(client, post_table(client, table, zip_of({"a.wav": wav()})))
+    assert [row[:3] for row in download(client, job)[1:]] == [
+        ["1", "a", "a dog"],
+        ["2", "a", "rain"],
+    ]
 
 
 def test_a_name_that_two_files_end_in_is_refused(tmp_path):

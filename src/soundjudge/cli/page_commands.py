@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soundjudge.cli import console
-from soundjudge.cli.scoring_commands import JUDGE, Device, Model, NoVerify, _judge, _judge_folder
+from soundjudge.cli.judge_options import (
+    JUDGE,
+    BatchSize,
+    Device,
+    Model,
+    NoVerify,
+    load_judge,
+    tell_note,
+)
 from soundjudge.errors import SoundjudgeError
 
 if TYPE_CHECKING:
@@ -59,11 +67,13 @@ def report(
     json_: Annotated[
         bool, typer.Option("--json", help="Write all numbers as JSON beside the page, too.")
     ] = False,
-    id_column: Annotated[str | None, typer.Option(help="Of the prompts.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Of the prompts.")] = None,
+    audio_column: Annotated[
+        str | None, typer.Option(help="Of the prompts: what their sounds are called; id if there.")
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Of the prompts: their texts.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of prompts.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of resamples and sign flips.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Sounds at once: memory, speed.")] = 32,
+    batch_size: BatchSize = 32,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
@@ -77,14 +87,14 @@ def report(
     """
     from soundjudge.page import report as reports
 
-    def load() -> "tuple[Judge, str]":
-        from soundjudge.page.judge_note import judge_note
-
-        return _judge(model, device, no_verify), judge_note(_judge_folder(model))
+    def load() -> "Judge":
+        judge = load_judge(model, device, no_verify)
+        tell_note(judge)
+        return judge
 
     options = reports.ReportOptions(
         on_missing=on_missing.value,
-        id_column=id_column,
+        audio_column=audio_column,
         text_column=text_column,
         embed_megabytes=embed_sounds,
         listen=listen,
@@ -110,12 +120,8 @@ def report(
     typer.echo(f"score id {result.score_id}: {out}", err=True)
     if result.clap is not None:
         typer.echo(f"clap: {result.clap.score_id}", err=True)
-    for sentence in filter(None, [result.note, *_left_out(len(result.scores.left_out))]):
-        typer.echo(sentence, err=True)
-
-
-def _left_out(count: int) -> list[str]:
-    return [f"{count} prompts are left out: the page lists them"] if count else []
+    if left_out := len(result.scores.left_out):
+        typer.echo(f"{left_out} prompts are left out: the page lists them", err=True)
 
 
 @app.command()
@@ -138,7 +144,6 @@ def serve(
 
     Nothing leaves this machine, and nothing is kept.
     """
-    from soundjudge.page.judge_note import judge_note
     from soundjudge.page.limits import Limits
 
     try:
@@ -151,7 +156,7 @@ def serve(
         ) from error
 
     serving.serve(
-        lambda: (_judge(model, device, no_verify), judge_note(_judge_folder(model))),
+        lambda: load_judge(model, device, no_verify),
         host=host,
         port=port,
         names=allow_host or (),

@@ -28,14 +28,13 @@ Prepare = Callable[[FormData, Path], Awaitable[Work]]
 def create_application(
     judge: Judge,
     *,
-    note: str = "",
     host: str = "127.0.0.1",
     names: Collection[str] = (),
     limits: Limits | None = None,
 ) -> Starlette:
-    """The application: `note` about the judge, `names` that it may be reached by beside `host`."""
+    """The application; `names`: what it may be called in a browser, beside `host`."""
     limits = limits or Limits()
-    page = _Page(judge, note, limits)
+    page = _Page(judge, limits)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -62,8 +61,8 @@ def create_application(
 class _Page:
     """The answers of the page."""
 
-    def __init__(self, judge: Judge, note: str, limits: Limits) -> None:
-        self.judge, self.note, self.limits = judge, note, limits
+    def __init__(self, judge: Judge, limits: Limits) -> None:
+        self.judge, self.limits = judge, limits
         self.jobs = JobQueue(limits)
 
     async def index(self, _: Request) -> Response:
@@ -71,7 +70,8 @@ class _Page:
             templates.render(
                 "serve.html",
                 score_id=self.judge.score_id,
-                note=self.note,
+                note=templates.note_sentence(self.judge.note),
+                intervals=self.judge.intervals,
                 window=self.judge.manifest.window_seconds,
                 limits=self.limits,
                 tie=TIE,

@@ -12,11 +12,10 @@ from soundjudge.errors import AudioError, SoundjudgeError
 from soundjudge.page.jobs import Progress, Result
 from soundjudge.page.limits import Limits
 from soundjudge.page.spectrogram import spectrogram_png
-from soundjudge.page.templates import flag_meanings, flag_words
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.files.score_writer import PairTable
+from soundjudge.scoring.files.added_columns import number_text
+from soundjudge.scoring.files.pair_table import PairTable
 from soundjudge.scoring.judge.judge import Judge
-from soundjudge.scoring.systems.judged_sounds import judge_sounds
 
 SHOWN = 5  # lowest and highest rows of a table
 BATCH = 8  # rows of a table between two signs of progress
@@ -44,6 +43,7 @@ def judge_grid(
     listed: list[dict[str, object]] = []
     pairs: list[dict[str, object]] = []
     pictures: dict[str, bytes] = {}
+    rows = [["wav_file_name", "text", PREDICTION]]
     for number, named in enumerate(sounds):
         progress(number, len(sounds))
         try:
@@ -52,30 +52,26 @@ def judge_grid(
             listed.append({"name": named.name, "error": str(error)})
             continue
         pictures[f"{number}.png"] = spectrogram_png(sound.wave)
-        meanings = flag_meanings()
-        flags = [f"{flag_words(flag)}: {meanings[flag]}" for flag in sound.flags.names()]
-        seconds = len(sound.wave) / SAMPLE_RATE
         listed.append(
-            {"name": named.name, "seconds": seconds, "flags": flags, "picture": f"{number}.png"}
+            {
+                "name": named.name,
+                "seconds": len(sound.wave) / SAMPLE_RATE,
+                "picture": f"{number}.png",
+            }
         )
-        for position, judged in enumerate(judge_sounds(judge, [sound] * len(texts), texts)):
-            values = asdict(judged)
-            del values["flags"]  # those of the sound
-            pairs.append({"sound": number, "text": position, **values})
-    cut = judge.cut_texts(texts)
+        scored = judge.score_sounds([sound] * len(texts), texts, BATCH)
+        for position, pair in enumerate(scored):
+            details = asdict(pair) | {"flags": pair.flag_sentences()}
+            pairs.append({"sound": number, "text": position} | details)
+            rows.append([named.name, texts[position], number_text(pair.value)])
     page: dict[str, object] = {
         "kind": "grid",
         "score_id": judge.score_id,
         "sounds": listed,
-        "texts": [{"text": text, "cut": is_cut} for text, is_cut in zip(texts, cut, strict=True)],
+        "texts": list(texts),
         "pairs": pairs,
     }
-    rows = [
-        [sounds[_int(pair["sound"])].name, texts[_int(pair["text"])], f"{pair['value']:.4f}"]
-        for pair in pairs
-    ]
-    csv = csv_text([["wav_file_name", "text", PREDICTION], *rows])
-    return Result(page=page, csv=csv, pictures=pictures)
+    return Result(page=page, csv=csv_text(rows), pictures=pictures)
 
 
 def judge_table(
@@ -112,7 +108,7 @@ def judge_table(
         "lowest": [_row(table, row, scores) for row in order[SHOWN:][::-1][:SHOWN]],
     }
     cells = [
-        [*cells, f"{scores[row]:.4f}" if row in scores else ""]
+        [*cells, number_text(scores[row]) if row in scores else ""]
         for row, cells in enumerate(table.rows)
     ]
     return Result(page=page, csv=csv_text([[*table.columns, PREDICTION], *cells]))
@@ -142,8 +138,3 @@ def csv_text(rows: list[list[str]]) -> str:
 def _row(table: PairTable, row: int, scores: Mapping[int, float]) -> dict[str, object]:
     name, text = table.pair(row)
     return {"row": row + 1, "sound": name, "text": text, "value": scores[row]}
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int), "positions are whole numbers"
-    return value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from soundjudge.data.user_files import outputs
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page.report_page import report_html
+from soundjudge.page.templates import note_sentence
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.systems import system_files, system_scores
 from soundjudge.scoring.systems.system_files import Prompts, System
@@ -23,7 +24,7 @@ class ReportOptions:
     """How systems are compared and shown."""
 
     on_missing: OnMissing = "fail"
-    id_column: str | None = None  # of the prompts
+    audio_column: str | None = None  # of the prompts: what their sounds are called
     text_column: str | None = None
     embed_megabytes: float = 20.0  # of sounds inside the page; more become links
     listen: int = 10  # lost prompts per system whose sounds are played
@@ -34,17 +35,13 @@ class ReportOptions:
     overwrite: bool = False
 
 
-LoadJudge = Callable[[], "tuple[Judge, str]"]
-"""Loads the judge; its second result is a note about it, "" for none."""
-
-
 def write_report(
     paths: Sequence[Path],
     prompts: Path,
     out: Path,
     options: ReportOptions,
     *,
-    load_judge: LoadJudge,
+    load_judge: "Callable[[], Judge]",
     load_clap: "Callable[[], Judge] | None",
     progress: Progress,
 ) -> SystemReport:
@@ -54,12 +51,12 @@ def write_report(
         numbers = target.with_suffix(".json")
         if options.json and numbers.exists() and not options.overwrite:
             raise SoundjudgeError(f"{numbers} exists already: --overwrite replaces it")
-        asked = system_files.read_prompts(prompts, options.id_column, options.text_column)
+        asked = system_files.read_prompts(prompts, options.audio_column, options.text_column)
         systems = system_files.read_systems(paths, asked)
         if options.on_missing == "fail":
             system_files.check_complete(systems, asked)
         of_tables = systems[0].scores is not None
-        judge, note = (None, "") if of_tables else load_judge()
+        judge = None if of_tables else load_judge()
         scores = _score(judge, systems, asked, options, progress)
         clap = None
         if load_clap is not None:
@@ -77,7 +74,7 @@ def write_report(
             scores,
             prompts,
             score_id=OF_TABLES if judge is None else judge.score_id,
-            note=note,
+            note="" if judge is None else note_sentence(judge.note),
             clap=clap,
             resamples=options.resamples,
             seed=options.seed,

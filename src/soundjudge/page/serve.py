@@ -13,7 +13,7 @@ from soundjudge.scoring.judge.judge import Judge
 
 
 def serve(
-    load_judge: Callable[[], tuple[Judge, str]],
+    load_judge: Callable[[], Judge],
     *,
     host: str,
     port: int,
@@ -23,8 +23,8 @@ def serve(
 ) -> None:
     """Opens the socket, loads the judge, and answers until interrupted. Raises SoundjudgeError."""
     with open_socket(host, port) as opened:
-        judge, note = load_judge()
-        application = create_application(judge, note=note, host=host, names=names, limits=limits)
+        judge = load_judge()
+        application = create_application(judge, host=host, names=names, limits=limits)
         shown = f"[{host}]" if ":" in host else host
         tell(f"{judge.score_id}: http://{shown}:{opened.getsockname()[1]} (Ctrl-C ends it)")
         if host not in LOOPBACK:

@@ -6,6 +6,8 @@ import jinja2
 
 from soundjudge.data.audio.flags import SoundFlags
 
+SIMULATED = "its scores show how the tool works, and say nothing about what people hear"
+
 
 @cache
 def environment() -> jinja2.Environment:
@@ -32,6 +34,15 @@ def environment() -> jinja2.Environment:
 def render(name: str, **values: object) -> str:
     """A template with these values, as HTML."""
     return environment().get_template(name).render(**values)
+
+
+def note_sentence(note: str) -> str:
+    """What must be known of a judge's ratings, as a sentence; "" where there is no note."""
+    if not note:
+        return ""
+    if "simulated" in note:
+        return f"This judge has learned from {note}: {SIMULATED}."
+    return f"This judge has learned from {note}."
 
 
 def p_text(p: float) -> str:

@@ -1,18 +1,18 @@
 """What people send to the local page, checked and laid down in a folder under our own names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from starlette.datastructures import FormData, UploadFile
 
-from soundjudge.data.user_files import delimited
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page.judging import NamedSound
 from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
-from soundjudge.page.zipped_sounds import unpack_sounds
-from soundjudge.scoring.files.score_table import read_pair_table
-from soundjudge.scoring.files.score_writer import PairTable
-from soundjudge.scoring.members.predict import clean_text
+from soundjudge.page.zipped_sounds import ZippedSounds
+from soundjudge.scoring.files import pair_columns, pair_table
+from soundjudge.scoring.files.pair_table import PairTable
+from soundjudge.scoring.members.windows import clean_text
 
 BLOCK = 1 << 20
 LONGEST_NAME = 200  # characters of a name that are shown
@@ -83,29 +83,40 @@ async def save_table(
         raise RefusalError(UNUSABLE, "there is no zip with the sounds of the table: choose one")
     name = shown_name(table.filename)
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in delimited.SUFFIXES:
+    if suffix not in pair_table.SUFFIXES:
         raise RefusalError(
-            UNUSABLE, f"{name}: save the table as one of {', '.join(delimited.SUFFIXES)}"
+            UNUSABLE, f"{name}: save the table as one of {', '.join(pair_table.SUFFIXES)}"
         )
     path = folder / f"table{suffix}"  # one of ours, for the suffix is
-    await _save(table, path)
-    try:
-        pairs = read_pair_table(path)
-    except SoundjudgeError as error:
-        raise RefusalError(UNUSABLE, str(error).replace(str(path), name)) from error
-    if len(pairs.rows) > limits.rows:
-        raise RefusalError(
-            UNUSABLE,
-            f"{name} has {len(pairs.rows)} rows: send {limits.rows} at most, or use "
-            "soundjudge score-table",
-        )
-    for row in range(len(pairs.rows)):
-        check_text(pairs.pair(row)[1], limits)
     zipped, unpacked = folder / "sounds.zip", folder / "sounds"
+    await _save(table, path)
     await _save(archive, zipped)
     unpacked.mkdir()
-    names = [pairs.pair(row)[0] for row in range(len(pairs.rows))]
-    return pairs, unpack_sounds(zipped, names, unpacked, limits)
+    with ZippedSounds(zipped, limits) as sounds:
+        try:
+            pairs = _read_pairs(path, name, sounds)
+        except SoundjudgeError as error:
+            raise RefusalError(UNUSABLE, str(error).replace(str(path), name)) from error
+        if len(pairs.rows) > limits.rows:
+            raise RefusalError(
+                UNUSABLE,
+                f"{name} has {len(pairs.rows)} rows: send {limits.rows} at most, or use "
+                "soundjudge score-table",
+            )
+        for text in pairs.column(pairs.text):
+            check_text(text, limits)
+        return pairs, sounds.unpack(pairs.column(pairs.audio), unpacked)
+
+
+def _read_pairs(path: Path, name: str, sounds: ZippedSounds) -> PairTable:
+    table = replace(pair_table.read_pair_table(path), where=name)
+
+    def is_there(column: str) -> bool:
+        return all(sounds.has(cell) for cell in table.column(column))
+
+    audio = pair_columns.audio_column(table.columns, None, name, is_there)
+    text = pair_columns.text_column(table.columns, None, name)
+    return replace(table, audio=audio, text=text)
 
 
 def shown_name(name: str) -> str:

@@ -8,10 +8,13 @@ import lzma
 import stat
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from soundjudge.page.limits import TOO_LARGE, UNUSABLE, Limits, RefusalError
+from soundjudge.scoring.files import sound_names
 
 BLOCK = 1 << 20
 MOST_ENTRIES = 10_000
@@ -22,23 +25,81 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def unpack_sounds(
-    archive: Path, wanted: Collection[str], folder: Path, limits: Limits
-) -> dict[str, Path]:
-    """The files of the zip that are wanted, by those names, as numbered files in `folder`.
+class ZippedSounds:
+    """The entries of a zip; a name is that of an entry's path, or of its end where that is clear.
 
-    A wanted name is an entry's path, or its end where that is clear. Raises RefusalError.
+    It may lack its extension. Use as a context; raises RefusalError for what is no harmless zip.
     """
+
+    def __init__(self, archive: Path, limits: Limits) -> None:
+        self._limits = limits
+        with _readable():
+            self._archive = zipfile.ZipFile(archive)
+            self._entries = _checked_entries(self._archive)
+        self._ends: dict[str, list[str]] = {}
+        for entry in self._entries:
+            for end in _ends(entry):
+                self._ends.setdefault(end, []).append(entry)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def has(self, name: str) -> bool:
+        """Whether there is an entry of that name."""
+        return name in self._ends
+
+    def unpack(self, names: Iterable[str], folder: Path) -> dict[str, Path]:
+        """The entries of these names as numbered files in `folder`."""
+        chosen = {name: self._choose(name) for name in dict.fromkeys(names)}
+        left = self._limits.bytes
+        files: dict[str, Path] = {}
+        for number, (name, info) in enumerate(chosen.items()):
+            files[name] = folder / f"{number}"
+            with _readable(), self._archive.open(info) as packed, files[name].open("wb") as file:
+                while block := packed.read(BLOCK):
+                    left -= len(block)
+                    if left < 0:
+                        raise RefusalError(
+                            TOO_LARGE,
+                            f"the sounds in the zip have more than {self._limits.megabytes:g} MB",
+                        )
+                    file.write(block)
+        return files
+
+    def _choose(self, name: str) -> zipfile.ZipInfo:
+        found = [name] if name in self._entries else self._ends.get(name, [])
+        if len(found) > 1:
+            raise RefusalError(
+                UNUSABLE,
+                f"the zip holds {' and '.join(found[:2])}: write in the table which is meant",
+            )
+        if not found:
+            raise RefusalError(UNUSABLE, f"the zip lacks {name!r}, which the table names")
+        return self._entries[found[0]]
+
+
+def _ends(entry: str) -> set[str]:
+    """The paths that an entry's path ends in, those of sounds also without extension."""
+    parts = entry.split("/")
+    ends = {"/".join(parts[start:]) for start in range(len(parts))}
+    stem, dot, suffix = entry.rpartition(".")
+    if dot and f".{suffix.lower()}" in sound_names.SUFFIXES:
+        ends |= {end[: len(end) - len(entry) + len(stem)] for end in ends}
+    return ends
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
     try:
-        with zipfile.ZipFile(archive) as opened:
-            entries = _entries(opened)
-            chosen = {name: _choose(name, entries) for name in dict.fromkeys(wanted)}
-            return _extract(opened, chosen, folder, limits)
+        yield
     except DAMAGED as error:
         raise RefusalError(UNUSABLE, f"the zip cannot be read: {error}") from error
 
 
-def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _checked_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     infos = [info for info in archive.infolist() if not info.is_dir()]
     if len(infos) > MOST_ENTRIES:
         raise RefusalError(
@@ -57,34 +118,3 @@ def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     if len(entries) < len(infos):
         raise RefusalError(UNUSABLE, "the zip holds two files of one name: pack it again")
     return entries
-
-
-def _choose(name: str, entries: Mapping[str, zipfile.ZipInfo]) -> zipfile.ZipInfo:
-    if name in entries:
-        return entries[name]
-    found = [entry for entry in entries if entry.endswith(f"/{name}")]
-    if len(found) > 1:
-        raise RefusalError(
-            UNUSABLE, f"the zip holds {' and '.join(found[:2])}: write in the table which is meant"
-        )
-    if not found:
-        raise RefusalError(UNUSABLE, f"the zip lacks {name!r}, which the table names")
-    return entries[found[0]]
-
-
-def _extract(
-    archive: zipfile.ZipFile, chosen: Mapping[str, zipfile.ZipInfo], folder: Path, limits: Limits
-) -> dict[str, Path]:
-    left = limits.bytes
-    files: dict[str, Path] = {}
-    for number, (name, info) in enumerate(chosen.items()):
-        files[name] = folder / f"{number}"
-        with archive.open(info) as packed, files[name].open("wb") as file:
-            while block := packed.read(BLOCK):
-                left -= len(block)
-                if left < 0:
-                    raise RefusalError(
-                        TOO_LARGE, f"the sounds in the zip have more than {limits.megabytes:g} MB"
-                    )
-                file.write(block)
-    return files

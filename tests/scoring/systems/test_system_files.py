@@ -42,10 +42,12 @@ def test_prompts_are_read_as_people_write_them(tmp_path, name, text):
 
 def test_a_choice_of_columns_is_shown_and_not_guessed(tmp_path):
     path = write(tmp_path / "p.csv", "id,caption,prompt\n1,rain,a\n")
-    with pytest.raises(SoundjudgeError, match="caption and prompt: choose .* --text-column"):
+    with pytest.raises(SoundjudgeError, match="'caption' or 'prompt': choose one by --text-column"):
         system_files.read_prompts(path)
     assert system_files.read_prompts(path, text_column="caption").texts == ["rain"]
-    with pytest.raises(SoundjudgeError, match="no column 'x': there are id, caption, prompt"):
+    with pytest.raises(
+        SoundjudgeError, match="no column 'x' \\(--text-column\\): it has 'id', 'caption'"
+    ):
         system_files.read_prompts(path, text_column="x")
 
 

@@ -134,12 +134,15 @@ function showGrid(result, job, files) {
   const parts = groups.map((group, number) => {
     const pairs = result.pairs.filter((pair) => (oneSound ? pair.sound : pair.text) === number);
     pairs.sort((first, second) => second.value - first.value);
-    const heading = element("h2", {}, oneSound ? group.name : group.text);
-    const notes = group.cut ? [element("p", { class: "muted" }, "The text is longer than a member reads: what is behind its limit does not count.")] : [];
+    const heading = element("h2", {}, oneSound ? group.name : group);
+    const notes = [];
+    const difference = document.body.dataset.difference;
+    if (difference && pairs.length > 1)
+      notes.push(element("p", { class: "muted" }, `Scores that differ by more than ${difference} are in the listeners' order in ${document.body.dataset.coverage} of couples.`));
     let rank = 0;
     const cards = pairs.map((pair, place) => {
       if (!place || pairs[place - 1].value - pair.value > tie) rank = place + 1;
-      const label = oneSound ? result.texts[pair.text].text : result.sounds[pair.sound].name;
+      const label = oneSound ? result.texts[pair.text] : result.sounds[pair.sound].name;
       return card(pair, pairs.length > 1 ? rank : "", label, result, job, files[pair.sound].url);
     });
     return [heading, ...notes, ...cards];
@@ -154,7 +157,7 @@ function card(pair, rank, label, result, job, url) {
   if (pair.interval) value.append(element("small", {}, `${pair.interval[0].toFixed(1)} to ${pair.interval[1].toFixed(1)}`));
   const meter = drawing("svg", { class: "meter", "aria-hidden": "true" }, drawing("rect", { width: `${pair.value * 10}%`, height: "100%" }));
   const more = element("div", { class: "more" }, player(url, `${sound.name}, ${label}`));
-  for (const flag of sound.flags) more.append(element("p", { class: "muted" }, flag));
+  for (const flag of pair.flags) more.append(element("p", { class: "muted" }, flag));
   const members = Object.entries(pair.members).map(([name, score]) => element("li", {}, `${name} `, element("b", {}, score.toFixed(2))));
   if (members.length > 1) more.append(element("ul", { class: "members", "aria-label": "Scores of the members" }, ...members));
   more.append(overTime(pair, sound, job));

@@ -8,23 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from soundjudge.data.tables import spellings
-from soundjudge.data.tables.schema import Kind, Table
+from soundjudge.data.tables.schema import Kind, Table, check_table
 from soundjudge.data.user_files import user_tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
+from soundjudge.scoring.files import pair_columns, sound_names
+from soundjudge.scoring.files.pair_table import read_pair_table
 
 PROMPTS = Table(name="prompts", columns={"id": "str", "text": "str"}, key=("id",))
-# What else people call the columns of prompts; a column of our own name comes first.
-ALIASES = {
-    "id": ("prompt_id", "audio_id", "audiocap_id", "name", "wav_file_name"),
-    "text": ("caption", "prompt", "description"),
-}
-SOUND_SUFFIXES = (
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf",
-    ".w64", ".m4a", ".mp4", ".aac", ".webm", ".wma",
-)  # fmt: skip
 SHOWN = 3  # names in an error
 
 
@@ -49,36 +44,28 @@ class System:
 
 
 def read_prompts(
-    path: Path, id_column: str | None = None, text_column: str | None = None
+    path: Path, audio_column: str | None = None, text_column: str | None = None
 ) -> Prompts:
-    """The rows of a CSV, TSV, JSON Lines or Parquet file with `id` and `text`, or as named.
+    """The rows of a CSV, TSV, JSON Lines or Parquet file: a text and the name of its sounds each.
 
-    Raises SoundjudgeError, which shows the choice where several columns may be meant.
+    The columns are `id` and a usual name of texts (`pair_columns`), or as named. Raises
+    SoundjudgeError, which shows the choice where several columns may be meant.
     """
-    header = user_tables.read_header(path)
-    chosen = {"id": id_column, "text": text_column}
-    names = {_column(header, name, chosen[name], path): name for name in PROMPTS.columns}
-    frame = user_tables.read_user_table(path, PROMPTS, names=names)
-    if frame.empty:
-        raise SoundjudgeError(f"{path} has no rows")
+    table = read_pair_table(path)
+    if audio_column is None and "id" in table.columns:
+        audio_column = "id"
+
+    def are_ids(column: str) -> bool:
+        cells = table.column(column)
+        return all(cells) and len(set(cells)) == len(cells)
+
+    named = {
+        "id": pair_columns.audio_column(table.columns, audio_column, table.where, are_ids),
+        "text": pair_columns.text_column(table.columns, text_column, table.where),
+    }
+    frame = pd.DataFrame({name: table.column(column) for name, column in named.items()}, dtype=str)
+    check_table(frame, PROMPTS, table.where)
     return Prompts(ids=list(frame["id"]), texts=list(frame["text"]), path=path)
-
-
-def _column(header: Sequence[str], name: str, chosen: str | None, path: Path) -> str:
-    """The column of the file that stands for `name`."""
-    there = ", ".join(header)
-    if chosen is not None:
-        if chosen not in header:
-            raise SoundjudgeError(f"{path} has no column {chosen!r}: there are {there}")
-        return chosen
-    found = [alias for alias in ALIASES[name] if alias in header]
-    if name in header or not found:
-        return name
-    if len(found) > 1:
-        raise SoundjudgeError(
-            f"{path} has {' and '.join(found)}: choose the {name} by --{name}-column"
-        )
-    return found[0]
 
 
 def read_systems(paths: Sequence[Path], prompts: Prompts) -> list[System]:
@@ -119,7 +106,7 @@ def _read_folder(name: str, folder: Path, prompts: Prompts) -> System:
 
 def _is_sound(path: Path) -> bool:
     is_hidden = path.name.startswith(".")
-    return path.suffix.lower() in SOUND_SUFFIXES and not is_hidden and path.is_file()
+    return path.suffix.lower() in sound_names.SUFFIXES and not is_hidden and path.is_file()
 
 
 def _read_table(name: str, path: Path, prompts: Prompts) -> System:
