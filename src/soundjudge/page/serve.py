@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import uvicorn
 
@@ -38,7 +39,8 @@ def serve(
             limit_concurrency=64,
             timeout_graceful_shutdown=2,
         )
-        uvicorn.Server(config).run(sockets=[opened])
+        with suppress(KeyboardInterrupt):  # which is how a user ends it
+            uvicorn.Server(config).run(sockets=[opened])
 
 
 def open_socket(host: str, port: int) -> socket.socket:

@@ -198,12 +198,15 @@ function showTable(result, job) {
 }
 
 function rows(caption, listed, last) {
-  const cells = (row) => {
-    const value = last === "value" ? element("td", { class: "number told" }, row.value.toFixed(2)) : element("td", {}, row.reason);
-    return element("tr", {}, element("td", {}, `${row.row}`), element("td", { class: "text" }, row.sound), element("td", { class: "text" }, row.text ?? ""), value);
-  };
-  const head = ["Row", "Sound", "Text", last === "value" ? "Score" : "Reason"].map((name, place) => element("th", { scope: "col", ...(place === 3 && last === "value" ? { class: "number" } : {}) }, name));
-  const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...listed.map(cells)));
+  const isValue = last === "value";
+  const names = isValue ? ["Row", "Score", "Sound", "Text"] : ["Row", "Sound", "Reason"];
+  const cells = (row) =>
+    isValue
+      ? [`${row.row}`, element("b", {}, row.value.toFixed(2)), row.sound, row.text]
+      : [`${row.row}`, row.sound, row.reason];
+  const head = names.map((name) => element("th", { scope: "col" }, name));
+  const lines = listed.map((row) => element("tr", {}, ...cells(row).map((cell) => element("td", {}, cell))));
+  const table = element("table", { class: "pairs" }, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...lines));
   return element("div", {}, element("h3", {}, caption), element("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" }, table));
 }
 

@@ -1,7 +1,8 @@
 """A judge's scores of every system's sounds. N prompts, K systems."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
 from soundjudge.errors import AudioError, SoundjudgeError
+from soundjudge.scoring.judge.reading import read_ahead
 from soundjudge.scoring.systems import system_files
 from soundjudge.scoring.systems.system_files import Prompts, System
 
@@ -49,6 +51,15 @@ class SystemScores:
     ignored: dict[str, int]  # system -> its sounds of no prompt
 
 
+@dataclass(kw_only=True)
+class _Column:
+    """One system's scores, flags and reasons where there is no score, by prompt."""
+
+    scores: dict[str, float] = field(default_factory=dict)
+    flags: dict[str, list[str]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
 def score_systems(
     scorer: Scorer | None,
     systems: Sequence[System],
@@ -65,68 +76,73 @@ def score_systems(
     """
     if on_missing == "fail":
         system_files.check_complete(systems, prompts)
-    left_out = {
+    reasons = {
         prompt: f"{system.name} has no sound"
         for system in reversed(systems)
         for prompt in prompts.ids
         if prompt not in system.sounds
     }
-    texts = dict(zip(prompts.ids, prompts.texts, strict=True))
-    asked = [prompt for prompt in prompts.ids if prompt not in left_out]
-    columns: list[dict[str, tuple[float, list[str]]]] = []
+    texts = {p: t for p, t in zip(prompts.ids, prompts.texts, strict=True) if p not in reasons}
+    columns: list[_Column] = []
     for number, system in enumerate(systems):
         if scorer is None:
             assert system.scores is not None, "without a judge, tables must hold the scores"
-            columns.append({prompt: (system.scores[prompt], []) for prompt in asked})
+            columns.append(_Column(scores={p: system.scores[p] for p in texts}))
             continue
-        column: dict[str, tuple[float, list[str]]] = {}
-        for start in range(0, len(asked), batch_size):
-            batch = asked[start : start + batch_size]
-            reasons = _score_batch(scorer, system, batch, texts, column)
-            if reasons and on_missing == "fail":
-                raise SoundjudgeError(
-                    f"{next(iter(reasons.values()))}; mend it, or choose --on-missing skip"
-                )
-            left_out |= {prompt: why for prompt, why in reasons.items() if prompt not in left_out}
-            progress(number * len(asked) + start + len(batch), len(systems) * len(asked))
+        column = _Column()
+        for done in _score_system(scorer, system, texts, column, batch_size):
+            if column.reasons and on_missing == "fail":
+                reason = next(iter(column.reasons.values()))
+                raise SoundjudgeError(f"{reason}; mend it, or choose --on-missing skip")
+            progress(number * len(texts) + done, len(systems) * len(texts))
+        reasons = column.reasons | reasons
         columns.append(column)
-    kept = [prompt for prompt in asked if all(prompt in column for column in columns)]
+    return _joined(systems, prompts, columns, reasons)
+
+
+def _score_system(
+    scorer: Scorer, system: System, texts: Mapping[str, str], column: _Column, size: int
+) -> Iterator[int]:
+    """Fills the column, batch by batch; yields how many sounds are done."""
+    asked = list(texts)
+    paths = [system.sounds[prompt] for prompt in asked]
+    with closing(read_ahead(paths, audio.read_sound, size)) as reading:
+        for start in range(0, len(asked), size):
+            sounds: dict[str, audio.Sound] = {}
+            for prompt, future in zip(asked[start : start + size], reading, strict=False):
+                try:
+                    sounds[prompt] = future.result()
+                except AudioError as error:
+                    column.reasons[prompt] = str(error)
+            waves = [sound.wave for sound in sounds.values()]
+            values = scorer.score_waves(waves, [texts[p] for p in sounds], size) if waves else []
+            column.scores |= dict(zip(sounds, values, strict=True))
+            column.flags |= {prompt: sound.flags.names() for prompt, sound in sounds.items()}
+            yield min(start + size, len(asked))
+
+
+def _joined(
+    systems: Sequence[System],
+    prompts: Prompts,
+    columns: Sequence[_Column],
+    reasons: Mapping[str, str],
+) -> SystemScores:
+    """The prompts that every column has a score of."""
+    texts = dict(zip(prompts.ids, prompts.texts, strict=True))
+    kept = [prompt for prompt in prompts.ids if prompt not in reasons]
     if not kept:
         raise SoundjudgeError(f"no prompt of {prompts.path} has a sound of every system")
     return SystemScores(
         ids=kept,
         texts=[texts[prompt] for prompt in kept],
         names=[system.name for system in systems],
-        values=np.array([[column[prompt][0] for column in columns] for prompt in kept]),
+        values=np.array([[column.scores[prompt] for column in columns] for prompt in kept]),
         sounds=[[system.sounds[prompt] for system in systems] for prompt in kept],
-        flags=[[column[prompt][1] for column in columns] for prompt in kept],
+        flags=[[column.flags.get(prompt, []) for column in columns] for prompt in kept],
         left_out=[
-            LeftOut(id=prompt, text=texts[prompt], reason=left_out[prompt])
+            LeftOut(id=prompt, text=texts[prompt], reason=reasons[prompt])
             for prompt in prompts.ids
-            if prompt in left_out
+            if prompt in reasons
         ],
         ignored={system.name: len(system.extra) for system in systems if system.extra},
     )
-
-
-def _score_batch(
-    scorer: Scorer,
-    system: System,
-    batch: Sequence[str],
-    texts: dict[str, str],
-    column: dict[str, tuple[float, list[str]]],
-) -> dict[str, str]:
-    """Adds scores and flags to `column`; returns why a prompt has none."""
-    sounds: dict[str, audio.Sound] = {}
-    reasons: dict[str, str] = {}
-    for prompt in batch:
-        try:
-            sounds[prompt] = audio.read_sound(system.sounds[prompt])
-        except AudioError as error:
-            reasons[prompt] = str(error)
-    if sounds:
-        waves = [sound.wave for sound in sounds.values()]
-        values = scorer.score_waves(waves, [texts[prompt] for prompt in sounds], len(waves))
-        for (prompt, sound), value in zip(sounds.items(), values, strict=True):
-            column[prompt] = (value, sound.flags.names())
-    return reasons
