@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page import report
+from soundjudge.page.rendering import note_sentence
 from soundjudge.page.report import ReportOptions
-from soundjudge.page.templates import note_sentence
 
 
 class Elements(HTMLParser):
@@ -230,6 +230,9 @@ def test_the_command_compares_systems_with_a_judge_and_a_clapscore(tmp_path):
     assert first.split()[1:] == second.split()[1:]  # the same sounds
     assert "score id tiny@1.0+" in result.stderr
     assert "clap: clapscore-clap@1.0+" in result.stderr
+    clap = json.loads((tmp_path / "r.json").read_text())["clap"]
+    assert clap["means"]["a"] == clap["means"]["b"]
+    assert 0 <= clap["means"]["a"]["value"] <= 10
     assert "do not tell a and b apart" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 

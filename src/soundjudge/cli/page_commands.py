@@ -1,6 +1,7 @@
 """Commands that write or serve pages: systems against each other, a judge in the browser."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +93,12 @@ def report(
         tell_note(judge)
         return judge
 
+    def load_clap(source: str) -> "Judge":
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # of writing one file
+        return reports.clap_judge(source, device)
+
     options = reports.ReportOptions(
         on_missing=on_missing.value,
         audio_column=audio_column,
@@ -111,9 +118,7 @@ def report(
             out,
             options,
             load_judge=load,
-            load_clap=None
-            if compare_clap is None
-            else lambda: reports.clap_judge(compare_clap, device),
+            load_clap=None if compare_clap is None else partial(load_clap, compare_clap),
             progress=progress,
         )
     console.print_table(result.table())
@@ -142,7 +147,7 @@ def serve(
 ) -> None:
     """Serve a local page: drop sounds, type texts, see scores over time; score a table with a zip.
 
-    Nothing leaves this machine, and nothing is kept.
+    Nothing leaves this machine, and no sound is kept.
     """
     from soundjudge.page.limits import Limits
 

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from soundjudge.page import judging, templates, uploads
+from soundjudge.page import judging, rendering, uploads
 from soundjudge.page.guards import Guard
 from soundjudge.page.jobs import Job, JobQueue, Work
 from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
@@ -67,10 +67,10 @@ class _Page:
 
     async def index(self, _: Request) -> Response:
         return HTMLResponse(
-            templates.render(
+            rendering.render(
                 "serve.html",
                 score_id=self.judge.score_id,
-                note=templates.note_sentence(self.judge.note),
+                note=rendering.note_sentence(self.judge.note),
                 intervals=self.judge.intervals,
                 window=self.judge.manifest.window_seconds,
                 limits=self.limits,

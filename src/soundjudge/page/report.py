@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from soundjudge.data.user_files import outputs
 from soundjudge.errors import SoundjudgeError
+from soundjudge.page.rendering import note_sentence
 from soundjudge.page.report_page import report_html
-from soundjudge.page.templates import note_sentence
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.systems import system_files, system_scores
 from soundjudge.scoring.systems.system_files import Prompts, System

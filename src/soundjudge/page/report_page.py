@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from soundjudge.page import figures, templates
+from soundjudge.page import figures, rendering
 from soundjudge.page.sound_links import link_sounds
 from soundjudge.scoring.systems import system_statistics
 from soundjudge.scoring.systems.system_report import SystemReport
@@ -22,7 +22,7 @@ def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, lis
     means = [summary.mean for summary in report.summaries]
     axis = figures.score_axis(scores.values)
     histograms = [figures.histogram(column, axis) for column in scores.values.T]
-    return templates.render(
+    return rendering.render(
         "report.html",
         report=report,
         headline=headline(report),
@@ -37,7 +37,7 @@ def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, lis
         axis=axis,
         histograms=histograms,
         highest_bin=max(max(histogram.counts) for histogram in histograms),
-        meanings=templates.flag_meanings(),
+        meanings=rendering.flag_meanings(),
         tie=system_statistics.TIE,
         significant=SIGNIFICANT,
     )
@@ -59,7 +59,7 @@ def headline(report: SystemReport) -> str:
         if estimate.value < 0:
             first, second = second, first
         low, high = sorted((abs(estimate.lo), abs(estimate.hi)))
-        size = f"{abs(estimate.value):.2f} points, {templates.p_text(test.p_holm)}"
+        size = f"{abs(estimate.value):.2f} points, {rendering.p_text(test.p_holm)}"
         if test.p_holm >= SIGNIFICANT:
             return f"{count} prompts do not tell {first} and {second} apart (difference {size})."
         return (

@@ -1,5 +1,6 @@
 """What a report says of systems on the same prompts: numbers, tests, what to listen to, flags."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,11 @@ class ClapScores:
 
     score_id: str
     means: list[Estimate]  # per system
+
+    def contents(self, names: Sequence[str]) -> dict[str, object]:
+        """For JSON, by the names of the systems."""
+        means = {name: asdict(mean) for name, mean in zip(names, self.means, strict=True)}
+        return {"score_id": self.score_id, "means": means}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +87,7 @@ class SystemReport:
             ],
             "differences": [asdict(difference) for difference in self.differences],
             "flags": self.flag_counts(),
-            "clap": None if self.clap is None else asdict(self.clap),
+            "clap": None if self.clap is None else self.clap.contents(scores.names),
             "prompts": [
                 {
                     "id": prompt,
