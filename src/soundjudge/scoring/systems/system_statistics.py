@@ -3,8 +3,9 @@
 All systems share the resampled prompts, so that intervals of differences are paired. The percentile
 interval of a mean is too short for few prompts; its level is raised for that (Hesterberg 2015, The
 American Statistician 69, expanded percentile interval). Tests flip the signs of the differences
-(Fisher's permutation test): where no system is better, a bootstrap p below .05 came up in 13 % of
-simulated comparisons on 6 prompts and in 8 % on 20, and that of sign flips in 4 %.
+(Fisher 1935): where no system is better, a bootstrap p below .05 came up in 12 to 16 % of simulated
+comparisons on 6 prompts and in 7 to 8 % on 20, that of sign flips in 1 to 3 % and in 5 %
+(benchmarks/system_tests.md).
 """
 
 from collections.abc import Sequence
