@@ -21,6 +21,16 @@ def test_the_version_is_that_of_the_project():
     assert soundjudge.__version__ == project["version"]
 
 
+def test_all_files_that_are_no_code_are_shipped():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["soundjudge"]
+    package = ROOT / "src/soundjudge"
+    shipped = {path for pattern in patterns for path in package.glob(pattern)}
+    others = {path for path in package.rglob("*") if path.is_file()}
+    code = {path for path in others if path.suffix in (".py", ".pyc")}
+    assert others - code == shipped
+
+
 def test_importing_the_package_imports_no_torch():
     assert run("import sys, soundjudge; print('torch' in sys.modules)") == "False"
 

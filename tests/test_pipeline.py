@@ -33,11 +33,12 @@ ALLOWED = {
     "model": {*BELOW, "data"},
     "training": {*BELOW, "data", "clap", "model"},
 }
-ABOVE = {*ALLOWED, "scoring", "sample", "doctor"}  # of scoring, sample, doctor and cli
+ABOVE = {*ALLOWED, "scoring", "sample", "doctor"}  # of scoring, sample and doctor
+ALLOWED |= {"page": ABOVE, "cli": {*ABOVE, "page"}}
 # What words messages for people, reads their files or reports to them: no training depends on it.
 FOR_PEOPLE = (
     "reporting", "data/user_files", "data/corpora", "data/audio", "data/fetch", "scoring", "doctor",
-    "cli",
+    "cli", "page",
 )  # fmt: skip
 TRAININGS = ("tune_clap", "regress", "caption", "pretrain", "finetune")
 

@@ -10,6 +10,7 @@ from soundjudge.cli import (
     evaluation_commands,
     fetch_commands,
     ranking_commands,
+    page_commands,
     rating_commands,
     recipe_commands,
     scoring_commands,
@@ -30,6 +31,7 @@ for commands in (
     fetch_commands,
     rating_commands,
     evaluation_commands,
+    page_commands,
     recipe_commands,
 ):
     app.add_typer(commands.app)

@@ -83,7 +83,11 @@ def compare(
     cluster: Cluster = ClusterName.none,
     overwrite: Overwrite = False,
 ) -> None:
-    """Test whether systems differ on the same pairs: all against all, four metrics."""
+    """Test whether judges of the same pairs agree with listeners differently.
+
+    All predictions against all, by four metrics. To compare two text-to-audio generators, use
+    `report`.
+    """
     from soundjudge.scoring.files import comparison
 
     table = comparison.compare_files(

@@ -67,7 +67,9 @@ def import_clap(source: str, out: Path, license_name: str = "other") -> JudgeMan
             ensemble=identity_ensemble(MEMBER),
             checkpoints={MEMBER: Path(temporary)},
             root=Path(),
-            window_seconds=clap.window_seconds,
+            window_seconds=float(
+                clap.window_seconds
+            ),  # a whole number would be read back as a float
             packaging=packaging,
             report=REPORT.format(protocol=protocol),
         )

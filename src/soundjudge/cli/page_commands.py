@@ -1,0 +1,170 @@
+"""Commands that write or serve pages: systems against each other, a judge in the browser."""
+
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundjudge.cli import console
+from soundjudge.cli.judge_options import (
+    JUDGE,
+    BatchSize,
+    Device,
+    Model,
+    NoVerify,
+    load_judge,
+    tell_note,
+)
+from soundjudge.errors import SoundjudgeError
+
+if TYPE_CHECKING:
+    from soundjudge.scoring.judge.judge import Judge
+
+app = typer.Typer()
+
+
+class OnMissing(StrEnum):
+    """What happens to a prompt that some system has no sound for."""
+
+    fail = "fail"
+    skip = "skip"
+
+
+@app.command()
+def report(
+    systems: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A folder per system, its sounds named by the prompts' ids; or tables with "
+            "wav_file_name and perhaps pred_score."
+        ),
+    ],
+    prompts: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet with id and text.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    model: Model = JUDGE,
+    on_missing: Annotated[
+        OnMissing,
+        typer.Option(
+            help="A sound that is missing, unreadable or of no prompt: stop, or leave its prompt "
+            "out for all systems, which the page lists."
+        ),
+    ] = OnMissing.fail,
+    compare_clap: Annotated[
+        str | None,
+        typer.Option(
+            help="Show the CLAPScore of this CLAP beside the score, for comparison with older "
+            "tables: a folder (of import-clap, or a checkpoint), a .pt file or hf://owner/name."
+        ),
+    ] = None,
+    embed_sounds: Annotated[
+        float,
+        typer.Option(min=0, help="Megabytes of sounds inside the page; more become links."),
+    ] = 20.0,
+    listen: Annotated[
+        int, typer.Option(min=0, help="Lost prompts per system whose sounds the page plays.")
+    ] = 10,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Write all numbers as JSON beside the page, too.")
+    ] = False,
+    audio_column: Annotated[
+        str | None, typer.Option(help="Of the prompts: what their sounds are called; id if there.")
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Of the prompts: their texts.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of prompts.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of resamples and sign flips.")] = 0,
+    batch_size: BatchSize = 32,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
+    ] = False,
+    device: Device = "auto",
+    no_verify: NoVerify = False,
+) -> None:
+    """Compare text-to-audio systems on the same prompts, without ratings: a page to read and hear.
+
+    Means with 95 % intervals over prompts, paired tests with Holm's correction, prompts won, and
+    the lost ones to listen to. (To compare judges, against listeners: `compare`.)
+    """
+    from soundjudge.page import report as reports
+
+    def load() -> "Judge":
+        judge = load_judge(model, device, no_verify)
+        tell_note(judge)
+        return judge
+
+    def load_clap(source: str) -> "Judge":
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # of writing one file
+        return reports.clap_judge(source, device)
+
+    options = reports.ReportOptions(
+        on_missing=on_missing.value,
+        audio_column=audio_column,
+        text_column=text_column,
+        embed_megabytes=embed_sounds,
+        listen=listen,
+        resamples=resamples,
+        seed=seed,
+        batch_size=batch_size,
+        json=json_,
+        overwrite=overwrite,
+    )
+    with console.progress("scoring") as progress:
+        result = reports.write_report(
+            systems,
+            prompts,
+            out,
+            options,
+            load_judge=load,
+            load_clap=None if compare_clap is None else partial(load_clap, compare_clap),
+            progress=progress,
+        )
+    console.print_table(result.table())
+    typer.echo(f"score id {result.score_id}: {out}", err=True)
+    if result.clap is not None:
+        typer.echo(f"clap: {result.clap.score_id}", err=True)
+    if left_out := len(result.scores.left_out):
+        typer.echo(f"{left_out} prompts are left out: the page lists them", err=True)
+
+
+@app.command()
+def serve(
+    model: Model = JUDGE,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than 127.0.0.1 let others in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 is any free one.")] = 8765,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name that browsers may call the page by."),
+    ] = None,
+    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Of one request.")] = 200.0,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Of one sound.")] = 120.0,
+    device: Device = "auto",
+    no_verify: NoVerify = False,
+) -> None:
+    """Serve a local page: drop sounds, type texts, see scores over time; score a table with a zip.
+
+    Nothing leaves this machine, and no sound is kept.
+    """
+    from soundjudge.page.limits import Limits
+
+    try:
+        from soundjudge.page import serve as serving
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "multipart", "python_multipart"):
+            raise
+        raise SoundjudgeError(
+            f"{error.name} is not installed: pip install 'soundjudge[page]'"
+        ) from error
+
+    serving.serve(
+        lambda: load_judge(model, device, no_verify),
+        host=host,
+        port=port,
+        names=allow_host or (),
+        limits=Limits(megabytes=max_megabytes, seconds=max_seconds),
+        tell=lambda line: typer.echo(line, err=True),
+    )

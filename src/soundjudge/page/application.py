@@ -1,0 +1,148 @@
+"""The local page: sounds and texts in, scores out, by one judge."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from soundjudge.page import judging, rendering, uploads
+from soundjudge.page.guards import Guard
+from soundjudge.page.jobs import Job, JobQueue, Work
+from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
+from soundjudge.scoring.judge.judge import Judge
+from soundjudge.scoring.systems.system_statistics import TIE
+
+Prepare = Callable[[FormData, Path], Awaitable[Work]]
+
+
+def create_application(
+    judge: Judge,
+    *,
+    host: str = "127.0.0.1",
+    names: Collection[str] = (),
+    limits: Limits | None = None,
+) -> Starlette:
+    """The application; `names`: what it may be called in a browser, beside `host`."""
+    limits = limits or Limits()
+    page = _Page(judge, limits)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        page.jobs.start()
+        yield
+        page.jobs.stop()
+
+    return Starlette(
+        routes=[
+            Route("/", page.index),
+            Route("/scores", page.score_grid, methods=["POST"]),
+            Route("/tables", page.score_table, methods=["POST"]),
+            Route("/jobs/{job}", page.status),
+            Route("/jobs/{job}/scores.csv", page.csv),
+            Route("/jobs/{job}/{picture}", page.picture),
+            Mount("/static", StaticFiles(packages=[("soundjudge.page", "static")])),
+        ],
+        middleware=[Middleware(Guard, host=host, names=names, limits=limits)],
+        exception_handlers={RefusalError: _refused, HTTPException: _failed},
+        lifespan=lifespan,
+    )
+
+
+class _Page:
+    """The answers of the page."""
+
+    def __init__(self, judge: Judge, limits: Limits) -> None:
+        self.judge, self.limits = judge, limits
+        self.jobs = JobQueue(limits)
+
+    async def index(self, _: Request) -> Response:
+        return HTMLResponse(
+            rendering.render(
+                "serve.html",
+                score_id=self.judge.score_id,
+                note=rendering.note_sentence(self.judge.note),
+                intervals=self.judge.intervals,
+                window=self.judge.manifest.window_seconds,
+                limits=self.limits,
+                tie=TIE,
+            )
+        )
+
+    async def score_grid(self, request: Request) -> Response:
+        async def prepare(form: FormData, folder: Path) -> Work:
+            texts = uploads.texts_of(form, self.limits)
+            sounds = await uploads.save_sounds(form, folder, texts, self.limits)
+            return lambda progress: judging.judge_grid(
+                self.judge, sounds, texts, self.limits, progress
+            )
+
+        return await self._submit(request, prepare)
+
+    async def score_table(self, request: Request) -> Response:
+        async def prepare(form: FormData, folder: Path) -> Work:
+            table, files = await uploads.save_table(form, folder, self.limits)
+            return lambda progress: judging.judge_table(
+                self.judge, table, files, self.limits, progress
+            )
+
+        return await self._submit(request, prepare)
+
+    async def _submit(self, request: Request, prepare: Prepare) -> Response:
+        folder = TemporaryDirectory(prefix="soundjudge-")
+        try:
+            async with request.form(
+                max_files=4 * self.limits.sounds,
+                max_fields=4 * self.limits.texts,
+                max_part_size=16 * self.limits.characters,
+            ) as form:
+                work = await prepare(form, Path(folder.name))
+            job = self.jobs.submit(work, folder.cleanup)
+        except BaseException:
+            await run_in_threadpool(folder.cleanup)
+            raise
+        return JSONResponse({"job": job.id}, status_code=202)
+
+    async def status(self, request: Request) -> Response:
+        return JSONResponse(self._job(request).status())
+
+    async def csv(self, request: Request) -> Response:
+        result = self._job(request).result
+        if result is None:
+            raise HTTPException(404, "there are no scores yet")
+        headers = {"content-disposition": 'attachment; filename="scores.csv"'}
+        return Response(result.csv, media_type="text/csv; charset=utf-8", headers=headers)
+
+    async def picture(self, request: Request) -> Response:
+        result = self._job(request).result
+        picture = None if result is None else result.pictures.get(request.path_params["picture"])
+        if picture is None:
+            raise HTTPException(404, "there is no such picture")
+        return Response(picture, media_type="image/png")
+
+    def _job(self, request: Request) -> Job:
+        job = self.jobs.find(request.path_params["job"])
+        if job is None:
+            raise HTTPException(404, "these scores are forgotten: send the sounds again")
+        return job
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusalError), "Starlette sends what it was asked to"
+    return JSONResponse({"error": str(error)}, error.status)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "Starlette sends what it was asked to"
+    # 400 is what a form that cannot be parsed, or has too many parts, raises.
+    status = UNUSABLE if error.status_code == 400 else error.status_code
+    return JSONResponse({"error": error.detail}, status, headers=error.headers)

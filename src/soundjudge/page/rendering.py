@@ -1,0 +1,73 @@
+"""The HTML templates of the package: every value is escaped, and a missing one is an error."""
+
+from functools import cache
+
+import jinja2
+
+from soundjudge.data.audio.flags import SoundFlags
+
+SIMULATED = "its scores show how the tool works, and say nothing about what people hear"
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Templates of `templates/`, with the style sheet beside them and the pages' number formats."""
+    loader = jinja2.PackageLoader("soundjudge.page")
+    styles = jinja2.PackageLoader("soundjudge.page", "static")
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([loader, styles]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.filters |= {
+        "p": p_text,
+        "percent": percent_text,
+        "score": "{:.2f}".format,
+        "signed": signed_text,
+        "words": flag_words,
+    }
+    return made
+
+
+def render(name: str, **values: object) -> str:
+    """A template with these values, as HTML."""
+    return environment().get_template(name).render(**values)
+
+
+def note_sentence(note: str) -> str:
+    """What must be known of a judge's ratings, as a sentence; "" where there is no note."""
+    if not note:
+        return ""
+    if "simulated" in note:
+        return f"This judge has learned from {note}: {SIMULATED}."
+    return f"This judge has learned from {note}."
+
+
+def p_text(p: float) -> str:
+    """A p-value as papers write it."""
+    if p < 0.001:
+        return "p < .001"
+    return f"p = {p:.3f}".replace("0.", ".", 1)
+
+
+def signed_text(value: float) -> str:
+    """A difference with its sign, in two decimals."""
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent_text(share: float) -> str:
+    """A share of 0 to 1 in whole percent."""
+    return f"{100 * share:.0f} %"
+
+
+def flag_words(flag: str) -> str:
+    """A flag's name as words."""
+    return flag.replace("_", " ")
+
+
+def flag_meanings() -> dict[str, str]:
+    """What each flag says of a sound."""
+    fields = SoundFlags.__dataclass_fields__
+    return {name: str(field.metadata["meaning"]) for name, field in fields.items()}

@@ -1,0 +1,116 @@
+"""`soundjudge report`: systems and prompts in, a page and perhaps its numbers as JSON out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundjudge.data.user_files import outputs
+from soundjudge.errors import SoundjudgeError
+from soundjudge.page.rendering import note_sentence
+from soundjudge.page.report_page import report_html
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.systems import system_files, system_scores
+from soundjudge.scoring.systems.system_files import Prompts, System
+from soundjudge.scoring.systems.system_report import OF_TABLES, SystemReport, report_systems
+from soundjudge.scoring.systems.system_scores import OnMissing, Progress, SystemScores
+
+if TYPE_CHECKING:
+    from soundjudge.scoring.judge.judge import Judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """How systems are compared and shown."""
+
+    on_missing: OnMissing = "fail"
+    audio_column: str | None = None  # of the prompts: what their sounds are called
+    text_column: str | None = None
+    embed_megabytes: float = 20.0  # of sounds inside the page; more become links
+    listen: int = 10  # lost prompts per system whose sounds are played
+    resamples: int = 2000
+    seed: int = 0
+    batch_size: int = 32
+    json: bool = False  # beside the page
+    overwrite: bool = False
+
+
+def write_report(
+    paths: Sequence[Path],
+    prompts: Path,
+    out: Path,
+    options: ReportOptions,
+    *,
+    load_judge: "Callable[[], Judge]",
+    load_clap: "Callable[[], Judge] | None",
+    progress: Progress,
+) -> SystemReport:
+    """Checks all files, then loads the judge, scores and writes `out`. Raises SoundjudgeError."""
+    inputs = [prompts, *(path for path in paths if not path.is_dir())]
+    with outputs.locked_output(out, inputs, (".html",), overwrite=options.overwrite) as target:
+        numbers = target.with_suffix(".json")
+        if options.json and numbers.exists() and not options.overwrite:
+            raise SoundjudgeError(f"{numbers} exists already: --overwrite replaces it")
+        asked = system_files.read_prompts(prompts, options.audio_column, options.text_column)
+        systems = system_files.read_systems(paths, asked)
+        if options.on_missing == "fail":
+            system_files.check_complete(systems, asked)
+        of_tables = systems[0].scores is not None
+        judge = None if of_tables else load_judge()
+        scores = _score(judge, systems, asked, options, progress)
+        clap = None
+        if load_clap is not None:
+            other = load_clap()
+            kept = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
+            clap = (
+                other.score_id,
+                _score(other, systems, kept, options, progress),
+            )
+            if clap[1].ids != scores.ids:
+                raise SoundjudgeError(
+                    f"{clap[1].left_out[0].reason}: a CLAPScore needs the sounds of all scores"
+                )
+        report = report_systems(
+            scores,
+            prompts,
+            score_id=OF_TABLES if judge is None else judge.score_id,
+            note="" if judge is None else note_sentence(judge.note),
+            clap=clap,
+            resamples=options.resamples,
+            seed=options.seed,
+        )
+        html = report_html(
+            report, target, embed_megabytes=options.embed_megabytes, listen=options.listen
+        )
+        with artifacts.atomic_file(target) as temporary:
+            temporary.write_text(html, encoding="utf-8")
+        if options.json:
+            artifacts.write_json(numbers, report.contents())
+    return report
+
+
+def clap_judge(source: str, device: str) -> "Judge":
+    """The judge of a folder that `import-clap` wrote, or of any CLAP that it reads."""
+    from soundjudge.scoring.judge.judge import Judge  # scores in tables need no torch
+    from soundjudge.scoring.judge.manifest import MANIFEST
+
+    if (Path(source) / MANIFEST).is_file():
+        return Judge.from_pretrained(Path(source), device)
+    return Judge.from_clap(source, device)
+
+
+def _score(
+    judge: "Judge | None",
+    systems: Sequence[System],
+    prompts: Prompts,
+    options: ReportOptions,
+    progress: Progress,
+) -> SystemScores:
+    return system_scores.score_systems(
+        judge,
+        systems,
+        prompts,
+        on_missing=options.on_missing,
+        batch_size=options.batch_size,
+        progress=progress,
+    )

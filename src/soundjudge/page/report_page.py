@@ -1,0 +1,80 @@
+"""The report of systems as one HTML page that needs nothing else: no script, no request."""
+
+from pathlib import Path
+
+from soundjudge.page import figures, rendering
+from soundjudge.page.sound_links import link_sounds
+from soundjudge.scoring.systems import system_statistics
+from soundjudge.scoring.systems.system_report import SystemReport
+
+SIGNIFICANT = 0.05
+
+
+def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, listen: int) -> str:
+    """The page, which will be the file `page`.
+
+    `listen`: prompts per system whose sounds are played. `embed_megabytes`: see `link_sounds`.
+    """
+    scores, rows = report.scores, report.to_listen(listen)
+    links = link_sounds(
+        (sound for row in rows for sound in scores.sounds[row]), page, embed_megabytes
+    )
+    means = [summary.mean for summary in report.summaries]
+    axis = figures.score_axis(scores.values)
+    histograms = [figures.histogram(column, axis) for column in scores.values.T]
+    return rendering.render(
+        "report.html",
+        report=report,
+        headline=headline(report),
+        rows=rows,
+        shown=set(rows),
+        listen=listen,
+        links=links,
+        means_axis=figures.interval_axis(means),
+        differences_axis=figures.interval_axis(
+            [d.difference for d in report.differences], zero=True
+        ),
+        axis=axis,
+        histograms=histograms,
+        highest_bin=max(max(histogram.counts) for histogram in histograms),
+        meanings=rendering.flag_meanings(),
+        tie=system_statistics.TIE,
+        significant=SIGNIFICANT,
+    )
+
+
+def headline(report: SystemReport) -> str:
+    """What the numbers say, in one or two sentences."""
+    summaries, count = report.summaries, len(report.scores.ids)
+    if len(summaries) == 1:
+        mean = summaries[0].mean
+        return (
+            f"{summaries[0].name} scores {mean.value:.2f} on {count} prompts "
+            f"(95 % interval {mean.lo:.2f} to {mean.hi:.2f})."
+        )
+    if len(summaries) == 2:
+        (test,) = report.differences
+        estimate = test.difference
+        first, second = test.first, test.second
+        if estimate.value < 0:
+            first, second = second, first
+        low, high = sorted((abs(estimate.lo), abs(estimate.hi)))
+        size = f"{abs(estimate.value):.2f} points, {rendering.p_text(test.p_holm)}"
+        if test.p_holm >= SIGNIFICANT:
+            return f"{count} prompts do not tell {first} and {second} apart (difference {size})."
+        return (
+            f"{first} scores higher than {second} on the same {count} prompts, by {size} "
+            f"(95 % interval {low:.2f} to {high:.2f})."
+        )
+    told = sum(test.p_holm < SIGNIFICANT for test in report.differences)
+    best = max(summaries, key=lambda summary: summary.mean.value)
+    rivals = [
+        test.second if test.first == best.name else test.first
+        for test in report.differences
+        if best.name in (test.first, test.second) and test.p_holm >= SIGNIFICANT
+    ]
+    apart = f", but is not told apart from {' and '.join(rivals)}" if rivals else ""
+    return (
+        f"{best.name} has the highest mean on {count} prompts{apart}. {told} of "
+        f"{len(report.differences)} differences between systems hold after Holm's correction."
+    )
