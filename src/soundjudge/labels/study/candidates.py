@@ -1,0 +1,101 @@
+"""The screenings and targets that a study compares: ratings to one score per pair.
+
+N = ratings, P = pairs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundjudge.labels.ratings import latent, screening
+from soundjudge.labels.ratings.config import Method, Screening, Standardization
+from soundjudge.labels.ratings.listeners import listener_scales, pair_scores
+from soundjudge.labels.ratings.rating_arrays import (
+    Floats,
+    RatingArrays,
+    group_counts,
+    group_means,
+)
+from soundjudge.labels.ratings.variance_components import estimate_components
+
+Target: TypeAlias = Literal["mean", "mean_shrunken", "spo", "spo_shrunken", "latent"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+SCREENINGS: tuple[Method, ...] = ("none", "rating", "listener", "both")
+MIN_SHARE = 1e-6  # of the variance of ratings that pairs may have, so that a shrunken mean varies
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A screening, and the target that is made of the ratings that it keeps."""
+
+    screening: Method
+    target: Target
+
+    def __str__(self) -> str:
+        return f"{self.screening}/{self.target}"
+
+
+def screened_rows(ratings: RatingArrays, method: Method, rules: Screening) -> NDArray[np.bool_]:
+    """Which ratings a method keeps, by the other `rules`. (N,)"""
+    kept: NDArray[np.bool_] = (
+        screening.drop_reasons(ratings, replace(rules, method=method)) == screening.KEPT
+    )
+    return kept
+
+
+def target_scores(ratings: RatingArrays, target: Target, config: Standardization) -> Floats:
+    """The target of each pair, NaN of one without ratings. (P,)"""
+    pairs, pair = np.unique(ratings.pair, return_inverse=True)
+    people, listener = np.unique(ratings.listener, return_inverse=True)
+    dense = RatingArrays(
+        pair=pair.astype(np.int32),
+        listener=listener.astype(np.int32),
+        score=ratings.score,
+        num_pairs=len(pairs),
+        listener_ids=ratings.listener_ids[people],
+    )
+    scores = np.full(ratings.num_pairs, np.nan)
+    scores[pairs] = METHODS[target](dense, config)
+    return scores
+
+
+def _mean(ratings: RatingArrays, config: Standardization) -> Floats:
+    del config
+    return group_means(ratings.pair, ratings.score, ratings.num_pairs)
+
+
+def _mean_shrunken(ratings: RatingArrays, config: Standardization) -> Floats:
+    """Kelley's true-score estimate (1947): n ratings against the noise of one rating.
+
+    The mean is drawn towards that of all pairs as by noise / pair variance further ratings of it:
+    the latent score of listeners without bias, scale and noise of their own.
+    """
+    count = group_counts(ratings.pair, ratings.num_pairs)
+    mean = _mean(ratings, config)
+    parts = estimate_components(ratings)
+    noise = max(parts.listener, 0.0) + max(parts.residual, 0.0)
+    spread = max(parts.pair, MIN_SHARE * noise)
+    strength = noise / spread if spread > 0 else 0.0
+    return (count * mean + strength * mean.mean()) / (count + strength)
+
+
+def _spo(ratings: RatingArrays, config: Standardization) -> Floats:
+    scales = listener_scales(ratings, config.shrinkage)
+    return pair_scores(ratings, scales.listeners, scales.overall)["spo_score"].to_numpy()
+
+
+def _latent(ratings: RatingArrays, config: Standardization) -> Floats:
+    return latent.estimate_latent(ratings, config.latent).score
+
+
+METHODS: Mapping[Target, Callable[[RatingArrays, Standardization], Floats]] = {
+    "mean": _mean,
+    "mean_shrunken": _mean_shrunken,
+    "spo": lambda ratings, config: _spo(ratings, replace(config, shrinkage=0.0)),
+    "spo_shrunken": _spo,
+    "latent": _latent,
+}
+"""`spo_shrunken` is with the strength of `Standardization`, `spo` without."""
