@@ -11,6 +11,7 @@ from soundjudge.cli import (
     rating_commands,
     recipe_commands,
     scoring_commands,
+    study_commands,
 )
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ for commands in (
     scoring_commands,
     fetch_commands,
     rating_commands,
+    study_commands,
     evaluation_commands,
     recipe_commands,
 ):

@@ -79,7 +79,8 @@ def _mean_shrunken(ratings: RatingArrays, config: Standardization) -> Floats:
     noise = max(parts.listener, 0.0) + max(parts.residual, 0.0)
     spread = max(parts.pair, MIN_SHARE * noise)
     strength = noise / spread if spread > 0 else 0.0
-    return (count * mean + strength * mean.mean()) / (count + strength)
+    scores: Floats = (count * mean + strength * mean.mean()) / (count + strength)
+    return scores
 
 
 def _spo(ratings: RatingArrays, config: Standardization) -> Floats:

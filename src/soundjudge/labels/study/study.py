@@ -1,11 +1,11 @@
 """A study of ratings: which screening and which target agree best with held-out listeners.
 
-The standard error of a mean over splits is the larger of two: that for other pairs (a bootstrap over
-pairs of the mean over splits, and the chance in the splits) and that for other listeners (the
-variance over splits times 1 / S + h / (1 - h) with a share h held out, since splits share listeners:
-Nadeau and Bengio 2003, "Inference for the generalization error", section 3.2). The noise of single
-ratings is in both. t distribution with S - 1 degrees of freedom; the coverage is measured in
-benchmarks/study_coverage.md.
+The standard error of a mean over splits is the larger of two: that for other pairs (a bootstrap
+over pairs of the mean over splits, and the chance in the splits) and that for other listeners (the
+variance over splits times 1 / S + h / (1 - h) with a share h held out, since splits share
+listeners: Nadeau and Bengio 2003, "Inference for the generalization error", section 3.2). The noise
+of single ratings is in both. t distribution with S - 1 degrees of freedom; the coverage is measured
+in benchmarks/study_coverage.md.
 
 C = candidates, S = splits, R = resamples.
 """
@@ -18,11 +18,11 @@ import pandas as pd
 from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.labels.ratings.config import Screening, Standardization
+from soundjudge.labels.ratings.config import Screening
+from soundjudge.labels.ratings.panel import Panel, check_listeners, describe_panel
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays
 from soundjudge.labels.study.candidates import SCREENINGS, TARGETS, Candidate
 from soundjudge.labels.study.held_out import Correlations, Settings, correlate_splits
-from soundjudge.labels.ratings.panel import Panel, check_listeners, describe_panel
 from soundjudge.labels.study.verdict import verdict_sentence
 from soundjudge.reporting.multiple_tests import holm
 
@@ -108,8 +108,7 @@ def study_ratings(
         seed=config.seed,
     )
     table = _table(found, candidates, candidates.index(default), config)
-    better = table[(table["p_holm"] < 1 - config.confidence) & (table["difference"] > 0)]
-    row = candidates.index(default) if better.empty else int(better["difference"].idxmax())
+    row = _best_row(table, candidates.index(default), 1 - config.confidence)
     return Study(
         panel=describe_panel(ratings),
         config=config,
@@ -118,6 +117,13 @@ def study_ratings(
         chosen=candidates[row],
         verdict=verdict_sentence(table, str(default), str(candidates[row])),
     )
+
+
+def _best_row(table: pd.DataFrame, default: int, level: float) -> int:
+    """The candidate with the largest significant gain, or the default."""
+    gain = table["difference"].to_numpy()
+    better = (table["p_holm"].to_numpy() < level) & (gain > 0)
+    return int(np.where(better, gain, -np.inf).argmax()) if better.any() else default
 
 
 def _table(

@@ -1,11 +1,14 @@
 """The sentence about a study's table: what these ratings show, and what they do not."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 
 def verdict_sentence(table: pd.DataFrame, default: str, chosen: str) -> str:
     """One sentence; `default` and `chosen` are rows of `Study.table` as screening/target."""
-    rows = {f"{row['screening']}/{row['target']}": row for _, row in table.iterrows()}
+    rows = {f"{row['screening']}/{row['target']}": row for row in table.to_dict("records")}
     before, after = rows[default], rows[chosen]
     if chosen != default:
         return (
@@ -27,12 +30,12 @@ def verdict_sentence(table: pd.DataFrame, default: str, chosen: str) -> str:
     )
 
 
-def _name(row: "pd.Series[object]") -> str:
+def _name(row: Mapping[Any, Any]) -> str:
     screening = "without screening" if row["screening"] == "none" else f"by {row['screening']}"
     return f"{row['target']} {screening}"
 
 
-def _difference(row: "pd.Series[object]") -> str:
+def _difference(row: Mapping[Any, Any]) -> str:
     return (
         f"{row['difference']:+.3f} [{row['difference_lo']:+.3f}, {row['difference_hi']:+.3f}] SRCC"
     )
