@@ -87,4 +87,4 @@ def test_bad_ratings_are_a_sentence(function, change, message):
 
 def test_when_nothing_is_kept_the_remedy_is_named():
     with pytest.raises(SoundjudgeError, match="no two ratings .*: raise the tolerance or choose"):
-        library.screen(ratings().drop_duplicates("wav_file_name"))
+        library.screen(ratings().drop_duplicates("wav_file_name"), method="rating")
