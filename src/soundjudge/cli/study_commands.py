@@ -48,7 +48,7 @@ def study(
 def reliability(
     ratings: Ratings,
     out: Output = None,
-    resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 500,
+    resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of resamples and halves.")] = 0,
     scale: Scale = None,
     overwrite: Overwrite = False,

@@ -1,5 +1,6 @@
 """The design of a listening test: counts, nested panels, and what they forbid."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,6 +26,16 @@ def test_codes_that_no_rating_has_count_nowhere():
     every = arrays(("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"), ("c", "3"))
     design = panel.describe_panel(every.where(every.pair < 2))
     assert (design.listeners, design.pairs, design.groups) == (2, 2, 1)
+
+
+def test_groups_are_the_same_in_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = [(f"{rng.integers(40)}", f"{rng.integers(40)}") for _ in range(45)]
+    whole = panel.describe_panel(arrays(*rows)).groups
+    assert whole > 3
+    for block in (1, 7):
+        monkeypatch.setattr(panel, "BLOCK", block)
+        assert panel.describe_panel(arrays(*rows)).groups == whole
 
 
 def test_groups_of_pairs_that_no_listener_connects_are_nested_and_said():

@@ -30,7 +30,7 @@ def result():
 def test_every_candidate_is_drawn_with_its_interval_and_without_color():
     figure = study_plots.plot_study(result())
     for axes, name in zip(figure.axes, ("srcc", "difference"), strict=True):
-        drawn = [bars for bars in axes.containers]
+        drawn = list(axes.containers)
         assert len(drawn) == 4
         table = result().table
         for bars, method in zip(drawn, ("none", "rating", "listener", "both"), strict=True):

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.rating_arrays import RatingArrays, group_counts
 
+BLOCK = 5_000_000  # ratings that are joined at once
 MIN_PER_LISTENER = 10  # ratings: of fewer, a mean and a standard deviation are mostly noise
 
 
@@ -70,8 +71,15 @@ def check_listeners(ratings: RatingArrays, where: str) -> None:
 
 
 def _count_groups(ratings: RatingArrays, used: int) -> int:
-    """Connected components of the graph of listeners and pairs that have ratings."""
+    """Connected components of the graph of listeners and pairs that have ratings.
+
+    Block by block, so that memory does not grow with N: a block joins the components so far.
+    """
     size = ratings.num_pairs + ratings.num_listeners
-    edges = (np.ones(len(ratings.score)), (ratings.pair, ratings.listener + ratings.num_pairs))
-    components, _ = connected_components(coo_array(edges, shape=(size, size)), directed=False)
-    return int(components) - (size - used)  # codes that no rating has stand alone
+    labels = np.arange(size, dtype=np.int32)
+    for start in range(0, len(ratings.score), BLOCK):
+        rows = slice(start, start + BLOCK)
+        ends = labels[ratings.pair[rows]], labels[ratings.listener[rows] + ratings.num_pairs]
+        edges = coo_array((np.ones(len(ends[0])), ends), shape=(size, size))
+        labels = connected_components(edges, directed=False)[1][labels].astype(np.int32)
+    return len(np.unique(labels)) - (size - used)  # codes that no rating has stand alone
