@@ -128,6 +128,12 @@ def standardize(
             show_default="latent, but not with --published",
         ),
     ] = None,
+    shrink_means: Annotated[
+        bool,
+        typer.Option(
+            "--shrink-means", help="Draw mean ratings to that of all pairs where ratings are few."
+        ),
+    ] = False,
     published: Published = False,
     scale: Scale = None,
     overwrite: Overwrite = False,
@@ -152,6 +158,7 @@ def standardize(
         statistics_from,
         strength,
         config,
+        shrink_means=shrink_means,
         scale=limits,
         overwrite=overwrite,
         tell=tell,

@@ -8,7 +8,7 @@ from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import check_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
-from soundjudge.labels.ratings import rating_arrays, screening, standardization
+from soundjudge.labels.ratings import mean_shrinkage, rating_arrays, screening, standardization
 from soundjudge.labels.ratings.config import (
     LatentConfig,
     Method,
@@ -88,6 +88,7 @@ def standardize(
     *,
     shrinkage: Shrinkage = Standardization.shrinkage,
     latent: bool = True,
+    shrink_means: bool = False,
     statistics_from: pd.DataFrame | None = None,
     scale: Scale | None = None,
 ) -> pd.DataFrame:
@@ -104,6 +105,8 @@ def standardize(
         for.
     latent : bool
         Whether to add the score of the latent model and its standard error, in rating points.
+    shrink_means : bool
+        Whether mean_score is drawn towards the mean of all pairs where ratings are few.
     statistics_from : DataFrame, optional
         Ratings whose listeners keep their own mean and standard deviation; all others have the
         global ones. By default `ratings` themselves.
@@ -142,6 +145,8 @@ def standardize(
         spellings.check_same_spellings(arrays.listener_ids, reference.listener_ids, *names)
     config = LatentConfig() if latent else None
     scores = standardization.target_scores(arrays, reference, shrinkage, config)
+    if shrink_means:
+        scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(arrays))
     first = rating_arrays.first_rows(arrays.pair, arrays.num_pairs)
     columns = [name for name in PAIR if name in ratings]
     targets: pd.DataFrame = ratings[columns].iloc[first].reset_index(drop=True).join(scores)

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from soundjudge.cli import app
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
+from soundjudge.labels import library
 from soundjudge.labels.files import parquet_ratings, rating_files
 from soundjudge.labels.ratings import rating_arrays
-from soundjudge.labels.ratings.config import LatentConfig, Screening
+from soundjudge.labels.ratings.config import LatentConfig, Screening, Standardization
+from soundjudge.labels.study import candidates
 
 COLUMNS = ["room", "wav_file_name", "text", "score", "listener_id", "took"]
 
@@ -234,6 +236,23 @@ def test_published_and_another_choice_exclude_one_another(tmp_path, words):
     assert result.exit_code == 2
     assert "give one of the two" in result.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_shrunken_mean_is_that_of_the_study_and_of_the_library(tmp_path):
+    frame = table()
+    frame = frame[~((frame["wav_file_name"] == "3.wav") & frame["listener_id"].isin(["l1", "l2"]))]
+    csv, _ = write_both(frame, tmp_path / "ratings")
+    words = ["standardize", str(csv), "-o", str(tmp_path / "out.csv"), "--shrink-means"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    arrays = rating_arrays.rating_arrays(frame)
+    expected = candidates.target_scores(arrays, "mean_shrunken", Standardization())
+    written = pd.read_csv(tmp_path / "out.csv")
+    assert written["mean_score"].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+    of_library = library.standardize(frame, shrink_means=True)["mean_score"]
+    assert of_library.tolist() == pytest.approx(expected.tolist())
+    plain = library.standardize(frame)["mean_score"]
+    assert np.ptp(of_library) < np.ptp(plain)
+    assert plain.mean() == pytest.approx(of_library.mean(), abs=0.05)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

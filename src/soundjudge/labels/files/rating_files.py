@@ -23,7 +23,13 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
 from soundjudge.labels.files import parquet_ratings
 from soundjudge.labels.library import RATINGS
-from soundjudge.labels.ratings import panel, rating_arrays, screening, standardization
+from soundjudge.labels.ratings import (
+    mean_shrinkage,
+    panel,
+    rating_arrays,
+    screening,
+    standardization,
+)
 from soundjudge.labels.ratings.config import LatentConfig, Screening, Shrinkage
 from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
 from soundjudge.labels.scales import Scale
@@ -99,6 +105,7 @@ def standardize_file(
     shrinkage: Shrinkage,
     latent: LatentConfig | None,
     *,
+    shrink_means: bool = False,
     scale: Scale | None = None,
     overwrite: bool = False,
     tell: Tell = tell_nothing,
@@ -107,6 +114,7 @@ def standardize_file(
 
     Listeners of `statistics_from`, by default of `path`, keep their own mean and std; all others
     have the global ones. `latent` adds the latent scores, from the ratings of `path` alone.
+    `shrink_means` makes mean_score the shrunken mean.
     """
     suffixes = (".parquet",) if _is_parquet(path) else (".csv",)
     with locked_output(out, [path, statistics_from], suffixes, overwrite=overwrite) as target:
@@ -120,6 +128,8 @@ def standardize_file(
         _tell_notes(reference, tell)
         where = str(statistics_from or path)
         scores = standardization.target_scores(ratings, reference, shrinkage, latent, where)
+        if shrink_means:
+            scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
         first = rating_arrays.first_rows(ratings.pair, ratings.num_pairs)
         if table is None:
             _write_columns(path, target, first, len(ratings.pair), scores)

@@ -13,18 +13,12 @@ from numpy.typing import NDArray
 from soundjudge.labels.ratings import latent, screening
 from soundjudge.labels.ratings.config import Method, Screening, Standardization
 from soundjudge.labels.ratings.listeners import listener_scales, pair_scores
-from soundjudge.labels.ratings.rating_arrays import (
-    Floats,
-    RatingArrays,
-    group_counts,
-    group_means,
-)
-from soundjudge.labels.ratings.variance_components import estimate_components
+from soundjudge.labels.ratings.mean_shrinkage import shrunken_means
+from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays, group_means
 
 Target: TypeAlias = Literal["mean", "mean_shrunken", "spo", "spo_shrunken", "latent"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 SCREENINGS: tuple[Method, ...] = ("none", "rating", "listener", "both")
-MIN_SHARE = 1e-6  # of the variance of ratings that pairs may have, so that a shrunken mean varies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,27 +56,6 @@ def target_scores(ratings: RatingArrays, target: Target, config: Standardization
     return scores
 
 
-def _mean(ratings: RatingArrays, config: Standardization) -> Floats:
-    del config
-    return group_means(ratings.pair, ratings.score, ratings.num_pairs)
-
-
-def _mean_shrunken(ratings: RatingArrays, config: Standardization) -> Floats:
-    """Kelley's true-score estimate (1947): n ratings against the noise of one rating.
-
-    The mean is drawn towards that of all pairs as by noise / pair variance further ratings of it:
-    the latent score of listeners without bias, scale and noise of their own.
-    """
-    count = group_counts(ratings.pair, ratings.num_pairs)
-    mean = _mean(ratings, config)
-    parts = estimate_components(ratings)
-    noise = max(parts.listener, 0.0) + max(parts.residual, 0.0)
-    spread = max(parts.pair, MIN_SHARE * noise)
-    strength = noise / spread if spread > 0 else 0.0
-    scores: Floats = (count * mean + strength * mean.mean()) / (count + strength)
-    return scores
-
-
 def _spo(ratings: RatingArrays, config: Standardization) -> Floats:
     scales = listener_scales(ratings, config.shrinkage)
     return pair_scores(ratings, scales.listeners, scales.overall)["spo_score"].to_numpy()
@@ -93,8 +66,8 @@ def _latent(ratings: RatingArrays, config: Standardization) -> Floats:
 
 
 METHODS: Mapping[Target, Callable[[RatingArrays, Standardization], Floats]] = {
-    "mean": _mean,
-    "mean_shrunken": _mean_shrunken,
+    "mean": lambda ratings, _: group_means(ratings.pair, ratings.score, ratings.num_pairs),
+    "mean_shrunken": lambda ratings, _: shrunken_means(ratings),
     "spo": lambda ratings, config: _spo(ratings, replace(config, shrinkage=0.0)),
     "spo_shrunken": _spo,
     "latent": _latent,
