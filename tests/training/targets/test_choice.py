@@ -24,7 +24,7 @@ def ratings(bias, count, seed=0):
     rows = []
     for split in ("train", "validation"):
         truth = rng.uniform(3, 7, 100)
-        for who in range(60):
+        for who in range(60 if split == "train" else 30):
             level = rng.choice([-bias, bias])
             for pair in rng.choice(100, count, replace=False):
                 score = float(np.clip(truth[pair] + level + rng.normal(0, 0.7), 0, 10))
@@ -48,6 +48,7 @@ def test_the_choice_and_its_table_are_outputs_of_the_stage(tmp_path):
     details = json.loads((tmp_path / "metrics/details/standardize.json").read_text())
     assert {row["target"] for row in details["candidates"]} == {"mean", "spo_shrunken", "latent"}
     assert details["default"] == "listener/latent"
+    assert details["panel"]["listeners"] == 60  # of train alone
     assert details["chosen"].split("/")[1].startswith(choice["target"])
     assert choice["verdict"] == details["verdict"]
     assert json.loads((tmp_path / "metrics/standardize.json").read_text())["verdict"]
