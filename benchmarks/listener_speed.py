@@ -138,8 +138,8 @@ def in_files(folder: Path, ratings: int) -> None:
     print(f"| {written:,} ratings of {pairs:,} pairs in Parquet | {size:.1f} GiB |")
     kept, targets = folder / "kept.parquet", folder / "targets.parquet"
     commands = {
-        "screen": ["screen", source, "--tolerance", TOLERANCE, "-o", kept],
-        "standardize": ["standardize", kept, "-o", targets],
+        "screen": ["screen", source, "--published", "--tolerance", TOLERANCE, "-o", kept],
+        "standardize": ["standardize", kept, "--published", "-o", targets],
     }
     for name, words in commands.items():
         command = [sys.executable, "-m", "soundjudge", *(str(word) for word in words)]

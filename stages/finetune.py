@@ -30,7 +30,7 @@ HISTORIES = Path("plots/finetune")
 
 def main(name: str) -> None:
     config = params.load("finetune.training", finetune.FinetuneConfig)
-    member = params.load(f"finetune.members.{name}", finetune.FinetuneMember)
+    member = params.load(f"finetune.members.{name}", finetune.FinetuneMember).with_choice(TARGETS)
     llm, encoder = params.load("encoders.llm", Path), params.load("encoders.audio", Path)
     device = params.load("device", str)
     devices.make_deterministic()

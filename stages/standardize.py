@@ -1,9 +1,9 @@
 """One target per pair: mean rating, mean standardized rating (SPO score) and latent score.
 
-reads   data/screened/ratings.parquet
+reads   data/screened/ratings.parquet, data/prepared/ratings.parquet
 writes  data/targets/{train,validation}.csv, data/targets/{listeners,latent_listeners}.csv,
-        data/targets/{global,shrinkage}.json, metrics/standardize.json,
-        metrics/details/standardize.json
+        data/targets/{global,shrinkage}.json, with target auto data/targets/choice.json,
+        metrics/standardize.json, metrics/details/standardize.json
 """
 
 import dataclasses
@@ -12,22 +12,29 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.labels.ratings import standardization
-from soundjudge.labels.ratings.config import Standardization
+from soundjudge.labels.ratings.config import Screening, Standardization
+from soundjudge.labels.study import choice
 from soundjudge.runtime import artifacts
 
 RATINGS = Path("data/screened/ratings.parquet")
+PREPARED = Path("data/prepared/ratings.parquet")
 TARGETS = Path("data/targets")
 METRICS = Path("metrics/standardize.json")
 HEADLINE = ["note", "listeners", "global_mean", "global_std", "train_pairs", "validation_pairs"]
-HEADLINE += ["train_mean_score", "validation_mean_score", "noise", "mean_se"]
+HEADLINE += ["train_mean_score", "validation_mean_score", "noise", "mean_se", "chosen", "verdict"]
 
 
 def main() -> None:
     config = params.load("standardize", Standardization)
+    rules = params.load("screen", Screening)
     note = params.load("note", str)
 
     ratings = tables.read_table(RATINGS, tables.RATINGS)
     result = standardization.standardize_splits(ratings, config)
+    study = None
+    if config.target == "auto":
+        prepared = tables.read_table(PREPARED, tables.RATINGS)
+        study = choice.study_targets(prepared, rules, config)
 
     with artifacts.atomic_folder(TARGETS) as folder:
         for split, targets in result.targets.items():
@@ -42,7 +49,10 @@ def main() -> None:
         artifacts.write_json(
             folder / "shrinkage.json", standardization.shrinkage_summary(result.scales)
         )
+        if study is not None:
+            artifacts.write_json(folder / "choice.json", choice.choice_record(study))
     numbers = {"note": note} | standardization.summarize_targets(result)
+    numbers |= {} if study is None else study.as_json()
     artifacts.write_metrics(METRICS, numbers, HEADLINE)
 
 

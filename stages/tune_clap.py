@@ -27,7 +27,7 @@ HISTORY = Path("plots/tune_clap/history.csv")
 
 def main() -> None:
     devices.make_deterministic()
-    tuning = params.load("tune_clap", tune_clap.TuneConfig)
+    tuning = params.load("tune_clap", tune_clap.TuneConfig).with_choice(TARGET_FOLDER)
     source = params.load("encoders.clap", ClapSource)
     device = params.load("device", str)
 

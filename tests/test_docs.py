@@ -2,15 +2,20 @@
 
 import importlib.util
 import re
+import shlex
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 import yaml
 from repository import ROOT
+from typer.testing import CliRunner
 
+from soundjudge.cli import app
+from soundjudge.labels.files import screening_report
 from soundjudge.recipes import FREE_NAMES
 
 SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
@@ -144,3 +149,36 @@ def test_the_files_for_hosts_can_be_read(name: str) -> None:
 def test_an_issue_asks_for_the_doctor(path: Path) -> None:
     labels = [part["attributes"]["label"] for part in yaml.safe_load(path.read_text())["body"]]
     assert "soundjudge doctor" in labels
+
+
+def write_ratings(path: Path) -> None:
+    """Ten listeners, two of them at random, of whom four rate each of 90 sounds without texts."""
+    rng = np.random.default_rng(0)
+    lines = ["wav_file_name,listener_id,score"]
+    for pair, truth in enumerate(rng.uniform(0, 10, 90)):
+        for who in rng.choice(10, 4, replace=False):
+            score = rng.integers(0, 11) if who < 2 else np.clip(truth + rng.normal(), 0, 10)
+            lines.append(f"{pair}.wav,l{who},{score:.0f}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_every_command_of_the_page_on_listening_tests_runs_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs/listening_test.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert {words[1] for words in commands} == {"reliability", "study", "screen", "standardize"}
+    monkeypatch.setattr(screening_report, "RESAMPLES", 20)  # else seconds
+    monkeypatch.chdir(tmp_path)
+    write_ratings(Path("ratings.csv"))
+    for program, *words in commands:
+        assert program == "soundjudge"
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, (words, result.output)
+        assert Path(words[words.index("-o") + 1]).is_file()
+    named = re.findall(r"`(dropped\.csv|listeners\.csv|reliability\.json)`", page)
+    assert {path.name for path in Path("report").iterdir()} >= {*named}
+    header = Path("targets.csv").read_text().splitlines()[0]
+    assert header == "wav_file_name,mean_score,spo_score,latent_score,latent_se,ratings"
+    assert "latent" not in Path("targets_spo.csv").read_text().splitlines()[0]

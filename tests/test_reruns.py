@@ -34,8 +34,8 @@ TABLE = {
     ),
     "screen.tolerance": (
         3,
-        "screen",
-        f"standardize tune_clap regress embed pseudolabel pretrain {LALM}"
+        "screen standardize",
+        f"tune_clap regress embed pseudolabel pretrain {LALM}"
         f" {PREDICTIONS} ensemble evaluate package",
     ),
     "tune_clap.margin_weight": (

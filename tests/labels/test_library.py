@@ -60,9 +60,9 @@ def test_standardization_is_that_of_the_command(tmp_path, shrinkage):
     )
 
 
-def test_without_options_targets_are_those_of_the_published_method():
+def test_without_shrinkage_targets_are_those_of_the_published_method():
     frame = ratings()
-    targets = library.standardize(frame)
+    targets = library.standardize(frame, shrinkage=0.0, latent=False)
     assert list(targets) == ["wav_file_name", "text", "mean_score", "spo_score", "ratings"]
     scale = frame.groupby("listener_id")["score"].agg(["mean", "std"]).loc[frame["listener_id"]]
     standardized = (frame["score"].to_numpy() - scale["mean"]) / scale["std"]
@@ -75,7 +75,7 @@ def test_without_options_targets_are_those_of_the_published_method():
     ("change", "message"),
     [
         (lambda frame: frame.assign(score=11.0), "ratings, row 1: score 11.0 lies outside 0 to 10"),
-        (lambda frame: frame.drop(columns="text"), "ratings: the column 'text' is missing"),
+        (lambda frame: frame.drop(columns="score"), "ratings: the column 'score' is missing"),
         (lambda frame: frame.iloc[:0], "ratings is empty"),
         (lambda frame: pd.concat([frame, frame.iloc[:1]]), "row 121: listener_id .* after row 1"),
     ],
@@ -87,4 +87,4 @@ def test_bad_ratings_are_a_sentence(function, change, message):
 
 def test_when_nothing_is_kept_the_remedy_is_named():
     with pytest.raises(SoundjudgeError, match="no two ratings .*: raise the tolerance or choose"):
-        library.screen(ratings().drop_duplicates("wav_file_name"))
+        library.screen(ratings().drop_duplicates("wav_file_name"), method="rating")

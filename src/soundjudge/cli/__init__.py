@@ -9,11 +9,12 @@ from soundjudge.cli import (
     doctor_commands,
     evaluation_commands,
     fetch_commands,
-    ranking_commands,
     page_commands,
+    ranking_commands,
     rating_commands,
     recipe_commands,
     scoring_commands,
+    study_commands,
 )
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ for commands in (
     doctor_commands,
     fetch_commands,
     rating_commands,
+    study_commands,
     evaluation_commands,
     page_commands,
     recipe_commands,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.config import (
     PUBLISHED_METHOD,
     PUBLISHED_SHRINKAGE,
@@ -19,12 +20,23 @@ app = typer.Typer()
 
 Ratings = Annotated[
     Path,
-    typer.Argument(help="CSV or Parquet with wav_file_name, text, score (0-10), listener_id."),
+    typer.Argument(
+        help="CSV or Parquet with wav_file_name, score (0-10), listener_id; and text, if any."
+    ),
 ]
 Scale = Annotated[
     str | None, typer.Option(help="Lowest and highest rating where not 0-10, such as 1-5.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+
+Published = Annotated[
+    bool, typer.Option("--published", help="As SPO-CLAPScore does, not as the pipeline does.")
+]
+
+
+def tell(sentence: str) -> None:
+    """A line on standard error about what the ratings cannot show."""
+    typer.echo(f"note: {sentence}", err=True)
 
 
 class Method(StrEnum):
@@ -40,13 +52,14 @@ def screen(
     ratings: Ratings,
     out: Annotated[Path, typer.Option("--output", "-o", help="The ratings that are kept.")],
     method: Annotated[
-        Method,
+        Method | None,
         typer.Option(
             help="Drop ratings that no other rating of the same pair comes near, careless "
-            "listeners, or both: first those listeners, then such ratings. "
-            f"The pipeline's default is {Screening.method}."
+            "listeners, or both: first those listeners, then such ratings.",
+            show_default=Screening.method,
         ),
-    ] = Method[PUBLISHED_METHOD],
+    ] = None,
+    published: Published = False,
     tolerance: Annotated[
         float, typer.Option(min=0, help="Points within which another rating must lie.")
     ] = Screening.tolerance,
@@ -56,21 +69,34 @@ def screen(
     straightline_min_ratings: Annotated[
         int, typer.Option(help="Number of ratings, all equal, from which a listener is dropped.")
     ] = Screening.straightline_min_ratings,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder for who was dropped and why, reliability, and figures."),
+    ] = None,
     scale: Scale = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Drop ratings or listeners that the other ratings of the same pairs contradict."""
     from soundjudge.labels import scales
-    from soundjudge.labels.files import rating_files
+    from soundjudge.labels.files import rating_files, screening_report
 
+    if published and method is not None:
+        raise SoundjudgeError(f"--published is --method {PUBLISHED_METHOD}: give one of the two")
+    default = PUBLISHED_METHOD if published else Screening.method
     rules = Screening(
-        method=method.value,
+        method=default if method is None else method.value,
         tolerance=tolerance,
         careless_threshold=careless_threshold,
         straightline_min_ratings=straightline_min_ratings,
     )
     limits = None if scale is None else scales.parse_scale(scale)
-    kept, read = rating_files.screen_file(ratings, out, rules, scale=limits, overwrite=overwrite)
+    if report is not None:
+        screening_report.check_folder(report, overwrite=overwrite)
+    kept, read = rating_files.screen_file(
+        ratings, out, rules, scale=limits, overwrite=overwrite, tell=tell
+    )
+    if report is not None:
+        screening_report.write_report(ratings, report, rules, limits)
     typer.echo(
         f"kept {kept.ratings} of {read.ratings} ratings, {kept.listeners} of {read.listeners} "
         f"listeners, {kept.pairs} of {read.pairs} pairs: {out}",
@@ -87,16 +113,28 @@ def standardize(
         typer.Option(help="Training ratings: their listeners keep their own scale."),
     ] = None,
     shrinkage: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Draw listeners towards the panel as if by so many more ratings, 0 not at all, "
-            "or by empirical_bayes as strongly as their differences call for. "
-            f"The pipeline's default is {Standardization.shrinkage}."
+            "or by empirical_bayes as strongly as their differences call for.",
+            show_default=str(Standardization.shrinkage),
         ),
-    ] = f"{PUBLISHED_SHRINKAGE:g}",
+    ] = None,
     latent: Annotated[
-        bool, typer.Option("--latent", help="Add the latent score and its standard error.")
+        bool | None,
+        typer.Option(
+            "--latent/--no-latent",
+            help="Add the latent score and its standard error.",
+            show_default="latent, but not with --published",
+        ),
+    ] = None,
+    shrink_means: Annotated[
+        bool,
+        typer.Option(
+            "--shrink-means", help="Draw mean ratings to that of all pairs where ratings are few."
+        ),
     ] = False,
+    published: Published = False,
     scale: Scale = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -104,10 +142,25 @@ def standardize(
     from soundjudge.labels import scales
     from soundjudge.labels.files import rating_files
 
-    config = LatentConfig() if latent else None
-    strength = parse_shrinkage(shrinkage)
+    if published and shrinkage is not None:
+        raise SoundjudgeError(
+            f"--published is --shrinkage {PUBLISHED_SHRINKAGE:g}: give one of the two"
+        )
+    with_latent = not published if latent is None else latent
+    config = LatentConfig() if with_latent else None
+    strength = PUBLISHED_SHRINKAGE if published else Standardization.shrinkage
+    if shrinkage is not None:
+        strength = parse_shrinkage(shrinkage)
     limits = None if scale is None else scales.parse_scale(scale)
     pairs = rating_files.standardize_file(
-        ratings, out, statistics_from, strength, config, scale=limits, overwrite=overwrite
+        ratings,
+        out,
+        statistics_from,
+        strength,
+        config,
+        shrink_means=shrink_means,
+        scale=limits,
+        overwrite=overwrite,
+        tell=tell,
     )
     typer.echo(f"{pairs} targets: {out}", err=True)

@@ -108,6 +108,7 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             close = difflib.get_close_matches(training, trainings, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(trainings)}"
             yield f"ensemble.members.{name} is {training}, and no training makes that: {hint}"
+    yield from _missing_choice(values)
     learned = [name for name, training in members.items() if trainings.get(training)]
     if learned and all(_is_omitted(folder, root) for folder in _captioned(values)):
         yield (
@@ -128,6 +129,17 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
     ):
         if is_used and importlib.util.find_spec(package) is None:
             yield f"the package {package} is not installed: pip install 'soundjudge[{extra}]'"
+
+
+def _missing_choice(values: Params) -> Iterator[str]:
+    """Trainings with target auto, where no stage chooses one."""
+    named = {f"finetune.members.{name}": m.target for name, m in values.finetune.members.items()}
+    for where, target in ({"tune_clap": values.tune_clap.target} | named).items():
+        if target == "auto" and values.standardize.target is None:
+            yield (
+                f"{where}.target is auto, and standardize.target is null, so that nothing is "
+                "chosen: set it to auto, or name mean, spo or latent"
+            )
 
 
 def _captioned(values: Params) -> tuple[Path, Path]:

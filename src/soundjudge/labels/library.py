@@ -8,14 +8,13 @@ from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import check_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
-from soundjudge.labels.ratings import rating_arrays, screening, standardization
+from soundjudge.labels.ratings import mean_shrinkage, rating_arrays, screening, standardization
 from soundjudge.labels.ratings.config import (
-    PUBLISHED_METHOD,
-    PUBLISHED_SHRINKAGE,
     LatentConfig,
     Method,
     Screening,
     Shrinkage,
+    Standardization,
 )
 from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
 from soundjudge.labels.scales import Scale
@@ -26,7 +25,7 @@ RATINGS = tables.RATINGS.without("split", "model_id")
 def screen(
     ratings: pd.DataFrame,
     *,
-    method: Method = PUBLISHED_METHOD,
+    method: Method = Screening.method,
     tolerance: float = Screening.tolerance,
     careless_threshold: float = Screening.careless_threshold,
     straightline_min_ratings: int = Screening.straightline_min_ratings,
@@ -38,10 +37,10 @@ def screen(
     ----------
     ratings : DataFrame
         Columns wav_file_name, text, listener_id (text) and score (0 to 10), and any others.
+        Without a column text, a pair is a sound.
     method : {"rating", "listener", "both", "none"}
         Drop ratings that no other rating of the same pair comes near (SPO-CLAPScore), careless
-        listeners, or both: first those listeners, then such ratings. The pipeline's default is
-        "listener".
+        listeners, or both: first those listeners, then such ratings.
     tolerance : float
         Rating points within which another rating of the pair must lie.
     careless_threshold : float
@@ -70,7 +69,7 @@ def screen(
     ...     "listener_id": ["l1", "l2", "l3"],
     ...     "score": [9.0, 8.0, 1.0],
     ... })
-    >>> screen(ratings)["listener_id"].tolist()
+    >>> screen(ratings, method="rating")["listener_id"].tolist()
     ['l1', 'l2']
     """
     rules = Screening(
@@ -87,8 +86,9 @@ def screen(
 def standardize(
     ratings: pd.DataFrame,
     *,
-    shrinkage: Shrinkage = PUBLISHED_SHRINKAGE,
-    latent: bool = False,
+    shrinkage: Shrinkage = Standardization.shrinkage,
+    latent: bool = True,
+    shrink_means: bool = False,
     statistics_from: pd.DataFrame | None = None,
     scale: Scale | None = None,
 ) -> pd.DataFrame:
@@ -98,12 +98,15 @@ def standardize(
     ----------
     ratings : DataFrame
         Columns wav_file_name, text, listener_id (text) and score (0 to 10), and any others.
+        Without a column text, a pair is a sound.
     shrinkage : float or "empirical_bayes"
         Draws listeners' means and standard deviations towards the global ones as if by so many
         ratings, 0 not at all (SPO-CLAPScore), or as strongly as the listeners' differences call
-        for. The pipeline's default is "empirical_bayes".
+        for.
     latent : bool
-        Whether to add the score of the latent model and its standard error.
+        Whether to add the score of the latent model and its standard error, in rating points.
+    shrink_means : bool
+        Whether mean_score is drawn towards the mean of all pairs where ratings are few.
     statistics_from : DataFrame, optional
         Ratings whose listeners keep their own mean and standard deviation; all others have the
         global ones. By default `ratings` themselves.
@@ -114,12 +117,12 @@ def standardize(
     -------
     DataFrame
         Pairs in order of first appearance: wav_file_name, text, mean_score (0 to 10), spo_score
-        (standard deviations), latent_score and latent_se (points) if asked, ratings (number).
+        (standard deviations), latent_score and latent_se (points) if `latent`, ratings (number).
 
     Raises
     ------
     SoundjudgeError
-        If a row or `shrinkage` is not valid.
+        If a row or `shrinkage` is not valid, or every rating has a listener of its own.
 
     Examples
     --------
@@ -129,7 +132,7 @@ def standardize(
     ...     "listener_id": ["l1", "l1", "l2", "l2"],
     ...     "score": [9.0, 5.0, 6.0, 4.0],
     ... })
-    >>> targets = standardize(ratings)
+    >>> targets = standardize(ratings, shrinkage=0.0)
     >>> targets["mean_score"].tolist()
     [7.5, 4.5]
     >>> targets["spo_score"].round(3).tolist()
@@ -142,12 +145,17 @@ def standardize(
         spellings.check_same_spellings(arrays.listener_ids, reference.listener_ids, *names)
     config = LatentConfig() if latent else None
     scores = standardization.target_scores(arrays, reference, shrinkage, config)
+    if shrink_means:
+        scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(arrays))
     first = rating_arrays.first_rows(arrays.pair, arrays.num_pairs)
-    return ratings[PAIR].iloc[first].reset_index(drop=True).join(scores)
+    columns = [name for name in PAIR if name in ratings]
+    targets: pd.DataFrame = ratings[columns].iloc[first].reset_index(drop=True).join(scores)
+    return targets
 
 
 def _check_ratings(ratings: pd.DataFrame, scale: Scale | None) -> RatingArrays:
-    check_table(ratings, replace(RATINGS, ranges={}), "ratings")
+    table = replace(RATINGS, ranges={})
+    check_table(ratings, table if "text" in ratings else table.without("text"), "ratings")
     if ratings.empty:
         raise SoundjudgeError("ratings is empty: give at least one row")
     spellings.check_ids(ratings, "ratings")

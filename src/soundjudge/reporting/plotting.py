@@ -1,4 +1,4 @@
-"""Figures without global state, saved as PNGs whose bytes depend on the plot alone."""
+"""Figures without global state, saved as PNG or PDF whose bytes depend on the plot alone."""
 
 from pathlib import Path
 
@@ -7,6 +7,10 @@ from matplotlib.figure import Figure
 from soundjudge.runtime import artifacts
 
 DOTS_PER_INCH = 120
+UNDATED: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 
 
 def create_figure(width: float, height: float, title: str, note: str) -> Figure:
@@ -22,6 +26,13 @@ def title_with_note(title: str, note: str) -> str:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a PNG, atomically and without dates or software names."""
+    """Writes a .png or .pdf file, atomically and without dates or software names."""
+    kind = path.suffix.removeprefix(".")
     with artifacts.atomic_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+        figure.savefig(temporary, format=kind, dpi=DOTS_PER_INCH, metadata=UNDATED[kind])
+
+
+def save_for_print(figure: Figure, path: Path) -> None:
+    """Writes `path` with the suffixes .png and .pdf."""
+    for suffix in UNDATED:
+        save_figure(figure, path.with_suffix(f".{suffix}"))

@@ -6,7 +6,7 @@ serve, unless SpecAugment masks the spectrograms that it encodes.
 Letters: B = lists at once, S = pairs in a list, P = pairs, M = audio tokens, D = encoder width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,8 +34,9 @@ from soundjudge.training.loop.updates import Indices
 from soundjudge.training.ranking.lists import random_lists
 from soundjudge.training.ranking.rank_correlation import rank_correlation
 from soundjudge.training.ranking.ranking import RankingConfig, list_loss
+from soundjudge.training.targets import choice
+from soundjudge.training.targets.choice import Score, Target
 
-Target = Literal["mean", "spo", "latent"]
 SampleWeights = Literal["none", "precision"]
 
 
@@ -50,18 +51,23 @@ class FinetuneMember:
 
     seed: int
     warm_start: Literal["pretrain", "caption", "none"]
-    target: Target  # mean or latent score on the -1..1 scale, or mean standardized rating
+    target: Target  # mean or latent score on -1..1, mean standardized rating, or auto: the chosen
     sample_weights: SampleWeights = "none"  # precision: certain pairs count more
-    selection_target: Target = "mean"  # whose SRCC on validation selects the epoch
+    selection_target: Score = "mean"  # whose SRCC on validation selects the epoch
     specaugment: SpecAugment | None = None
     """null = features are computed once; masks run the audio encoder on every sound in every epoch,
     ten times slower on a CPU. TMU: {freq_mask: 15, time_mask: 30, per: batch}."""
+
+    def with_choice(self, folder: Path) -> "FinetuneMember":
+        """The same, with the target that `auto` stands for in a folder of targets."""
+        return replace(self, target=choice.resolve_target(self.target, folder))
 
 
 def make_rated_pairs(
     targets: pd.DataFrame, target: Target, sample_weights: SampleWeights = "none"
 ) -> TrainingPairs:
     """The pairs of a TARGETS table: 0..10 as -1..1 (score / 5 - 1), spo_score as it is."""
+    assert target != "auto", "with_choice comes first"
     scores = targets[f"{target}_score"]
     if target != "spo":
         scores = scores / 5 - 1

@@ -7,9 +7,8 @@ N pairs, B lists of L pairs, F frames, M mel bands, H tower width, E embedding d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,8 +29,8 @@ from soundjudge.training.loop.updates import Indices
 from soundjudge.training.ranking import lists, losses
 from soundjudge.training.ranking.class_balance import class_weights
 from soundjudge.training.ranking.rank_correlation import rank_correlation
-
-Target = Literal["spo", "mean", "latent"]
+from soundjudge.training.targets import choice
+from soundjudge.training.targets.choice import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,8 @@ class TuneConfig:
 
     target: Target
     """latent = the rating model's score, closest to the truth in benchmarks/listener_recovery.md;
-    spo = mean standardized rating (SPO-CLAPScore); mean = mean rating; all on one scale."""
+    spo = mean standardized rating (SPO-CLAPScore); mean = mean rating; all on one scale; auto = the
+    one that standardize.target auto has chosen."""
     trainable: Trainable
     """audio = the audio tower, as published; text; both; projections = the two heads on frozen
     towers, which takes seconds and hardly overfits."""
@@ -70,6 +70,10 @@ class TuneConfig:
                 f"encode_batch_size is {self.encode_batch_size}: choose 1 or more."
             )
 
+    def with_choice(self, folder: Path) -> "TuneConfig":
+        """The same, with the target that `auto` stands for in a folder of targets."""
+        return replace(self, target=choice.resolve_target(self.target, folder))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RatedPairs:
@@ -83,6 +87,7 @@ class RatedPairs:
 
 def rated_pairs(targets: pd.DataFrame, target: Target, mean: float, std: float) -> RatedPairs:
     """The pairs of a TARGETS table; mean and std are those of the training listeners."""
+    assert target != "auto", "with_choice comes first"
     scores = targets[f"{target}_score"]
     if target != "spo":
         scores = (scores - mean) / std

@@ -7,15 +7,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from repository import run_stage, write_params
+import yaml
+from repository import ROOT, run_stage, write_params
 from typer.testing import CliRunner
 
 from soundjudge.cli import app
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
+from soundjudge.labels import library
 from soundjudge.labels.files import parquet_ratings, rating_files
 from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.ratings.config import LatentConfig, Screening, Standardization
+from soundjudge.labels.study import candidates
 
 COLUMNS = ["room", "wav_file_name", "text", "score", "listener_id", "took"]
 
@@ -200,13 +203,149 @@ def test_command_and_stage_compute_the_same_latent_scores(in_folder):
     pd.testing.assert_frame_equal(of_command, of_stage, check_exact=True)
 
 
-def test_the_help_names_where_a_default_is_not_the_pipelines():
-    for command, default in (
-        ("screen", Screening.method),
-        ("standardize", Standardization.shrinkage),
-    ):
-        text = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
-        assert f"The pipeline's default is {default}." in text
+def test_the_defaults_of_the_commands_are_the_pipelines_and_published_is_spos(tmp_path):
+    csv, _ = write_both(table(), tmp_path / "ratings")
+
+    def output(*words):
+        out = tmp_path / "out.csv"
+        words = [words[0], str(csv), "-o", str(out), "--overwrite", *words[1:]]
+        assert CliRunner().invoke(app, words).exit_code == 0
+        return out.read_bytes()
+
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    listener = output("screen", "--method", params["screen"]["method"])
+    shrunken = output("standardize", "--shrinkage", params["standardize"]["shrinkage"], "--latent")
+    assert output("screen") == listener
+    assert output("standardize") == shrunken
+    published = yaml.safe_load((ROOT / "recipes/spo2026.yaml").read_text(encoding="utf-8"))
+    rating = output("screen", "--method", published["screen"]["method"])
+    plain = output("standardize", "--shrinkage", str(published["standardize"]["shrinkage"]))
+    assert output("screen", "--published") == rating != listener
+    assert output("standardize", "--published", "--latent") == plain != shrunken
+    assert b"latent_score" not in output("standardize", "--published")
+    assert b"latent_score" not in output("standardize", "--no-latent")
+
+
+@pytest.mark.parametrize(
+    "words", [["screen", "--method", "both"], ["standardize", "--shrinkage", "2"]]
+)
+def test_published_and_another_choice_exclude_one_another(tmp_path, words):
+    csv, _ = write_both(table(), tmp_path / "ratings")
+    words = [words[0], str(csv), "-o", str(tmp_path / "out.csv"), "--published", *words[1:]]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "give one of the two" in result.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_shrunken_mean_is_that_of_the_study_and_of_the_library(tmp_path):
+    frame = table()
+    frame = frame[~((frame["wav_file_name"] == "3.wav") & frame["listener_id"].isin(["l1", "l2"]))]
+    csv, _ = write_both(frame, tmp_path / "ratings")
+    words = ["standardize", str(csv), "-o", str(tmp_path / "out.csv"), "--shrink-means"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    arrays = rating_arrays.rating_arrays(frame)
+    expected = candidates.target_scores(arrays, "mean_shrunken", Standardization())
+    written = pd.read_csv(tmp_path / "out.csv")
+    assert written["mean_score"].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+    of_library = library.standardize(frame, shrink_means=True)["mean_score"]
+    assert of_library.tolist() == pytest.approx(expected.tolist())
+    plain = library.standardize(frame)["mean_score"]
+    assert np.ptp(of_library) < np.ptp(plain)
+    assert plain.mean() == pytest.approx(of_library.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_test_without_texts_needs_none_and_gets_none(tmp_path, suffix):
+    frame = table()
+    whole = write_both(frame, tmp_path / "whole")
+    bare = write_both(frame.drop(columns=["text", "room", "took"]), tmp_path / "bare")
+    read = pd.read_csv if suffix == ".csv" else pd.read_parquet
+    results = []
+    for path in (whole[suffix == ".parquet"], bare[suffix == ".parquet"]):
+        kept, out = tmp_path / f"kept{suffix}", tmp_path / f"out{suffix}"
+        for command, source, target in (("screen", path, kept), ("standardize", kept, out)):
+            words = [command, str(source), "-o", str(target), "--overwrite"]
+            result = CliRunner().invoke(app, words)
+            assert result.exit_code == 0, result.output
+        results.append(read(out))
+    assert "text" not in results[1] and "text" not in read(tmp_path / f"kept{suffix}")
+    pd.testing.assert_frame_equal(results[0].drop(columns="text"), results[1])
+
+
+@pytest.mark.parametrize("name", ["caption", "prompt", "texts"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_texts_under_another_name_are_not_taken_for_none(tmp_path, name, suffix):
+    paths = write_both(table().rename(columns={"text": name}), tmp_path / "ratings")
+    words = ["standardize", str(paths[suffix == ".parquet"]), "-o", str(tmp_path / f"out{suffix}")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert f"rename '{name}' to 'text'" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_listener_for_every_rating_is_an_error_and_not_targets_of_zero(tmp_path, suffix):
+    frame = table()
+    frame["listener_id"] = [f"row{row}" for row in range(len(frame))]
+    path, out = write_both(frame, tmp_path / "r")[suffix == ".parquet"], tmp_path / f"out{suffix}"
+    for words in ([], ["--published"]):
+        result = CliRunner().invoke(app, ["standardize", str(path), "-o", str(out), *words])
+        assert result.exit_code == 2
+        assert f"{path}: each of the 160 ratings has a listener_id of its own" in result.stderr
+        assert "give all ratings of a person one id" in result.stderr
+        assert not out.exists()
+
+
+def test_few_ratings_per_listener_are_a_note_with_the_consequence_beside_the_result(tmp_path):
+    csv, _ = write_both(table(pairs=20), tmp_path / "ratings")
+    for command in ("screen", "standardize"):
+        words = [command, str(csv), "-o", str(tmp_path / "out.csv"), "--overwrite"]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0
+        (line,) = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+        assert "z-scores (SPO) may be worse than mean ratings" in line
+    csv, _ = write_both(table(pairs=60), tmp_path / "ratings")
+    assert "note: " not in CliRunner().invoke(app, words).stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([1, 2, 3, 4, 4], "1-5"),  # nobody used 5
+        ([2, 3, 3.5, 4, 5], "1-5"),
+        ([12, 80, 55, 0, 100], "0-100"),  # MUSHRA
+        ([3, 5, 2, 9, 45], "0-100"),
+        ([1, 2, 3, 4, 5, 6, 7], "1-7"),
+    ],
+)
+def test_a_scale_is_recognized_in_few_ratings_and_never_taken_for_ten_points(
+    tmp_path, values, scale
+):
+    frame = table(pairs=35)
+    frame["score"] = np.resize(np.array(values, dtype=float), len(frame))
+    csv, _ = write_both(frame, tmp_path / "ratings")
+    result = CliRunner().invoke(app, ["standardize", str(csv), "-o", str(tmp_path / "out.csv")])
+    assert result.exit_code == 2
+    assert f"look like a scale of {scale}" in result.stderr
+    for named in (scale, scale.replace("-", ":"), scale.replace("-", " ")):
+        words = ["standardize", str(csv), "-o", str(tmp_path / "out.csv"), "--scale", named]
+        assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
+
+
+def test_a_scale_with_a_lower_end_below_zero_can_be_named(tmp_path):
+    frame = table()
+    frame["score"] = np.resize([-3.0, -1.0, 0.0, 2.0, 3.0], len(frame))
+    csv, _ = write_both(frame, tmp_path / "ratings")
+    out = tmp_path / "out.csv"
+    refused = CliRunner().invoke(app, ["standardize", str(csv), "-o", str(out)])
+    assert "lies outside 0 to 10" in refused.stderr and "name another by --scale" in refused.stderr
+    assert (
+        CliRunner().invoke(app, ["standardize", str(csv), "-o", str(out), "--scale=-3:3"]).exit_code
+        == 0
+    )
+    ten = frame.assign(score=(frame["score"] + 3) * 10 / 6)
+    expected = ten.groupby("wav_file_name", sort=False)["score"].mean()
+    assert pd.read_csv(out)["mean_score"].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
 
 
 def test_whole_numbers_in_parquet_are_ids(tmp_path):
@@ -299,7 +438,7 @@ def test_a_scale_of_0_to_10_that_looks_like_another_is_taken_if_the_user_says_so
     assert pd.read_csv(out)["mean_score"].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
 
 
-@pytest.mark.parametrize("text", ["5", "5-1", "1-x", "1_0-20", "-1-5", ""])
+@pytest.mark.parametrize("text", ["5", "5-1", "1-x", "1_0-20", "-1--5", ""])
 def test_what_is_no_scale_is_a_sentence(tmp_path, text):
     csv, _ = write_both(table(), tmp_path / "ratings")
     words = ["screen", str(csv), "-o", str(tmp_path / "out.csv"), f"--scale={text}"]

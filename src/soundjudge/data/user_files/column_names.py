@@ -24,6 +24,13 @@ def missing_column_error(column: str, header: Sequence[str], path: Path) -> Soun
     )
 
 
+def has_text(header: Sequence[str], path: Path) -> bool:
+    """Whether a file has texts. SoundjudgeError if a column looks like texts under another name."""
+    if "text" not in header and _remedy("text", header).startswith("rename"):
+        raise missing_column_error("text", header, path)
+    return "text" in header
+
+
 def _remedy(column: str, header: Sequence[str]) -> str:
     if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
         return "separate columns by commas"

@@ -37,15 +37,19 @@ def read_parquet_ratings(path: Path, scale: Scale | None = None) -> RatingArrays
     """The ratings of a Parquet file, with the checks of a CSV file. Raises SoundjudgeError."""
     with _open(path) as file:
         names = file.schema_arrow.names
-    for name in (*IDS, "score"):
+    with_text = column_names.has_text(names, path)
+    ids = [name for name in IDS if name != "text" or with_text]
+    for name in (*ids, "score"):
         if name not in names:
             raise column_names.missing_column_error(name, names, path)
-    with _open(path, IDS) as file:
+    with _open(path, ids) as file:
         if not file.metadata.num_rows:
             raise SoundjudgeError(f"{path} has no ratings: it needs a row for each")
         score = scales.to_ten(_read_scores(file, path), scale, str(path))
         sound, sounds = _read_codes(file, "wav_file_name", path)
-        text, texts = _read_codes(file, "text", path)
+        text, texts = np.zeros_like(sound), pa.array([""])  # of a file without texts
+        if with_text:
+            text, texts = _read_codes(file, "text", path)
         _check_names(sound, sounds, text, texts, path)
         pair = rating_arrays.combine_codes(sound, len(sounds), text, len(texts))
         del sound, sounds, text, texts

@@ -1,11 +1,13 @@
 """Screens and standardizes the ratings of any listening test: CSV to CSV, Parquet to Parquet.
 
-A ratings file has the columns wav_file_name, text, score and listener_id, and any others; scores
-are on 0-10 or on the `scale` that is given.
+A ratings file has the columns wav_file_name, text, score and listener_id, and any others; without a
+column text, a pair is a sound. Scores are on 0-10 or on the `scale` that is given. `tell` takes the
+sentences about what the ratings cannot show.
 
 N = ratings, P = pairs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +17,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from soundjudge.data.tables import spellings, tables
-from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files import column_names, delimited, user_tables
 from soundjudge.data.user_files.outputs import locked_output
-from soundjudge.data.user_files.user_tables import read_user_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
 from soundjudge.labels.files import parquet_ratings
 from soundjudge.labels.library import RATINGS
-from soundjudge.labels.ratings import rating_arrays, screening, standardization
+from soundjudge.labels.ratings import (
+    mean_shrinkage,
+    panel,
+    rating_arrays,
+    screening,
+    standardization,
+)
 from soundjudge.labels.ratings.config import LatentConfig, Screening, Shrinkage
 from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
 from soundjudge.labels.scales import Scale
@@ -38,17 +45,41 @@ class Counts:
     pairs: int
 
 
+Tell = Callable[[str], None]
+
+
 def read_ratings(path: Path, scale: Scale | None = None) -> pd.DataFrame:
-    """The checked ratings of a file, scores on 0-10."""
-    ratings = read_user_table(path, replace(RATINGS, ranges={}))
+    """The checked ratings of a file, scores on 0-10; no column text if the file has none."""
+    table = replace(RATINGS, ranges={})
+    if path.is_file() and not column_names.has_text(user_tables.read_header(path), path):
+        table = table.without("text")
+    ratings = user_tables.read_user_table(path, table)
     if ratings.empty:
         raise SoundjudgeError(f"{path} has no ratings: it needs a row for each")
     score = scales.to_ten(ratings["score"].to_numpy(), scale, str(path))
     return ratings.assign(score=score)
 
 
+def read_arrays(path: Path, scale: Scale | None = None) -> RatingArrays:
+    """The same as numbers; a Parquet file may hold very many."""
+    if _is_parquet(path):
+        return parquet_ratings.read_parquet_ratings(path, scale)
+    return rating_arrays.rating_arrays(read_ratings(path, scale))
+
+
+def tell_nothing(sentence: str) -> None:
+    """For callers who do not want to know."""
+    del sentence
+
+
 def screen_file(
-    path: Path, out: Path, rules: Screening, *, scale: Scale | None = None, overwrite: bool = False
+    path: Path,
+    out: Path,
+    rules: Screening,
+    *,
+    scale: Scale | None = None,
+    overwrite: bool = False,
+    tell: Tell = tell_nothing,
 ) -> tuple[Counts, Counts]:
     """Writes the trusted ratings of `path`, rows and all columns unchanged.
 
@@ -56,7 +87,8 @@ def screen_file(
     """
     suffixes = (".parquet",) if _is_parquet(path) else (".csv", ".tsv")
     with locked_output(out, [path], suffixes, overwrite=overwrite) as target:
-        ratings = _read_arrays(path, scale)
+        ratings = read_arrays(path, scale)
+        _tell_notes(ratings, tell)
         kept = screening.kept_rows(ratings, rules, str(path))
         if _is_parquet(path):
             parquet_ratings.write_parquet_rows(path, target, kept)
@@ -73,30 +105,38 @@ def standardize_file(
     shrinkage: Shrinkage,
     latent: LatentConfig | None,
     *,
+    shrink_means: bool = False,
     scale: Scale | None = None,
     overwrite: bool = False,
+    tell: Tell = tell_nothing,
 ) -> int:
     """Writes one target per pair, listeners on one scale; returns the number of pairs.
 
     Listeners of `statistics_from`, by default of `path`, keep their own mean and std; all others
     have the global ones. `latent` adds the latent scores, from the ratings of `path` alone.
+    `shrink_means` makes mean_score the shrunken mean.
     """
     suffixes = (".parquet",) if _is_parquet(path) else (".csv",)
     with locked_output(out, [path, statistics_from], suffixes, overwrite=overwrite) as target:
         table = None if _is_parquet(path) else read_ratings(path, scale)
-        ratings = _read_arrays(path, scale) if table is None else rating_arrays.rating_arrays(table)
+        ratings = read_arrays(path, scale) if table is None else rating_arrays.rating_arrays(table)
         reference = ratings
         if statistics_from is not None:
-            reference = _read_arrays(statistics_from, scale)
+            reference = read_arrays(statistics_from, scale)
             names = (str(path), str(statistics_from))
             spellings.check_same_spellings(ratings.listener_ids, reference.listener_ids, *names)
-        scores = standardization.target_scores(ratings, reference, shrinkage, latent)
+        _tell_notes(reference, tell)
+        where = str(statistics_from or path)
+        scores = standardization.target_scores(ratings, reference, shrinkage, latent, where)
+        if shrink_means:
+            scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
         first = rating_arrays.first_rows(ratings.pair, ratings.num_pairs)
         if table is None:
             _write_columns(path, target, first, len(ratings.pair), scores)
         else:
-            absent = [name for name in tables.TARGETS.columns if name not in {*PAIR, *scores}]
-            targets = table[PAIR].iloc[first].reset_index(drop=True).join(scores)
+            columns = [name for name in PAIR if name in table]
+            absent = [name for name in tables.TARGETS.columns if name not in {*columns, *scores}]
+            targets = table[columns].iloc[first].reset_index(drop=True).join(scores)
             tables.write_table(targets, target, tables.TARGETS.without(*absent))
     return len(scores)
 
@@ -109,7 +149,8 @@ def _write_columns(
 
     def join(block: pa.Table, start: int) -> pa.Table:
         part = scores.iloc[start : start + len(block)]
-        block = block.select(PAIR).cast(pa.schema([(name, pa.string()) for name in PAIR]))
+        names = [name for name in PAIR if name in block.column_names]
+        block = block.select(names).cast(pa.schema([(name, pa.string()) for name in names]))
         for name in scores:
             block = block.append_column(str(name), pa.array(part[name]))
         return block
@@ -117,10 +158,9 @@ def _write_columns(
     parquet_ratings.write_parquet_rows(path, out, rows, join)
 
 
-def _read_arrays(path: Path, scale: Scale | None) -> RatingArrays:
-    if _is_parquet(path):
-        return parquet_ratings.read_parquet_ratings(path, scale)
-    return rating_arrays.rating_arrays(read_ratings(path, scale))
+def _tell_notes(ratings: RatingArrays, tell: Tell) -> None:
+    for sentence in panel.describe_panel(ratings).notes():
+        tell(sentence)
 
 
 def _is_parquet(path: Path) -> bool:

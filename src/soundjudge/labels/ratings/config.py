@@ -11,7 +11,7 @@ from soundjudge.errors import SoundjudgeError
 Method: TypeAlias = Literal["rating", "listener", "both", "none"]
 Shrinkage: TypeAlias = float | Literal["empirical_bayes"]
 
-# Without options, the commands and the library screen and standardize as SPO-CLAPScore does.
+# SPO-CLAPScore's, by --published; the defaults of commands, library and pipeline are below.
 PUBLISHED_METHOD: Method = "rating"
 PUBLISHED_SHRINKAGE: Shrinkage = 0.0
 
@@ -83,6 +83,9 @@ class Standardization:
     repairs z-scores of a dozen ratings (benchmarks/listener_recovery.md); or as so many ratings;
     0.0 = as published (SPO)"""
     latent: LatentConfig = field(default_factory=LatentConfig)
+    target: Literal["auto"] | None = None
+    """auto = held-out listeners of train choose mean, spo or latent, for trainings whose target is
+    auto (as `soundjudge study` does; latent stays unless another is better); null = no choice"""
 
     def __post_init__(self) -> None:
         check_shrinkage(self.shrinkage)

@@ -57,8 +57,10 @@ def rating_arrays(ratings: pd.DataFrame | RatingArrays) -> RatingArrays:
 
 
 def pair_codes(ratings: pd.DataFrame) -> Codes:
-    """The code of each rating's pair, in order of first appearance. (N,)"""
+    """The code of each rating's pair, or sound without texts; in order of first appearance. (N,)"""
     sound, sounds = _codes(ratings["wav_file_name"])
+    if "text" not in ratings:
+        return _order_codes(sound, len(sounds))
     text, texts = _codes(ratings["text"])
     return combine_codes(sound, len(sounds), text, len(texts))
 

@@ -17,12 +17,13 @@ from soundjudge.labels.ratings.config import Screening
 from soundjudge.reporting import plotting
 
 COLORS = {
-    "kept": "tab:blue",
+    "kept": "lightsteelblue",
     "isolated": "tab:orange",
     "careless": "tab:red",
-    "constant": "tab:purple",
+    "constant": "black",
 }
-"""Of `screening.REASONS`."""
+"""Of `screening.REASONS`, from light to dark, so that they differ in grey, too."""
+MARKERS = {"kept": "o", "careless": "X", "constant": "s"}
 MEASURES = {
     "icc": "ICC(1,1)",
     "alpha": "Krippendorff's alpha",
@@ -83,7 +84,8 @@ def plot_listeners(before: pd.DataFrame, indicators: pd.DataFrame, note: str) ->
     for name in verdicts:
         part = habits[habits["verdict"] == name]
         size = 40 * part["ratings"] / indicators["ratings"].max()
-        by_habit.scatter(part["bias"], part["scale"], size, COLORS[name], alpha=0.5, linewidths=0)
+        style = {"color": COLORS[name], "marker": MARKERS[name], "alpha": 0.7}
+        by_habit.scatter(part["bias"], part["scale"], size, edgecolor="gray", **style)
     by_habit.axvline(0, color="tab:gray", linewidth=0.8)
     share = "" if step == 1 else f"; 1 of {step} drawn"
     by_habit.set(

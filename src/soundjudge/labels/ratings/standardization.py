@@ -8,7 +8,7 @@ import pandas as pd
 
 from soundjudge.data.tables.schema import Table
 from soundjudge.data.tables.tables import TARGETS
-from soundjudge.labels.ratings import latent
+from soundjudge.labels.ratings import latent, panel
 from soundjudge.labels.ratings.config import LatentConfig, Shrinkage, Standardization
 from soundjudge.labels.ratings.latent import LatentFit
 from soundjudge.labels.ratings.listeners import (
@@ -17,7 +17,7 @@ from soundjudge.labels.ratings.listeners import (
     listener_scales,
     pair_scores,
 )
-from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
+from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays, rating_arrays
 
 SPLITS = ("train", "validation")
 LATENT_LISTENERS = Table(
@@ -51,6 +51,7 @@ def standardize_splits(ratings: pd.DataFrame, config: Standardization) -> Standa
     validation, nor may validation be measured by the statistics of training.
     """
     parts = {split: ratings[ratings["split"] == split] for split in SPLITS}
+    panel.check_listeners(rating_arrays(parts["train"]), "training ratings")
     scales = listener_scales(parts["train"], config.shrinkage)
     listeners = {"train": scales.listeners, "validation": scales.listeners.iloc[:0]}
     fits = {split: latent.fit_latent(part, config.latent) for split, part in parts.items()}
@@ -67,11 +68,14 @@ def target_scores(
     reference: RatingArrays,
     shrinkage: Shrinkage,
     config: LatentConfig | None,
+    where: str = "ratings",
 ) -> pd.DataFrame:
     """The scores of a TARGETS table for every pair of `ratings`, by the scales of `reference`.
 
-    With the latent scores if they have a `config`, from `ratings` alone. (P rows)
+    With the latent scores if they have a `config`, from `ratings` alone. (P rows) SoundjudgeError,
+    which starts with `where`, if every rating of `reference` has a listener of its own.
     """
+    panel.check_listeners(reference, where)
     scales = listener_scales(reference, shrinkage)
     scores = pair_scores(ratings, scales.listeners, scales.overall)
     if config is not None:

@@ -1,0 +1,87 @@
+"""Reports on the ratings of any listening test: reliability, and the study of targets."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from soundjudge.data.user_files.outputs import locked_output
+from soundjudge.labels.files import rating_files
+from soundjudge.labels.files.rating_files import Tell
+from soundjudge.labels.ratings import agreement_intervals, panel, rating_arrays
+from soundjudge.labels.ratings.config import Screening, Standardization
+from soundjudge.labels.scales import Scale
+from soundjudge.labels.study import study, study_plots
+from soundjudge.labels.study.held_out import Settings
+from soundjudge.labels.study.study import Study, StudyConfig
+from soundjudge.reporting import plotting
+from soundjudge.runtime import artifacts
+
+SETTINGS = Settings(screening=Screening(), standardization=Standardization())
+
+
+def study_file(
+    path: Path,
+    config: StudyConfig,
+    *,
+    scale: Scale | None = None,
+    out: Path | None = None,
+    plots: Path | None = None,
+    overwrite: bool = False,
+    tell: Tell = rating_files.tell_nothing,
+) -> Study:
+    """The study of a file's ratings; JSON in `out`, study.png and study.pdf in the folder `plots`.
+
+    Raises SoundjudgeError.
+    """
+    with _json_output(out, path, overwrite) as write:
+        ratings = rating_files.read_arrays(path, scale)
+        for sentence in panel.describe_panel(ratings).notes():
+            tell(sentence)
+        result = study.study_ratings(ratings, SETTINGS, config, where=str(path))
+        write(result.as_json())
+        if plots is not None:
+            plots.mkdir(parents=True, exist_ok=True)
+            plotting.save_for_print(study_plots.plot_study(result), plots / "study")
+    return result
+
+
+def reliability_file(
+    path: Path,
+    *,
+    resamples: int,
+    seed: int,
+    scale: Scale | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    tell: Tell = rating_files.tell_nothing,
+) -> dict[str, float]:
+    """Counts of a file's ratings and their agreement with intervals, also as JSON in `out`.
+
+    Raises SoundjudgeError.
+    """
+    with _json_output(out, path, overwrite) as write:
+        ratings = rating_files.read_ratings(path, scale)
+        design = panel.describe_panel(rating_arrays.rating_arrays(ratings))
+        for sentence in design.notes():
+            tell(sentence)
+        numbers: dict[str, float] = {
+            "ratings": design.ratings,
+            "listeners": design.listeners,
+            "pairs": design.pairs,
+            "ratings_per_listener": design.ratings_per_listener,
+            "ratings_per_pair": design.ratings_per_pair,
+        }
+        numbers |= agreement_intervals.agreement_intervals(ratings, resamples=resamples, seed=seed)
+        write(numbers)
+    return numbers
+
+
+@contextmanager
+def _json_output(
+    out: Path | None, path: Path, overwrite: bool
+) -> Iterator[Callable[[Mapping[str, object]], None]]:
+    if out is None:
+        yield lambda _: None
+        return
+    with locked_output(out, [path], (".json",), overwrite=overwrite) as target:
+        yield lambda values: artifacts.write_json(target, values)

@@ -1,0 +1,1 @@
+"""Which screening and which target serve given ratings, by held-out listeners."""

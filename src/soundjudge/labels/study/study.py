@@ -1,0 +1,169 @@
+"""A study of ratings: which screening and which target agree best with held-out listeners.
+
+The standard error of a mean over splits is the larger of two: that for other pairs (a bootstrap
+over pairs of the mean over splits, and the chance in the splits) and that for other listeners (the
+variance over splits times 1 / S + h / (1 - h) with a share h held out, since splits share
+listeners: Nadeau and Bengio 2003, "Inference for the generalization error", section 3.2). The noise
+of single ratings is in both. t distribution with S - 1 degrees of freedom; the coverage is measured
+in benchmarks/study_coverage.md.
+
+C = candidates, S = splits, R = resamples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.labels.ratings.config import Screening
+from soundjudge.labels.ratings.panel import Panel, check_listeners, describe_panel
+from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays
+from soundjudge.labels.study.candidates import SCREENINGS, TARGETS, Candidate
+from soundjudge.labels.study.held_out import Correlations, Settings, correlate_splits
+from soundjudge.labels.study.verdict import verdict_sentence
+from soundjudge.reporting.multiple_tests import holm
+
+DEFAULT = Candidate(screening=Screening.method, target="latent")
+EVERY = tuple(Candidate(screening=s, target=t) for s in SCREENINGS for t in TARGETS)
+INTERVALS = (
+    "intervals hold for other pairs and other listeners of the same kind; p-values are corrected "
+    "for the number of comparisons with the default (Holm)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """The size of a study, and its seed."""
+
+    splits: int = 20
+    held_out: float = 1 / 3  # share of the listeners
+    resamples: int = 200  # of the pairs, for a variance
+    seed: int = 0  # of splits and resamples
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.splits < 2 or self.resamples < 2:
+            raise SoundjudgeError("a study needs 2 splits and 2 resamples at least")
+        for key in ("held_out", "confidence"):
+            if not 0 < getattr(self, key) < 1:
+                raise SoundjudgeError(f"{key} is {getattr(self, key)}: choose between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The comparison of all candidates with the default, and what follows from it."""
+
+    panel: Panel
+    config: StudyConfig
+    table: pd.DataFrame
+    """A row per candidate: screening, target; srcc, lcc, each with _lo and _hi; difference (of SRCC
+    to the default) with _lo and _hi, p_difference, p_holm; pairs_lost, ratings_dropped (shares);
+    pairs (mean over splits)."""
+    default: Candidate
+    chosen: Candidate
+    verdict: str
+
+    def as_json(self) -> dict[str, object]:
+        """All of it for a JSON file."""
+        rows = self.table.to_dict("records")
+        return {
+            "panel": asdict(self.panel),
+            "notes": list(self.panel.notes()),
+            "study": asdict(self.config),
+            "intervals": INTERVALS,
+            "default": str(self.default),
+            "chosen": str(self.chosen),
+            "verdict": self.verdict,
+            "candidates": [{str(k): v for k, v in row.items() if v == v} for row in rows],
+        }
+
+
+def study_ratings(
+    ratings: RatingArrays,
+    settings: Settings,
+    config: StudyConfig,
+    *,
+    candidates: Sequence[Candidate] = EVERY,
+    default: Candidate = DEFAULT,
+    where: str = "ratings",
+) -> Study:
+    """Compares candidates, of which the `default` is one, by held-out listeners.
+
+    The default stays unless another is better by a difference that is significant after Holm's
+    correction. Raises SoundjudgeError, which starts with `where`, for ratings without repeated
+    listeners.
+    """
+    check_listeners(ratings, where)
+    assert default in candidates, f"{default} is not among the candidates"
+    found = correlate_splits(
+        ratings,
+        candidates,
+        settings,
+        splits=config.splits,
+        held_out=config.held_out,
+        resamples=config.resamples,
+        seed=config.seed,
+    )
+    table = _table(found, candidates, candidates.index(default), config)
+    row = _best_row(table, candidates.index(default), 1 - config.confidence)
+    return Study(
+        panel=describe_panel(ratings),
+        config=config,
+        table=table,
+        default=default,
+        chosen=candidates[row],
+        verdict=verdict_sentence(table, str(default), str(candidates[row])),
+    )
+
+
+def _best_row(table: pd.DataFrame, default: int, level: float) -> int:
+    """The candidate with the largest significant gain, or the default."""
+    gain = table["difference"].to_numpy()
+    better = (table["p_holm"].to_numpy() < level) & (gain > 0)
+    return int(np.where(better, gain, -np.inf).argmax()) if better.any() else default
+
+
+def _table(
+    found: Correlations, candidates: Sequence[Candidate], default: int, config: StudyConfig
+) -> pd.DataFrame:
+    columns: dict[str, object] = {
+        "screening": [c.screening for c in candidates],
+        "target": [c.target for c in candidates],
+    }
+    for name, points, draws in (
+        ("srcc", found.srcc, found.srcc_draws),
+        ("lcc", found.lcc, found.lcc_draws),
+        (
+            "difference",
+            found.srcc - found.srcc[:, [default]],
+            found.srcc_draws - found.srcc_draws[:, :, [default]],
+        ),
+    ):
+        mean, error = points.mean(axis=0), standard_errors(points, draws, config.held_out)
+        width = float(stats.t.ppf((1 + config.confidence) / 2, config.splits - 1)) * error
+        columns |= {name: mean, f"{name}_lo": mean - width, f"{name}_hi": mean + width}
+        if name == "difference":
+            ratio = np.divide(np.abs(mean), error, out=np.zeros(len(mean)), where=error > 0)
+            p = 2 * stats.t.sf(ratio, config.splits - 1)
+            others = np.arange(len(candidates)) != default
+            corrected = np.full(len(p), np.nan)
+            corrected[others] = holm(list(p[others]))
+            columns |= {"p_difference": np.where(others, p, np.nan), "p_holm": corrected}
+    columns |= {
+        "pairs_lost": found.pairs_lost.mean(axis=0),
+        "ratings_dropped": found.dropped.mean(axis=0),
+        "pairs": np.full(len(candidates), found.pairs.mean()),
+    }
+    return pd.DataFrame(columns)
+
+
+def standard_errors(points: Floats, draws: Floats, held_out: float) -> Floats:
+    """Of the mean over splits of points (S, C), with draws (S, R, C) over pairs. (C,)"""
+    over_splits = points.var(axis=0, ddof=1)
+    other_pairs = np.nanvar(np.nanmean(draws, axis=0), axis=0, ddof=1) + over_splits / len(points)
+    other_listeners = over_splits * (1 / len(points) + held_out / (1 - held_out))
+    error: Floats = np.sqrt(np.maximum(other_pairs, other_listeners))
+    return error

@@ -1,0 +1,1 @@
+"""Which of the targets of listeners a training learns."""

@@ -1,0 +1,79 @@
+"""Agreement with intervals: the same coefficients, and intervals of the right width."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from soundjudge.errors import ReliabilityError
+from soundjudge.labels.ratings import agreement_intervals, reliability
+from soundjudge.labels.ratings.agreement_intervals import coefficient_draws
+
+
+def table(seed=0, pairs=80, low=1, noise=1.5):
+    """One to five ratings per pair."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"{pair}.wav", f"l{who}", float(np.clip(np.rint(truth + rng.normal(0, noise)), 0, 10)))
+        for pair, truth in enumerate(rng.uniform(0, 10, pairs))
+        for who in rng.choice(9, rng.integers(low, 6), replace=False)
+    ]
+    return pd.DataFrame(rows, columns=["wav_file_name", "listener_id", "score"])
+
+
+def test_a_resample_has_the_coefficients_of_a_table_with_those_pairs():
+    frame = table()
+    pair, score = reliability.pairs_and_scores(frame)
+    weights = np.random.default_rng(1).multinomial(80, np.full(80, 1 / 80), size=3)
+    draws = coefficient_draws(pair, score, np.concatenate([np.ones((1, 80)), weights]))
+    copies = [np.ones(80, dtype=int), *weights]
+    for row, counts in enumerate(copies):
+        parts = [
+            frame[pair == number].assign(wav_file_name=f"{number}-{copy}")
+            for number, count in enumerate(counts)
+            for copy in range(count)
+        ]
+        expected = reliability.agreement(pd.concat(parts))
+        for name in ("icc", "icc_mean", "alpha"):
+            assert draws[name][row] == pytest.approx(getattr(expected, name), abs=1e-10)
+
+
+def test_every_number_lies_in_its_interval_and_is_that_of_reliability():
+    frame = table(low=2, pairs=40)
+    numbers = agreement_intervals.agreement_intervals(frame, resamples=80, seed=0)
+    names = [name for name in numbers if not name.endswith(("_lo", "_hi"))]
+    assert len(names) == 4 + 2 * 4
+    for name in names:
+        assert numbers[f"{name}_lo"] < numbers[name] < numbers[f"{name}_hi"], name
+    ceiling = reliability.noise_ceiling(frame, seed=0)
+    assert numbers["ceiling_srcc"] == ceiling.srcc
+    assert numbers["floor_mse"] == ceiling.mse
+    assert numbers["icc"] == reliability.icc(frame)
+    again = agreement_intervals.agreement_intervals(frame, resamples=80, seed=0)
+    assert numbers == again
+
+
+def test_the_interval_of_the_icc_holds_other_panels_of_the_same_kind():
+    values = [reliability.icc(table(seed, pairs=40, low=3)) for seed in range(80)]
+    numbers = agreement_intervals.agreement_intervals(
+        table(100, pairs=40, low=3), resamples=100, seed=0
+    )
+    width = numbers["icc_hi"] - numbers["icc_lo"]
+    assert width == pytest.approx(2 * 1.96 * np.std(values), rel=0.45)
+
+
+def test_raters_who_agree_by_chance_have_coefficients_and_no_ceiling():
+    frame = table(3, low=2)
+    frame["score"] = np.random.default_rng(0).integers(0, 11, len(frame)).astype(float)
+    while reliability.icc(frame) > 0:
+        frame["score"] = np.random.default_rng(len(frame)).permutation(frame["score"])
+        frame = frame.iloc[1:]
+    numbers = agreement_intervals.agreement_intervals(frame, resamples=60, seed=0)
+    assert "ceiling_srcc" not in numbers
+    assert numbers["icc_lo"] <= numbers["icc"] <= numbers["icc_hi"]
+
+
+def test_one_rating_per_pair_is_a_sentence():
+    with pytest.raises(ReliabilityError, match="two ratings of one pair"):
+        agreement_intervals.agreement_intervals(
+            table().drop_duplicates("wav_file_name"), resamples=50, seed=0
+        )
