@@ -3,7 +3,7 @@
 N = pairs of the split, K = members.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import ensemble, matching
-from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble, EnsembleConfig
+from soundjudge.scoring.ensemble.crossfit import CrossFit
+from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble
+from soundjudge.scoring.ensemble.folds import RatedScores
 from soundjudge.scoring.ensemble.matching import PAIR
 
 # What the ensemble stage writes for each split: column -> file.
@@ -47,11 +49,31 @@ def unknown_members(folder: Path, members: Sequence[str]) -> list[str]:
     return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in members)
 
 
-def fit_panel(panel: pd.DataFrame, targets: pd.DataFrame, config: EnsembleConfig) -> Ensemble:
-    """The ensemble, fitted on the pairs that have a target after screening."""
+def rated_scores(
+    panel: pd.DataFrame,
+    targets: pd.DataFrame,
+    rated: pd.DataFrame,
+    members: Sequence[str],
+    refits: Mapping[str, pd.DataFrame] | None = None,
+) -> RatedScores:
+    """The pairs that have a target after screening, with their generators from a RATED table.
+
+    `refits`: by generator, columns of members refitted without it, in the rows of the panel.
+    """
     rating = _ratings(panel, targets)  # (N,)
-    rated = ~np.isnan(rating)
-    return ensemble.fit_ensemble(_scores(panel, config.members)[rated], rating[rated], config)
+    known = ~np.isnan(rating)
+    names = panel[PAIR].merge(rated, on=PAIR, how="left", validate="one_to_one")["model_id"]
+    generators = names.astype(object).where(names.notna(), None).to_numpy(dtype=object)
+    return RatedScores(
+        scores=_scores(panel, members),
+        rating=rating,
+        texts=panel["text"].to_numpy(dtype=object),
+        generators=generators,
+        refits={
+            name: _scores(panel.assign(**columns), members)
+            for name, columns in (refits or {}).items()
+        },
+    ).part(known)
 
 
 def blend_panel(panel: pd.DataFrame, fitted: Ensemble) -> pd.DataFrame:
@@ -60,21 +82,25 @@ def blend_panel(panel: pd.DataFrame, fitted: Ensemble) -> pd.DataFrame:
     return panel[PAIR].assign(pred_score=scores)
 
 
-def crossfit_panel(
-    panel: pd.DataFrame, targets: pd.DataFrame, config: EnsembleConfig
-) -> pd.DataFrame:
-    """PREDICTIONS, each by weights and a calibration fitted without the pair's own rating.
+def blends(
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    targets: pd.DataFrame,
+    fitted: Ensemble,
+    crossfitted: CrossFit,
+) -> dict[str, pd.DataFrame]:
+    """PREDICTIONS by file: both panels by the ensemble, and validation by its cross-fit.
 
-    A pair without a target is in no fit: it gets the score of the whole ensemble.
+    A pair without a target is in no fit: it gets the score of the whole ensemble there, too.
     """
-    rating = _ratings(panel, targets)
-    rated = ~np.isnan(rating)
-    predictions = blend_panel(panel, fit_panel(panel, targets, config))
-    held_out = predictions["pred_score"].to_numpy(dtype=np.float64, copy=True)
-    held_out[rated] = ensemble.crossfit(
-        _scores(panel, config.members)[rated], rating[rated], config
-    )
-    return predictions.assign(pred_score=held_out)
+    whole = blend_panel(validation, fitted)
+    held_out = whole["pred_score"].to_numpy(dtype=np.float64, copy=True)
+    held_out[~np.isnan(_ratings(validation, targets))] = crossfitted.scores
+    return {
+        "validation": whole,
+        "validation_crossfitted": whole.assign(pred_score=held_out),
+        "test": blend_panel(test, fitted),
+    }
 
 
 def _scores(panel: pd.DataFrame, members: Iterable[str]) -> NDArray[np.float64]:
