@@ -24,6 +24,8 @@ from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import read_member
+from soundjudge.scoring.ensemble import refits
+from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 
 CAPTIONS = [f"k{row}" for row in range(6)]
 WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
@@ -284,3 +286,41 @@ def test_clips_of_the_same_samples_and_captions_of_the_same_text_share_an_embedd
     assert audio.row_indices(["audiocaps/c0", "audiocaps/c1"]).tolist() == [0, 0]
     assert len(set(text.row_indices(["k0", "k1"]))) == 1
     assert not list(Path("work/embed").iterdir())
+
+
+def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pipeline):
+    targets, prepared = Path("data/targets/train.csv"), Path("data/prepared")
+    validation = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
+    panel = validation[["wav_file_name", "text"]].assign(svr=0.0, other=1.0)
+    train = tables.read_table(targets, tables.TARGETS)
+    rated = train[["wav_file_name", "text", "split"]].assign(model_id=["g0", "g1", "g2"] * 4)
+    config = EnsembleConfig(
+        members={"svr": "regress", "other": "clapscore"}, method="mean", calibration="linear"
+    )
+    scores = refits.refit_members(config, panel, targets, rated, prepared)
+    assert list(scores) == ["g0", "g1", "g2"]
+    assert list(scores["g1"]) == ["svr"]
+
+    tables.write_table(train[rated["model_id"] != "g1"], targets, tables.TARGETS)
+    stage("regress")
+    claps = [TransformersClap.load(Path(f"checkpoints/{n}"), "cpu") for n in ("clap", "clap2")]
+    clips = clip_store.ClipStore(prepared)
+    waves = [clips.wave(tables.rated_clip_id(name)) for name in panel["wav_file_name"]]
+    member = regressor.load_regressor(Path("checkpoints/regress"), claps)
+    expected = member.scores(waves, list(panel["text"]))
+    assert scores["g1"]["svr"].to_numpy() == pytest.approx(expected)
+    assert scores["g0"]["svr"].to_numpy() != pytest.approx(expected)
+
+
+def test_what_cannot_be_refitted_is_refused(pipeline):
+    paths = Path("data/targets/train.csv"), Path("data/prepared")
+    panel = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
+    train = tables.read_table(paths[0], tables.TARGETS)
+    rated = train[["wav_file_name", "text", "split"]].assign(model_id="g")
+    for checkpoint, message in (
+        ("clapscore", "no member has the checkpoint regress"),
+        ("regress", "all training pairs are from g"),
+    ):
+        config = EnsembleConfig(members={"a": checkpoint}, method="mean", calibration="linear")
+        with pytest.raises(SoundjudgeError, match=message):
+            refits.refit_members(config, panel, paths[0], rated, paths[1])
