@@ -12,9 +12,12 @@ import logging
 from pathlib import Path
 
 from soundjudge import params
+from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.regression.kernel_machine import RegressionConfig
+from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
-from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, panel
+from soundjudge.runtime import artifacts, devices
+from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, panel, refits
 
 MEMBERS, TARGETS = Path("data/predictions/members"), Path("data/targets")
 PREPARED, BLENDS = Path("data/prepared"), Path("data/predictions/ensemble")
@@ -24,21 +27,23 @@ ENSEMBLE, METRICS = Path("checkpoints/ensemble.json"), Path("metrics/ensemble.js
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = params.load("ensemble", ensemble.EnsembleConfig)
-    note, names = params.load("note", str), tuple(config.members)
+    regression = params.load("regress", RegressionConfig)
+    claps = regression.claps(params.load("encoders.clap", ClapSource))
+    device, note = params.load("device", str), params.load("note", str)
+    devices.make_deterministic()
 
+    names = tuple(config.members)
     validation, test = (panel.read_panel(MEMBERS, names, split) for split in ("validation", "test"))
-    targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
+    files = (TARGETS / "train.csv", TARGETS / "validation.csv")
+    train, targets = (tables.read_table(file, tables.TARGETS) for file in files)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     for name in panel.unknown_members(MEMBERS, names):
         logging.warning("%s is no member in params.yaml: not used", MEMBERS / name)
-    refits = {}
+    refitted = {}
     if config.hold_out == "generator":
-        from soundjudge.scoring.ensemble.refits import refit_members  # torch takes seconds
-
-        train = TARGETS / "train.csv"
-        refits = refit_members(config, validation, train, rated, PREPARED)
-
-    pairs = panel.rated_scores(validation, targets, rated, names, refits)
+        inputs = config.members, validation, train, rated, ClipStore(PREPARED)
+        refitted = refits.refit_members(*inputs, regression, claps, device)
+    pairs = panel.rated_scores(validation, targets, rated, names, refitted)
     chosen = crossfit.choose(pairs, config)
     fitted = ensemble.fit_ensemble(pairs.scores, pairs.rating, chosen)
     held_out = crossfit.crossfit(pairs, config)
@@ -47,7 +52,6 @@ def main() -> None:
         for name, predictions in blends.items():
             tables.write_table(predictions, folder / f"{name}.csv", tables.PREDICTIONS)
     artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted), exact=True)
-    refitted = sorted({name for columns in refits.values() for name in columns})
     numbers = fit_report.report_fit(pairs, fitted, chosen, held_out, refitted)
     artifacts.write_metrics(METRICS, {"note": note} | numbers, fit_report.HEADLINE)
 

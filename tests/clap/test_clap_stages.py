@@ -15,8 +15,9 @@ from repository import STAGES
 from tiny_clips import write_clips
 
 from soundjudge.clap import clapscore
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
-from soundjudge.clap.regression import regressor
+from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips import clip_store
 from soundjudge.data.corpora.clip_writer import Clip
@@ -25,7 +26,6 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import read_member
 from soundjudge.scoring.ensemble import refits
-from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 
 CAPTIONS = [f"k{row}" for row in range(6)]
 WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
@@ -288,23 +288,28 @@ def test_clips_of_the_same_samples_and_captions_of_the_same_text_share_an_embedd
     assert not list(Path("work/embed").iterdir())
 
 
+def refit(panel, targets, rated, **checkpoints):
+    sources = [ClapSource(Path(f"checkpoints/{name}")) for name in ("clap", "clap2")]
+    clips = clip_store.ClipStore(Path("data/prepared"))
+    section = PARAMS["regress"] | {"extra_claps": ("checkpoints/clap2",)}
+    config = kernel_machine.RegressionConfig(**section)
+    return refits.refit_members(checkpoints, panel, targets, rated, clips, config, sources, "cpu")
+
+
 def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pipeline):
-    targets, prepared = Path("data/targets/train.csv"), Path("data/prepared")
+    path = Path("data/targets/train.csv")
     validation = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
     panel = validation[["wav_file_name", "text"]].assign(svr=0.0, other=1.0)
-    train = tables.read_table(targets, tables.TARGETS)
+    train = tables.read_table(path, tables.TARGETS)
     rated = train[["wav_file_name", "text", "split"]].assign(model_id=["g0", "g1", "g2"] * 4)
-    config = EnsembleConfig(
-        members={"svr": "regress", "other": "clapscore"}, method="mean", calibration="linear"
-    )
-    scores = refits.refit_members(config, panel, targets, rated, prepared)
+    scores = refit(panel, train, rated, svr="regress", other="clapscore")
     assert list(scores) == ["g0", "g1", "g2"]
     assert list(scores["g1"]) == ["svr"]
 
-    tables.write_table(train[rated["model_id"] != "g1"], targets, tables.TARGETS)
+    tables.write_table(train[rated["model_id"] != "g1"], path, tables.TARGETS)
     stage("regress")
     claps = [TransformersClap.load(Path(f"checkpoints/{n}"), "cpu") for n in ("clap", "clap2")]
-    clips = clip_store.ClipStore(prepared)
+    clips = clip_store.ClipStore(Path("data/prepared"))
     waves = [clips.wave(tables.rated_clip_id(name)) for name in panel["wav_file_name"]]
     member = regressor.load_regressor(Path("checkpoints/regress"), claps)
     expected = member.scores(waves, list(panel["text"]))
@@ -313,14 +318,10 @@ def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pip
 
 
 def test_what_cannot_be_refitted_is_refused(pipeline):
-    paths = Path("data/targets/train.csv"), Path("data/prepared")
     panel = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
-    train = tables.read_table(paths[0], tables.TARGETS)
+    train = tables.read_table(Path("data/targets/train.csv"), tables.TARGETS)
     rated = train[["wav_file_name", "text", "split"]].assign(model_id="g")
-    for checkpoint, message in (
-        ("clapscore", "no member has the checkpoint regress"),
-        ("regress", "all training pairs are from g"),
-    ):
-        config = EnsembleConfig(members={"a": checkpoint}, method="mean", calibration="linear")
-        with pytest.raises(SoundjudgeError, match=message):
-            refits.refit_members(config, panel, paths[0], rated, paths[1])
+    with pytest.raises(SoundjudgeError, match="no member has the checkpoint regress"):
+        refit(panel, train, rated, a="clapscore")
+    with pytest.raises(SoundjudgeError, match="all training pairs are from g"):
+        refit(panel, train, rated, a="regress")

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from repository import STAGES
+import yaml
+from repository import STAGES, write_params
 
 from soundjudge.data.tables import tables
 from soundjudge.errors import ParamsError, SoundjudgeError
@@ -172,15 +173,17 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
         ratings=4,
         split="validation",
     )
-    tables.write_table(targets, Path("data/targets/validation.csv"), tables.TARGETS)
+    for split in ("train", "validation"):
+        tables.write_table(targets, Path(f"data/targets/{split}.csv"), tables.TARGETS)
     rated = rated_table(
         pd.DataFrame({"wav_file_name": [f"validation{i}.wav" for i in range(40)], "text": "t"})
     )
     tables.write_table(rated, Path("data/prepared/rated.parquet"), tables.RATED)
-    Path("params.yaml").write_text(
-        "ensemble: {members: {good: x, noisy: y}, method: nnls, calibration: linear,"
-        " folds: 5, seed: 0}\nnote: simulated ratings\n"
-    )
+    chosen = {"method": "nnls", "calibration": "linear", "folds": 5, "folds_by": "none"}
+    write_params(Path(), ensemble=chosen)
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["ensemble"]["members"] = {"good": "x", "noisy": "y"}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
     with caplog.at_level(logging.WARNING):
         stage.main()
 

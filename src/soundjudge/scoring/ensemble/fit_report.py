@@ -1,11 +1,12 @@
 """What the ensemble stage reports of its fit: what was chosen, on which evidence, how certain."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from soundjudge import params
 from soundjudge.runtime import artifacts
@@ -43,9 +44,12 @@ def report_fit(
     fitted: Ensemble,
     chosen: EnsembleConfig,
     crossfitted: CrossFit,
-    refitted: Sequence[str],
+    refits: Mapping[str, pd.DataFrame],
 ) -> dict[str, object]:
-    """The report as JSON, but for the note; `chosen` is the config without auto."""
+    """The report as JSON, but for the note; `chosen` is the config without auto.
+
+    `refits`: by generator, a column per member that was refitted without it.
+    """
     for fold, reason in crossfitted.weak.items():
         logging.warning("fold %s has no fit: %s", fold, reason)
     draws = ensemble.weight_draws(pairs.scores, pairs.rating, chosen)  # (R, K)
@@ -65,7 +69,7 @@ def report_fit(
         "weight_intervals": intervals,
         "resamples_without_weights": int(empty.sum()),
         "weak_folds": crossfitted.weak,
-        "refitted": list(refitted),
+        "refitted": sorted({str(name) for columns in refits.values() for name in columns}),
     }
 
 

@@ -6,48 +6,50 @@ that were trained by stages that take longer keep their training, generators inc
 N = pairs of validation.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from soundjudge import params
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression import kernel_machine, regressor
+from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import devices
-from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.matching import PAIR
 
 REGRESS = "regress"  # the checkpoint of what can be refitted
 
 
 def refit_members(
-    config: EnsembleConfig, panel: pd.DataFrame, targets: Path, rated: pd.DataFrame, prepared: Path
+    members: Mapping[str, str],
+    panel: pd.DataFrame,
+    train: pd.DataFrame,
+    rated: pd.DataFrame,
+    clips: ClipStore,
+    regression: RegressionConfig,
+    sources: Sequence[ClapSource],
+    device: str,
 ) -> dict[str, pd.DataFrame]:
     """By generator of train: a column of scores (N,) per member, fitted without its pairs.
 
-    `panel` are the pairs of validation, `targets` the TARGETS of train, `rated` the RATED table.
+    `members`: name -> checkpoint. `panel` are the pairs of validation, `train` the TARGETS of
+    train, `rated` a RATED table.
     """
-    names = [name for name, checkpoint in config.members.items() if checkpoint == REGRESS]
+    names = [name for name, checkpoint in members.items() if checkpoint == REGRESS]
     if not names:
         raise SoundjudgeError(
             f"hold_out is generator, and no member has the checkpoint {REGRESS}, which alone can "
             "be refitted: choose hold_out none"
         )
-    train = tables.read_table(targets, tables.TARGETS)
-    devices.make_deterministic()
-    regression = params.load("regress", kernel_machine.RegressionConfig)
-    sources = regression.claps(params.load("encoders.clap", ClapSource))
-    device = devices.process_state(params.load("device", str)).device
-    claps = [checkpoints.load_encoder(source, device) for source in sources]
+    processor = devices.process_state(device).device
+    claps = [checkpoints.load_encoder(source, processor) for source in sources]
     sounds, texts = regressor.embed_pairs(
         claps,
-        ClipStore(prepared),
+        clips,
         [tables.rated_clip_id(n) for f in (train, panel) for n in f["wav_file_name"]],
         [text for frame in (train, panel) for text in frame["text"]],
         regression.batch_size,
@@ -64,7 +66,7 @@ def _refit(
     dimensions: Sequence[int],
     train: pd.DataFrame,
     rated: pd.DataFrame,
-    regression: kernel_machine.RegressionConfig,
+    regression: RegressionConfig,
 ) -> dict[str, kernel_machine.Floats]:
     """By generator: scores of the pairs after those of `train`, by a machine fitted without it."""
     sounds, texts = embeddings
