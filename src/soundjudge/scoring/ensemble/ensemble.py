@@ -16,6 +16,7 @@ from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.folds import FoldsBy
 
 ENSEMBLE, CROSSFITTED = "ensemble", "ensemble_crossfitted"  # columns of its scores
+REGRESS = "regress"  # the checkpoint that takes seconds to refit
 # Names that reports use for other columns.
 RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference", "slices")
 
@@ -55,6 +56,11 @@ class EnsembleConfig:
         if self.hold_out == "generator" and self.folds_by not in ("generator", "both"):
             raise SoundjudgeError(
                 f"hold_out is generator and folds_by {self.folds_by}: choose generator or both"
+            )
+        if self.hold_out == "generator" and REGRESS not in self.members.values():
+            raise SoundjudgeError(
+                f"hold_out is generator, and no member has the checkpoint {REGRESS}, which alone "
+                "can be refitted: choose hold_out none"
             )
         if unknown := sorted(set(self.kinds) - set(self.members)):
             raise SoundjudgeError(f"kinds names {unknown[0]}, which is no member")

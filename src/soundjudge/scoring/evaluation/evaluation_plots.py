@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from soundjudge.reporting import plotting
 from soundjudge.scoring.evaluation import evaluation
-from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
 
 BANDS = np.linspace(0, 10, 11)  # edges of score bands, a point wide
 CELLS = 25  # of a scatter's hexagons, along the scores
@@ -43,29 +43,32 @@ def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
 
 def plot_generators(splits: Sequence[EvaluatedSplit], note: str) -> Figure | None:
     """SRCC within each generator, of the ensemble and of the best member; None without any."""
-    tables = [
-        {
-            name: [row for row in rows if row["slice"] == "generator" and "srcc" in row]
-            for name, rows in split.slices.items()
-        }
-        for split in splits
-    ]
-    count = max(len(rows) for table in tables for rows in table.values())
+    tables = [_generator_rows(split) for split in splits]
+    count = max(map(len, tables))
     if count == 0:
         return None
     title = "Agreement with listeners within each generator: SRCC"
     figure = plotting.create_figure(4.8 * len(splits), 1.8 + 0.4 * count, title, note)
     panels = figure.subplots(1, len(splits), squeeze=False, sharex=True)[0]
     for axes, split, table in zip(panels, splits, tables, strict=True):
-        for (name, rows), mark, offset in zip(table.items(), "os", (OFFSET, -OFFSET), strict=True):
-            for height, row in enumerate(reversed(rows)):
-                label = name if height == 0 else None
-                _plot_interval(axes, row, height + offset, mark, label)
-        names = [f"{row['value']} ({row['n']})" for row in reversed(table[split.headline])]
-        axes.set_yticks(range(len(names)), names)
+        for height, rows in enumerate(reversed(table.values())):
+            marks = zip(rows, "os", (OFFSET, -OFFSET), split.slices, strict=True)
+            for row, mark, offset, system in marks:
+                _plot_interval(axes, row, height + offset, mark, None if height else system)
+        names = [f"{name} ({rows[0]['n']})" for name, rows in table.items()]
+        axes.set_yticks(range(len(names)), reversed(names))
         axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, frameon=False)
     return figure
+
+
+def _generator_rows(split: EvaluatedSplit) -> dict[str, list[Row]]:
+    """By generator: the row of every sliced system, where all of them have an SRCC."""
+    rows: dict[str, list[Row]] = {}
+    for row in (row for of_system in split.slices.values() for row in of_system):
+        if row["slice"] == "generator" and "srcc" in row:
+            rows.setdefault(row["value"], []).append(row)
+    return {name: found for name, found in rows.items() if len(found) == len(split.slices)}
 
 
 def plot_scatter(split: EvaluatedSplit, system: str, note: str) -> Figure:
