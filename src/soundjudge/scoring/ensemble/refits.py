@@ -50,7 +50,21 @@ def refit_members(
         [text for frame in (train, panel) for text in frame["text"]],
         regression.batch_size,
     )
-    scores = _refit((sounds, texts), [clap.dimensions for clap in claps], train, rated, regression)
+    dimensions = [clap.dimensions for clap in claps]
+    of_train, of_panel = (
+        frame[PAIR].merge(rated, on=PAIR, how="left")["model_id"] for frame in (train, panel)
+    )
+    target, count, scores = train["mean_score"].to_numpy(dtype=np.float64), len(train), {}
+    for generator in sorted({*of_train.dropna()} & {*of_panel.dropna()}):
+        kept = (of_train != generator).to_numpy()
+        if not kept.any():
+            raise SoundjudgeError(
+                f"ensemble.hold_out: all training pairs are from {generator}: choose none"
+            )
+        machine = kernel_machine.fit_kernel_machine(
+            sounds[:count][kept], texts[:count][kept], dimensions, target[kept], regression
+        )
+        scores[generator] = machine(sounds[count:], texts[count:])
     return {
         generator: pd.DataFrame(dict.fromkeys(names, column), index=panel.index)
         for generator, column in scores.items()
