@@ -99,6 +99,15 @@ def test_greedy_selection_takes_a_member_again():
     assert 0.5 < found[0] < 1
 
 
+def test_greedy_selection_keeps_its_best_step_and_not_its_last(monkeypatch):
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(200, 2))
+    scores = (scores - scores.mean(0)) / scores.std(0)
+    monkeypatch.setattr(weighting, "GREEDY_STEPS", 3)  # the third vote spoils the perfect mean
+    found = weights("greedy", scores, scores.sum(axis=1), ["a", "b"])
+    assert found.tolist() == [0.5, 0.5]
+
+
 def test_draws_of_weights_repeat_and_spread_around_the_weights():
     scores, rating = members()
     config = EnsembleConfig(

@@ -66,6 +66,8 @@ def test_the_same_entry_has_the_same_bytes(listed, judge, tmp_path):
         out = tmp_path / name / "entry.zip"
         entry.write_entry([predictions], listed, out, judges=[judge])
         hashes.append(artifacts.sha256(out))
+        with zipfile.ZipFile(out) as archive:
+            assert {info.date_time[:3] for info in archive.infolist()} == {(1980, 1, 1)}
     assert hashes[0] == hashes[1]
 
 
