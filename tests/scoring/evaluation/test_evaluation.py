@@ -438,7 +438,7 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     page = Path("metrics/evaluate.md").read_text()
     assert page.startswith("# Agreement with listeners (simulated ratings)\n\n## validation, 60")
     assert page.count("by a fit without the pair's own fold") == 1
-    assert "holds out each generator, without which b was fitted, too." in page
+    assert "holds out each generator, without which b was fitted, too; other" in page
     assert "Weights: b 0.250 [0.000, 0.500], a 0.750 [0.500, 1.000]." in page
     assert "a mean rating: 1." in page
     assert page.count("| generator: g3 | 15 |") == len(splits)

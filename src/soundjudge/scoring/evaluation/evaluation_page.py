@@ -46,7 +46,10 @@ def _fit_lines(fit: FitReport) -> list[str]:
         weights.append(f"{name} {fit.weights[name]:.3f} [{low:.3f}, {high:.3f}]")
     folds = FOLDS[fit.folds_by]
     if fit.refitted:
-        folds += f", without which {', '.join(fit.refitted)} was fitted, too"
+        folds += (
+            f", without which {', '.join(fit.refitted)} was fitted, too; "
+            "other members keep their training"
+        )
     lines = [
         f"Ensemble by {fit.method}, calibration {fit.calibration}; "
         f"its cross-fit holds out {folds}.",

@@ -58,7 +58,7 @@ def plot_generators(splits: Sequence[EvaluatedSplit], note: str) -> Figure | Non
         names = [f"{name} ({rows[0]['n']})" for name, rows in table.items()]
         axes.set_yticks(range(len(names)), reversed(names))
         axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, frameon=False)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return figure
 
 
