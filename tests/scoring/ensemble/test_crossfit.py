@@ -105,6 +105,29 @@ def test_refits_without_a_generator_score_its_folds_and_no_others():
     assert (alone.refits["g1"] == pairs.scores[:, 1:2] + 2).all()
 
 
+def test_a_choice_by_refits_is_that_of_the_scores_of_the_refits():
+    pairs = rated()
+    noise = np.random.default_rng(5).normal(size=96)
+    refits = {}
+    for name in ("g0", "g1", "g2"):  # without a generator the good member knows nothing of it
+        refits[name] = pairs.scores.copy()
+        refits[name][pairs.generators == name, 0] = noise[pairs.generators == name]
+    rules = dataclasses.replace(
+        config(method="auto", calibration="auto", by="generator"),
+        members={"good": "regress", "noisy": "x", "none": "y"},
+        hold_out="generator",
+    )
+    plain, held_out = (
+        crossfit.compare_methods(dataclasses.replace(pairs, refits=r), rules) for r in ({}, refits)
+    )
+    assert plain["member good"]["srcc"] > 0.8 > 0.3 > held_out["member good"]["srcc"]
+    assert plain["member noisy"] == held_out["member noisy"]
+    chosen = crossfit.choose(dataclasses.replace(pairs, refits=refits), rules)
+    best = max(held_out, key=lambda name: held_out[name]["srcc"])
+    assert chosen.method == (best if best in crossfit.CHOICES else "best")
+    assert chosen.hold_out == "generator"
+
+
 def test_one_weak_fold_is_recorded_and_does_not_stop_the_others():
     pairs = rated()
     scores = pairs.scores.copy()

@@ -19,7 +19,7 @@ FOLDS = {
     "none": "pairs",
     "generator": "each generator",
     "text": "texts",
-    "both": "each generator, and texts",
+    "both": "texts and each generator",
 }
 FITTED_HERE = (
     "The weights and the calibration of `ensemble` were fitted on these validation ratings: its "
