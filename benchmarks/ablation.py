@@ -28,7 +28,7 @@ from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts, devices
-from soundjudge.scoring.ensemble import ensemble, panel
+from soundjudge.scoring.ensemble import crossfit, ensemble, panel
 from soundjudge.scoring.evaluation import evaluation
 from soundjudge.scoring.members import members, predict
 
@@ -168,7 +168,11 @@ def evaluate(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
     names = {system: member for member, system in fitting.members.items()}
     targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
     three = {system: checkpoints[system] for system in names}
-    fitted = panel.fit_panel(score(three, "validation").rename(columns=names), targets, fitting)
+    rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
+    validation = score(three, "validation").rename(columns=names)
+    fitted = crossfit.fit(
+        panel.rated_scores(validation, targets, rated, list(fitting.members)), fitting
+    )
     test = score(checkpoints, "test")
     test[ENSEMBLE] = panel.blend_panel(test.rename(columns=names), fitted)["pred_score"]
     ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)

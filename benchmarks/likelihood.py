@@ -33,7 +33,8 @@ from soundjudge.model.likelihood.text_log_probs import text_log_probs
 from soundjudge.sample.composition import generators, scenes, simulated_listeners, upstream
 from soundjudge.sample.composition.generators import FAULTS, GENERATORS, Generator
 from soundjudge.sample.composition.scenes import Recording
-from soundjudge.scoring.ensemble import ensemble
+from soundjudge.scoring.ensemble import crossfit, ensemble
+from soundjudge.scoring.ensemble.folds import RatedScores
 from soundjudge.scoring.evaluation import significance
 from soundjudge.scoring.members import members, predict
 from soundjudge.training.lalm.training_pairs import gather_features
@@ -172,7 +173,8 @@ def crossfitted(pairs: Pairs, score: Values | None) -> float:
     """SRCC of the ensemble whose weights never saw the pair, with a further member or without."""
     extra = {} if score is None else {"likelihood": score}
     scores, config = blend(pairs.others | extra)
-    return srcc(ensemble.crossfit(scores, pairs.rating, config), pairs.rating)
+    rated = RatedScores(scores=scores, rating=pairs.rating)
+    return srcc(crossfit.crossfit(rated, config).scores, pairs.rating)
 
 
 def print_forms(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:

@@ -1,10 +1,9 @@
 """Combines the members: weights and calibration, fitted on validation only.
 
-reads   data/predictions/members/<member>/{validation,test}.csv, data/targets/validation.csv,
-        data/prepared/levels.json: which sounds are silent
-writes  data/predictions/ensemble/{validation,test}.csv, checkpoints/ensemble.json,
-        data/predictions/ensemble/validation_crossfitted.csv: each score by an ensemble fitted
-        without the pair's own rating, data/predictions/ensemble/intervals.json
+reads   data/predictions/members/, data/targets/{train,validation}.csv, data/prepared/: which pairs
+        there are and which sounds are silent; for hold_out clips and a CLAP, too
+writes  data/predictions/ensemble/ predictions and intervals; validation_crossfitted.csv is by fits
+        without the pair's fold; checkpoints/ensemble.json, metrics/ensemble.json and its details
 """
 
 import dataclasses
@@ -12,44 +11,48 @@ import logging
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.data.clips import clip_levels
+from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.regression.kernel_machine import RegressionConfig
+from soundjudge.data.clips.clip_levels import read_levels
 from soundjudge.data.tables import tables
-from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble, panel
+from soundjudge.runtime import artifacts, devices
+from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, panel, refits
 
-PREPARED = Path("data/prepared")
-MEMBERS = Path("data/predictions/members")
-TARGETS = Path("data/targets/validation.csv")
-BLENDS = Path("data/predictions/ensemble")
-ENSEMBLE = Path("checkpoints/ensemble.json")
+MEMBERS, TARGETS = Path("data/predictions/members"), Path("data/targets")
+PREPARED, BLENDS = Path("data/prepared"), Path("data/predictions/ensemble")
+ENSEMBLE, METRICS = Path("checkpoints/ensemble.json"), Path("metrics/ensemble.json")
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = params.load("ensemble", ensemble.EnsembleConfig)
-    names = tuple(config.members)
+    regression = params.load("regress", RegressionConfig)
+    claps = regression.claps(params.load("encoders.clap", ClapSource))
+    device, note = params.load("device", str), params.load("note", str)
+    devices.make_deterministic()
 
-    silent = set(clip_levels.read_levels(PREPARED).silent)
-    validation, test = (
-        panel.mark_silent(panel.read_panel(MEMBERS, names, split), silent)
-        for split in ("validation", "test")
-    )
-    targets = tables.read_table(TARGETS, tables.TARGETS)
+    names, silent = tuple(config.members), set(read_levels(PREPARED).silent)
+    panels = (panel.read_panel(MEMBERS, names, split) for split in ("validation", "test"))
+    validation, test = (panel.mark_silent(table, silent) for table in panels)
+    files = (TARGETS / "train.csv", TARGETS / "validation.csv")
+    train, targets = (tables.read_table(file, tables.TARGETS) for file in files)
+    rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     for name in panel.unknown_members(MEMBERS, names):
         logging.warning("%s is no member in params.yaml: not used", MEMBERS / name)
-
-    fitted = panel.fit_panel(validation, targets, config)
-    crossfitted = panel.crossfit_panel(validation, targets, config)
-    intervals = panel.fit_panel_intervals(validation, targets, fitted, crossfitted, config.coverage)
-    with artifacts.atomic_folder(BLENDS) as folder:
-        for name, predictions in (
-            ("validation", panel.blend_panel(validation, fitted)),
-            ("validation_crossfitted", crossfitted),
-            ("test", panel.blend_panel(test, fitted)),
-        ):
-            tables.write_table(predictions, folder / f"{name}.csv", tables.PREDICTIONS)
-        artifacts.write_json(folder / "intervals.json", dataclasses.asdict(intervals), exact=True)
+    inputs = validation, train, rated, PREPARED, regression, claps
+    refitted = refits.refit_members(config, *inputs, device)
+    pairs = panel.rated_scores(validation, targets, rated, names, refitted, config.silent_score)
+    chosen = crossfit.choose(pairs, config)
+    fitted = ensemble.fit_ensemble(pairs.scores, pairs.rating, chosen)
+    held_out = crossfit.crossfit(pairs, config)
+    blends = panel.blends(validation, test, targets, fitted, held_out)
+    intervals = panel.fit_panel_intervals(
+        validation, targets, fitted, blends["validation_crossfitted"], config.coverage
+    )
+    panel.write_blends(BLENDS, blends, intervals)
     artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted), exact=True)
+    numbers = fit_report.report_fit(pairs, fitted, chosen, held_out, refitted)
+    artifacts.write_metrics(METRICS, {"note": note} | numbers, fit_report.HEADLINE)
 
 
 if __name__ == "__main__":

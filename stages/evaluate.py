@@ -1,7 +1,7 @@
 """How well members and ensemble agree with listeners: the only stage that reads test labels.
 
 reads   data/prepared/ratings.parquet (validation), data/test_labels/ratings.parquet,
-        data/predictions/members/, data/predictions/ensemble/, checkpoints/ensemble.json
+        data/predictions/members/, data/predictions/ensemble/, metrics/details/ensemble.json
 writes  metrics/evaluate.json, metrics/details/evaluate.json, metrics/evaluate.md,
         metrics/systems.csv, plots/evaluate/*.png
 """
@@ -15,12 +15,12 @@ from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble, intervals, panel
-from soundjudge.scoring.evaluation import coverage, evaluation, evaluation_page, evaluation_plots
+from soundjudge.scoring.ensemble import ensemble, fit_report, intervals, panel
+from soundjudge.scoring.evaluation import coverage, evaluation, evaluation_page, figures
 
 RATINGS = [Path("data/prepared/ratings.parquet"), Path("data/test_labels/ratings.parquet")]
 PREDICTIONS = Path("data/predictions")
-ENSEMBLE = Path("checkpoints/ensemble.json")
+ENSEMBLE, FIT = Path("checkpoints/ensemble.json"), Path("metrics/details/ensemble.json")
 METRICS = Path("metrics")
 
 
@@ -28,14 +28,15 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     note = params.load("note", str)
     config = params.load("evaluate", evaluation.EvaluationConfig)
+    fit = fit_report.read_report(FIT)
     fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
     learned = intervals.read_intervals(PREDICTIONS / "ensemble/intervals.json")
     ratings = pd.concat([tables.read_table(path, tables.RATINGS) for path in RATINGS])
-    for name in panel.unknown_members(PREDICTIONS / "members", fitted.members):
+    for name in panel.unknown_members(PREDICTIONS / "members", fit.members):
         logging.warning("%s/members/%s is no member: not evaluated", PREDICTIONS, name)
     splits = [
         evaluation.evaluate_split(
-            panel.read_panel_with_ensemble(PREDICTIONS, fitted.members, split),
+            panel.read_panel_with_ensemble(PREDICTIONS, fit.members, split),
             ratings[ratings["split"] == split],
             config,
         )
@@ -47,13 +48,11 @@ def main() -> None:
     artifacts.write_json(METRICS / "evaluate.json", headline)
     results = evaluation.evaluation_results(splits, note) | {"intervals": covered.rows}
     artifacts.write_json(METRICS / "details/evaluate.json", results)
-    evaluation_page.write_page(splits, fitted, note, METRICS / "evaluate.md", covered.lines)
+    evaluation_page.write_page(splits, fit, note, METRICS / "evaluate.md", covered.lines)
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
     with artifacts.atomic_folder(Path("plots/evaluate")) as folder:
-        plotting.save_figure(evaluation_plots.plot_agreement(splits, note), folder / "srcc.png")
-        for split in splits:
-            scatter = evaluation_plots.plot_scatter(split, split.headline, note)
-            plotting.save_figure(scatter, folder / f"{split.name}.png")
+        for name, figure in figures.draw_figures(splits, fit, note).items():
+            plotting.save_figure(figure, folder / f"{name}.png")
 
 
 if __name__ == "__main__":

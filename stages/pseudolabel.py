@@ -10,7 +10,8 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
-from soundjudge.labels.pairs import negatives, pseudolabels, silence, text_overlap, unit_vectors
+from soundjudge.labels.pairs import negatives, pseudolabels, silence, unit_vectors
+from soundjudge.labels.texts import text_overlap
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts, devices
 

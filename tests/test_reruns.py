@@ -45,7 +45,13 @@ TABLE = {
         " predict@clapscore predict@full1 predict@full2 ensemble evaluate package",
     ),
     "likelihood.alpha": (0.0, "likelihood", "predict@likelihood ensemble evaluate package"),
-    "regress.c": (2.0, "regress", "predict@regress ensemble evaluate package"),
+    "regress.c": (2.0, "regress ensemble", "predict@regress evaluate package"),
+    "pseudolabel.exclude_rated": (
+        ["test"],
+        "pseudolabel caption",
+        f"likelihood pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
+        " ensemble evaluate package",
+    ),
     "features.frontend.audio_tokens": (
         8,
         "features caption",

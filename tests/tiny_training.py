@@ -128,6 +128,9 @@ def repository(root: Path) -> None:
     tables.write_table(pseudo_labels(), root / "data/pseudo/pairs.parquet", tables.PAIRS)
     for split in ("train", "validation"):
         tables.write_table(targets(split), root / f"data/targets/{split}.csv", tables.TARGETS)
+    rated = pd.concat([targets(split) for split in ("train", "validation")])
+    rated = rated[["wav_file_name", "text", "split"]].assign(model_id=None)
+    tables.write_table(rated, root / "data/prepared/rated.parquet", tables.RATED)
     tiny_lalm.llm_folder(root / "encoders/llm")
     save_beats(encoder(), root / "encoders/beats.pt")
     member = {"seed": 1, "warm_start": "pretrain", "target": "mean", "selection_target": "mean"}

@@ -15,8 +15,9 @@ from repository import STAGES
 from tiny_clips import write_clips
 
 from soundjudge.clap import clapscore
+from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
-from soundjudge.clap.regression import regressor
+from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips import clip_store
 from soundjudge.data.corpora.clip_writer import Clip
@@ -24,6 +25,8 @@ from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import read_member
+from soundjudge.scoring.ensemble import refits
+from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 
 CAPTIONS = [f"k{row}" for row in range(6)]
 WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
@@ -284,3 +287,47 @@ def test_clips_of_the_same_samples_and_captions_of_the_same_text_share_an_embedd
     assert audio.row_indices(["audiocaps/c0", "audiocaps/c1"]).tolist() == [0, 0]
     assert len(set(text.row_indices(["k0", "k1"]))) == 1
     assert not list(Path("work/embed").iterdir())
+
+
+def refit(panel, targets, rated, **checkpoints):
+    sources = [ClapSource(Path(f"checkpoints/{name}")) for name in ("clap", "clap2")]
+    clips = Path("data/prepared")
+    section = PARAMS["regress"] | {"extra_claps": ("checkpoints/clap2",)}
+    config = kernel_machine.RegressionConfig(**section)
+    held_out = EnsembleConfig(
+        members=checkpoints, method="mean", calibration="linear", folds_by="generator",
+        hold_out="generator",
+    )  # fmt: skip
+    return refits.refit_members(held_out, panel, targets, rated, clips, config, sources, "cpu")
+
+
+def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pipeline):
+    path = Path("data/targets/train.csv")
+    validation = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
+    panel = validation[["wav_file_name", "text"]].assign(svr=0.0, other=1.0)
+    train = tables.read_table(path, tables.TARGETS)
+    names = ["g0", "g1", "g2"] * 4 + ["g0", "g1", "g3"] * 2  # g2 and g3 are in one split alone
+    both = pd.concat([train, validation], ignore_index=True)
+    rated = both[["wav_file_name", "text", "split"]].assign(model_id=names)
+    scores = refit(panel, train, rated, svr="regress", other="clapscore")
+    assert list(scores) == ["g0", "g1"]
+    assert list(scores["g1"]) == ["svr"]
+
+    tables.write_table(train[rated["model_id"][:12] != "g1"], path, tables.TARGETS)
+    stage("regress")
+    claps = [TransformersClap.load(Path(f"checkpoints/{n}"), "cpu") for n in ("clap", "clap2")]
+    clips = clip_store.ClipStore(Path("data/prepared"))
+    waves = [clips.wave(tables.rated_clip_id(name)) for name in panel["wav_file_name"]]
+    member = regressor.load_regressor(Path("checkpoints/regress"), claps)
+    expected = member.scores(waves, list(panel["text"]))
+    assert scores["g1"]["svr"].to_numpy() == pytest.approx(expected)
+    assert scores["g0"]["svr"].to_numpy() != pytest.approx(expected)
+
+
+def test_what_cannot_be_refitted_is_refused(pipeline):
+    panel = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
+    train = tables.read_table(Path("data/targets/train.csv"), tables.TARGETS)
+    both = pd.concat([train, panel], ignore_index=True)
+    rated = both[["wav_file_name", "text", "split"]].assign(model_id="g")
+    with pytest.raises(SoundjudgeError, match="all training pairs are from g"):
+        refit(panel, train, rated, a="regress")

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -332,6 +333,22 @@ def test_submit_writes_the_format_of_the_challenge(tmp_path):
     result = run("submit", tmp_path / "guess.csv", "--list", tmp_path / "list.csv", "-o", out)
     assert result.exit_code == 0, result.output
     assert out.read_text() == "wav_file_name,pred_score\nb,2.00\na,1.00\n"
+
+
+def test_submission_writes_the_whole_entry_and_says_what_is_not_known(judge, tmp_path):
+    (tmp_path / "list.csv").write_text("wav_file_name,text\nb,y\na,x\n")
+    (tmp_path / "guess.csv").write_text("wav_file_name,text,pred_score\na,x,1.005\nb,y,2\n")
+    out = tmp_path / "entry.zip"
+    result = run(
+        "submission", tmp_path / "guess.csv", "--list", tmp_path / "list.csv", "-o", out,
+        "--judge", judge,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    with zipfile.ZipFile(out) as archive:
+        assert archive.namelist() == ["guess.csv", "guess.yaml"]
+    assert "guess: 2 rows, 1.00 to 2.00, checked" in result.stderr
+    assert "guess.yaml: complete 5 lines that say TODO" in result.stderr
+    assert "not known: the 2027 rules" in result.stderr
 
 
 def test_help_does_not_load_torch():

@@ -1,15 +1,19 @@
 """Captioning: which weights change, the validation loss, and the report of the stage."""
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny_lalm
 import tiny_training
 import torch
+import yaml
 from repository import run_stage
 
 from soundjudge import params
+from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.training import caption
 from soundjudge.training.captions.caption_report import Generation
@@ -134,6 +138,23 @@ def test_the_stage_says_captions_of_held_out_clips_twice_the_same(repository):
     assert metrics["captioned_clips"] == 2
     assert {"cider_d", "cider_d_other_clip", "token_f1", "token_f1_other_clip"} < metrics.keys()
     assert {"best_epoch", "validation_loss"} < metrics.keys()
+
+
+def test_the_stage_learns_no_caption_of_a_rated_text_that_pseudolabel_excludes(repository):
+    rated = pd.DataFrame(
+        {"wav_file_name": ["00000.wav"], "text": "Rain!", "split": "test", "model_id": None}
+    )
+    tables.write_table(rated, Path("data/prepared/rated.parquet"), tables.RATED)
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    for excluded in (["validation"], ["test"]):
+        values["pseudolabel"]["exclude_rated"] = excluded
+        Path("params.yaml").write_text(yaml.safe_dump(values))
+        if excluded == ["validation"]:
+            run_stage("caption")
+            assert "| rain | audiocaps/c4_0 |" in (repository / "metrics/caption.md").read_text()
+        else:  # of two validation captions, one is a rated text of test
+            with pytest.raises(SoundjudgeError, match="validation_splits hold one captioned clip"):
+                run_stage("caption")
 
 
 def test_only_the_choices_of_a_user_are_required_keys():

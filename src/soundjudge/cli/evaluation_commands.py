@@ -102,17 +102,57 @@ def compare(
     console.print_table(table)
 
 
+PairList = Annotated[Path, typer.Option("--list", help="CSV with the wav_file_name to submit.")]
+
+
 @app.command()
 def submit(
     predictions: Predictions,
-    pair_list: Annotated[
-        Path, typer.Option("--list", help="CSV with the wav_file_name to submit.")
-    ],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The submission.")],
+    pair_list: PairList,
+    out: Annotated[Path, typer.Option("--output", "-o", help="The submission, CSV.")],
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the challenge's format, checked against its list."""
+    """Write one system in the challenge's format, checked against its list."""
     from soundjudge.scoring.files import submission
 
-    rows = submission.write_submission(predictions, pair_list, out, overwrite=overwrite)
-    typer.echo(f"{rows} rows, checked: {out}", err=True)
+    summary = submission.write_submission(predictions, pair_list, out, overwrite=overwrite)
+    typer.echo(f"{summary}, checked: {out}", err=True)
+
+
+@app.command(name="submission")
+def write_submission(
+    predictions: Annotated[
+        list[Path], typer.Argument(help="A CSV per system, with wav_file_name and pred_score.")
+    ],
+    pair_list: PairList,
+    out: Annotated[Path, typer.Option("--output", "-o", help="The entry, zip.")],
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of the judge of all systems, or one for each, in their order."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Technical report, PDF.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="YAML for the descriptions: team, authors, summary, ...")
+    ] = None,
+    decimals: Annotated[int, typer.Option(min=2, max=6, help="Of the scores.")] = 2,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the challenge's whole entry: checked scores and a description per system, one zip."""
+    from soundjudge.scoring.files import entry
+
+    written = entry.write_entry(
+        predictions,
+        pair_list,
+        out,
+        judges=judge or [],
+        report=report,
+        answers=answers,
+        decimals=decimals,
+        overwrite=overwrite,
+    )
+    for name, summary in written.systems.items():
+        typer.echo(f"{name}: {summary}, checked", err=True)
+    for name, count in written.unfinished.items():
+        if count:
+            typer.echo(f"{name}: complete {count} {entry.MARKED}", err=True)
+    typer.echo(entry.UNKNOWN, err=True)

@@ -17,9 +17,9 @@ from soundjudge.labels.pairs import (
     negative_sampling,
     negatives,
     neighbors,
-    text_overlap,
 )
 from soundjudge.labels.pairs.negatives import NegativeConfig
+from soundjudge.labels.texts import text_overlap
 
 DEFAULTS = {
     "num_random": 1.0,

@@ -13,7 +13,8 @@ from soundjudge.data.arrays import array_store
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
-from soundjudge.labels.pairs import pseudolabels, text_overlap, unit_vectors
+from soundjudge.labels.pairs import pseudolabels, unit_vectors
+from soundjudge.labels.texts import text_overlap
 
 
 def on_circle(folder: Path, degrees: dict[str, float], dtype: str = "float32") -> ArrayStore:
@@ -183,6 +184,18 @@ def test_the_overlap_with_rated_texts_is_counted_by_split():
     repeated = text_overlap.repeats_rated_text(captions, rated, ("validation", "test"))
     assert repeated.to_dict() == {3: True, 1: True, 4: False, 0: False, 2: False}
     assert not text_overlap.repeats_rated_text(captions, rated, ()).any()
+
+
+def test_captions_of_rated_words_are_left_out_for_the_named_splits_alone():
+    captions = pd.DataFrame({"text": ["Rain!", "a dog", "A  bell."]}, index=[5, 2, 9])
+    rated = pd.DataFrame({"text": ["rain", "a bell"], "split": ["test", "train"]})
+
+    def left(*splits):
+        return text_overlap.without_rated_texts(captions, rated, splits)["text"].tolist()
+
+    assert left() == ["Rain!", "a dog", "A  bell."]
+    assert left("test") == ["a dog", "A  bell."]
+    assert left("test", "validation", "train") == ["a dog"]
 
 
 def test_a_caption_of_5000_words_and_one_of_a_single_sign_are_texts_like_others():

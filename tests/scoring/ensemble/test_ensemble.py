@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from repository import STAGES
+import yaml
+from repository import STAGES, write_params
 
 from soundjudge.data.clips import clip_levels
 from soundjudge.data.tables import tables
 from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.reporting.metrics import srcc
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble, intervals, panel
+from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, intervals, panel
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble, EnsembleConfig
 
@@ -78,28 +79,6 @@ def test_a_score_lies_on_the_scale_and_depends_on_no_other_pair(calibration):
     assert ensemble.apply_ensemble(fitted, extreme[:0]).shape == (0,)
 
 
-def test_cross_fitted_scores_never_saw_their_own_rating():
-    scores, rating = simulated(60)
-    crossfitted = ensemble.crossfit(scores, rating, config("a", "b", "c"))
-    changed = rating.copy()
-    changed[7] = 10 - changed[7]
-    again = ensemble.crossfit(scores, changed, config("a", "b", "c"))
-    assert again[7] == crossfitted[7]
-    assert (again != crossfitted).any()
-
-
-def test_cross_fitting_takes_the_gain_from_members_of_pure_noise():
-    rng = np.random.default_rng(0)
-    rating = rng.uniform(0, 10, size=60)
-    scores = np.concatenate([rng.normal(size=(60, 20)), rating[:, None] / 100], axis=1)
-    scores[:, -1] += 0.1 * rng.normal(size=60)
-    rules = config(*[f"m{i}" for i in range(21)])
-    fitted = srcc(
-        ensemble.apply_ensemble(ensemble.fit_ensemble(scores, rating, rules), scores), rating
-    )
-    assert srcc(ensemble.crossfit(scores, rating, rules), rating) < fitted - 0.1
-
-
 def test_an_ensemble_survives_its_json(tmp_path):
     scores, rating = simulated()
     fitted = ensemble.fit_ensemble(scores, rating, config("a", "b", "c", calibration="isotonic"))
@@ -116,8 +95,6 @@ def test_what_cannot_be_combined_is_refused():
         ensemble.fit_ensemble(np.stack([rating, rating * 0 + 0.1], axis=1), rating, config())
     with pytest.raises(SoundjudgeError, match="no member's scores rise"):
         ensemble.fit_ensemble(-rating[:, None], rating, config("a"))
-    with pytest.raises(SoundjudgeError, match="too many for 5"):
-        ensemble.crossfit(scores[:5], rating[:5], config("a", "b", "c"))
     with pytest.raises(SoundjudgeError, match="at least one"):
         EnsembleConfig(members={}, method="mean", calibration="linear", folds=5, seed=0)
     with pytest.raises(SoundjudgeError, match="'ceiling'"):
@@ -126,6 +103,14 @@ def test_what_cannot_be_combined_is_refused():
         config("../x")
     with pytest.raises(SoundjudgeError, match="2 or more"):
         config("a", folds=1)
+    with pytest.raises(SoundjudgeError, match="hold_out is generator and folds_by none"):
+        dataclasses.replace(config("a"), hold_out="generator")
+    with pytest.raises(SoundjudgeError, match="no member has the checkpoint regress"):
+        dataclasses.replace(config("a"), hold_out="generator", folds_by="both")
+    with pytest.raises(SoundjudgeError, match="kinds names b, which is no member"):
+        dataclasses.replace(config("a"), kinds={"b": "clap"})
+    with pytest.raises(SoundjudgeError, match="resamples is 0"):
+        dataclasses.replace(config("a"), resamples=0)
     line = Calibration(method="linear", scores=(0.0, 1.0), ratings=(0.0, 1.0))
     single = Ensemble(members=("a",), mean=(0.0,), std=(1.0,), weights=(1.0,), calibration=line)
     with pytest.raises(AssertionError, match="a column per member"):
@@ -138,6 +123,11 @@ def write(folder, member, split, scores, names=None):
     names = names or [f"{split}{i}.wav" for i in range(len(scores))]
     frame = pd.DataFrame({"wav_file_name": names, "text": "t", "pred_score": scores})
     tables.write_table(frame, folder / member / f"{split}.csv", tables.PREDICTIONS)
+
+
+def rated_table(frame, generators="g"):
+    pairs = frame[["wav_file_name", "text"]]
+    return pairs.assign(split="validation", model_id=generators)
 
 
 def test_members_are_joined_by_pair_and_not_by_row(tmp_path):
@@ -162,7 +152,7 @@ def test_a_target_without_a_prediction_is_an_error():
     scores = pd.DataFrame({"wav_file_name": ["x"], "text": "t", "a": [1.0]})
     targets = pd.DataFrame({"wav_file_name": ["x", "y"], "text": "t", "mean_score": [1.0, 2.0]})
     with pytest.raises(SoundjudgeError, match="rated pair of y"):
-        panel.fit_panel(scores, targets, config("a"))
+        panel.rated_scores(scores, targets, rated_table(scores), ["a"])
 
 
 def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monkeypatch, caplog):
@@ -186,13 +176,19 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
         ratings=4,
         split="validation",
     )
-    tables.write_table(targets, Path("data/targets/validation.csv"), tables.TARGETS)
     levels = clip_levels.ClipLevels(silence_dbfs=-60.0, level_dbfs=None, silent=())
     clip_levels.write_levels(Path("data/prepared"), levels)
-    Path("params.yaml").write_text(
-        "ensemble: {members: {good: x, noisy: y}, method: nnls, calibration: linear,"
-        " folds: 5, seed: 0}\n"
+    for split in ("train", "validation"):
+        tables.write_table(targets, Path(f"data/targets/{split}.csv"), tables.TARGETS)
+    rated = rated_table(
+        pd.DataFrame({"wav_file_name": [f"validation{i}.wav" for i in range(40)], "text": "t"})
     )
+    tables.write_table(rated, Path("data/prepared/rated.parquet"), tables.RATED)
+    chosen = {"method": "nnls", "calibration": "linear", "folds": 5, "folds_by": "none"}
+    write_params(Path(), ensemble=chosen)
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["ensemble"]["members"] = {"good": "x", "noisy": "y"}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
     with caplog.at_level(logging.WARNING):
         stage.main()
 
@@ -212,3 +208,12 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
     crossfitted = predictions["validation_crossfitted"]["pred_score"].to_numpy()
     assert (crossfitted[:38] != expected[:38]).all()
     assert (crossfitted[38:] == expected[38:]).all()  # screened away: in no fit
+    report = fit_report.read_report(Path("metrics/details/ensemble.json"))
+    assert (report.note, report.method, report.refitted) == ("simulated ratings", "nnls", ())
+    assert report.members == ("good", "noisy")
+    assert report.crossfitted["srcc"] == pytest.approx(srcc(crossfitted[:38], rating[:38]))
+    assert report.methods["nnls"] == report.crossfitted
+    assert set(report.methods) == {*crossfit.CHOICES, "member good", "member noisy"}
+    for name, weight in zip(fitted.members, fitted.weights, strict=True):
+        low, high = report.weight_intervals[name]
+        assert low < weight < high

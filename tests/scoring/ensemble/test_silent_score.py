@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.ensemble import ensemble, panel
+from soundjudge.scoring.ensemble import crossfit, ensemble, panel
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
+from soundjudge.scoring.ensemble.folds import RatedScores
 
 CONFIG = EnsembleConfig(
     members={"a": "folder"}, method="mean", calibration="linear", folds=5, silent_score=0.0
@@ -25,13 +26,21 @@ def scored_panel() -> tuple[pd.DataFrame, pd.DataFrame]:
     return panel.mark_silent(pairs, {"xacle/20.wav"}), targets
 
 
+def fitted_on(pairs: pd.DataFrame, targets: pd.DataFrame, config: EnsembleConfig) -> RatedScores:
+    rated = pairs[["wav_file_name", "text"]].assign(model_id=None)
+    return panel.rated_scores(pairs, targets, rated, ["a"], silent_score=config.silent_score)
+
+
 def test_a_silent_pair_gets_the_score_and_is_in_no_fit():
     pairs, targets = scored_panel()
-    fitted = panel.fit_panel(pairs, targets, CONFIG)
+    used = fitted_on(pairs, targets, CONFIG)
+    fitted = crossfit.fit(used, CONFIG)
     blended = panel.blend_panel(pairs, fitted)["pred_score"].to_numpy()
     assert blended[20] == 0.0
     assert blended[:20] == pytest.approx(2.0 + pairs["a"][:20] / 2)  # exact without the outlier
-    crossfitted = panel.crossfit_panel(pairs, targets, CONFIG)["pred_score"].to_numpy()
+    held_out = crossfit.crossfit(used, CONFIG)
+    blends = panel.blends(pairs, pairs, targets, fitted, held_out)
+    crossfitted = blends["validation_crossfitted"]["pred_score"].to_numpy()
     assert crossfitted[20] == 0.0
     assert crossfitted[:20] == pytest.approx(2.0 + pairs["a"][:20] / 2)
 
@@ -39,8 +48,8 @@ def test_a_silent_pair_gets_the_score_and_is_in_no_fit():
 def test_without_the_rule_a_silent_pair_is_one_as_all_others():
     pairs, targets = scored_panel()
     plain = replace(CONFIG, silent_score=None)
-    fitted = panel.fit_panel(pairs, targets, plain)
-    assert fitted == panel.fit_panel(pairs.drop(columns="silent"), targets, plain)
+    fitted = crossfit.fit(fitted_on(pairs, targets, plain), plain)
+    assert fitted == crossfit.fit(fitted_on(pairs.drop(columns="silent"), targets, plain), plain)
     assert panel.blend_panel(pairs, fitted)["pred_score"].iloc[20] > 5
 
 

@@ -16,7 +16,13 @@ from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.evaluation import evaluation, report
+from soundjudge.scoring.evaluation import (
+    ensemble_plots,
+    evaluation,
+    evaluation_plots,
+    groups,
+    report,
+)
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
@@ -294,8 +300,63 @@ def test_with_one_rating_a_pair_there_is_no_ceiling_and_the_rest_stands(tmp_path
     truth, ratings = rated("test", raters=1)
     split = evaluated(ratings, "ensemble", "a", truth=truth)
     results = evaluation.evaluation_results([split], "")
-    assert set(results["test"]) == {"ensemble", "a", "difference"}
+    assert set(results["test"]) == {"ensemble", "a", "difference", "slices"}
     assert "share_of_ceiling" not in results["test"]["ensemble"]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("A dog barks", 1),
+        ("Rain", 1),
+        ("A dog barks and a cat meows.", 2),
+        ("A dog barks, and then a cat meows", 2),
+        ("A bell rings followed by a boing", 2),
+        ("Wind blows while a door creaks, then a man speaks", 3),
+        ("A sandy road, as a horse passes", 2),  # "and" inside a word joins nothing
+        ("An old-fashioned clock's tick", 1),
+    ],
+)
+def test_events_are_counted_by_the_words_that_join_them(text, count):
+    assert groups.count_events(text) == count
+
+
+def test_slices_by_events_hold_every_pair_once():
+    truth, ratings = rated("test")
+    texts = {f"text {p}": " and ".join(["a dog barks"] * (1 + p % 5)) for p in range(60)}
+    split = evaluated(ratings.assign(text=ratings["text"].map(texts)), "ensemble", "a", truth=truth)
+    rows = [row for row in split.slices["ensemble"] if row["slice"] == "events named"]
+    assert [(row["value"], row["n"]) for row in rows] == [("1", 12), ("2", 12), ("3 or more", 36)]
+    assert split.best_member == "a"
+    assert set(split.slices) == {"ensemble", "a"}
+
+
+def test_the_scatter_holds_every_pair_and_the_calibration_line():
+    truth, ratings = rated("test")
+    split = evaluated(ratings, "ensemble", "a", truth=truth)
+    figure = evaluation_plots.plot_scatter(split, "ensemble", "")
+    axes = figure.axes[0]
+    assert axes.collections[0].get_array().sum() == 60
+    frame = split.comparison.frame
+    line = next(each for each in axes.lines if each.get_label() == "calibration line")
+    expected = stats.linregress(frame["ensemble"], frame["average_score"])
+    slope = np.diff(line.get_ydata()) / np.diff(line.get_xdata())
+    assert slope == pytest.approx(expected.slope)
+
+
+def test_ratings_without_generators_have_no_figure_of_them():
+    truth, ratings = rated("test", generators=0)
+    split = evaluated(ratings, "ensemble", "a", truth=truth)
+    assert evaluation_plots.plot_generators([split], "") is None
+
+
+def test_correlations_of_members_are_those_of_their_ranks():
+    truth, ratings = rated("test")
+    split = evaluated(ratings, "ensemble", "a", "b", truth=truth)
+    image = ensemble_plots.plot_correlations(split, "").axes[0].images[0].get_array()
+    frame = split.comparison.frame
+    assert image[0, 1] == pytest.approx(stats.spearmanr(frame["a"], frame["b"]).statistic)
+    assert image.shape == (2, 2)
 
 
 @pytest.mark.parametrize("change", [{"bootstrap": 0}, {"confidence": 1.0}, {"confidence": 0.0}])
@@ -332,6 +393,13 @@ def write_inputs(with_test):
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
     path = Path("data/predictions/ensemble/intervals.json")
     artifacts.write_json(path, dataclasses.asdict(learned), exact=True)
+    fit = {
+        "note": "simulated ratings", "method": "nnls", "calibration": "linear",
+        "folds_by": "generator", "crossfitted": {}, "methods": {}, "members": ["b", "a"],
+        "weights": {"a": 0.75, "b": 0.25}, "weight_intervals": {"a": [0.5, 1.0], "b": [0.0, 0.5]},
+        "resamples_without_weights": 0, "weak_folds": {"without g1": "why"}, "refitted": ["b"],
+    }  # fmt: skip
+    artifacts.write_json(Path("metrics/details/ensemble.json"), fit)
     train = rated("train", seed=4)[1]
     both = pd.concat([train, splits["validation"][1]], ignore_index=True)
     tables.write_table(both, Path("data/prepared/ratings.parquet"), tables.RATINGS)
@@ -373,17 +441,22 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
         expected = {f"{system}_{name}": details[split][system][name] for system, name in names}
         assert metrics[split] == expected
     assert set(details["validation"]) == {
-        "a", "b", "ceiling", "difference", "ensemble", "ensemble_crossfitted",
+        "a", "b", "ceiling", "difference", "ensemble", "ensemble_crossfitted", "slices",
     }  # fmt: skip
     assert details["validation"]["a"]["n"] == 60
     assert set(details["validation"]["difference"]) == {"a", "b"}
     page = Path("metrics/evaluate.md").read_text()
     assert page.startswith("# Agreement with listeners (simulated ratings)\n\n## validation, 60")
-    assert page.count("by a fit without the pair's own rating") == 1
+    assert page.count("by a fit without the pair's own fold") == 1
+    assert "holds out each generator, without which b was fitted, too; other" in page
+    assert "Weights: b 0.250 [0.000, 0.500], a 0.750 [0.500, 1.000]." in page
+    assert "a mean rating: 1." in page
+    assert page.count("| generator: g3 | 15 |") == len(splits)
+    assert page.count("| system | MSE | of the mean | of the slope | rest |") == len(splits)
     assert ("## test" in page) == with_test
     assert f"- validation: within its interval lies the mean rating of {covered:.1%} of" in page
     systems = pd.read_csv("metrics/systems.csv")
     assert systems["split"].tolist() == [s for s in splits for _ in range(4)]
     assert set(systems["note"]) == {"simulated ratings"}
     figures = sorted(p.stem for p in Path("plots/evaluate").iterdir())
-    assert figures == sorted(["srcc", *splits])
+    assert figures == sorted(["correlations", "generators", "srcc", "weights", *splits])

@@ -31,7 +31,7 @@ def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
     assert numbers["mse"] == pytest.approx(0.5)
     assert numbers["n"] == 4
     assert numbers["srcc_lo"] <= 0.8 <= numbers["srcc_hi"]
-    assert slices["value"].tolist() == ["1 to 5 words", "0 to 2", "2 to 4", "4 to 6"]
+    assert slices["value"].tolist() == ["1 to 5 words", "1", "0 to 2", "2 to 4", "4 to 6"]
 
 
 def test_evaluation_needs_ratings_of_every_evaluated_clip(tmp_path):

@@ -26,12 +26,13 @@ def predictions(folder: Path, rows: str, header: str = "wav_file_name,text,pred_
 
 
 GOOD = '00000.wav,"rain, then wind",3.14159\n00001.wav,a bell,10.0\n00002.wav,a dog,0.005\n'
+WITHOUT_SCORES = [f"{row.rpartition(',')[0]}, " for row in GOOD.splitlines()]
 
 
 def test_a_submission_has_two_decimals_and_the_order_of_the_list(listed, tmp_path):
     out = tmp_path / "out.csv"
-    rows = submission.write_submission(predictions(tmp_path, GOOD), listed, out)
-    assert rows == 3
+    summary = submission.write_submission(predictions(tmp_path, GOOD), listed, out)
+    assert summary == "3 rows, 0.01 to 10.00"
     assert out.read_text() == (
         "wav_file_name,pred_score\n00002.wav,0.01\n00000.wav,3.14\n00001.wav,10.00\n"
     )
@@ -57,6 +58,8 @@ def test_predictions_without_texts_are_joined_by_their_clips(listed, tmp_path):
         (GOOD.replace("10.0", "nan"), "row 2|pred_score"),
         (GOOD.replace("10.0", "10.01"), "00001.wav.*outside 0 to 10"),
         (GOOD.replace("10.0", "1.0").replace("3.14159", "0.3"), "within -1 to 1: calibrate"),
+        (GOOD.replace("10.0", "-0.9").replace("3.14159", "0.3"), "within -1 to 1: calibrate"),
+        ("".join(row[:-1] + "4\n" for row in WITHOUT_SCORES), "all 3 scores are 4.0: a constant"),
         (GOOD.replace("a bell", "a gong"), "lacks 1 pairs.*a bell"),
         ("", "no rows"),
     ],
@@ -71,3 +74,12 @@ def test_what_the_challenge_would_not_accept_is_refused(listed, tmp_path, rows, 
 def test_predictions_that_do_not_exist_are_named(listed, tmp_path):
     with pytest.raises(SoundjudgeError, match="nowhere.csv"):
         submission.write_submission(tmp_path / "nowhere.csv", listed, tmp_path / "out.csv")
+
+
+def test_ties_that_rounding_makes_are_counted(listed, tmp_path):
+    rows = GOOD.replace("3.14159", "9.999").replace("10.0", "9.9951")
+    system = submission.submission_rows(predictions(tmp_path, rows), listed)
+    assert system.summary == "3 rows, 0.01 to 10.00; rounding ties 1 of 3 distinct scores"
+    finer = submission.submission_rows(predictions(tmp_path, rows), listed, decimals=4)
+    assert [score for _, score in finer.rows] == ["0.0050", "9.9990", "9.9951"]
+    assert "ties" not in finer.summary

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from soundjudge.clap.encoders.encoder import ClapEncoder, clip_embedder, encode_distinct
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import (
+    Embeddings,
     Floats,
     KernelMachine,
     RegressionConfig,
@@ -38,12 +39,8 @@ def fit_regressor(
     regression: RegressionConfig,
 ) -> KernelMachine:
     """The regression of rated pairs: clips, texts and scores in 0..10, (N,) each."""
-    size = regression.batch_size
-    # K x (N, E_k) each
-    audio = [encode_distinct(clip_embedder(clap, clips), clip_ids, size) for clap in claps]
-    text = [encode_distinct(clap.embed_texts, texts, size) for clap in claps]
+    embeddings = embed_pairs(claps, clips, clip_ids, texts, regression.batch_size)
     dimensions = [clap.dimensions for clap in claps]
-    embeddings = np.concatenate(audio, axis=1), np.concatenate(text, axis=1)
     return fit_kernel_machine(*embeddings, dimensions, scores, regression)
 
 
@@ -54,6 +51,20 @@ def target_scores(targets: pd.DataFrame, target: str, mean: float, std: float) -
     """
     scores = targets[f"{target}_score"].to_numpy(dtype=np.float64)
     return scores * std + mean if target == "spo" else scores
+
+
+def embed_pairs(
+    claps: Sequence[ClapEncoder],
+    clips: ClipStore,
+    clip_ids: Sequence[str],
+    texts: Sequence[str],
+    batch_size: int,
+) -> tuple[Embeddings, Embeddings]:
+    """The embeddings of clips and of texts, all CLAPs side by side: (N, E) each."""
+    # K x (N, E_k) each
+    audio = [encode_distinct(clip_embedder(clap, clips), clip_ids, batch_size) for clap in claps]
+    text = [encode_distinct(clap.embed_texts, texts, batch_size) for clap in claps]
+    return np.concatenate(audio, axis=1), np.concatenate(text, axis=1)
 
 
 class Regressor:

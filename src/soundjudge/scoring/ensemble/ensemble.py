@@ -3,21 +3,22 @@
 N = number of pairs, K = number of members.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from soundjudge import params
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.ensemble import calibration
+from soundjudge.scoring.ensemble import calibration, weighting
 from soundjudge.scoring.ensemble.calibration import Calibration
+from soundjudge.scoring.ensemble.folds import FoldsBy
 
 ENSEMBLE, CROSSFITTED = "ensemble", "ensemble_crossfitted"  # columns of its scores
+REGRESS = "regress"  # the checkpoint that takes seconds to refit
 # Names that reports use for other columns.
-RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference", "silent")
+RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference", "silent", "slices")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +26,20 @@ class EnsembleConfig:
     """How members are combined; section `ensemble`."""
 
     members: dict[str, str]  # name -> checkpoint folder
-    method: Literal["nnls", "mean"]
-    calibration: calibration.Method
+    method: Literal["auto", "mean", "kinds", "nnls", "ridge", "greedy", "best"]
+    calibration: Literal["auto", "linear", "isotonic"]
     folds: int = 10  # refits for scores of validation by weights that saw no rating of the pair
-    seed: int = 0  # of the folds
+    folds_by: FoldsBy = "none"
+    """What a fold holds out as a whole: pairs (none), a generator, texts, or both: as many refits
+    as generators, as folds, or as folds for each generator."""
+    hold_out: Literal["none", "generator"] = "none"
+    """generator: in the folds, members from `regress` are refitted without each generator, too;
+    needs folds_by generator or both. Other members keep their training."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Kinds of members for method kinds, name -> kind; others have the first part of their
+    checkpoint's path: finetune/full1 is a finetune."""
+    resamples: int = 200  # of validation pairs, for the intervals of the weights
+    seed: int = 0  # of the folds and of the resamples
     coverage: float = 0.9  # share of pairs whose mean rating lies within a score's interval
     silent_score: float | None = None
     "of a sound that is silent by prepare.silence_dbfs, whatever its text; null = as members say"
@@ -46,6 +57,23 @@ class EnsembleConfig:
         if not 0 < self.coverage < 1:
             raise SoundjudgeError(f"coverage is {self.coverage}: choose a number between 0 and 1")
         check_silent_score(self.silent_score)
+        if self.resamples < 1:
+            raise SoundjudgeError(f"resamples is {self.resamples}: intervals need 1 or more")
+        if self.hold_out == "generator" and self.folds_by not in ("generator", "both"):
+            raise SoundjudgeError(
+                f"hold_out is generator and folds_by {self.folds_by}: choose generator or both"
+            )
+        if self.hold_out == "generator" and REGRESS not in self.members.values():
+            raise SoundjudgeError(
+                f"hold_out is generator, and no member has the checkpoint {REGRESS}, which alone "
+                "can be refitted: choose hold_out none"
+            )
+        if unknown := sorted(set(self.kinds) - set(self.members)):
+            raise SoundjudgeError(f"kinds names {unknown[0]}, which is no member")
+
+    def member_kinds(self) -> list[str]:
+        """The kind of each member."""
+        return [self.kinds.get(name, path.split("/")[0]) for name, path in self.members.items()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,27 +106,50 @@ def check_silent_score(score: float | None) -> None:
 def fit_ensemble(
     scores: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
 ) -> Ensemble:
-    """Weights and calibration of `scores` (N, K) for mean `rating` (N,), 0 to 10."""
-    names = tuple(config.members)
-    mean, std = scores.mean(axis=0), scores.std(axis=0)  # (K,)
-    for name, spread in zip(names, np.ptp(scores, axis=0), strict=True):
-        if spread == 0:
-            raise SoundjudgeError(f"member {name} gives every pair the same score: remove it")
-    standardized = (scores - mean) / std  # (N, K)
-    weights = np.full(len(names), 1 / len(names))
-    if config.method == "nnls":
-        weights = nnls(standardized, rating - rating.mean())[0]
-        if weights.sum() == 0:
-            raise SoundjudgeError("no member's scores rise with the ratings on validation")
-        weights = weights / weights.sum()
+    """Weights and calibration of `scores` (N, K) for mean `rating` (N,), 0 to 10.
+
+    Neither method nor calibration is auto: `crossfit.choose` has chosen.
+    """
+    assert config.calibration != "auto", "choose a calibration first"
+    mean, std, standardized = _standardize(scores, config)
+    weights = weighting.fit_weights(config.method, standardized, rating, config.member_kinds())
     return Ensemble(
-        members=names,
+        members=tuple(config.members),
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
         weights=tuple(weights.tolist()),
         calibration=calibration.fit_calibration(standardized @ weights, rating, config.calibration),
         silent_score=config.silent_score,
     )
+
+
+def weight_draws(
+    scores: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
+) -> NDArray[np.float64]:
+    """Weights (R, K) by the method on resamples of the pairs; a resample that has none is NaN."""
+    rng, draws = np.random.default_rng(config.seed), []
+    for _ in range(config.resamples):
+        rows = rng.integers(len(rating), size=len(rating))
+        try:
+            standardized = _standardize(scores[rows], config)[2]
+            weights = weighting.fit_weights(
+                config.method, standardized, rating[rows], config.member_kinds()
+            )
+        except SoundjudgeError:
+            weights = np.full(scores.shape[1], np.nan)
+        draws.append(weights)
+    return np.array(draws)
+
+
+def _standardize(
+    scores: NDArray[np.float64], config: EnsembleConfig
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (K,), standard deviation (K,) and standardized scores (N, K)."""
+    mean, std = scores.mean(axis=0), scores.std(axis=0)
+    for name, spread in zip(config.members, np.ptp(scores, axis=0), strict=True):
+        if spread == 0:
+            raise SoundjudgeError(f"member {name} gives every pair the same score: remove it")
+    return mean, std, (scores - mean) / std
 
 
 def apply_ensemble(
@@ -118,22 +169,6 @@ def apply_ensemble(
     if ensemble.silent_score is not None and silent is not None:
         scores[silent] = ensemble.silent_score
     return scores
-
-
-def crossfit(
-    scores: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
-) -> NDArray[np.float64]:
-    """Scores (N,), 0 to 10, each by an ensemble fitted without the pair's own fold."""
-    count = len(rating)
-    if count < 2 * config.folds:
-        raise SoundjudgeError(f"folds is {config.folds}: too many for {count} validation pairs")
-    fold = np.random.default_rng(config.seed).permutation(count) % config.folds  # (N,)
-    held_out = np.empty(count)
-    for number in range(config.folds):
-        test = fold == number
-        fitted = fit_ensemble(scores[~test], rating[~test], config)
-        held_out[test] = apply_ensemble(fitted, scores[test])
-    return held_out
 
 
 def ensemble_from_json(values: object, where: str) -> Ensemble:

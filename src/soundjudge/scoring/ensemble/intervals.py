@@ -24,6 +24,7 @@ from soundjudge.scoring.ensemble.ensemble import Ensemble
 Floats = NDArray[np.float64]
 # The smallest floor, as a share of the mean absolute residual: members that agree may err together.
 LEAST_FLOOR = 0.1
+FILE = "intervals.json"  # beside the ensemble's predictions
 MOST_RESIDUALS = 2000  # whose couples are compared: 4 million
 
 

@@ -3,7 +3,8 @@
 N = pairs of the split, K = members.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from numpy.typing import NDArray
 
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, intervals, matching
-from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble, EnsembleConfig
+from soundjudge.scoring.ensemble.crossfit import CrossFit
+from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble
+from soundjudge.scoring.ensemble.folds import RatedScores
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.ensemble.matching import PAIR
 
@@ -55,11 +59,32 @@ def mark_silent(panel: pd.DataFrame, clip_ids: Container[str]) -> pd.DataFrame:
     return panel.assign(**{SILENT: np.array(silent, dtype=bool)})
 
 
-def fit_panel(panel: pd.DataFrame, targets: pd.DataFrame, config: EnsembleConfig) -> Ensemble:
-    """The ensemble, fitted on the pairs that members score and that have a target."""
+def rated_scores(
+    panel: pd.DataFrame,
+    targets: pd.DataFrame,
+    rated: pd.DataFrame,
+    members: Sequence[str],
+    refits: Mapping[str, pd.DataFrame] | None = None,
+    silent_score: float | None = None,
+) -> RatedScores:
+    """The pairs to fit on, with their generators from a RATED table.
+
+    Those that have a target after screening, less silent ones where these have a score of their
+    own. `refits`: by generator, columns of members refitted without it, in the rows of the panel.
+    """
     rating = _ratings(panel, targets)  # (N,)
-    rated = _fitted_rows(panel, rating, config)
-    return ensemble.fit_ensemble(_scores(panel, config.members)[rated], rating[rated], config)
+    names = panel[PAIR].merge(rated, on=PAIR, how="left", validate="one_to_one")["model_id"]
+    generators = names.astype(object).where(names.notna(), None).to_numpy(dtype=object)
+    return RatedScores(
+        scores=_scores(panel, members),
+        rating=rating,
+        texts=panel["text"].to_numpy(dtype=object),
+        generators=generators,
+        refits={
+            name: _scores(panel.assign(**columns), members)
+            for name, columns in (refits or {}).items()
+        },
+    ).part(_fitted_rows(panel, rating, silent_score))
 
 
 def blend_panel(panel: pd.DataFrame, fitted: Ensemble) -> pd.DataFrame:
@@ -68,21 +93,34 @@ def blend_panel(panel: pd.DataFrame, fitted: Ensemble) -> pd.DataFrame:
     return panel[PAIR].assign(pred_score=scores)
 
 
-def crossfit_panel(
-    panel: pd.DataFrame, targets: pd.DataFrame, config: EnsembleConfig
-) -> pd.DataFrame:
-    """PREDICTIONS, each by weights and a calibration fitted without the pair's own rating.
+def blends(
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    targets: pd.DataFrame,
+    fitted: Ensemble,
+    crossfitted: CrossFit,
+) -> dict[str, pd.DataFrame]:
+    """PREDICTIONS by file: both panels by the ensemble, and validation by its cross-fit.
 
-    A pair that is in no fit gets the score of the whole ensemble.
+    A pair that is in no fit gets the score of the whole ensemble there, too.
     """
-    rating = _ratings(panel, targets)
-    rated = _fitted_rows(panel, rating, config)
-    predictions = blend_panel(panel, fit_panel(panel, targets, config))
-    held_out = predictions["pred_score"].to_numpy(dtype=np.float64, copy=True)
-    held_out[rated] = ensemble.crossfit(
-        _scores(panel, config.members)[rated], rating[rated], config
-    )
-    return predictions.assign(pred_score=held_out)
+    whole = blend_panel(validation, fitted)
+    held_out = whole["pred_score"].to_numpy(dtype=np.float64, copy=True)
+    rows = _fitted_rows(validation, _ratings(validation, targets), fitted.silent_score)
+    held_out[rows] = crossfitted.scores
+    return {
+        "validation": whole,
+        "validation_crossfitted": whole.assign(pred_score=held_out),
+        "test": blend_panel(test, fitted),
+    }
+
+
+def write_blends(folder: Path, blended: Mapping[str, pd.DataFrame], learned: Intervals) -> None:
+    """Writes the tables of `blends` and the intervals into a new folder."""
+    with artifacts.atomic_folder(folder) as temporary:
+        for name, predictions in blended.items():
+            tables.write_table(predictions, temporary / f"{name}.csv", tables.PREDICTIONS)
+        artifacts.write_json(temporary / intervals.FILE, asdict(learned), exact=True)
 
 
 def fit_panel_intervals(
@@ -111,11 +149,11 @@ def _silent(panel: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _fitted_rows(
-    panel: pd.DataFrame, rating: NDArray[np.float64], config: EnsembleConfig
+    panel: pd.DataFrame, rating: NDArray[np.float64], silent_score: float | None
 ) -> NDArray[np.bool_]:
     """Pairs with a rating, less those whose score is `silent_score` whatever members say. (N,)"""
     rated = ~np.isnan(rating)
-    return rated if config.silent_score is None else rated & ~_silent(panel)
+    return rated if silent_score is None else rated & ~_silent(panel)
 
 
 def _ratings(panel: pd.DataFrame, targets: pd.DataFrame) -> NDArray[np.float64]:

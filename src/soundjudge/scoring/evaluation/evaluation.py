@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,8 @@ from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
 from soundjudge.scoring.ensemble.matching import PAIR
 from soundjudge.scoring.evaluation import groups, significance, systems
 from soundjudge.scoring.evaluation.systems import CONFIDENCE, Cluster, SystemComparison
+
+Row = dict[str, Any]  # of a table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,23 @@ class EvaluatedSplit:
         """The systems that are no ensemble."""
         return [name for name in self.comparison.systems if name not in (ENSEMBLE, CROSSFITTED)]
 
+    @property
+    def best_member(self) -> str:
+        """The member with the highest SRCC on this split."""
+        return max(self.members, key=lambda name: self.metrics[name]["srcc"])
+
+    @cached_property
+    def slices(self) -> dict[str, list[Row]]:
+        """Rows of `groups.slices`, without empty cells, of the headline and of the best member."""
+        names = (self.headline, self.best_member)
+        return {
+            name: [
+                {str(key): value for key, value in row.items() if value == value}
+                for row in groups.slices(self.comparison, name).to_dict("records")
+            ]
+            for name in names
+        }
+
 
 def evaluate_split(
     scores: pd.DataFrame, ratings: pd.DataFrame, config: EvaluationConfig
@@ -93,7 +113,7 @@ def evaluate_split(
 
 
 def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, object]:
-    """{split: {system: numbers, "ceiling": ..., "difference": {member: ...}}}, and the note."""
+    """{split: {system: numbers, ceiling, difference: {member: ...}, slices: [...]}}, the note."""
     results: dict[str, object] = {"note": note}
     for split in splits:
         ceiling: dict[str, object] = {}
@@ -101,7 +121,9 @@ def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str,
             ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
             ceiling["ceiling"] = asdict(split.ceilings.classical) | ranges
         results[split.name] = (
-            system_metrics(split) | ceiling | {"difference": ensemble_differences(split)}
+            system_metrics(split)
+            | ceiling
+            | {"difference": ensemble_differences(split), "slices": split.slices[split.headline]}
         )
     return results
 

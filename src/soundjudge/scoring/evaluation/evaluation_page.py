@@ -5,7 +5,8 @@ from pathlib import Path
 
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, Ensemble
+from soundjudge.scoring.ensemble.ensemble import CROSSFITTED
+from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.evaluation import evaluation, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 
@@ -14,29 +15,75 @@ CEILINGS = (
     ("by split halves", "ceiling_", "floor_mse"),
     ("by deconvolution", "deconvolved_", "deconvolved_floor_mse"),
 )
+FOLDS = {
+    "none": "pairs",
+    "generator": "each generator",
+    "text": "texts",
+    "both": "texts and each generator",
+}
 FITTED_HERE = (
     "The weights and the calibration of `ensemble` were fitted on these validation ratings: its "
     "numbers are too good. Each score of `ensemble_crossfitted` is by a fit without the pair's own "
-    "rating: compare that row. Members may have stopped their training by this split, too."
+    "fold: compare that row. Members may have stopped their training by this split, too."
 )
 
 
 def write_page(
     splits: Sequence[EvaluatedSplit],
-    fitted: Ensemble,
+    fit: FitReport,
     note: str,
     path: Path,
     more: Sequence[str] = (),
 ) -> None:
-    """Writes a table per split as Markdown, what its words mean, the weights, and `more` lines."""
+    """Writes tables per split as Markdown, what their words mean, the fit, and `more`."""
     lines = [f"# {plotting.title_with_note('Agreement with listeners', note)}"]
     for split in splits:
-        lines += ["", *_table(split)]
-    weights = zip(fitted.members, fitted.weights, strict=True)
-    lines += ["", "Ensemble weights: " + ", ".join(f"{n} {w:.3f}" for n, w in weights) + "."]
+        lines += ["", *_table(split), "", *_error_table(split), "", *_slice_table(split)]
+    lines += ["", *_fit_lines(fit)]
     lines += ["", *more] if more else []
     with artifacts.atomic_file(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _fit_lines(fit: FitReport) -> list[str]:
+    """How the ensemble was fitted."""
+    weights = []
+    for name in fit.members:
+        low, high = fit.weight_intervals.get(name, (0.0, 1.0))
+        weights.append(f"{name} {fit.weights[name]:.3f} [{low:.3f}, {high:.3f}]")
+    folds = FOLDS[fit.folds_by]
+    if fit.refitted:
+        folds += (
+            f", without which {', '.join(fit.refitted)} was fitted, too; "
+            "other members keep their training"
+        )
+    lines = [
+        f"Ensemble by {fit.method}, calibration {fit.calibration}; "
+        f"its cross-fit holds out {folds}.",
+        f"Weights: {', '.join(weights)}.",
+    ]
+    if fit.weak_folds:
+        lines += [f"Folds without a fit, whose pairs have a mean rating: {len(fit.weak_folds)}."]
+    return lines
+
+
+def _error_table(split: EvaluatedSplit) -> list[str]:
+    """The parts of the mean squared error (Theil 1966)."""
+    lines = ["| system | MSE | of the mean | of the slope | rest |", "|---|---|---|---|---|"]
+    for name, row in evaluation.system_metrics(split).items():
+        cells = [f"{row[key]:.3f}" for key in ("mse", "mse_bias", "mse_slope", "mse_rest")]
+        lines += [f"| {name} | {' | '.join(cells)} |"]
+    return lines
+
+
+def _slice_table(split: EvaluatedSplit) -> list[str]:
+    """The headline's numbers on slices; a correlation is left out where pairs are few."""
+    lines = [f"| {split.headline} on | pairs | SRCC | MSE | bias |", "|---|---|---|---|---|"]
+    for row in split.slices[split.headline]:
+        srcc = _bracketed(row, "srcc") if "srcc" in row else ""
+        cells = [f"{row['slice']}: {row['value']}", f"{row['n']}", srcc]
+        lines += [f"| {' | '.join(cells)} | {row['mse']:.3f} | {row['bias']:+.2f} |"]
+    return lines
 
 
 def _table(split: EvaluatedSplit) -> list[str]:

@@ -1,15 +1,22 @@
-"""Figures of an evaluation: SRCC of every system, and scores against mean ratings."""
+"""Figures of an evaluation: SRCC of every system and generator, scores against mean ratings.
 
-from collections.abc import Sequence
+All are readable in grey: marks and lines differ, and not colors alone.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from soundjudge.reporting import plotting
 from soundjudge.scoring.evaluation import evaluation
-from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
 
 BANDS = np.linspace(0, 10, 11)  # edges of score bands, a point wide
+CELLS = 25  # of a scatter's hexagons, along the scores
+NORMAL_95 = 1.96  # standard errors in half an interval of a mean
+OFFSET = 0.13  # of two marks of one row
 
 
 def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
@@ -21,9 +28,7 @@ def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
     for axes, split in zip(panels, splits, strict=True):
         numbers = evaluation.system_metrics(split)
         for height, system in enumerate(reversed(split.comparison.systems)):
-            row = numbers[system]
-            axes.plot([row["srcc_lo"], row["srcc_hi"]], [height, height], color="tab:blue")
-            axes.plot(row["srcc"], height, "o", color="tab:blue")
+            _plot_interval(axes, numbers[system], height, "o")
         axes.set_yticks(range(len(split.comparison.systems)), reversed(split.comparison.systems))
         axes.set_ylim(-0.7, len(split.comparison.systems) - 0.3)
         if split.ceilings is not None:
@@ -36,18 +41,69 @@ def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
     return figure
 
 
+def plot_generators(splits: Sequence[EvaluatedSplit], note: str) -> Figure | None:
+    """SRCC within each generator, of the ensemble and of the best member; None without any."""
+    tables = [_generator_rows(split) for split in splits]
+    count = max(map(len, tables))
+    if count == 0:
+        return None
+    title = "Agreement with listeners within each generator: SRCC"
+    figure = plotting.create_figure(4.8 * len(splits), 1.8 + 0.4 * count, title, note)
+    panels = figure.subplots(1, len(splits), squeeze=False, sharex=True)[0]
+    for axes, split, table in zip(panels, splits, tables, strict=True):
+        for height, rows in enumerate(reversed(table.values())):
+            marks = zip(rows, "os", (OFFSET, -OFFSET), split.slices, strict=True)
+            for row, mark, offset, system in marks:
+                _plot_interval(axes, row, height + offset, mark, None if height else system)
+        names = [f"{name} ({rows[0]['n']})" for name, rows in table.items()]
+        axes.set_yticks(range(len(names)), reversed(names))
+        axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    return figure
+
+
+def _generator_rows(split: EvaluatedSplit) -> dict[str, list[Row]]:
+    """By generator: the row of every sliced system, where all of them have an SRCC."""
+    rows: dict[str, list[Row]] = {}
+    for row in (row for of_system in split.slices.values() for row in of_system):
+        if row["slice"] == "generator" and "srcc" in row:
+            rows.setdefault(row["value"], []).append(row)
+    return {name: found for name, found in rows.items() if len(found) == len(split.slices)}
+
+
 def plot_scatter(split: EvaluatedSplit, system: str, note: str) -> Figure:
-    """Scores of one system against mean ratings, with the mean rating of each band of scores."""
-    figure = plotting.create_figure(4.8, 4.8, f"{system} on {split.name}", note)
+    """Scores of one system against mean ratings: density, calibration line, mean rating by band.
+
+    The means with their 95 % intervals are a reliability diagram: calibrated scores lie on the
+    diagonal.
+    """
+    figure = plotting.create_figure(5.6, 4.8, f"{system} on {split.name}", note)
     axes = figure.subplots()
     score = split.comparison.frame[system].to_numpy(dtype=np.float64)
     rating = split.comparison.frame["average_score"].to_numpy(dtype=np.float64)
-    axes.plot(score, rating, ".", alpha=0.3)
-    axes.plot([0, 10], [0, 10], color="tab:gray", linewidth=1)
+    box = (min(0, score.min()), max(10, score.max()), 0, 10)
+    cells = axes.hexbin(score, rating, gridsize=CELLS, extent=box, mincnt=1, cmap="Greys", vmin=0)
+    figure.colorbar(cells, label="pairs")
+    axes.plot([0, 10], [0, 10], "--", color="black", linewidth=1, label="rating = score")
+    ends = np.array([score.min(), score.max()])
+    line = np.polynomial.Polynomial.fit(score, rating, 1)(ends)
+    axes.plot(ends, line, color="tab:blue", label="calibration line")
     band = np.clip(np.digitize(score, BANDS) - 1, 0, len(BANDS) - 2)
-    filled = np.unique(band)
-    means = [(score[band == b].mean(), rating[band == b].mean()) for b in filled]
-    axes.plot(*np.transpose(means), "o-", color="tab:orange", label="mean of a band")
-    axes.set(xlabel="score", ylabel="mean rating", xlim=(-0.2, 10.2), ylim=(-0.2, 10.2))
-    axes.legend(loc="upper left")
+    groups = [(score[band == b], rating[band == b]) for b in np.unique(band)]
+    x, y = ([values.mean() for values in column] for column in zip(*groups, strict=True))
+    errors = [NORMAL_95 * r.std(ddof=1) / len(r) ** 0.5 if len(r) > 1 else 0 for _, r in groups]
+    axes.errorbar(x, y, errors, fmt="o", color="tab:orange", mec="black", label="mean of a band")
+    axes.set(xlabel="score", ylabel="mean rating", ylim=(-0.2, 10.2))
+    axes.set_xlim(box[0] - 0.2, box[1] + 0.2)
+    axes.legend(loc="upper left", fontsize="small")
     return figure
+
+
+def _plot_interval(
+    axes: Axes, row: Mapping[str, float], height: float, mark: str, label: str | None = None
+) -> None:
+    """A mark at SRCC, and its interval as a line; nothing where there is none."""
+    color = {"o": "tab:blue", "s": "black"}[mark]
+    fill = color if mark == "o" else "white"
+    axes.plot([row["srcc_lo"], row["srcc_hi"]], [height, height], color=color)
+    axes.plot(row["srcc"], height, mark, color=color, markerfacecolor=fill, label=label)

@@ -3,6 +3,7 @@
 N = pairs, G = groups, R = resamples.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -19,6 +20,11 @@ from soundjudge.scoring.evaluation.systems import Cluster, Numbers, SystemCompar
 MIN_GENERATORS, MIN_PAIRS, MIN_PAIRS_OF_TEXT = 3, 10, 3
 CAPTION_WORDS = (0, 5, 10, 15, np.inf)  # edges: a caption of 5 words is of the first band
 RATING_BANDS = (0, 2, 4, 6, 8, 10)  # edges: a rating of 2 is of the second band
+# What joins two events of a caption; "and then" and ", while" join once.
+CONNECTIVE = re.compile(
+    r"(?:,|\band\b|\bthen\b|\bwhile\b|\bas\b|\bbefore\b|\bafter\b|\bfollowed by\b|\W)+", re.I
+)
+MANY_EVENTS = 3  # and more: one slice
 SLICE_COLUMNS = (
     "slice", "value", "n", *(f"{m}{end}" for m in systems.METRICS for end in ("", "_lo", "_hi")),
     "bias",
@@ -60,7 +66,7 @@ def generator_srcc(comparison: SystemComparison, system: str) -> Numbers:
 
 
 def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
-    """A row per generator, band of caption length and band of mean rating: SLICE_COLUMNS.
+    """A row per generator, caption length, number of events and band of ratings: SLICE_COLUMNS.
 
     `bias` is the mean of score minus rating. Correlations are empty where a slice has fewer than
     MIN_PAIRS pairs or no spread. Within a band of ratings they are low by its narrow range.
@@ -126,10 +132,20 @@ def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.boo
         for low, high in pairwise(CAPTION_WORDS):
             label = f"{low + 1:g} to {high:g} words" if np.isfinite(high) else f"over {low:g} words"
             yield from _unless_empty("caption length", label, (words > low) & (words <= high))
+        events = np.array([min(count_events(text), MANY_EVENTS) for text in frame["text"]])
+        for count in range(1, MANY_EVENTS + 1):
+            label = f"{count} or more" if count == MANY_EVENTS else f"{count}"
+            yield from _unless_empty("events named", label, events == count)
     rating = frame["average_score"].to_numpy()
     for low, high in pairwise(RATING_BANDS):
         inside = (rating >= low) & ((rating < high) | (high == RATING_BANDS[-1]))
         yield from _unless_empty("mean rating", f"{low} to {high}", inside)
+
+
+def count_events(text: str) -> int:
+    """How many events a caption names, by the words that join them: an estimate, 1 or more."""
+    joints = CONNECTIVE.findall(text.strip(" .,"))
+    return 1 + sum(1 for joint in joints if re.search(r"[\w,]", joint))
 
 
 def _unless_empty(

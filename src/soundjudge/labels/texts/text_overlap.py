@@ -56,6 +56,17 @@ def repeats_rated_text(captions: Texts, rated: pd.DataFrame, splits: Sequence[st
     return _is_in(captions, rated["words"][rated["split"].isin(splits)])
 
 
+def without_rated_texts(
+    captions: pd.DataFrame, rated: pd.DataFrame, splits: Sequence[str]
+) -> pd.DataFrame:
+    """The CAPTIONS whose words are no rated text's of these splits; `rated` is a RATED table."""
+    if not splits:
+        return captions
+    words = normalize_texts(captions["text"])
+    rated = rated.assign(words=normalize_texts(rated["text"]))
+    return captions[~repeats_rated_text(words, rated, splits)]
+
+
 def _is_in(texts: Texts, others: Texts) -> Texts:
     values = set(others.array.to_numpy())  # many times faster than isin of text columns
     return pd.Series([text in values for text in texts.array.to_numpy()], texts.index, dtype="bool")

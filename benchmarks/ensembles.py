@@ -1,0 +1,139 @@
+"""Which weights serve the ensemble of the sample best? Prints Markdown.
+
+python benchmarks/ensembles.py [--root .]
+
+Reads what `dvc repro` left under --root. Every method is cross-fitted on validation, with folds of
+pairs and with folds that hold out whole generators and whole texts, and is then fitted on all of
+validation and scored on test. Intervals are over pairs, of one training of each member. `gate` is
+no method of the pipeline: weights of their own for short and for long captions. All ratings are
+SIMULATED.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from soundjudge import params
+from soundjudge.data.tables import tables
+from soundjudge.reporting import metrics, resampling
+from soundjudge.scoring.ensemble import calibration, crossfit, ensemble, folds, panel
+from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
+from soundjudge.scoring.ensemble.folds import RatedScores
+from soundjudge.scoring.evaluation import significance
+
+ROOT = Path(__file__).resolve().parent.parent
+METHODS = (*crossfit.CHOICES, "best", "auto")
+GATE, BASE = "gate", "nnls"
+RESAMPLES, CONFIDENCE = 2000, 0.95
+Values = NDArray[np.float64]
+
+
+def rated_pairs(root: Path, split: str, members: list[str]) -> RatedScores:
+    """The members' scores and the mean ratings of a split, for validation the screened ones."""
+    rated = tables.read_table(root / "data/prepared/rated.parquet", tables.RATED)
+    predictions = panel.read_panel(root / "data/predictions/members", members, split)
+    if split == "validation":
+        targets = tables.read_table(root / "data/targets/validation.csv", tables.TARGETS)
+    else:
+        ratings = tables.read_table(root / "data/test_labels/ratings.parquet", tables.RATINGS)
+        means = ratings.groupby(["wav_file_name", "text"])["score"].mean()
+        targets = means.rename("mean_score").reset_index()
+    return panel.rated_scores(predictions, targets, rated, members)
+
+
+def gate_columns(pairs: RatedScores, reference: RatedScores) -> Values:
+    """Members standardized by a reference, for short captions and for long ones: (N, 2K)."""
+    mean, std = reference.scores.mean(axis=0), reference.scores.std(axis=0)
+    assert pairs.texts is not None and reference.texts is not None, "gates read captions"
+    words, typical = (
+        np.array([len(text.split()) for text in texts]) for texts in (pairs.texts, reference.texts)
+    )
+    standardized = (pairs.scores - mean) / std
+    is_short = (words <= np.median(typical))[:, None]
+    return np.concatenate([standardized * is_short, standardized * ~is_short], axis=1)
+
+
+def fit_gate(fit: RatedScores, test: RatedScores) -> Values:
+    """Calibrated scores of `test` by weights of their own for short and for long captions."""
+    columns = gate_columns(fit, fit)
+    weights = nnls(columns, fit.rating - fit.rating.mean())[0]
+    line = calibration.fit_calibration(columns @ weights, fit.rating, "linear")
+    scores = calibration.apply_calibration(line, gate_columns(test, fit) @ weights)
+    return np.clip(scores, 0, 10)
+
+
+def crossfitted(pairs: RatedScores, config: EnsembleConfig) -> Values:
+    """The cross-fitted scores of a method, or of the gate."""
+    if config.method != GATE:  # a name that the pipeline does not have
+        return crossfit.crossfit(pairs, config).scores
+    scores = np.empty(len(pairs.rating))
+    for fold in folds.make_folds(pairs, config.folds, config.folds_by, config.seed):
+        scores[fold.test] = fit_gate(*fold.parts(pairs))
+    return scores
+
+
+def on_test(validation: RatedScores, test: RatedScores, config: EnsembleConfig) -> Values:
+    """Scores of test by a fit on validation."""
+    if config.method == GATE:
+        return fit_gate(validation, test)
+    return ensemble.apply_ensemble(crossfit.fit(validation, config), test.scores)
+
+
+def rows(scores: dict[str, Values], rating: Values) -> pd.DataFrame:
+    """SRCC with interval, MSE, and both minus those of BASE with intervals: a row per method."""
+    names = list(scores)
+    draws = significance.bootstrap(
+        np.stack(list(scores.values()), axis=1), rating, resamples=RESAMPLES, seed=0
+    )
+    base, table = names.index(BASE), {}
+    for k, name in enumerate(names):
+        low, high = resampling.interval(draws.srcc[:, k], CONFIDENCE)
+        srcc, mse = metrics.srcc(scores[name], rating), metrics.mse(scores[name], rating)
+        table[name] = {"SRCC": f"{srcc:.3f} [{low:.3f}, {high:.3f}]", "MSE": f"{mse:.2f}"}
+        for metric, own in (("srcc", draws.srcc), ("mse", draws.mse)):
+            function = getattr(metrics, metric)
+            difference = function(scores[name], rating) - function(scores[BASE], rating)
+            low, high = resampling.interval(own[:, k] - own[:, base], CONFIDENCE)
+            text = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]" if name != BASE else ""
+            table[name][f"{metric.upper()} minus {BASE}'s"] = text
+    return pd.DataFrame(table).T
+
+
+def print_table(title: str, table: pd.DataFrame) -> None:
+    print(f"\n## {title}\n\n| method | {' | '.join(table)} |\n|{'---|' * (1 + table.shape[1])}")
+    for name, row in table.iterrows():
+        print(f"| {name} | {' | '.join(row)} |")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--root", type=Path, default=ROOT)
+    root = arguments.parse_args().root
+    config = params.load("ensemble", EnsembleConfig, root / "params.yaml")
+    names = list(config.members)
+    validation, test = (rated_pairs(root, split, names) for split in ("validation", "test"))
+    print(f"# Weights of the ensemble (simulated ratings)\n\nMembers: {', '.join(names)}.")
+    methods = {m: replace(config, method=m, calibration="linear") for m in (*METHODS, GATE)}
+    for by in ("none", "both"):
+        title = f"validation, {len(validation.rating)} pairs, cross-fitted, folds_by {by}"
+        scores = {m: crossfitted(validation, replace(c, folds_by=by)) for m, c in methods.items()}
+        print_table(title, rows(scores, validation.rating))
+    scores = {m: on_test(validation, test, replace(c, folds_by="both")) for m, c in methods.items()}
+    print_table(f"test, {len(test.rating)} pairs, fitted on validation", rows(scores, test.rating))
+    for by in ("none", "both"):
+        both = {
+            BASE if kind == "linear" else kind: crossfit.crossfit(
+                validation, replace(config, method="nnls", calibration=kind, folds_by=by)
+            ).scores
+            for kind in ("linear", "isotonic")
+        }
+        print_table(f"calibration, folds_by {by}: nnls is linear", rows(both, validation.rating))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Texts of captions against those of rated pairs."""

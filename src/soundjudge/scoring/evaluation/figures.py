@@ -1,0 +1,22 @@
+"""All figures of the stage `evaluate`, by the names of their files."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from soundjudge.scoring.ensemble.fit_report import FitReport
+from soundjudge.scoring.evaluation import ensemble_plots, evaluation_plots
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
+
+
+def draw_figures(splits: Sequence[EvaluatedSplit], fit: FitReport, note: str) -> dict[str, Figure]:
+    """srcc, weights, correlations, a scatter per split, and generators where ratings name any."""
+    figures = {
+        "srcc": evaluation_plots.plot_agreement(splits, note),
+        "weights": ensemble_plots.plot_weights(fit, note),
+        "correlations": ensemble_plots.plot_correlations(splits[-1], note),
+    }
+    for split in splits:
+        figures[split.name] = evaluation_plots.plot_scatter(split, split.headline, note)
+    generators = evaluation_plots.plot_generators(splits, note)
+    return figures if generators is None else figures | {"generators": generators}

@@ -1,0 +1,161 @@
+"""The YAML description of a submitted system: what its judge says of itself, and what is missing.
+
+The challenge asks for one per system, in a template of its own. That of 2027 was not published when
+this was written, so the keys here are ours and every fact is to be copied into the template.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import safe_open
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime.member_record import read_member
+from soundjudge.scoring.judge import integrity
+from soundjudge.scoring.judge.manifest import JudgeManifest, read_manifest
+
+TODO = "TODO"
+HEAD = f"""\
+# A system of an XACLE entry, written by soundjudge from judge.json and the judge's model card.
+# Complete every {TODO}. The organizers' template for 2027 is not known to soundjudge: the keys are
+# not theirs. Compare with https://xacle.org/2027/ and copy the facts into the template.
+"""
+NO_LICENSES = f"{TODO}: licenses of data and models"
+WEIGHTS = ".safetensors"
+
+
+ANSWERS = {
+    "team": "name",
+    "authors": "names, affiliations, a contact",
+    "summary": "the system in a few sentences",
+    "external_resources": "data and models from outside, as the rules ask for them",
+    "inference": "machine and time of scoring the evaluation data",
+}
+SYSTEMS = "systems"  # of a file of answers: those of one system, by its name
+
+
+def read_answers(path: Path | None, systems: Sequence[str]) -> dict[str, dict[str, object]]:
+    """By system: what a person says of it; YAML of ANSWERS for all, and below `systems` of one.
+
+    Raises SoundjudgeError for another key or another system.
+    """
+    if path is None:
+        return {name: {} for name in systems}
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SoundjudgeError(f"{path} is not valid YAML: {error}") from error
+    of_all = dict(values) if isinstance(values, dict) else {"": values}
+    of_one = of_all.pop(SYSTEMS, None) or {}
+    _check_keys(path, of_one, systems, "system")
+    for answers in (of_all, *of_one.values()):
+        _check_keys(path, answers, list(ANSWERS), "key")
+    return {name: of_all | of_one.get(name, {}) for name in systems}
+
+
+def _check_keys(path: Path, values: object, known: Sequence[str], word: str) -> None:
+    if not isinstance(values, dict) or not set(values) <= set(known):
+        other = next(iter(set(values) - set(known)), "") if isinstance(values, dict) else values
+        raise SoundjudgeError(f"{path} has {other!r}, no {word}: there are {', '.join(known)}")
+
+
+def describe_system(name: str, judge: Path | None, answers: Mapping[str, object]) -> str:
+    """YAML of the system `name`, with the facts of the judge's folder where there is one.
+
+    What `answers` leave open is marked. Raises SoundjudgeError for a folder that is no judge, or
+    not the one that was packaged.
+    """
+    facts = {"judge": f"{TODO}: model, its parts and sizes"} if judge is None else _facts(judge)
+    missing = {key: f"{TODO}: {what}" for key, what in ANSWERS.items()}
+    description = {"system": name, "predictions": f"{name}.csv", **missing, **answers, **facts}
+    return HEAD + yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=96)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(folder)
+    integrity.check_folder(folder, manifest)
+    blend = manifest.ensemble
+    card = _card_sections(folder / integrity.CARD)
+    parts = {
+        name: _part(folder, name, manifest)
+        for name in sorted({_part_name(file) for file in manifest.files})
+    }
+    weights = zip(blend.members, blend.weights, strict=True)
+    return {
+        "score_id": manifest.score_id,
+        "members": {
+            name: {"kind": _kind(folder, name), "weight": round(weight, 6)}
+            for name, weight in weights
+        },
+        "calibration": blend.calibration.method,
+        "window_seconds": manifest.window_seconds,
+        "parameters": sum(part["parameters"] for part in parts.values()),
+        "parts": parts,
+        "not_in_the_judge": _own_copies(folder, manifest),
+        "training_data": card.get("Data", f"{TODO}: data that the members were trained on"),
+        "license": _license(folder / integrity.CARD),
+        "licenses_of_parts": [
+            line.removeprefix("- ")
+            for line in card.get("Licenses", NO_LICENSES).splitlines()
+            if line
+        ],
+    }
+
+
+def _part_name(file: str) -> str:
+    """members/full1/model.safetensors is of the part members/full1."""
+    return "/".join(file.split("/")[:2])
+
+
+def _part(folder: Path, name: str, manifest: JudgeManifest) -> dict[str, Any]:
+    """How many numbers the part's files of weights hold, and their sha256."""
+    files = [f for f in manifest.files if _part_name(f) == name and f.endswith(WEIGHTS)]
+    return {
+        "parameters": sum(_count_numbers(folder / file) for file in files),
+        "sha256": {file.split("/", 2)[2]: manifest.files[file].sha256 for file in files},
+    }
+
+
+def _count_numbers(path: Path) -> int:
+    with safe_open(path, framework="numpy") as file:
+        return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+
+
+def _kind(folder: Path, member: str) -> str:
+    return read_member(folder / "members" / member).kind
+
+
+def _own_copies(folder: Path, manifest: JudgeManifest) -> list[str]:
+    """The sha256 of each CLAP that the judge stands on and may not hold."""
+    records = (read_member(folder / "members" / name) for name in manifest.ensemble.members)
+    references = (ref for record in records for ref in record.encoders.get("clap", ()))
+    return sorted({f"clap {ref.sha256}" for ref in references if ref.path is None})
+
+
+def _card_sections(card: Path) -> dict[str, str]:
+    """The model card's sections of the second level, by their titles."""
+    sections, title = {}, ""
+    for line in _card_text(card).splitlines():
+        if line.startswith("## "):
+            title = line.removeprefix("## ").strip()
+            sections[title] = ""
+        elif title:
+            sections[title] += f"{line}\n"
+    return {title: text.strip() for title, text in sections.items() if text.strip()}
+
+
+def _license(card: Path) -> str:
+    lines = (line for line in _card_text(card).splitlines() if line.startswith("license: "))
+    return next(lines, f"license: {TODO}: of the judge").removeprefix("license: ")
+
+
+def _card_text(card: Path) -> str:
+    if not card.is_file():
+        return ""
+    try:
+        return card.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SoundjudgeError(f"{card} is not UTF-8: save it again") from error
