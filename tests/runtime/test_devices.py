@@ -1,5 +1,7 @@
 """One answer to `device: auto`, whoever asks."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import accelerate
@@ -46,3 +48,20 @@ def test_a_device_that_is_not_there_is_named():
         devices.resolve_device("abacus")
     with pytest.raises(SoundjudgeError, match="device is 'abacus', but this process runs on"):
         devices.process_state("abacus")
+
+
+FILLS = """
+import torch
+from soundjudge.runtime import devices
+devices.make_deterministic()
+with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+    torch.empty(3)
+print(sorted(event.key for event in profile.key_averages()))
+print(torch.get_deterministic_debug_mode())
+"""
+
+
+def test_what_is_deterministic_fills_no_memory_that_is_written_anyway():
+    command = [sys.executable, "-c", FILLS]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert output.splitlines() == ["['aten::empty']", "2"]  # 2 = error
