@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import accelerate
 import pytest
@@ -65,3 +66,25 @@ def test_what_is_deterministic_fills_no_memory_that_is_written_anyway():
     command = [sys.executable, "-c", FILLS]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert output.splitlines() == ["['aten::empty']", "2"]  # 2 = error
+
+
+def test_tensors_are_pinned_in_any_dataclass_and_other_inputs_stay(monkeypatch):
+    @dataclass(frozen=True)
+    class Inputs:
+        ids: torch.Tensor
+        inner: object
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    waves = [torch.zeros(2).numpy()]
+    pinned = devices.pin_tensors(Inputs(torch.zeros(2), Inputs(torch.ones(1), "a text")))
+    assert pinned.ids.tolist() == [1, 1]
+    assert pinned.inner.ids.tolist() == [2] and pinned.inner.inner == "a text"
+    assert devices.pin_tensors(waves) is waves
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+def test_a_copy_to_a_gpu_has_the_same_numbers():
+    tensor = torch.arange(6.0).view(2, 3)
+    moved = devices.copy_to(tensor, torch.device("cuda"))
+    assert moved.is_cuda and torch.equal(moved.cpu(), tensor)

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass, replace
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -51,7 +53,7 @@ def make_deterministic() -> None:
     # As use_deterministic_algorithms(True), which takes two seconds to import a compiler besides.
     torch.set_deterministic_debug_mode("error")
     # It would fill all memory that operations take before they write it: a third of all kernels.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
@@ -59,6 +61,15 @@ def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def pin_tensors(value: Any) -> Any:  # noqa: ANN401  of any type, which stays
+    """A tensor, or a dataclass of tensors, in memory that `copy_to` need not pin; others as is."""
+    if isinstance(value, Tensor):
+        return value.pin_memory()
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{name: pin_tensors(part) for name, part in vars(value).items()})
+    return value
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -60,6 +61,22 @@ def build_llm(config: Mapping[str, Any], attention: str, path: Path) -> PreTrain
         AutoModelForCausalLM, AutoConfig.for_model, config, attention, path
     )
     return llm
+
+
+def causal_mask(llm: PreTrainedModel, embeddings: Tensor) -> dict[str, Tensor | None] | None:
+    """The decoder's `attention_mask` for inputs (B, L, H) of which each attends to those before.
+
+    Where every layer attends to all of them, the mask itself, in eager (1, 1, L, L) of 0 and the
+    lowest float, in sdpa none: transformers would look whether positions go on, which waits for the
+    device. Other models get None and do so.
+    """
+    if set(getattr(llm.config, "layer_types", None) or [""]) != {"full_attention"}:
+        return None
+    if llm.config._attn_implementation == "sdpa":
+        return {"full_attention": None}
+    length, dtype = embeddings.shape[1], embeddings.dtype
+    lowest = torch.full((length, length), torch.finfo(dtype).min, device=embeddings.device)
+    return {"full_attention": lowest.to(dtype).triu(1)[None, None]}
 
 
 def _read_folder(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
