@@ -133,7 +133,7 @@ def test_every_step_of_a_training_is_noted_with_its_mean_loss(monkeypatch):
     )
     updates = Updates(module, lambda m, items, _: m(torch.ones(len(items), 1)).mean(), optimization)
     for _ in range(2):
-        updates.step(torch.arange(2).numpy(), 1e-3, torch.Generator())
+        updates.step(updates.read(torch.arange(2).numpy()), 1e-3, torch.Generator())
     first, second = (step["loss"] for step in steps)
     assert first == 3.0
     assert second == pytest.approx(3.0 - 1e-3)  # Adam's first step is the learning rate
