@@ -88,3 +88,15 @@ def test_a_copy_to_a_gpu_has_the_same_numbers():
     tensor = torch.arange(6.0).view(2, 3)
     moved = devices.copy_to(tensor, torch.device("cuda"))
     assert moved.is_cuda and torch.equal(moved.cpu(), tensor)
+
+
+def test_plain_arithmetic_is_fp32_whatever_surrounds_it_unless_bf16_is_asked_for():
+    one, cpu = torch.ones(2, 2), torch.device("cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        with devices.plain_arithmetic():
+            assert (one @ one).dtype == torch.float32
+        with devices.plain_arithmetic(bf16=cpu):
+            assert (one @ one).dtype == torch.bfloat16
+    with devices.plain_arithmetic(bf16=cpu):
+        assert (one @ one).dtype == torch.bfloat16
+    assert (one @ one).dtype == torch.float32

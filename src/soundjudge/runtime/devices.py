@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import is_dataclass, replace
 from typing import Any
 
@@ -73,12 +73,19 @@ def pin_tensors(value: Any) -> Any:  # noqa: ANN401  of any type, which stays
 
 
 @contextmanager
-def plain_arithmetic() -> Iterator[None]:
-    """Float32 without autocast, whatever state of torch the caller is in."""
+def plain_arithmetic(bf16: torch.device | None = None) -> Iterator[None]:
+    """Float32 without autocast, whatever state of torch the caller is in.
+
+    On a device `bf16`, matrix products are in bf16 instead; front ends stay in float32.
+    """
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        with ExitStack() as stack:
+            for kind in ("cpu", "cuda"):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            if bf16 is not None:
+                stack.enter_context(torch.autocast(bf16.type, torch.bfloat16))
             yield
     finally:
         torch.set_default_dtype(dtype)
