@@ -22,14 +22,9 @@ from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm import adaptation, prompt
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm_config import LalmConfig
-from soundjudge.model.lalm.llm import causal_mask, load_llm
+from soundjudge.model.lalm.llm import CausalMask, beam_search, causal_mask, load_llm
 from soundjudge.model.lalm.projector import GatedProjector
-from soundjudge.model.lalm.prompt import (
-    PromptSequences,
-    Sequences,
-    SharedPrefixSequences,
-    to_device,
-)
+from soundjudge.model.lalm.prompt import PromptSequences, Sequences, SharedPrefixSequences
 from soundjudge.model.lalm.score_head import ScoreHead, init_xavier
 from soundjudge.runtime.devices import copy_to
 
@@ -122,20 +117,18 @@ class Lalm(nn.Module):
         tokens, order = self.tokens, self.config.order
         return prompt.scoring_sequences(texts, tokens, self.frontend.audio_tokens, order)
 
-    def shared_sequences(
-        self, texts: Sequence[Sequence[int]], sounds: int
-    ) -> SharedPrefixSequences:
+    def shared_sequences(self, texts: Sequence[Sequence[int]], sounds: int) -> Sequences:
         """What `sequence_scores` needs of texts, as token ids, beside sounds that share them."""
         assert self.config.order == "audio_first", "texts before a sound cannot share it"
-        tokens = self.tokens
-        return prompt.shared_prefix_sequences(texts, sounds, tokens, self.frontend.audio_tokens)
+        count = self.frontend.audio_tokens
+        return prompt.shared_prefix_sequences(texts, sounds, self.tokens, count)
 
     def sequence_scores(self, sequences: Sequences, features: Tensor) -> Tensor:
         """The scores at every [SCORE], sequence by sequence, with sounds (B or G, M, D)."""
         rows, positions = (copy_to(index, self.device) for index in sequences.score_positions)
         hidden = self.hidden_states(sequences, features)[rows, positions]  # (B or G * C, H)
-        scores: Tensor = self.final_linear(self.score_head(hidden)).squeeze(1)
-        return scores.float()
+        scores: Tensor = self.final_linear(self.score_head(hidden)).squeeze(1).float()
+        return scores
 
     def caption_sequences(self, texts: Sequence[Sequence[int]]) -> PromptSequences:
         """What `sequence_caption_loss` needs of captions, as token ids, beside a sound for each."""
@@ -176,16 +169,7 @@ class Lalm(nn.Module):
         ids = self.llm.generate(
             inputs_embeds=self._embed(sequences, features),
             attention_mask=copy_to(sequences.attention_mask, self.device),
-            generation_config=GenerationConfig(
-                do_sample=False,
-                num_beams=num_beams,
-                max_new_tokens=max_tokens,
-                eos_token_id=self.tokens.eos,
-                pad_token_id=self.tokens.eos,
-                suppress_tokens=[self.tokens.audio_start, self.tokens.audio_end, self.tokens.score],
-                # Over the vocabulary without those, as in `caption_logits`.
-                renormalize_logits=True,
-            ),
+            generation_config=beam_search(self.tokens, max_tokens, num_beams),
         )
         texts: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]
@@ -211,19 +195,15 @@ class Lalm(nn.Module):
     def hidden_states(self, sequences: Sequences, features: Tensor) -> Tensor:
         """The last hidden states (B, L, H) after the final norm; those at padding mean nothing."""
         embeddings = self._embed(sequences, features)
-        mask: Tensor | dict[str, Tensor | None] | None
+        mask: Tensor | CausalMask
         if isinstance(sequences, SharedPrefixSequences):
-            moved = to_device(sequences, self.device)
+            moved = prompt.to_device(sequences, self.device)
             mask, position_ids = moved.attention_mask, moved.position_ids
         else:
             # What attends to earlier positions alone never sees the padding behind it.
             mask, position_ids = causal_mask(self.llm, embeddings), None
-        output: Any = self.llm.get_decoder()(
-            inputs_embeds=embeddings,
-            attention_mask=mask,
-            position_ids=position_ids,
-            use_cache=False,
-        )
+        inputs = {"inputs_embeds": embeddings, "attention_mask": mask, "position_ids": position_ids}
+        output: Any = self.llm.get_decoder()(**inputs, use_cache=False)
         hidden: Tensor = output.last_hidden_state
         return hidden
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -16,7 +17,10 @@ from transformers import (
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm import prompt
+from soundjudge.model.lalm.prompt import TokenIds
 from soundjudge.runtime import artifacts, model_folder
+
+CausalMask = dict[str, Tensor | None] | None  # by the kind of layer; None = transformers' own
 
 
 def load_llm(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -63,7 +67,21 @@ def build_llm(config: Mapping[str, Any], attention: str, path: Path) -> PreTrain
     return llm
 
 
-def causal_mask(llm: PreTrainedModel, embeddings: Tensor) -> dict[str, Tensor | None] | None:
+def beam_search(tokens: TokenIds, max_tokens: int, num_beams: int) -> GenerationConfig:
+    """Generation without chance and without the prompt's own tokens; 1 beam is greedy search."""
+    return GenerationConfig(
+        do_sample=False,
+        num_beams=num_beams,
+        max_new_tokens=max_tokens,
+        eos_token_id=tokens.eos,
+        pad_token_id=tokens.eos,
+        suppress_tokens=[tokens.audio_start, tokens.audio_end, tokens.score],
+        # Over the vocabulary without those, as in `Lalm.caption_logits`.
+        renormalize_logits=True,
+    )
+
+
+def causal_mask(llm: PreTrainedModel, embeddings: Tensor) -> CausalMask:
     """The decoder's `attention_mask` for inputs (B, L, H) of which each attends to those before.
 
     Where every layer attends to all of them, the mask itself, in eager (1, 1, L, L) of 0 and the
