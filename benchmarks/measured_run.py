@@ -65,10 +65,10 @@ def note_steps(steps: list[Step]) -> None:
 
     step = Updates.step
 
-    def noting(self, batch, rate, generator):  # noqa: ANN001, ANN202  as the original
+    def noting(self, read, rate, generator):  # noqa: ANN001, ANN202  as the original
         start, busy = time.perf_counter(), time.process_time()
-        total = step(self, batch, rate, generator)
-        loss = float(total) / len(batch)  # waits for the GPU
+        total = step(self, read, rate, generator)
+        loss = float(total) / len(read.items)  # waits for the GPU
         taken = (time.perf_counter() - start, time.process_time() - busy)
         steps.append(Step(seconds=taken[0], busy=taken[1], loss=loss))
         return total

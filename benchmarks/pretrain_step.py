@@ -39,8 +39,9 @@ from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.prompt import Order
 from soundjudge.runtime import devices
 from soundjudge.training import pretrain
-from soundjudge.training.lalm.training_pairs import gather_features
-from soundjudge.training.loop.updates import Indices, Updates
+from soundjudge.training.lalm.training_pairs import PairReader, gather_features
+from soundjudge.training.loop.objective import Indices
+from soundjudge.training.loop.updates import Updates
 from soundjudge.training.ranking.lists import clip_lists, random_lists
 from soundjudge.training.ranking.ranking import list_loss
 
@@ -90,6 +91,7 @@ class Bench:
         self.device = next(model.parameters()).device
         self.bf16 = config.optimization.precision == "bf16"
         self.compute_loss = list_loss(config, corpus.pairs.targets)
+        self.reader = PairReader(model, corpus.features, corpus.pairs)
         self.updates = Updates(model, self._loss, config.optimization)
         self.features: FeaturesInMemory | None = None
         self.way = WAYS["plain"]
@@ -104,7 +106,7 @@ class Bench:
         self.corpus.drop_page_cache()
         generator, rate = torch.Generator(), self.config.optimization.learning_rate
         clock = Clock(self.device)
-        self.updates.step(items, rate, generator)
+        self.updates.step(self.updates.read(items), rate, generator)
         wall, busy = clock.seconds()
         count = self._count_operations(items)
         return Cost(wall=wall, busy=busy, operations=count, peak=clock.peak())
@@ -136,11 +138,11 @@ class Bench:
         return self.compute_loss(self._scores(items), targets, weights)
 
     def _scores(self, items: Indices) -> Tensor:
-        pairs, count = self.corpus.pairs, self.way.captions_per_clip
+        pairs, count, flat = self.corpus.pairs, self.way.captions_per_clip, items.ravel()
         if not self.way.plain:
-            features = self.features or self.corpus.features
-            return pretrain.score_lists(self.model, features, pairs, items, count)
-        flat = items.ravel()
+            self.reader.features = self.features or self.corpus.features
+            inputs = pretrain.read_pairs(self.reader, flat, count)
+            return self.model.sequence_scores(*inputs).view(items.shape)
         sounds = self.corpus.encode(pairs.clip_ids_of(flat))
         return self.model.scores(sounds, pairs.texts_of(flat)).view(items.shape)
 

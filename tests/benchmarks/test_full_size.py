@@ -53,7 +53,14 @@ def test_tmu_runs_every_stage_but_the_regressor():
 
 @pytest.mark.parametrize("name", full_size.CHANGES)
 def test_no_size_precision_or_loss_of_a_recipe_is_changed(name):
-    allowed = ("optimization.epochs", "num_random", "hard_similarity_range", "folds", "note")
+    allowed = (
+        "optimization.epochs",
+        "num_random",
+        "hard_similarity_range",
+        "folds",
+        "note",
+        "compile",
+    )
     for dotted in full_size.CHANGES[name]:
         needed_stages.lookup(recipe(name), dotted)  # KeyError where there is no such key
         assert dotted.endswith(allowed), dotted
@@ -133,7 +140,7 @@ def test_every_step_of_a_training_is_noted_with_its_mean_loss(monkeypatch):
     )
     updates = Updates(module, lambda m, items, _: m(torch.ones(len(items), 1)).mean(), optimization)
     for _ in range(2):
-        updates.step(torch.arange(2).numpy(), 1e-3, torch.Generator())
+        updates.step(updates.read(torch.arange(2).numpy()), 1e-3, torch.Generator())
     first, second = (step["loss"] for step in steps)
     assert first == 3.0
     assert second == pytest.approx(3.0 - 1e-3)  # Adam's first step is the learning rate

@@ -1,6 +1,9 @@
 """One answer to `device: auto`, whoever asks."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import accelerate
 import pytest
@@ -46,3 +49,54 @@ def test_a_device_that_is_not_there_is_named():
         devices.resolve_device("abacus")
     with pytest.raises(SoundjudgeError, match="device is 'abacus', but this process runs on"):
         devices.process_state("abacus")
+
+
+FILLS = """
+import torch
+from soundjudge.runtime import devices
+devices.make_deterministic()
+with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+    torch.empty(3)
+print(sorted(event.key for event in profile.key_averages()))
+print(torch.get_deterministic_debug_mode())
+"""
+
+
+def test_what_is_deterministic_fills_no_memory_that_is_written_anyway():
+    command = [sys.executable, "-c", FILLS]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert output.splitlines() == ["['aten::empty']", "2"]  # 2 = error
+
+
+def test_tensors_are_pinned_in_any_dataclass_and_other_inputs_stay(monkeypatch):
+    @dataclass(frozen=True)
+    class Inputs:
+        ids: torch.Tensor
+        inner: object
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    waves = [torch.zeros(2).numpy()]
+    pinned = devices.pin_tensors(Inputs(torch.zeros(2), Inputs(torch.ones(1), "a text")))
+    assert pinned.ids.tolist() == [1, 1]
+    assert pinned.inner.ids.tolist() == [2] and pinned.inner.inner == "a text"
+    assert devices.pin_tensors(waves) is waves
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+def test_a_copy_to_a_gpu_has_the_same_numbers():
+    tensor = torch.arange(6.0).view(2, 3)
+    moved = devices.copy_to(tensor, torch.device("cuda"))
+    assert moved.is_cuda and torch.equal(moved.cpu(), tensor)
+
+
+def test_plain_arithmetic_is_fp32_whatever_surrounds_it_unless_bf16_is_asked_for():
+    one, cpu = torch.ones(2, 2), torch.device("cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        with devices.plain_arithmetic():
+            assert (one @ one).dtype == torch.float32
+        with devices.plain_arithmetic(bf16=cpu):
+            assert (one @ one).dtype == torch.bfloat16
+    with devices.plain_arithmetic(bf16=cpu):
+        assert (one @ one).dtype == torch.bfloat16
+    assert (one @ one).dtype == torch.float32

@@ -103,7 +103,7 @@ def test_without_masks_the_stored_features_serve_and_no_random_number_is_drawn(t
     before = generator.get_state()
     lalm = tiny_lalm.lalm(tmp_path / "llm")
     clip_ids = ["xacle/00003.wav", "xacle/00000.wav"]
-    features = sounds.gather(lalm, clip_ids, generator)
+    features = sounds.encode(lalm, sounds.read(clip_ids), generator)
     np.testing.assert_array_equal(features.numpy(), sounds.features.gather(clip_ids))
     assert torch.equal(generator.get_state(), before)
 
@@ -111,11 +111,12 @@ def test_without_masks_the_stored_features_serve_and_no_random_number_is_drawn(t
 def test_with_masks_features_differ_each_time_and_the_generator_decides_them(tmp_path):
     sounds, lalm = training_sounds(tmp_path, MASKS), tiny_lalm.lalm(tmp_path / "llm")
     generator, clip_ids = torch.Generator().manual_seed(0), ["xacle/00003.wav"]
-    first, second = (sounds.gather(lalm, clip_ids, generator) for _ in range(2))
+    waves = sounds.read(clip_ids)
+    first, second = (sounds.encode(lalm, waves, generator) for _ in range(2))
     plain = encode_waves(sounds.encoder, [sounds.clips.wave(clip_ids[0])], lalm.frontend)
     assert not torch.equal(first, second)
     assert not torch.equal(first, plain)
-    repeated = sounds.gather(lalm, clip_ids, torch.Generator().manual_seed(0))
+    repeated = sounds.encode(lalm, waves, torch.Generator().manual_seed(0))
     assert torch.equal(first, repeated)
 
 

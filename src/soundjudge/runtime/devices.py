@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import is_dataclass, replace
+from typing import Any
 
 import torch
 from accelerate import PartialState
+from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
 
@@ -49,15 +52,40 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # As use_deterministic_algorithms(True), which takes two seconds to import a compiler besides.
     torch.set_deterministic_debug_mode("error")
+    # It would fill all memory that operations take before they write it: a third of all kernels.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; from the CPU to a GPU without waiting for what the GPU still does."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def pin_tensors(value: Any) -> Any:  # noqa: ANN401  of any type, which stays
+    """A tensor, or a dataclass of tensors, in memory that `copy_to` need not pin; others as is."""
+    if isinstance(value, Tensor):
+        return value.pin_memory()
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{name: pin_tensors(part) for name, part in vars(value).items()})
+    return value
 
 
 @contextmanager
-def plain_arithmetic() -> Iterator[None]:
-    """Float32 without autocast, whatever state of torch the caller is in."""
+def plain_arithmetic(bf16: torch.device | None = None) -> Iterator[None]:
+    """Float32 without autocast, whatever state of torch the caller is in.
+
+    On a device `bf16`, matrix products are in bf16 instead; front ends stay in float32.
+    """
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        with ExitStack() as stack:
+            for kind in ("cpu", "cuda"):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            if bf16 is not None:
+                stack.enter_context(torch.autocast(bf16.type, torch.bfloat16))
             yield
     finally:
         torch.set_default_dtype(dtype)

@@ -22,10 +22,15 @@ from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
 from soundjudge.training.captions.caption_report import Generation
-from soundjudge.training.lalm.training_pairs import TrainingPairs, gather_features, make_pairs
+from soundjudge.training.lalm.training_pairs import (
+    PairReader,
+    TrainingPairs,
+    gather_features,
+    make_pairs,
+)
 from soundjudge.training.loop import loop
+from soundjudge.training.loop.objective import Indices, Inputs, ItemLoss
 from soundjudge.training.loop.optimization import Optimization
-from soundjudge.training.loop.updates import Indices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +79,14 @@ def train(
     """Trains `lalm` in place and keeps the epoch with the lowest validation loss."""
     lalm.prepare_for_training(config.llm)
 
-    def loss(lalm: Lalm, items: Indices, _: torch.Generator) -> Tensor:
-        return caption_loss(lalm, features, train_pairs, items)
+    reader = PairReader(lalm, features, train_pairs)
+
+    def read(items: Indices) -> Inputs:
+        sequences = lalm.caption_sequences(reader.tokens_of(items))
+        return sequences, reader.features_of(items)
+
+    def loss(lalm: Lalm, inputs: Inputs, _: torch.Generator) -> Tensor:
+        return lalm.sequence_caption_loss(*inputs)
 
     def validate() -> float:
         return -validation_loss(lalm, features, validation_pairs, config.eval_batch_size)
@@ -83,7 +94,7 @@ def train(
     result = loop.train_module(
         lalm,
         len(train_pairs),
-        loss,
+        ItemLoss(read=read, loss=loss),
         optimization=config.optimization,
         seed=config.seed,
         validate=validate,
@@ -103,12 +114,6 @@ def summarize(result: loop.TrainingResult) -> dict[str, float]:
     return {"best_epoch": result.best_epoch, "validation_loss": -result.best_value}
 
 
-def caption_loss(lalm: Lalm, features: ArrayStore, pairs: TrainingPairs, items: Indices) -> Tensor:
-    """Next-token cross-entropy, mean over the captions `items` (B,)."""
-    audio_features = gather_features(features, pairs.clip_ids_of(items))  # (B, M, D)
-    return lalm.caption_loss(audio_features, pairs.texts_of(items))
-
-
 def validation_loss(
     lalm: Lalm, features: ArrayStore, pairs: TrainingPairs, batch_size: int
 ) -> float:
@@ -118,8 +123,10 @@ def validation_loss(
     """
     state = PartialState()
     share = np.array_split(np.arange(len(pairs)), state.num_processes)[state.process_index]
-    total = 0.0
+    losses: list[tuple[Tensor, int]] = []
     for start in range(0, len(share), batch_size):
         items = share[start : start + batch_size]
-        total += float(caption_loss(lalm, features, pairs, items)) * len(items)
+        audio_features = gather_features(features, pairs.clip_ids_of(items))  # (B, M, D)
+        losses.append((lalm.caption_loss(audio_features, pairs.texts_of(items)), len(items)))
+    total = sum(float(loss) * captions for loss, captions in losses)
     return float(sum(gather_object([total]))) / len(pairs)

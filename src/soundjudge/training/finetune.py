@@ -3,7 +3,7 @@
 The third training of the TMU system, once per member of the ensemble. The items of the loop are
 lists of rated pairs, sampled anew each epoch. The audio encoder is frozen: its stored features
 serve, unless SpecAugment masks the spectrograms that it encodes.
-Letters: B = lists at once, S = pairs in a list, P = pairs, M = audio tokens, D = encoder width.
+Letters: P = pairs, B = sounds at once, M = audio tokens, D = encoder width.
 """
 
 from dataclasses import dataclass, replace
@@ -24,19 +24,21 @@ from soundjudge.model.audio.audio_encoder import AudioEncoder, encode_waves
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import (
+    PairReader,
     TrainingPairs,
     gather_features,
     make_pairs,
     predict_scores,
 )
 from soundjudge.training.loop import loop
-from soundjudge.training.loop.updates import Indices
+from soundjudge.training.loop.objective import Indices, Inputs, ListLoss
 from soundjudge.training.ranking.lists import random_lists
 from soundjudge.training.ranking.rank_correlation import rank_correlation
 from soundjudge.training.ranking.ranking import RankingConfig, list_loss
 from soundjudge.training.targets import choice
 from soundjudge.training.targets.choice import Score, Target
 
+Sounds = Tensor | list[NDArray[np.float32]]
 SampleWeights = Literal["none", "precision"]
 
 
@@ -102,13 +104,19 @@ class TrainingSounds:
         self.features, self.clips = features, clips
         self.encoder, self.specaugment = encoder, specaugment
 
-    def gather(self, lalm: Lalm, clip_ids: list[str], generator: torch.Generator) -> Tensor:
-        """(B, M, D); `generator` is used with SpecAugment only."""
+    def read(self, clip_ids: list[str]) -> Sounds:
+        """The stored features (B, M, D) of clips, or with SpecAugment their waves."""
         if self.specaugment is None:
             return gather_features(self.features, clip_ids)
+        return [self.clips.wave(clip_id) for clip_id in clip_ids]
+
+    def encode(self, lalm: Lalm, sounds: Sounds, generator: torch.Generator) -> Tensor:
+        """The features (B, M, D) of what `read` gave; `generator` is used with SpecAugment only."""
+        if isinstance(sounds, Tensor) or self.specaugment is None:
+            assert isinstance(sounds, Tensor), "waves are read for SpecAugment alone"
+            return sounds
         augment = partial(apply_specaugment, config=self.specaugment, generator=generator)
-        waves = [self.clips.wave(clip_id) for clip_id in clip_ids]
-        features = encode_waves(self.encoder, waves, lalm.frontend, augment)
+        features = encode_waves(self.encoder, sounds, lalm.frontend, augment)
         # As precise as the stored ones, so that masks of no width change nothing.
         return features.half().float() if self.features.dtype == np.float16 else features
 
@@ -132,10 +140,18 @@ def train(
     lalm.prepare_for_training(config.llm)
     compute_loss = list_loss(config, train_pairs.targets)
 
-    def loss(lalm: Lalm, items: Indices, generator: torch.Generator) -> Tensor:
-        flat = items.ravel()  # (B * S,)
-        features = sounds.gather(lalm, train_pairs.clip_ids_of(flat), generator)  # (B * S, M, D)
-        scores = lalm.scores(features, train_pairs.texts_of(flat)).view(items.shape)  # (B, S)
+    reader = PairReader(lalm, sounds.features, train_pairs)
+
+    def read(items: Indices) -> Inputs:
+        sequences = lalm.scoring_sequences(reader.tokens_of(items))
+        return sequences, sounds.read(train_pairs.clip_ids_of(items))
+
+    def scores(lalm: Lalm, inputs: Inputs, generator: torch.Generator) -> Tensor:
+        sequences, read_sounds = inputs
+        features = sounds.encode(lalm, read_sounds, generator)  # (P, M, D)
+        return lalm.sequence_scores(sequences, features)
+
+    def loss(scores: Tensor, items: Indices) -> Tensor:
         return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
     def validate() -> float:
@@ -145,7 +161,7 @@ def train(
     result = loop.train_module(
         lalm,
         random_lists(len(train_pairs), config.list_size),
-        loss,
+        ListLoss(read=read, scores=scores, loss=loss, list_size=config.list_size),
         optimization=config.optimization,
         seed=member.seed,
         validate=validate,

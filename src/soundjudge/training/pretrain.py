@@ -1,9 +1,9 @@
 """Trains the language model to rank pairs as the teacher does: a list loss on pseudo-labels.
 
 The second training of the TMU system, by its authors' ablation the one that matters most. The
-items of the loop are lists of pairs.
-Letters: B = lists at once, S = pairs in a list, C = captions of one clip in a list, M = audio
-tokens, D = encoder width.
+items of the loop are lists of pairs. In the order audio_first, the captions of a clip in a list
+share its audio tokens.
+Letters: P = pairs.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,15 @@ from torch import Tensor
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.prompt import Sequences
 from soundjudge.training.lalm.training_pairs import (
+    PairReader,
     TrainingPairs,
-    gather_features,
     make_pairs,
     predict_scores,
 )
 from soundjudge.training.loop import loop
-from soundjudge.training.loop.updates import Indices
+from soundjudge.training.loop.objective import Indices, Inputs, ListLoss
 from soundjudge.training.ranking.lists import clip_lists, random_lists
 from soundjudge.training.ranking.rank_correlation import rank_correlation
 from soundjudge.training.ranking.ranking import RankingConfig, list_loss
@@ -97,8 +98,17 @@ def train(
     lists = clip_lists(clips, size, count) if count else random_lists(pairs, size)
     compute_loss = list_loss(config, train_pairs.targets)
 
-    def loss(lalm: Lalm, items: Indices, _: torch.Generator) -> Tensor:
-        scores = score_lists(lalm, features, train_pairs, items, count or 1)  # (B, S)
+    reader = PairReader(lalm, features, train_pairs)
+    # Behind a sound, all its captions are in one sequence.
+    group = (count or 1) if lalm.config.order == "audio_first" else 1
+
+    def read(items: Indices) -> Inputs:
+        return read_pairs(reader, items, group)
+
+    def scores(lalm: Lalm, inputs: Inputs, _: torch.Generator) -> Tensor:
+        return lalm.sequence_scores(*inputs)
+
+    def loss(scores: Tensor, items: Indices) -> Tensor:
         return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
     def validate() -> float:
@@ -108,7 +118,7 @@ def train(
     result = loop.train_module(
         lalm,
         lists,
-        loss,
+        ListLoss(read=read, scores=scores, loss=loss, list_size=size, group=group),
         optimization=config.optimization,
         seed=config.seed,
         validate=validate,
@@ -122,22 +132,13 @@ def train(
     return result
 
 
-def score_lists(
-    lalm: Lalm,
-    features: ArrayStore,
-    pairs: TrainingPairs,
-    items: Indices,
-    captions_per_clip: int,
-) -> Tensor:
-    """Scores (B, S) of lists `items` (B, S) in which C consecutive pairs have one clip.
+def read_pairs(reader: PairReader, items: Indices, group: int) -> tuple[Sequences, Tensor]:
+    """What `Lalm.sequence_scores` needs of pairs (P,), of which `group` consecutive share a sound.
 
-    In the order audio_first, the captions of a clip share its audio tokens.
+    In one sequence, where they are more than one.
     """
-    flat = items.ravel()
-    texts = pairs.texts_of(flat)
-    if captions_per_clip > 1 and lalm.config.order == "audio_first":
-        clip_ids = pairs.clip_ids_of(flat[::captions_per_clip])
-        sounds = gather_features(features, clip_ids)  # (B * S / C, M, D)
-        return lalm.shared_scores(sounds, texts).view(items.shape)
-    sounds = gather_features(features, pairs.clip_ids_of(flat))  # (B * S, M, D)
-    return lalm.scores(sounds, texts).view(items.shape)
+    texts = reader.tokens_of(items)
+    if group > 1:
+        sounds = items[::group]
+        return reader.lalm.shared_sequences(texts, len(sounds)), reader.features_of(sounds)
+    return reader.lalm.scoring_sequences(texts), reader.features_of(items)

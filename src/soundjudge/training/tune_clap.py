@@ -3,7 +3,8 @@
 Every list of pairs gives a squared error and a pairwise margin loss on the listeners' standardized
 scale. What stays frozen runs once: log-mel spectrograms always, a frozen tower's outputs too.
 
-N pairs, B lists of L pairs, F frames, M mel bands, H tower width, E embedding dimensions.
+N pairs, B at once or lists of L pairs, F frames, M mel bands, H tower width, E embedding
+dimensions.
 """
 
 from collections.abc import Sequence
@@ -23,9 +24,10 @@ from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime.devices import copy_to
 from soundjudge.training.loop import loop
+from soundjudge.training.loop.objective import Indices, Inputs, ListLoss
 from soundjudge.training.loop.optimization import Optimization
-from soundjudge.training.loop.updates import Indices
 from soundjudge.training.ranking import lists, losses
 from soundjudge.training.ranking.class_balance import class_weights
 from soundjudge.training.ranking.rank_correlation import rank_correlation
@@ -121,27 +123,32 @@ def train(
     beta = tuning.class_balance
     balance = None if beta is None else class_weights(train.mean_scores, beta)  # (N,)
 
-    def loss(model: ClapScore, items: Indices, _: torch.Generator) -> Tensor:
-        flat = items.ravel()  # B lists of L pairs
-        prediction = inputs.scores(train, flat).view(items.shape)  # (B, L)
-        target = torch.from_numpy(train.scores[items]).to(prediction.device)  # (B, L)
+    def read(items: Indices) -> Inputs:
+        return inputs.read(train, items)
+
+    def scores(model: ClapScore, read_inputs: Inputs, _: torch.Generator) -> Tensor:
+        return inputs.scores(*read_inputs)
+
+    def loss(prediction: Tensor, items: Indices) -> Tensor:
+        device = prediction.device
+        target = copy_to(torch.from_numpy(train.scores[items]), device)  # (B, L)
         margins = losses.pairwise_margin(prediction, target, tuning.margin)
-        weights = None if balance is None else torch.from_numpy(balance[items]).to(target.device)
+        weights = None if balance is None else copy_to(torch.from_numpy(balance[items]), device)
         error = losses.clipped_mse(prediction, target, tuning.mse_tau, weights)
         return error + tuning.margin_weight * margins
 
     def validate() -> float:
-        size = tuning.encode_batch_size
+        size, every = tuning.encode_batch_size, np.arange(len(validation.texts))
         blocks = [
-            inputs.scores(validation, np.arange(start, min(start + size, len(validation.texts))))
-            for start in range(0, len(validation.texts), size)
+            inputs.scores(*inputs.read(validation, rows))
+            for rows in np.split(every, range(size, len(every), size))
         ]
         return rank_correlation(torch.cat(blocks).cpu().numpy(), validation.scores)
 
     return loop.train_module(
         model,
         lists.random_lists(len(train.texts), tuning.list_size),
-        loss,
+        ListLoss(read=read, scores=scores, loss=loss, list_size=tuning.list_size),
         optimization=tuning.optimization,
         seed=tuning.seed,
         validate=validate,
@@ -188,18 +195,24 @@ class TuneInputs:
                 write_rows(temporary, keys, encode_batches(encode, keys, self.batch_size))
         return ArrayStore(folder)
 
-    def scores(self, pairs: RatedPairs, rows: Indices) -> Tensor:
-        """The model's scores of some of the pairs, on the standardized scale: (len(rows),)."""
-        stored = torch.from_numpy(self.sounds.gather([pairs.clip_ids[row] for row in rows]))
-        sounds = stored.to(self.clap.device)  # (B, 1, F, M) or (B, H)
+    def read(self, pairs: RatedPairs, rows: Indices) -> tuple[Tensor, Tensor | list[str]]:
+        """What `scores` needs of some of the pairs, on the CPU."""
+        sounds = torch.from_numpy(self.sounds.gather([pairs.clip_ids[row] for row in rows]))
         texts = [pairs.texts[row] for row in rows]
-        pooled = self.clap.pool_mels(sounds) if self.trains_audio else sounds  # (B, H)
         if self.trains_text:
-            pooled_texts = self.clap.pool_texts(texts)  # (B, H)
+            return sounds, texts
+        return sounds, torch.from_numpy(np.stack([self.texts[text] for text in texts]))
+
+    def scores(self, sounds: Tensor, texts: Tensor | list[str]) -> Tensor:
+        """The model's scores of what `read` gave, on the standardized scale: (B,)."""
+        device = self.clap.device
+        stored = copy_to(sounds, device)  # (B, 1, F, M) or (B, H)
+        pooled = self.clap.pool_mels(stored) if self.trains_audio else stored  # (B, H)
+        if isinstance(texts, Tensor):
+            pooled_texts = copy_to(texts, device)  # (B, H)
         else:
-            pooled_texts = torch.from_numpy(np.stack([self.texts[text] for text in texts]))
+            pooled_texts = self.clap.pool_texts(texts)
         scores: Tensor = self.model(
-            self.clap.project_sounds(pooled),
-            self.clap.project_texts(pooled_texts.to(self.clap.device)),
+            self.clap.project_sounds(pooled), self.clap.project_texts(pooled_texts)
         )
         return scores.float()

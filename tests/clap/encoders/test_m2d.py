@@ -58,6 +58,20 @@ def test_sounds_and_texts_are_embedded_by_the_users_code(tmp_path: Path):
     np.testing.assert_allclose(clap.embed_texts(TEXTS[3:4])[0], texts[3], atol=1e-6)
 
 
+def test_the_spectrogram_is_in_fp32_within_autocast_too(tmp_path: Path, monkeypatch):
+    clap, seen = load(tiny_m2d.write(tmp_path)), []
+    spectrogram = clap.model.to_normalized_feature
+
+    def noting(waves: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return spectrogram(waves)
+
+    monkeypatch.setattr(clap.model, "to_normalized_feature", noting)
+    with torch.autocast("cpu", torch.bfloat16):
+        clap.log_mel([noise(16_000, 1)])
+    assert seen == [False]
+
+
 def test_the_users_code_leaves_no_trace_and_prints_nothing(tmp_path: Path, capsys):
     search_path, modules = list(sys.path), set(sys.modules)
     load(tiny_m2d.write(tmp_path / "own"))

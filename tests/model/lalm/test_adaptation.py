@@ -178,6 +178,35 @@ def test_a_compiled_model_has_the_scores_and_gradients_of_the_plain_one(tmp_path
     assert len(graphs) == compiled
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_all_layers_and_lengths_share_two_graphs_in_training_and_one_in_validation(
+    tmp_path, monkeypatch, attention
+):
+    original, graphs = nn.Module.compile, []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(nn.Module, "compile", lambda self: original(self, backend=backend))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    model = tiny_lalm.lalm(tmp_path, replace(WITHOUT_DROPOUT, attention=attention))
+    model.prepare_for_training(replace(FULL, compile=True))
+    counts = []
+    for words in (1, 3, 2, 6):  # the first length, then all others
+        model.scores(tiny_lalm.features(4), ["a " * words] * 4).sum().backward()
+        counts.append(len(graphs))
+    model.eval()
+    with torch.no_grad():
+        for batch, words in ((5, 4), (3, 2)):
+            model.scores(tiny_lalm.features(batch), ["a " * words] * batch)
+            counts.append(len(graphs))
+    assert counts == [1, 2, 2, 2, 3, 3]
+    assert not torch._dynamo.utils.counters["graph_break"]
+    torch._dynamo.reset()
+
+
 def backward(model):
     """Copies of the scores and of all gradients."""
     model.zero_grad()

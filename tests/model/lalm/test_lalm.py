@@ -14,6 +14,7 @@ from torch.nn import functional
 from transformers import Qwen2ForCausalLM
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.model.lalm import prompt
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.llm import load_llm
 from soundjudge.model.lalm.score_head import ScoreHead
@@ -34,6 +35,28 @@ def test_a_score_does_not_depend_on_its_batch_mates(tmp_path, attention, order):
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
     torch.testing.assert_close(together, turned, atol=1e-5, rtol=0)
     assert together.std() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("order", ["text_first", "audio_first"])
+def test_a_score_is_to_the_last_bit_that_with_padding_masked(tmp_path, kind, attention, order):
+    config = replace(CONFIG, attention=attention, order=order)
+    torch.manual_seed(1)
+    llm = llm_folder(tmp_path, kind=kind)
+    model = Lalm.from_llm(llm, config, FRONTEND, FEATURE_DIM).eval()
+    sequences = model.scoring_sequences(model.tokenize(TEXTS))
+    with torch.no_grad():
+        audio, table = model.projector(features(5)), model.llm.get_input_embeddings()
+        hidden = model.llm.model(
+            inputs_embeds=prompt.embed_sequences(sequences, table, audio),
+            attention_mask=sequences.attention_mask,
+            position_ids=sequences.position_ids,
+        ).last_hidden_state
+        at_score = hidden[sequences.score_positions]
+        expected = model.final_linear(model.score_head(at_score)).squeeze(1)
+        ours = model.sequence_scores(sequences, features(5))
+    assert torch.equal(ours, expected)
 
 
 def test_the_score_is_that_of_the_plain_sequence(tmp_path):
@@ -105,10 +128,10 @@ def test_the_caption_loss_is_the_cross_entropy_of_its_words_and_its_end(tmp_path
 
 def test_caption_logits_stand_at_caption_tokens_only(tmp_path):
     model = lalm(tmp_path)
-    logits, tokens, captions = model.caption_logits(features(2), ["a dog barks", "rain"])
+    sequences = model.caption_sequences(model.tokenize(["a dog barks", "rain"]))
+    logits, tokens = model.caption_logits(sequences, features(2))
     assert logits.shape == (6, len(WORDS))
     assert tokens.tolist() == [3, 4, 5, 0, 6, 0]
-    assert captions.tolist() == [0, 0, 0, 0, 1, 1]
 
 
 def test_a_caption_that_was_learnt_is_said(tmp_path):

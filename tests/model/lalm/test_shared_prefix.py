@@ -2,7 +2,6 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
-from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import torch
 
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training import pretrain
-from soundjudge.training.lalm.training_pairs import make_pairs
+from soundjudge.training.lalm.training_pairs import PairReader, make_pairs
 
 TEXTS = ["a dog barks", "rain", "a car and a dog on a roof", "", "a car", "a dog"]
 WITHOUT_DROPOUT = replace(
@@ -79,22 +78,21 @@ def test_texts_before_their_sound_cannot_share_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("order", "captions_per_clip", "calls"),
-    [("audio_first", 2, 1), ("audio_first", 1, 0), ("text_first", 2, 0)],
+    ("order", "group", "sequences"),
+    [("audio_first", 2, 2), ("audio_first", 1, 4), ("text_first", 1, 4)],
 )
-def test_pretraining_shares_a_sound_wherever_it_comes_first(
-    tmp_path, order, captions_per_clip, calls
+def test_pretraining_reads_pairs_that_share_a_sound_as_one_sequence(
+    tmp_path, order, group, sequences
 ):
     lalm = model(tmp_path / "llm", order=order)
     clips = tiny_training.captioned_ids()[:2]
     pairs = make_pairs(pd.Series(clips).repeat(2), pd.Series(TEXTS[:4]), np.zeros(4))
     features = tiny_training.features(tmp_path / "rows", clips)
-    items = np.array([[2, 3, 0, 1]])
+    items = np.array([2, 3, 0, 1])
     expected = lalm.scores(
         torch.from_numpy(features.gather([clips[i] for i in (1, 1, 0, 0)])),
         [TEXTS[i] for i in (2, 3, 0, 1)],
     )
-    with mock.patch.object(lalm, "shared_scores", wraps=lalm.shared_scores) as shared:
-        scores = pretrain.score_lists(lalm, features, pairs, items, captions_per_clip)
-    torch.testing.assert_close(scores, expected.view(1, 4), atol=1e-5, rtol=0)
-    assert shared.call_count == calls
+    inputs = pretrain.read_pairs(PairReader(lalm, features, pairs), items, group)
+    assert len(inputs[0].ids) == sequences
+    torch.testing.assert_close(lalm.sequence_scores(*inputs), expected, atol=1e-5, rtol=0)

@@ -97,7 +97,9 @@ class M2dClap(nn.Module):
 
     def log_mel(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """NTT's log-mel spectrograms: (B, 1, M, F)."""
-        mels: Tensor = self.model.to_normalized_feature(self._windows(waves))
+        # In bf16 a spectrogram is wrong by a decibel here and there.
+        with torch.autocast(self.device.type, enabled=False):
+            mels: Tensor = self.model.to_normalized_feature(self._windows(waves))
         return mels
 
     def pool_mels(self, mels: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class NewTokenEmbeddings(nn.Module):
 
     def forward(self, ids: Tensor, embeddings: Tensor) -> Tensor:
         """`embeddings` (B, L, H) of `ids` (B, L), those of the new tokens replaced."""
-        is_new = ids.unsqueeze(2) == torch.tensor(self.tokens, device=ids.device)  # (B, L, N)
+        is_new = torch.stack([ids == token for token in self.tokens], dim=2)  # (B, L, N)
         replacements = functional.embedding(is_new.int().argmax(2), self.weight)  # (B, L, H)
         return torch.where(is_new.any(2, keepdim=True), replacements, embeddings)
 

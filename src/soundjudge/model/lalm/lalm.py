@@ -22,17 +22,18 @@ from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm import adaptation, prompt
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm_config import LalmConfig
-from soundjudge.model.lalm.llm import load_llm
+from soundjudge.model.lalm.llm import CausalMask, beam_search, causal_mask, load_llm
 from soundjudge.model.lalm.projector import GatedProjector
-from soundjudge.model.lalm.prompt import Sequences, to_device
+from soundjudge.model.lalm.prompt import PromptSequences, Sequences, SharedPrefixSequences
 from soundjudge.model.lalm.score_head import ScoreHead, init_xavier
+from soundjudge.runtime.devices import copy_to
 
 
 class Lalm(nn.Module):
     """Language model, projector and score head; the audio encoder stays outside.
 
-    A score depends on its own sound and text alone: sequences are padded on the right, the padding
-    is masked, and position ids do not count it.
+    A score depends on its own sound and text alone: sequences are padded on the right, and nothing
+    attends to what follows it.
     """
 
     def __init__(
@@ -95,11 +96,7 @@ class Lalm(nn.Module):
 
     def scores(self, features: Tensor, texts: Sequence[str]) -> Tensor:
         """How well sounds (B, M, D) match texts, about -1 to 1, not clipped: (B,)."""
-        self.check_features(features, len(texts))
-        sequences = prompt.scoring_sequences(
-            self.tokenize(texts), self.tokens, self.frontend.audio_tokens, self.config.order
-        )
-        return self._scores(to_device(sequences, self.device), features)
+        return self.sequence_scores(self.scoring_sequences(self.tokenize(texts)), features)
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
@@ -112,36 +109,54 @@ class Lalm(nn.Module):
         attend to each other; the order must be audio_first. The scores are those of `scores` with
         every sound repeated C times.
         """
-        assert self.config.order == "audio_first", "texts before a sound cannot share it"
-        self.check_features(features, len(features))
-        sequences = prompt.shared_prefix_sequences(
-            self.tokenize(texts), len(features), self.tokens, self.frontend.audio_tokens
-        )
-        return self._scores(to_device(sequences, self.device), features)
+        sequences = self.shared_sequences(self.tokenize(texts), len(features))
+        return self.sequence_scores(sequences, features)
 
-    def caption_logits(
-        self, features: Tensor, texts: Sequence[str]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """For every token of every caption and its end: logits (S, V), token (S,), caption (S,).
+    def scoring_sequences(self, texts: Sequence[Sequence[int]]) -> PromptSequences:
+        """What `sequence_scores` needs of texts, as token ids, beside a sound for each."""
+        tokens, order = self.tokens, self.config.order
+        return prompt.scoring_sequences(texts, tokens, self.frontend.audio_tokens, order)
+
+    def shared_sequences(self, texts: Sequence[Sequence[int]], sounds: int) -> Sequences:
+        """What `sequence_scores` needs of texts, as token ids, beside sounds that share them."""
+        assert self.config.order == "audio_first", "texts before a sound cannot share it"
+        count = self.frontend.audio_tokens
+        return prompt.shared_prefix_sequences(texts, sounds, self.tokens, count)
+
+    def sequence_scores(self, sequences: Sequences, features: Tensor) -> Tensor:
+        """The scores at every [SCORE], sequence by sequence, with sounds (B or G, M, D)."""
+        rows, positions = (copy_to(index, self.device) for index in sequences.score_positions)
+        hidden = self.hidden_states(sequences, features)[rows, positions]  # (B or G * C, H)
+        scores: Tensor = self.final_linear(self.score_head(hidden)).squeeze(1).float()
+        return scores
+
+    def caption_sequences(self, texts: Sequence[Sequence[int]]) -> PromptSequences:
+        """What `sequence_caption_loss` needs of captions, as token ids, beside a sound for each."""
+        return prompt.caption_sequences(texts, self.tokens, self.frontend.audio_tokens)
+
+    def caption_logits(self, sequences: PromptSequences, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (S, V) of every token of every caption and its end, and these tokens: (S,).
 
         The prompt's own tokens have no logits: a caption cannot contain them.
         """
-        self.check_features(features, len(texts))
-        sequences = prompt.caption_sequences(
-            self.tokenize(texts), self.tokens, self.frontend.audio_tokens
-        )
-        sequences = to_device(sequences, self.device)
-        targets = sequences.text_mask[:, 1:]
-        hidden = self.hidden_states(sequences, features)[:, :-1][targets]  # (S, H)
+        rows, positions = sequences.text_positions  # (S,) both
+        tokens = sequences.ids[rows, positions]
+        rows, positions, tokens = (copy_to(t, self.device) for t in (rows, positions, tokens))
+        hidden = self.hidden_states(sequences, features)[rows, positions - 1]  # (S, H)
         logits: Tensor = self.llm.get_output_embeddings()(hidden)[:, : self.vocabulary]
-        return logits, sequences.ids[:, 1:][targets], targets.nonzero()[:, 0]
+        return logits, tokens
 
     def caption_loss(self, features: Tensor, texts: Sequence[str]) -> Tensor:
         """Cross-entropy of the next token: the mean over captions of the mean over their tokens."""
-        logits, tokens, captions = self.caption_logits(features, texts)
+        return self.sequence_caption_loss(self.caption_sequences(self.tokenize(texts)), features)
+
+    def sequence_caption_loss(self, sequences: PromptSequences, features: Tensor) -> Tensor:
+        """`caption_loss` of sounds (B, M, D) and the captions in `sequences`."""
+        logits, tokens = self.caption_logits(sequences, features)
         losses = functional.cross_entropy(logits.float(), tokens, reduction="none")  # (S,)
-        lengths = torch.bincount(captions, minlength=len(texts))
-        return (losses / lengths[captions]).sum() / len(texts)
+        rows, _ = sequences.text_positions
+        lengths = copy_to(sequences.text_mask.sum(dim=1)[rows], self.device)  # (S,)
+        return (losses / lengths).sum() / len(sequences.ids)
 
     @torch.no_grad()
     def generate(self, features: Tensor, *, max_tokens: int, num_beams: int) -> list[str]:
@@ -151,20 +166,10 @@ class Lalm(nn.Module):
         on the other sounds nor on random numbers.
         """
         sequences = prompt.generation_prefix(len(features), self.tokens, self.frontend.audio_tokens)
-        sequences = to_device(sequences, self.device)
         ids = self.llm.generate(
             inputs_embeds=self._embed(sequences, features),
-            attention_mask=sequences.attention_mask,
-            generation_config=GenerationConfig(
-                do_sample=False,
-                num_beams=num_beams,
-                max_new_tokens=max_tokens,
-                eos_token_id=self.tokens.eos,
-                pad_token_id=self.tokens.eos,
-                suppress_tokens=[self.tokens.audio_start, self.tokens.audio_end, self.tokens.score],
-                # Over the vocabulary without those, as in `caption_logits`.
-                renormalize_logits=True,
-            ),
+            attention_mask=copy_to(sequences.attention_mask, self.device),
+            generation_config=beam_search(self.tokens, max_tokens, num_beams),
         )
         texts: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]
@@ -181,25 +186,24 @@ class Lalm(nn.Module):
         return ids
 
     def _embed(self, sequences: Sequences, features: Tensor) -> Tensor:
-        audio = self.projector(features.to(self.device))  # (B, M, H)
+        self.check_features(features, len(sequences.ids))
+        audio = self.projector(copy_to(features, self.device).float())  # (B, M, H)
         old, new = self.llm.get_input_embeddings(), self.new_tokens
         table = old if new is None else lambda ids: new(ids, old(ids))
         return prompt.embed_sequences(sequences, table, audio)
 
-    def _scores(self, sequences: Sequences, features: Tensor) -> Tensor:
-        """The scores at every [SCORE], sequence by sequence."""
-        hidden = self.hidden_states(sequences, features)[sequences.score_positions]  # (B, H)
-        scores: Tensor = self.final_linear(self.score_head(hidden)).squeeze(1)
-        return scores.float()
-
     def hidden_states(self, sequences: Sequences, features: Tensor) -> Tensor:
-        """The last hidden states (B, L, H), after the final norm."""
-        output: Any = self.llm.get_decoder()(
-            inputs_embeds=self._embed(sequences, features),
-            attention_mask=sequences.attention_mask,
-            position_ids=sequences.position_ids,
-            use_cache=False,
-        )
+        """The last hidden states (B, L, H) after the final norm; those at padding mean nothing."""
+        embeddings = self._embed(sequences, features)
+        mask: Tensor | CausalMask
+        if isinstance(sequences, SharedPrefixSequences):
+            moved = prompt.to_device(sequences, self.device)
+            mask, position_ids = moved.attention_mask, moved.position_ids
+        else:
+            # What attends to earlier positions alone never sees the padding behind it.
+            mask, position_ids = causal_mask(self.llm, embeddings), None
+        inputs = {"inputs_embeds": embeddings, "attention_mask": mask, "position_ids": position_ids}
+        output: Any = self.llm.get_decoder()(**inputs, use_cache=False)
         hidden: Tensor = output.last_hidden_state
         return hidden
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -15,7 +17,10 @@ from transformers import (
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm import prompt
+from soundjudge.model.lalm.prompt import TokenIds
 from soundjudge.runtime import artifacts, model_folder
+
+CausalMask = dict[str, Tensor | None] | None  # by the kind of layer; None = transformers' own
 
 
 def load_llm(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -60,6 +65,36 @@ def build_llm(config: Mapping[str, Any], attention: str, path: Path) -> PreTrain
         AutoModelForCausalLM, AutoConfig.for_model, config, attention, path
     )
     return llm
+
+
+def beam_search(tokens: TokenIds, max_tokens: int, num_beams: int) -> GenerationConfig:
+    """Generation without chance and without the prompt's own tokens; 1 beam is greedy search."""
+    return GenerationConfig(
+        do_sample=False,
+        num_beams=num_beams,
+        max_new_tokens=max_tokens,
+        eos_token_id=tokens.eos,
+        pad_token_id=tokens.eos,
+        suppress_tokens=[tokens.audio_start, tokens.audio_end, tokens.score],
+        # Over the vocabulary without those, as in `Lalm.caption_logits`.
+        renormalize_logits=True,
+    )
+
+
+def causal_mask(llm: PreTrainedModel, embeddings: Tensor) -> CausalMask:
+    """The decoder's `attention_mask` for inputs (B, L, H) of which each attends to those before.
+
+    Where every layer attends to all of them, the mask itself, in eager (1, 1, L, L) of 0 and the
+    lowest float, in sdpa none: transformers would look whether positions go on, which waits for the
+    device. Other models get None and do so.
+    """
+    if set(getattr(llm.config, "layer_types", None) or [""]) != {"full_attention"}:
+        return None
+    if llm.config._attn_implementation == "sdpa":
+        return {"full_attention": None}
+    length, dtype = embeddings.shape[1], embeddings.dtype
+    lowest = torch.full((length, length), torch.finfo(dtype).min, device=embeddings.device)
+    return {"full_attention": lowest.to(dtype).triu(1)[None, None]}
 
 
 def _read_folder(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -12,11 +12,13 @@ H = width of the language model.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
+
+from soundjudge.runtime.devices import copy_to
 
 AUDIO_START, AUDIO_END, SCORE = "[AUDIO_START]", "[AUDIO_END]", "[SCORE]"
 NEW_TOKENS = (AUDIO_START, AUDIO_END, SCORE)
@@ -54,6 +56,12 @@ class PromptSequences:
         return self.mask.long()
 
     @property
+    def text_positions(self) -> tuple[Tensor, Tensor]:
+        """Row and position of every text token: (S,) and (S,); asked on the CPU, as it counts."""
+        rows, positions = self.text_mask.nonzero(as_tuple=True)
+        return rows, positions
+
+    @property
     def score_positions(self) -> tuple[Tensor, Tensor]:
         """Row and position of every [SCORE] in `scoring_sequences`, before [EOS]: (B,) and (B,)."""
         return torch.arange(len(self.lengths), device=self.lengths.device), self.lengths - 2
@@ -85,7 +93,10 @@ class SharedPrefixSequences:
 
     @property
     def score_positions(self) -> tuple[Tensor, Tensor]:
-        """Row and position of every [SCORE], the last token of each text: (G * C,) and (G * C,)."""
+        """Row and position of every [SCORE], the last token of each text: (G * C,) and (G * C,).
+
+        Asked on the CPU, as it counts.
+        """
         index = self.text_index
         following = torch.cat([index[:, 1:], torch.full_like(index[:, :1], -1)], dim=1)
         rows, positions = ((index > 0) & (following != index)).nonzero(as_tuple=True)
@@ -93,7 +104,6 @@ class SharedPrefixSequences:
 
 
 Sequences = PromptSequences | SharedPrefixSequences
-S = TypeVar("S", PromptSequences, SharedPrefixSequences)
 
 
 def add_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -187,15 +197,19 @@ def _pad_rows(rows: list[list[int]], longest: int, value: int) -> Tensor:
     return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
 
 
-def to_device(sequences: S, device: torch.device) -> S:
+def to_device(sequences: SharedPrefixSequences, device: torch.device) -> SharedPrefixSequences:
     """The same sequences on another device."""
-    return replace(sequences, **{k: tensor.to(device) for k, tensor in vars(sequences).items()})
+    return replace(sequences, **{k: copy_to(t, device) for k, t in vars(sequences).items()})
 
 
 def embed_sequences(
     sequences: Sequences, table: Callable[[Tensor], Tensor], audio: Tensor
 ) -> Tensor:
     """Embeddings (B, L, H): of the ids by `table`, and the audio tokens (B, M, H) in order."""
-    embeddings = table(sequences.ids)
-    audio_mask = sequences.audio_mask.unsqueeze(2)  # (B, L, 1)
-    return embeddings.masked_scatter(audio_mask, audio.to(embeddings.dtype))
+    device = audio.device
+    embeddings = table(copy_to(sequences.ids, device))
+    rows = torch.arange(len(audio), device=device).unsqueeze(1)  # (B, 1)
+    start = copy_to(sequences.audio_mask.int().argmax(dim=1, keepdim=True), device)  # (B, 1)
+    positions = start + torch.arange(audio.shape[1], device=device)  # (B, M)
+    # By position: the gradient through a mask waits for the device to count it.
+    return embeddings.index_put((rows, positions), audio.to(embeddings.dtype))

@@ -14,6 +14,7 @@ from torch.nn import functional
 from soundjudge.model.lalm import prompt
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.prompt import SharedPrefixSequences
+from soundjudge.runtime.devices import copy_to
 
 LOGIT_ROWS = 256  # tokens whose logits are in memory at once: 155 MB with 151,936 words
 
@@ -24,22 +25,23 @@ def text_log_probs(lalm: Lalm, features: Tensor, texts: Sequence[str]) -> tuple[
     Sounds (G, M, D) with C consecutive texts each, none of which attends to another; tokens as in
     `Lalm.caption_logits`. In float32.
     """
-    lalm.check_features(features, len(features))
     # A caption ends with the end-of-sequence where a scored text ends with [SCORE].
     tokens = replace(lalm.tokens, score=lalm.tokens.eos)
-    sequences = prompt.to_device(
-        prompt.shared_prefix_sequences(
-            lalm.tokenize(texts), len(features), tokens, lalm.frontend.audio_tokens
-        ),
-        lalm.device,
+    sequences = prompt.shared_prefix_sequences(
+        lalm.tokenize(texts), len(features), tokens, lalm.frontend.audio_tokens
     )
+    # On the CPU, so that nothing waits for the device.
     rows, positions, previous = _text_positions(sequences)
-    hidden = lalm.hidden_states(sequences, features)[rows, previous]  # (S, H)
-    head, targets = lalm.llm.get_output_embeddings(), sequences.ids[rows, positions]
-    log_probs = _token_log_probs(head, hidden, targets, lalm.vocabulary)  # (S,)
+    targets = sequences.ids[rows, positions]  # (S,)
     index = rows * (len(texts) // len(features)) + sequences.text_index[rows, positions] - 1
-    totals = torch.zeros(len(texts), device=lalm.device).index_add(0, index, log_probs)
-    return totals, torch.bincount(index, minlength=len(texts))
+    lengths = torch.bincount(index, minlength=len(texts))  # (G * C,)
+    rows, previous, targets, index, lengths = (
+        copy_to(tensor, lalm.device) for tensor in (rows, previous, targets, index, lengths)
+    )
+    hidden = lalm.hidden_states(sequences, features)[rows, previous]  # (S, H)
+    head = lalm.llm.get_output_embeddings()
+    log_probs = _token_log_probs(head, hidden, targets, lalm.vocabulary)  # (S,)
+    return torch.zeros(len(texts), device=lalm.device).index_add(0, index, log_probs), lengths
 
 
 def _text_positions(sequences: SharedPrefixSequences) -> tuple[Tensor, Tensor, Tensor]:

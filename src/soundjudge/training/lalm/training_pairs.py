@@ -17,7 +17,8 @@ from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.training.loop.updates import Indices
+from soundjudge.runtime.devices import copy_to
+from soundjudge.training.loop.objective import Indices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +45,31 @@ class TrainingPairs:
 
     def targets_of(self, items: Indices, device: torch.device) -> tuple[Tensor, Tensor | None]:
         """Targets and weights of the pairs `items` (L, S), each (L, S)."""
-        targets = torch.from_numpy(self.targets[items]).to(device)
+        targets = copy_to(torch.from_numpy(self.targets[items]), device)
         if self.weights is None:
             return targets, None
-        return targets, torch.from_numpy(self.weights[items]).to(device)
+        return targets, copy_to(torch.from_numpy(self.weights[items]), device)
+
+
+class PairReader:
+    """Reads what the language model needs of training pairs; each text is tokenized once."""
+
+    def __init__(self, lalm: Lalm, features: ArrayStore, pairs: TrainingPairs) -> None:
+        self.lalm, self.features, self.pairs = lalm, features, pairs
+        rows = lalm.tokenize(pairs.texts)
+        self.ends = np.cumsum([len(row) for row in rows])
+        self.ids = np.fromiter((token for row in rows for token in row), dtype=np.int32)
+
+    def tokens_of(self, items: Indices) -> list[list[int]]:
+        """The token ids of the texts of the pairs `items` (B,)."""
+        return [
+            self.ids[self.ends[t - 1] if t else 0 : self.ends[t]].tolist()
+            for t in self.pairs.text[items]
+        ]
+
+    def features_of(self, items: Indices) -> Tensor:
+        """The stored features of the sounds of the pairs `items` (B,): (B, M, D)."""
+        return gather_features(self.features, self.pairs.clip_ids_of(items))
 
 
 def make_pairs(
@@ -67,8 +89,8 @@ def make_pairs(
 
 
 def gather_features(features: ArrayStore, clip_ids: Sequence[str]) -> Tensor:
-    """The encoder's features of the clips in float32: (B, M, D)."""
-    return torch.from_numpy(features.gather(clip_ids)).float()
+    """The encoder's features of the clips as they are stored: (B, M, D)."""
+    return torch.from_numpy(features.gather(clip_ids))
 
 
 @torch.no_grad()
@@ -81,9 +103,10 @@ def predict_scores(
     """
     state = PartialState()
     share = np.array_split(np.arange(len(pairs)), state.num_processes)[state.process_index]
-    scores: list[float] = []
+    scores: list[Tensor] = []
     for start in range(0, len(share), batch_size):
         items = share[start : start + batch_size]
         audio_features = gather_features(features, pairs.clip_ids_of(items))  # (B, M, D)
-        scores += lalm.scores(audio_features, pairs.texts_of(items)).double().cpu().tolist()
-    return np.array(gather_object(scores))
+        scores.append(lalm.scores(audio_features, pairs.texts_of(items)))  # (B,)
+    own = torch.cat(scores).cpu().double().tolist() if scores else []
+    return np.array(gather_object(own))

@@ -4,9 +4,10 @@ The *items* of a training are the units over which the loss is a mean: one index
 caption) or one row of indices each (a list of 16 pairs, whose loss is defined on the whole list). A
 step takes `batch_size` items, whatever the number of devices: under torchrun or accelerate launch
 every process samples the same order, takes its contiguous share of each step's items, weights its
-mean by the size of that share, and the gradients are averaged. So the update is that of the mean
-over the step's items, as on one device, and no list is ever split. Only the random numbers of
-dropout and augmentation differ between numbers of devices.
+mean by the size of that share, and the gradients are averaged. Where lists do not go evenly, their
+pairs are shared out (division.py): each process scores some of them, and the loss is that of the
+whole lists. So the update is that of the mean over the step's items, as on one device. Only the
+random numbers of dropout and augmentation differ between numbers of devices.
 """
 
 import sys
@@ -23,9 +24,9 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import devices
 from soundjudge.training.loop import resume
 from soundjudge.training.loop.history import HistoryRow
+from soundjudge.training.loop.objective import Indices, Loss, M
 from soundjudge.training.loop.optimization import Optimization
 from soundjudge.training.loop.run import TrainingRun
-from soundjudge.training.loop.updates import Indices, Loss, M
 
 ItemSampler = Callable[[np.random.Generator], Indices]
 Log = Callable[[str], None]
@@ -63,11 +64,12 @@ def train_module(
 ) -> TrainingResult:
     """Trains what requires gradients in `module`; continues exactly where `work` holds a state.
 
-    `items` is their number, or samples those of an epoch, (N,) or (N, list size), in order.
-    `loss(module, items, generator)` is the mean over the given items; the generator is for
-    augmentation. `validate` runs in evaluation mode, fp32, without gradients; higher is better;
-    None keeps the last epoch. `epoch_zero` makes the untrained module a candidate for the best.
-    `device`: auto, cpu, cuda or mps. `history` is a CSV that grows by a row with every epoch.
+    `items` is their number, or samples those of an epoch, (N,) or (N, list size), in order. `loss`
+    is an ItemLoss, a ListLoss, or a function `(module, items, generator)` that returns the mean
+    over these items; the generator is for augmentation. `validate` runs in evaluation mode, fp32,
+    without gradients; higher is better; None keeps the last epoch. `epoch_zero` makes the untrained
+    module a candidate for the best. `device`: auto, cpu, cuda or mps. `history` is a CSV that grows
+    by a row with every epoch.
     Raises SoundjudgeError where more than a few steps have no finite gradient.
     """
     if validate is None and (optimization.patience is not None or epoch_zero):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Generic
 
@@ -14,9 +15,11 @@ from soundjudge.runtime.progress import ProgressReport
 from soundjudge.training.loop import resume
 from soundjudge.training.loop.clock import StateClock
 from soundjudge.training.loop.history import HistoryRow, describe_row, write_history
+from soundjudge.training.loop.objective import Indices, Loss, M
 from soundjudge.training.loop.optimization import Optimization
+from soundjudge.training.loop.read_ahead import read_ahead
 from soundjudge.training.loop.states import States
-from soundjudge.training.loop.updates import Indices, Loss, M, Updates
+from soundjudge.training.loop.updates import Step, Updates
 
 # Steps of an epoch that may be skipped for gradients that are not finite: more end the training.
 SKIPPED_STEPS, SKIPPED_FRACTION = 10, 0.01
@@ -62,26 +65,29 @@ class TrainingRun(Generic[M]):
         progress, batch = self.progress, self.optimization.batch_size
         steps = math.ceil(len(order) / batch)
         self.module.train()
-        for start in range(progress.step * batch, len(order), batch):
-            self.step(order[start : start + batch])
-            self.report_step(steps)
-            if self.clock.asks():
-                self.check_skipped(steps)
-                if self.clock.step_due():
-                    self.states.save()
+        starts = range(progress.step * batch, len(order), batch)
+        batches = (order[start : start + batch] for start in starts)
+        with closing(read_ahead(self.updates.read, batches, self.updates.state.device)) as read:
+            for step in read:
+                self.step(step)
+                self.report_step(steps)
+                if self.clock.asks():
+                    self.check_skipped(steps)
+                    if self.clock.step_due():
+                        self.states.save()
         self.check_skipped(steps)
         self.end_epoch()
         if self.clock.epoch_due() or self.is_finished():
             self.states.save()
 
-    def step(self, batch: Indices) -> None:
-        """One update from the mean over the items of `batch`, skipped where it is not finite."""
+    def step(self, step: Step) -> None:
+        """One update from the mean over the items of `step`, skipped where it is not finite."""
         progress = self.progress
         rate = self.optimization.rate(progress.epoch, progress.steps)
-        total = self.updates.step(batch, rate, self.generator)
+        total = self.updates.step(step, rate, self.generator)
         skipped = total.isnan()
         progress.loss_sum = progress.loss_sum + total.nan_to_num()
-        progress.items = progress.items + ~skipped * len(batch)
+        progress.items = progress.items + ~skipped * len(step.items)
         progress.skipped = progress.skipped + skipped
         progress.step += 1
         progress.steps += 1

@@ -7,7 +7,7 @@ import numpy as np
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.training.loop.loop import ItemSampler
-from soundjudge.training.loop.updates import Indices
+from soundjudge.training.loop.objective import Indices
 
 
 def random_lists(pairs: int, list_size: int) -> ItemSampler:

@@ -1,0 +1,77 @@
+"""The benchmarks for a GPU run through on a CPU, and count what they name."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from repository import ROOT, load_benchmark
+
+sys.path.append(str(ROOT / "benchmarks"))  # they import one another
+host = load_benchmark("host")
+random_steps = host.random_steps
+
+# As on the GPU image, where these are missing.
+WITHOUT = """
+import runpy, sys
+for name in ("soundfile", "soxr", "pydantic", "dvc"):
+    sys.modules[name] = None
+sys.path.insert(0, "benchmarks")
+sys.argv = ["gpu.py", *sys.argv[1:]]
+runpy.run_path("benchmarks/gpu.py", run_name="__main__")
+"""
+
+
+def run(*arguments):
+    command = [sys.executable, "-c", WITHOUT, *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture
+def deterministic():
+    torch.set_deterministic_debug_mode("error")
+    yield
+    torch.set_deterministic_debug_mode("default")
+
+
+@pytest.mark.slow
+def test_every_section_runs_at_tiny_sizes_and_is_written(tmp_path):
+    path = tmp_path / "gpu.md"
+    output = run("--smoke", "-o", str(path))
+    assert output.returncode == 0, output.stderr
+    lines = path.read_text()
+    assert lines.count("| ok |") == 11 and "differs" not in lines
+    assert "ends with the same bits: yes" in lines
+    assert "left out" not in lines
+    for name in ("| plain |", "| all of these, as the loop does |", "| windows a second |"):
+        assert name in lines
+
+
+def test_what_the_minutes_do_not_allow_is_named(capsys):
+    gpu = load_benchmark("gpu")
+    report = gpu.Report(60.0, None)
+    assert report.has_time("Steps", 30.0)
+    assert not report.has_time("Scoring", 61.0)
+    assert "Scoring: left out, as 1 minutes are over." in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_gpu_a_sentence_says_so():
+    output = run()
+    assert output.returncode == 1
+    assert "there is no CUDA device" in output.stderr
+
+
+@pytest.mark.slow
+def test_a_step_as_the_loop_takes_it_waits_for_nothing_and_fills_nothing(tmp_path, deterministic):
+    sizes, device = host.small_sizes(1, 8), torch.device("cpu")
+    plain, ours = (
+        host.measure(random_steps.RandomTraining(sizes, tmp_path / "f", device, "bf16", way), 2)
+        for way in (random_steps.PLAIN, random_steps.Way())
+    )
+    # Of the plain way the features, ids, mask, lengths and targets are copied, and more is asked.
+    assert plain.waits >= 6 and ours.waits == 0
+    assert plain.fills - ours.fills > 50
+    assert ours.kernels < plain.kernels - 50
+    assert ours.milliseconds > 0

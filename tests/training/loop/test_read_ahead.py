@@ -1,0 +1,57 @@
+"""Inputs are read in a thread, two steps ahead, in order, and what fails there fails here."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from soundjudge.training.loop.read_ahead import read_ahead
+
+CPU = torch.device("cpu")
+
+
+def test_steps_come_in_order_and_two_are_read_ahead():
+    read, threads = [], set()
+
+    def double(step):
+        threads.add(threading.current_thread())
+        read.append(step)
+        return 2 * step
+
+    steps = read_ahead(double, range(6), CPU)
+    assert next(steps) == 0
+    end = time.monotonic() + 10
+    while len(read) < 3 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert read == [0, 1, 2]
+    assert list(steps) == [2, 4, 6, 8, 10]
+    assert threading.main_thread() not in threads and len(threads) == 1
+
+
+def test_what_the_thread_meets_is_raised_at_its_step():
+    def read(step):
+        if step == 2:
+            raise OSError("the disk is gone")
+        return step
+
+    steps = read_ahead(read, range(9), CPU)
+    assert [next(steps), next(steps)] == [0, 1]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(steps)
+
+
+def test_a_caller_that_stops_ends_the_thread_and_reads_no_more():
+    read, begun = [], threading.Event()
+
+    def slow(step):
+        begun.set()
+        time.sleep(0.05)
+        read.append(step)
+
+    steps = read_ahead(slow, range(100), CPU)
+    next(steps)
+    threads = threading.active_count()
+    steps.close()
+    assert threading.active_count() == threads - 1
+    assert len(read) <= 3
