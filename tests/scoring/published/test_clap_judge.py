@@ -54,6 +54,13 @@ def test_the_same_checkpoint_gives_the_same_id(tmp_path):
     assert one == two
 
 
+def test_a_window_of_whole_seconds_as_laions_is_read_back(tmp_path):
+    tiny_clap.clap(hop_length=320, max_length_s=1).save(tmp_path / "clap")
+    manifest = clap_judge.import_clap(str(tmp_path / "clap"), tmp_path / "judge")
+    judge = Judge.from_pretrained(tmp_path / "judge", "cpu")
+    assert (judge.score_id, judge.manifest.window_seconds) == (manifest.score_id, 1.0)
+
+
 def test_what_is_no_clap_leaves_nothing_behind(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SoundjudgeError, match="no config.json"):

@@ -90,7 +90,7 @@ def write_manifest(
     unnamed = JudgeManifest(
         format=FORMAT_VERSION,
         score_id="",
-        window_seconds=window_seconds,
+        window_seconds=float(window_seconds),  # LAION's files write 10, which is read as 10.0
         ensemble=ensemble,
         files=_file_records(folder),
         long=long,
