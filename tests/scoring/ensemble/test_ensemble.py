@@ -187,11 +187,13 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
         split="validation",
     )
     tables.write_table(targets, Path("data/targets/validation.csv"), tables.TARGETS)
-    levels = clip_levels.ClipLevels(silence_dbfs=-60.0, level_dbfs=None, silent=())
+    levels = clip_levels.ClipLevels(
+        silence_dbfs=-60.0, level_dbfs=None, silent=("xacle/test1.wav",)
+    )
     clip_levels.write_levels(Path("data/prepared"), levels)
     Path("params.yaml").write_text(
         "ensemble: {members: {good: x, noisy: y}, method: nnls, calibration: linear,"
-        " folds: 5, seed: 0}\n"
+        " folds: 5, seed: 0, silent_score: 0.25}\n"
     )
     with caplog.at_level(logging.WARNING):
         stage.main()
@@ -206,7 +208,8 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
     assert list(predictions) == ["test", "validation", "validation_crossfitted"]
     expected = ensemble.apply_ensemble(fitted, scores[:, :2])
     assert predictions["validation"]["pred_score"].tolist() == expected.tolist()
-    assert predictions["test"]["pred_score"].tolist() == pytest.approx(expected[:5].tolist())
+    test = [expected[0], 0.25, *expected[2:5]]  # the second sound is silent
+    assert predictions["test"]["pred_score"].tolist() == pytest.approx(test)
     crossfitted = predictions["validation_crossfitted"]["pred_score"].to_numpy()
     assert (crossfitted[:38] != expected[:38]).all()
     assert (crossfitted[38:] == expected[38:]).all()  # screened away: in no fit
