@@ -75,7 +75,7 @@ REQUIREMENTS = (
     Requirement(
         key="encoders.clap",
         kind="transformers",
-        description="CLAP, a transformers folder",
+        description="CLAP, a transformers folder (for regress a PE-AV, too)",
         files=(
             ("config.json",),
             ("model.safetensors",),

@@ -176,7 +176,9 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
         ratings=4,
         split="validation",
     )
-    levels = clip_levels.ClipLevels(silence_dbfs=-60.0, level_dbfs=None, silent=())
+    levels = clip_levels.ClipLevels(
+        silence_dbfs=-60.0, level_dbfs=None, silent=("xacle/test1.wav",)
+    )
     clip_levels.write_levels(Path("data/prepared"), levels)
     for split in ("train", "validation"):
         tables.write_table(targets, Path(f"data/targets/{split}.csv"), tables.TARGETS)
@@ -185,6 +187,7 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
     )
     tables.write_table(rated, Path("data/prepared/rated.parquet"), tables.RATED)
     chosen = {"method": "nnls", "calibration": "linear", "folds": 5, "folds_by": "none"}
+    chosen["silent_score"] = 0.25
     write_params(Path(), ensemble=chosen)
     values = yaml.safe_load(Path("params.yaml").read_text())
     values["ensemble"]["members"] = {"good": "x", "noisy": "y"}
@@ -204,7 +207,8 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
     assert list(predictions) == ["test", "validation", "validation_crossfitted"]
     expected = ensemble.apply_ensemble(fitted, scores[:, :2])
     assert predictions["validation"]["pred_score"].tolist() == expected.tolist()
-    assert predictions["test"]["pred_score"].tolist() == pytest.approx(expected[:5].tolist())
+    test = [expected[0], 0.25, *expected[2:5]]  # the second sound is silent
+    assert predictions["test"]["pred_score"].tolist() == pytest.approx(test)
     crossfitted = predictions["validation_crossfitted"]["pred_score"].to_numpy()
     assert (crossfitted[:38] != expected[:38]).all()
     assert (crossfitted[38:] == expected[38:]).all()  # screened away: in no fit

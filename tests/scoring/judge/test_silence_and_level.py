@@ -113,3 +113,10 @@ def test_a_rule_without_a_level_of_silence_is_refused(root, plain):
         replace(manifest, level_dbfs=-26.0)
     with pytest.raises(SoundjudgeError, match="need silence_dbfs"):
         replace(manifest, ensemble=replace(manifest.ensemble, silent_score=0.0))
+
+
+@pytest.mark.parametrize("name", ["silence_dbfs", "level_dbfs"])
+@pytest.mark.parametrize("level", [0.0, 1e9])
+def test_a_level_that_is_not_below_full_scale_is_refused(ruled, name, level):
+    with pytest.raises(SoundjudgeError, match=f"{name} is .*below 0"):
+        replace(ruled.manifest, **{name: level})
