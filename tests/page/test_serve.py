@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import threading
 import time
 import zipfile
@@ -280,7 +281,7 @@ def test_a_table_without_its_zip_is_refused(client):
 def unpack(content: bytes, folder: Path, wanted: list[str]) -> dict[str, Path]:
     (folder / "z").write_bytes(content)
     (folder / "out").mkdir(exist_ok=True)
-    with zipped_sounds.ZippedSounds(folder / "z", LIMITS) as sounds:
+    with zipped_sounds.open_sounds(folder / "z", LIMITS) as sounds:
         return sounds.unpack(wanted, folder / "out")
 
 
@@ -350,6 +351,23 @@ def test_a_damaged_archive_is_refused(tmp_path):
     for bad in (b"no zip", good[: len(good) // 2], good[:60] + b"\xff" * 40 + good[100:]):
         with pytest.raises(RefusalError, match="the zip"):
             unpack(bad, tmp_path, ["a.wav"])
+
+
+def test_no_damage_of_an_archive_is_more_than_a_refusal(tmp_path):
+    good = zip_of({"take/a.wav": wav(0.1), "b.wav": b"B" * 300})
+    rng, outcomes = random.Random(0), set()
+    for _ in range(1500):
+        bad = bytearray(good)
+        for _ in range(rng.choice((1, 2, 5, 30))):
+            # Its directory is at the end: what is there says where the rest is.
+            place = rng.choice((rng.randrange(len(bad)), len(bad) - 1 - rng.randrange(150)))
+            bad[place : place + rng.choice((0, 1, 4))] = rng.randbytes(rng.choice((0, 1, 4)))
+        try:
+            unpack(bytes(bad), tmp_path, ["a.wav", "b.wav"])
+            outcomes.add(200)
+        except RefusalError as error:
+            outcomes.add(error.status)
+    assert outcomes == {200, 422}
 
 
 @pytest.mark.parametrize(

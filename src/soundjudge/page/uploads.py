@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page.judging import NamedSound
 from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
-from soundjudge.page.zipped_sounds import ZippedSounds
+from soundjudge.page.zipped_sounds import ZippedSounds, open_sounds
 from soundjudge.scoring.files import pair_columns, pair_table
 from soundjudge.scoring.files.pair_table import PairTable
 from soundjudge.scoring.members.windows import clean_text
@@ -92,7 +92,7 @@ async def save_table(
     await _save(table, path)
     await _save(archive, zipped)
     unpacked.mkdir()
-    with ZippedSounds(zipped, limits) as sounds:
+    with open_sounds(zipped, limits) as sounds:
         try:
             pairs = _read_pairs(path, name, sounds)
         except SoundjudgeError as error:
