@@ -3,7 +3,7 @@
 reads   data/predictions/members/<member>/{validation,test}.csv, data/targets/validation.csv
 writes  data/predictions/ensemble/{validation,test}.csv, checkpoints/ensemble.json,
         data/predictions/ensemble/validation_crossfitted.csv: each score by an ensemble fitted
-        without the pair's own rating
+        without the pair's own rating, data/predictions/ensemble/intervals.json
 """
 
 import dataclasses
@@ -34,6 +34,7 @@ def main() -> None:
 
     fitted = panel.fit_panel(validation, targets, config)
     crossfitted = panel.crossfit_panel(validation, targets, config)
+    intervals = panel.fit_panel_intervals(validation, targets, fitted, crossfitted, config.coverage)
     with artifacts.atomic_folder(BLENDS) as folder:
         for name, predictions in (
             ("validation", panel.blend_panel(validation, fitted)),
@@ -41,6 +42,7 @@ def main() -> None:
             ("test", panel.blend_panel(test, fitted)),
         ):
             tables.write_table(predictions, folder / f"{name}.csv", tables.PREDICTIONS)
+        artifacts.write_json(folder / "intervals.json", dataclasses.asdict(intervals), exact=True)
     artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted), exact=True)
 
 

@@ -15,14 +15,13 @@ from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble, panel
-from soundjudge.scoring.evaluation import evaluation, evaluation_page, evaluation_plots
+from soundjudge.scoring.ensemble import ensemble, intervals, panel
+from soundjudge.scoring.evaluation import coverage, evaluation, evaluation_page, evaluation_plots
 
 RATINGS = [Path("data/prepared/ratings.parquet"), Path("data/test_labels/ratings.parquet")]
 PREDICTIONS = Path("data/predictions")
 ENSEMBLE = Path("checkpoints/ensemble.json")
 METRICS = Path("metrics")
-PLOTS = Path("plots/evaluate")
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     note = params.load("note", str)
     config = params.load("evaluate", evaluation.EvaluationConfig)
     fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
-
+    learned = intervals.read_intervals(PREDICTIONS / "ensemble/intervals.json")
     ratings = pd.concat([tables.read_table(path, tables.RATINGS) for path in RATINGS])
     for name in panel.unknown_members(PREDICTIONS / "members", fitted.members):
         logging.warning("%s/members/%s is no member: not evaluated", PREDICTIONS, name)
@@ -43,13 +42,14 @@ def main() -> None:
         for split in ("validation", "test")
         if (ratings["split"] == split).any()
     ]
-
-    artifacts.write_json(METRICS / "evaluate.json", evaluation.headline_metrics(splits, note))
-    results = evaluation.evaluation_results(splits, note)
+    covered = coverage.measure_splits(splits, fitted, learned)
+    headline = evaluation.headline_metrics(splits, note) | covered.shares
+    artifacts.write_json(METRICS / "evaluate.json", headline)
+    results = evaluation.evaluation_results(splits, note) | {"intervals": covered.rows}
     artifacts.write_json(METRICS / "details/evaluate.json", results)
-    evaluation_page.write_page(splits, fitted, note, METRICS / "evaluate.md")
+    evaluation_page.write_page(splits, fitted, note, METRICS / "evaluate.md", covered.lines)
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
-    with artifacts.atomic_folder(PLOTS) as folder:
+    with artifacts.atomic_folder(Path("plots/evaluate")) as folder:
         plotting.save_figure(evaluation_plots.plot_agreement(splits, note), folder / "srcc.png")
         for split in splits:
             scatter = evaluation_plots.plot_scatter(split, split.headline, note)

@@ -1,7 +1,7 @@
 """Everything that scoring needs in one folder, with a model card, proved on one pair.
 
 reads   checkpoints/ members and ensemble.json, the encoders they name, metrics/evaluate.md,
-        one pair of data/prepared/ and of data/predictions/ensemble/, what members predicted with
+        one pair of data/prepared/ and of data/predictions/ensemble/, intervals.json beside that
 writes  checkpoints/judge/
 """
 
@@ -12,6 +12,7 @@ from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.ensemble import ensemble_from_json
+from soundjudge.scoring.ensemble.intervals import read_intervals
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.judge.judge import Judge
@@ -30,7 +31,6 @@ def main() -> None:
     prediction = params.load("predict", predict.PredictionConfig)
     members = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
-
     checkpoints = {name: CHECKPOINTS / path for name, path in members.items()}
     for name, checkpoint in checkpoints.items():
         predict.check_provenance(PREDICTIONS / "members" / name, checkpoint)
@@ -47,6 +47,8 @@ def main() -> None:
             window_seconds=prediction.window_seconds,
             packaging=packaging,
             report=REPORT.read_text(encoding="utf-8"),
+            intervals=read_intervals(PREDICTIONS / "ensemble/intervals.json"),
+            note=params.load("note", str),
         )
         own = m2d_reference.first_m2d(checkpoints.values(), Path())
         judge = Judge.from_pretrained(folder, device, m2d=own)

@@ -133,6 +133,45 @@ def test_a_table_goes_through_standard_input_and_output(judge, sounds, tmp_path)
     assert set(json.loads(result.stdout)) == {"audio_path", "caption", "n", "pred_score"}
 
 
+def test_sounds_are_ranked_for_a_text_and_what_is_not_told_apart_shares_a_rank(
+    judge, sounds, tmp_path
+):
+    paths = [sounds / f"{name}.wav" for name in "abcde"]
+    result = run("rank", "a dog barks", *paths, "--model", judge)
+    assert result.exit_code == 0, result.output
+    rows = [line.split("  ") for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows] == list("12345")
+    for _, value, name in rows:
+        alone = run("score", name, "a dog barks", "--model", judge).stdout
+        assert float(value) == pytest.approx(float(alone), abs=1e-4)
+    values = [float(row[1]) for row in rows]
+    assert values == sorted(values, reverse=True) and values[0] - values[4] > 0.1
+    assert "none is a tie" in result.stderr
+
+    noisy = Path(shutil.copytree(judge, tmp_path / "judge"))
+    learned = {"coverage": 0.9, "floor": 1.0, "slope": 0.0, "quantile": 1.0}
+    difference = (values[0] - values[3]) / 2 + (values[0] - values[4]) / 2
+    tiny_judge.forge(noisy, lambda v: v.update(intervals=learned | {"difference": difference}))
+    told = run("rank", "a dog barks", *paths, "--model", noisy, "--json")
+    ranks = [row["rank"] for row in json.loads(told.stdout)]
+    assert ranks == [1, 1, 1, 1, 2]  # the last is lower than the first alone by that much
+    assert f"within {difference:.1f} points" in told.stderr
+
+
+def test_texts_are_ranked_for_a_sound(judge, sounds, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a dog barks\n\nrain\r\nan engine\n")
+    result = run("rank", sounds / "e.wav", "--texts", texts, "--model", judge)
+    assert sorted(line.split("  ")[2] for line in result.stdout.splitlines()) == [
+        "a dog barks", "an engine", "rain",
+    ]  # fmt: skip
+    assert "one sound and --texts FILE" in sentence(run("rank", "a dog", "--model", judge))
+    both = run("rank", sounds / "e.wav", sounds / "a.wav", "--texts", texts, "--model", judge)
+    assert "one sound and --texts FILE" in sentence(both)
+    texts.write_text("\n")
+    assert "has no text" in sentence(run("rank", sounds / "e.wav", "--texts", texts))
+
+
 def test_a_wrong_column_or_a_missing_sound_costs_no_loading(tmp_path, sounds):
     table = tmp_path / "table.csv"
     for content, reason in (

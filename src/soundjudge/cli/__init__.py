@@ -10,6 +10,7 @@ from soundjudge.cli import (
     evaluation_commands,
     fetch_commands,
     page_commands,
+    ranking_commands,
     rating_commands,
     recipe_commands,
     scoring_commands,
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for commands in (
     scoring_commands,
+    ranking_commands,
     doctor_commands,
     fetch_commands,
     rating_commands,

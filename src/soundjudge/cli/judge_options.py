@@ -1,5 +1,6 @@
 """What commands that score share: their options, the judge, and what is told of it."""
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,11 +63,17 @@ def judge_folder(model: str) -> Path:
 
 def load_judge(model: str, device: str, no_verify: bool) -> "Judge":
     """The judge that --model names."""
-    from soundjudge.data.hub import hub
-    from soundjudge.scoring.judge.judge import Judge
+    # Of a cold start, a fifth is the search for garbage among objects that imports make and keep.
+    gc.disable()
+    try:
+        from soundjudge.data.hub import hub
+        from soundjudge.scoring.judge.judge import Judge
 
-    name = model if model.startswith(hub.SCHEME) else judge_folder(model)
-    return Judge.from_pretrained(name, device, verify=not no_verify)
+        name = model if model.startswith(hub.SCHEME) else judge_folder(model)
+        return Judge.from_pretrained(name, device, verify=not no_verify)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def tell_note(judge: "Judge") -> None:

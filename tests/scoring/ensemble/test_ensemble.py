@@ -12,7 +12,7 @@ from soundjudge.data.tables import tables
 from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.reporting.metrics import srcc
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble, panel
+from soundjudge.scoring.ensemble import ensemble, intervals, panel
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble, EnsembleConfig
 
@@ -198,7 +198,9 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
         artifacts.read_json(Path("checkpoints/ensemble.json")), "json"
     )
     assert fitted.members == ("good", "noisy")
-    files = sorted(Path("data/predictions/ensemble").iterdir())
+    learned = intervals.read_intervals(Path("data/predictions/ensemble/intervals.json"))
+    assert learned.coverage == 0.9
+    files = sorted(Path("data/predictions/ensemble").glob("*.csv"))
     predictions = {path.stem: tables.read_table(path, tables.PREDICTIONS) for path in files}
     assert list(predictions) == ["test", "validation", "validation_crossfitted"]
     expected = ensemble.apply_ensemble(fitted, scores[:, :2])

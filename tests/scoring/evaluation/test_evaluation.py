@@ -15,6 +15,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
+from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.evaluation import evaluation, report
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
@@ -328,6 +329,9 @@ def write_inputs(with_test):
             tables.write_table(table, Path(f"data/predictions/{name}.csv"), tables.PREDICTIONS)
     Path("data/predictions/members/old").mkdir()
     artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted), exact=True)
+    learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
+    path = Path("data/predictions/ensemble/intervals.json")
+    artifacts.write_json(path, dataclasses.asdict(learned), exact=True)
     train = rated("train", seed=4)[1]
     both = pd.concat([train, splits["validation"][1]], ignore_index=True)
     tables.write_table(both, Path("data/prepared/ratings.parquet"), tables.RATINGS)
@@ -357,7 +361,10 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     details = artifacts.read_json(Path("metrics/details/evaluate.json"))
     splits = ["validation", "test"] if with_test else ["validation"]
     headlines = dict(zip(splits, ["ensemble_crossfitted", "ensemble"], strict=False))
-    assert set(metrics) == set(details) == {"note", *splits}
+    assert set(metrics) == {"note", "interval_coverage", *splits}
+    assert set(details) == {"note", "intervals", *splits}
+    covered = details["intervals"]["validation"]["coverage"]
+    assert metrics["interval_coverage"]["validation"] == covered
     assert metrics["note"] == details["note"] == "simulated ratings"
     for split, headline in headlines.items():
         names = [(headline, "srcc"), (headline, "lcc"), (headline, "mse"), ("a", "srcc")]
@@ -373,6 +380,7 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     assert page.startswith("# Agreement with listeners (simulated ratings)\n\n## validation, 60")
     assert page.count("by a fit without the pair's own rating") == 1
     assert ("## test" in page) == with_test
+    assert f"- validation: within its interval lies the mean rating of {covered:.1%} of" in page
     systems = pd.read_csv("metrics/systems.csv")
     assert systems["split"].tolist() == [s for s in splits for _ in range(4)]
     assert set(systems["note"]) == {"simulated ratings"}

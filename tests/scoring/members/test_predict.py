@@ -22,6 +22,7 @@ from soundjudge.data.tables.tables import PREDICTIONS
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
+from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import predict
 from soundjudge.scoring.members.predict import raw_scores
@@ -192,6 +193,7 @@ def write_params(folder: Path) -> None:
             "data": "Nothing.",
             "notes": [],
         },
+        "note": "simulated ratings",
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
 
@@ -223,6 +225,9 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     artifacts.write_json(ensemble_path, dataclasses.asdict(blend), exact=True)
     blended = frames["one"].assign(pred_score=scores)
     tables.write_table(blended, predictions / "ensemble/validation.csv", PREDICTIONS)
+    learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
+    intervals_path = predictions / "ensemble/intervals.json"
+    artifacts.write_json(intervals_path, dataclasses.asdict(learned), exact=True)
     (in_folder / "metrics").mkdir()
     (in_folder / "metrics/evaluate.md").write_text("# Agreement (simulated ratings)\n")
     stage("package")
@@ -230,6 +235,14 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     clips = clip_store.ClipStore(in_folder / "data/prepared")
     waves = [clips.wave(tables.rated_clip_id(name)) for name in blended["wav_file_name"]]
     assert judge.score_waves(waves, list(blended["text"]), 5) == pytest.approx(scores, abs=1e-4)
+
+    assert (judge.note, judge.intervals) == ("simulated ratings", learned)
+    card = (in_folder / "checkpoints/judge/README.md").read_text()
+    assert "aims at\nholding the mean rating of 90% of pairs" in card
+    (pair,) = judge.score_pairs([(waves[0], 16_000)], [blended["text"][0]], details=True)
+    low, high = learned.bounds(np.array([pair.value]), np.array([pair.spread]))
+    assert pair.interval == pytest.approx((low[0], high[0]))
+    assert pair.interval[0] < pair.value < pair.interval[1]
 
     first = artifacts.sha256(in_folder / "checkpoints/judge")
     stage("package")

@@ -29,6 +29,7 @@ class EnsembleConfig:
     calibration: calibration.Method
     folds: int = 10  # refits for scores of validation by weights that saw no rating of the pair
     seed: int = 0  # of the folds
+    coverage: float = 0.9  # share of pairs whose mean rating lies within a score's interval
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -40,6 +41,8 @@ class EnsembleConfig:
                 )
         if self.folds < 2:
             raise SoundjudgeError(f"folds is {self.folds}: cross-fitting needs 2 or more")
+        if not 0 < self.coverage < 1:
+            raise SoundjudgeError(f"coverage is {self.coverage}: choose a number between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,14 @@ N = number of pairs, K = number of members.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundjudge import params
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.calibration import apply_calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble
 
@@ -37,21 +40,27 @@ class Intervals:
     quantile: float
     "half the width of an interval, in scales"
     difference: float
-    "two scores that differ by more have the listeners' order in `coverage` of couples of pairs"
+    "of two scores that differ by more, listeners share the order in `coverage` of cases or more"
 
     def __post_init__(self) -> None:
         if not 0 < self.coverage < 1:
             raise SoundjudgeError(f"coverage is {self.coverage}: choose a number between 0 and 1")
-        for name in ("floor", "quantile", "difference"):
+        for name in ("floor", "quantile"):
             if not getattr(self, name) > 0:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must be above 0")
-        if self.slope < 0:
-            raise SoundjudgeError(f"slope is {self.slope}: it must not be negative")
+        for name in ("slope", "difference"):
+            if not getattr(self, name) >= 0:
+                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must not be negative")
 
     def bounds(self, scores: Floats, spread: Floats) -> tuple[Floats, Floats]:
         """Both ends, within 0..10, of the intervals of scores (N,) with `spread` (N,)."""
         half = self.quantile * (self.floor + self.slope * spread)
         return np.clip(scores - half, 0.0, 10.0), np.clip(scores + half, 0.0, 10.0)
+
+
+def read_intervals(path: Path) -> Intervals:
+    """The intervals that the stage `ensemble` wrote; ParamsError names a wrong key."""
+    return params.build(Intervals, artifacts.read_json(path), str(path))
 
 
 def member_ratings(ensemble: Ensemble, member_scores: Floats) -> Floats:
@@ -111,4 +120,4 @@ def _difference(residuals: Floats, coverage: float) -> float:
     some = residuals[::step]
     differences = some[:, None] - some[None, :]
     couples = differences[~np.eye(len(some), dtype=bool)]
-    return float(np.quantile(couples, coverage))
+    return max(0.0, float(np.quantile(couples, coverage)))

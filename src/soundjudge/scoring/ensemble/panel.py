@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.ensemble import ensemble, matching
+from soundjudge.scoring.ensemble import ensemble, intervals, matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble, EnsembleConfig
+from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.ensemble.matching import PAIR
 
 # What the ensemble stage writes for each split: column -> file.
@@ -75,6 +76,21 @@ def crossfit_panel(
         _scores(panel, config.members)[rated], rating[rated], config
     )
     return predictions.assign(pred_score=held_out)
+
+
+def fit_panel_intervals(
+    panel: pd.DataFrame,
+    targets: pd.DataFrame,
+    fitted: Ensemble,
+    crossfitted: pd.DataFrame,
+    coverage: float,
+) -> Intervals:
+    """Intervals from the `crossfitted` predictions of the pairs that have a target."""
+    rating = _ratings(panel, targets)
+    rated = ~np.isnan(rating)
+    scores = crossfitted["pred_score"].to_numpy(dtype=np.float64)
+    spread = intervals.members_spread(fitted, _scores(panel, fitted.members))
+    return intervals.fit_intervals(scores[rated], spread[rated], rating[rated], coverage)
 
 
 def _scores(panel: pd.DataFrame, members: Iterable[str]) -> NDArray[np.float64]:

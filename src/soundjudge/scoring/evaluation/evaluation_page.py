@@ -21,13 +21,20 @@ FITTED_HERE = (
 )
 
 
-def write_page(splits: Sequence[EvaluatedSplit], fitted: Ensemble, note: str, path: Path) -> None:
-    """Writes a table per split as Markdown, what its words mean, and the ensemble's weights."""
+def write_page(
+    splits: Sequence[EvaluatedSplit],
+    fitted: Ensemble,
+    note: str,
+    path: Path,
+    more: Sequence[str] = (),
+) -> None:
+    """Writes a table per split as Markdown, what its words mean, the weights, and `more` lines."""
     lines = [f"# {plotting.title_with_note('Agreement with listeners', note)}"]
     for split in splits:
         lines += ["", *_table(split)]
     weights = zip(fitted.members, fitted.weights, strict=True)
     lines += ["", "Ensemble weights: " + ", ".join(f"{n} {w:.3f}" for n, w in weights) + "."]
+    lines += ["", *more] if more else []
     with artifacts.atomic_file(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -28,7 +28,7 @@ judge.score("dog.wav", "a dog barks")
 ```
 
 Sounds may have any sample rate, number of channels and length. {long} The
-calibration is {calibration}; scores are clipped to 0..10.
+calibration is {calibration}; scores are clipped to 0..10. {intervals}
 
 ## Data
 
@@ -53,6 +53,11 @@ Windows of {window:g} s are scored
 one after another and their scores averaged by length; a remainder below 1 s is left out.""",
     "cut": "Of a longer one the first {window:g} s are scored.",
 }
+INTERVALS = """\
+A score's interval aims at
+holding the mean rating of {learned.coverage:.0%} of pairs. It was learned from validation, by split
+conformal prediction scaled by the members' spread, for pairs and listeners like those. Scores that
+differ by less than {learned.difference:.1f} points do not tell which pair listeners prefer."""
 # License notes that follow from a judge's members.
 M2D_HEADS = "{members}: a head alone, fitted on M2D-CLAP"
 M2D_DELTAS = (
@@ -97,10 +102,17 @@ def card_text(manifest: JudgeManifest, records: Records, packaging: Packaging, r
         score_id=manifest.score_id,
         long=LONG[manifest.long].format(window=manifest.window_seconds),
         calibration=blend.calibration.method,
+        intervals=_interval_sentences(manifest),
         members="\n".join(rows),
         notes="\n".join(f"- {note}" for note in notes),
         report="\n".join(lines),
     )
+
+
+def _interval_sentences(manifest: JudgeManifest) -> str:
+    if manifest.intervals is None:
+        return "No interval of a score was learned."
+    return INTERVALS.format(learned=manifest.intervals)
 
 
 def _m2d_notes(records: Records) -> list[str]:

@@ -12,6 +12,7 @@ from soundjudge.model.audio.audio_encoder import kind_of
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import EncoderReference, read_member, write_member
 from soundjudge.scoring.ensemble.ensemble import Ensemble
+from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.judge import card, integrity
 from soundjudge.scoring.judge.card import Packaging as Packaging
 from soundjudge.scoring.judge.manifest import (
@@ -39,6 +40,8 @@ def build_judge(
     window_seconds: float,
     packaging: Packaging,
     report: str,
+    intervals: Intervals | None = None,
+    note: str = "",
 ) -> JudgeManifest:
     """Fills `folder`: members, encoders, judge.json and a model card with `report` (Markdown).
 
@@ -61,6 +64,8 @@ def build_judge(
         window_seconds=window_seconds,
         packaging=packaging,
         report=report,
+        intervals=intervals,
+        note=note,
     )
 
 
@@ -72,6 +77,8 @@ def write_manifest(
     packaging: Packaging,
     report: str,
     long: Long = "windows",
+    intervals: Intervals | None = None,
+    note: str = "",
 ) -> JudgeManifest:
     """Writes judge.json and the model card over the members and encoders in `folder`."""
     unnamed = JudgeManifest(
@@ -81,6 +88,8 @@ def write_manifest(
         ensemble=ensemble,
         files=_file_records(folder),
         long=long,
+        intervals=intervals,
+        note=note,
     )
     score_id = f"{packaging.name}@{packaging.version}+{unnamed.fingerprint()}"
     manifest = replace(unnamed, score_id=score_id)
