@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 from soundjudge.page import application, uploads, zipped_sounds
 from soundjudge.page.limits import Limits, RefusalError
 from soundjudge.page.spectrogram import spectrogram_png
+from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.judge.judge import Judge
 
 LIMITS = Limits(megabytes=2, sounds=3, texts=3, pairs=4, seconds=5, characters=60, rows=4)
@@ -142,6 +143,21 @@ def test_the_page_escapes_and_asks_for_nothing_outside(client, judge, monkeypatc
         outside = content.replace("http://www.w3.org/2000/svg", "")
         assert "://" not in outside and "url(" not in outside, name
     assert "innerHTML" not in client.get("/static/serve.js").text
+
+
+def test_equal_ranks_are_those_of_the_judges_noise(client, judge, monkeypatch):
+    assert 'data-difference="0.005">' in client.get("/").text
+    known = Intervals(coverage=0.9, floor=1.0, slope=0.0, quantile=2.0, difference=2.4)
+    monkeypatch.setattr(judge, "manifest", replace(judge.manifest, intervals=known))
+    page = client.get("/").text
+    assert 'data-difference="2.4" data-coverage="90 %">' in page
+    assert "ratings in 90 % of pairs" in page
+    _, result = wait(client, post(client, [("a.wav", wav())], ["a dog"]))
+    (pair,) = result["pairs"]
+    # half the width is 2 scales of 1 point
+    assert pair["interval"] == pytest.approx(
+        [max(0, pair["value"] - 2), min(10, pair["value"] + 2)]
+    )
 
 
 def test_every_answer_forbids_what_is_not_from_here(client):
