@@ -105,6 +105,11 @@ def test_every_sound_is_scored_with_every_text_as_the_judge_scores_it(client, ju
     assert float(rows[1][2]) == pytest.approx(result["pairs"][0]["value"], abs=1e-4)
 
 
+def test_sounds_of_one_name_are_told_apart(client):
+    _, result = wait(client, post(client, [("a.wav", wav()), ("x/a.wav", wav())], ["a dog"]))
+    assert [sound["name"] for sound in result["sounds"]] == ["a.wav", "a.wav (2)"]
+
+
 def test_a_long_sound_has_its_score_over_time_and_a_picture(client):
     job, result = wait(client, post(client, [("b.wav", wav(3.6, 2))], ["a dog"]))
     (pair,) = result["pairs"]

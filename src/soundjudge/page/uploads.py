@@ -64,11 +64,13 @@ async def save_sounds(
             f"{len(uploads)} sounds with {len(texts)} texts are {len(uploads) * len(texts)} pairs: "
             f"send {limits.pairs} at most",
         )
+    names = [shown_name(upload.filename or "") for upload in uploads]
     sounds = []
-    for number, upload in enumerate(uploads):
+    for number, (upload, name) in enumerate(zip(uploads, names, strict=True)):
         path = folder / f"{number}"
         await _save(upload, path)
-        sounds.append(NamedSound(name=shown_name(upload.filename or ""), path=path))
+        earlier = names[:number].count(name)  # systems name their takes alike
+        sounds.append(NamedSound(name=f"{name} ({earlier + 1})" if earlier else name, path=path))
     return sounds
 
 
