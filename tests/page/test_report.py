@@ -17,6 +17,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.page import report
 from soundjudge.page.rendering import note_sentence
 from soundjudge.page.report import ReportOptions
+from soundjudge.page.report_page import headline
 
 
 class Elements(HTMLParser):
@@ -193,6 +194,32 @@ def test_tables_with_scores_need_no_judge(tmp_path):
     assert "pred_score of the tables" in page.text
     assert "a lost 8" in page.text
     assert not page.attributes("audio", "src")
+
+
+@pytest.mark.parametrize(
+    ("shifts", "sentence"),
+    [
+        ([0.0, 1.0], "b scores higher than a on the same 8 prompts, by 1.00 points, p = .008"),
+        ([1.0, 0.0], "a scores higher than b on the same 8 prompts, by 1.00 points, p = .008"),
+        ([0.0, 0.0], "8 prompts do not tell a and b apart (difference 0.00 points, p = 1.000)"),
+        ([0.0, 2.0, 1.0], "b has the highest mean on 8 prompts. 3 of 3 differences"),
+        (
+            [0.0, 2.0, 2.0],
+            "b has the highest mean on 8 prompts, but is not told apart from c. 2 of",
+        ),
+    ],
+)
+def test_the_first_sentence_tells_what_the_numbers_say(tmp_path, shifts, sentence):
+    paths = []
+    for name, shift in zip("abc", shifts, strict=False):
+        path = tmp_path / f"{name}.csv"
+        rows = "".join(f"{n}.wav,{n % 3 + shift}\n" for n in range(8))
+        path.write_text("wav_file_name,pred_score\n" + rows)
+        paths.append(path)
+    prompts = write_prompts(tmp_path, [f"text {n}" for n in range(8)])
+    result, page = write(paths, prompts, tmp_path / "r.html")
+    assert sentence in headline(result)
+    assert sentence in page.text
 
 
 def test_a_page_is_written_over_nothing_unasked(systems, tmp_path):

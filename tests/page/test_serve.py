@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import threading
 import time
 import zipfile
@@ -20,6 +21,7 @@ from starlette.testclient import TestClient
 from soundjudge.page import application, uploads, zipped_sounds
 from soundjudge.page.limits import Limits, RefusalError
 from soundjudge.page.spectrogram import spectrogram_png
+from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.judge.judge import Judge
 
 LIMITS = Limits(megabytes=2, sounds=3, texts=3, pairs=4, seconds=5, characters=60, rows=4)
@@ -103,6 +105,11 @@ def test_every_sound_is_scored_with_every_text_as_the_judge_scores_it(client, ju
     assert float(rows[1][2]) == pytest.approx(result["pairs"][0]["value"], abs=1e-4)
 
 
+def test_sounds_of_one_name_are_told_apart(client):
+    _, result = wait(client, post(client, [("a.wav", wav()), ("x/a.wav", wav())], ["a dog"]))
+    assert [sound["name"] for sound in result["sounds"]] == ["a.wav", "a.wav (2)"]
+
+
 def test_a_long_sound_has_its_score_over_time_and_a_picture(client):
     job, result = wait(client, post(client, [("b.wav", wav(3.6, 2))], ["a dog"]))
     (pair,) = result["pairs"]
@@ -141,6 +148,21 @@ def test_the_page_escapes_and_asks_for_nothing_outside(client, judge, monkeypatc
         outside = content.replace("http://www.w3.org/2000/svg", "")
         assert "://" not in outside and "url(" not in outside, name
     assert "innerHTML" not in client.get("/static/serve.js").text
+
+
+def test_equal_ranks_are_those_of_the_judges_noise(client, judge, monkeypatch):
+    assert 'data-difference="0.005">' in client.get("/").text
+    known = Intervals(coverage=0.9, floor=1.0, slope=0.0, quantile=2.0, difference=2.4)
+    monkeypatch.setattr(judge, "manifest", replace(judge.manifest, intervals=known))
+    page = client.get("/").text
+    assert 'data-difference="2.4" data-coverage="90 %">' in page
+    assert "ratings in 90 % of pairs" in page
+    _, result = wait(client, post(client, [("a.wav", wav())], ["a dog"]))
+    (pair,) = result["pairs"]
+    # half the width is 2 scales of 1 point
+    assert pair["interval"] == pytest.approx(
+        [max(0, pair["value"] - 2), min(10, pair["value"] + 2)]
+    )
 
 
 def test_every_answer_forbids_what_is_not_from_here(client):
@@ -280,7 +302,7 @@ def test_a_table_without_its_zip_is_refused(client):
 def unpack(content: bytes, folder: Path, wanted: list[str]) -> dict[str, Path]:
     (folder / "z").write_bytes(content)
     (folder / "out").mkdir(exist_ok=True)
-    with zipped_sounds.ZippedSounds(folder / "z", LIMITS) as sounds:
+    with zipped_sounds.open_sounds(folder / "z", LIMITS) as sounds:
         return sounds.unpack(wanted, folder / "out")
 
 
@@ -350,6 +372,23 @@ def test_a_damaged_archive_is_refused(tmp_path):
     for bad in (b"no zip", good[: len(good) // 2], good[:60] + b"\xff" * 40 + good[100:]):
         with pytest.raises(RefusalError, match="the zip"):
             unpack(bad, tmp_path, ["a.wav"])
+
+
+def test_no_damage_of_an_archive_is_more_than_a_refusal(tmp_path):
+    good = zip_of({"take/a.wav": wav(0.1), "b.wav": b"B" * 300})
+    rng, outcomes = random.Random(0), set()
+    for _ in range(1500):
+        bad = bytearray(good)
+        for _ in range(rng.choice((1, 2, 5, 30))):
+            # Its directory is at the end: what is there says where the rest is.
+            place = rng.choice((rng.randrange(len(bad)), len(bad) - 1 - rng.randrange(150)))
+            bad[place : place + rng.choice((0, 1, 4))] = rng.randbytes(rng.choice((0, 1, 4)))
+        try:
+            unpack(bytes(bad), tmp_path, ["a.wav", "b.wav"])
+            outcomes.add(200)
+        except RefusalError as error:
+            outcomes.add(error.status)
+    assert outcomes == {200, 422}
 
 
 @pytest.mark.parametrize(

@@ -66,15 +66,15 @@ class _Page:
         self.jobs = JobQueue(limits)
 
     async def index(self, _: Request) -> Response:
+        intervals = self.judge.intervals
         return HTMLResponse(
             rendering.render(
                 "serve.html",
                 score_id=self.judge.score_id,
                 note=rendering.note_sentence(self.judge.note),
-                intervals=self.judge.intervals,
-                window=self.judge.manifest.window_seconds,
+                intervals=intervals,
                 limits=self.limits,
-                tie=TIE,
+                difference=f"{TIE if intervals is None else intervals.difference:.3g}",
             )
         )
 

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page.judging import NamedSound
 from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
-from soundjudge.page.zipped_sounds import ZippedSounds
+from soundjudge.page.zipped_sounds import ZippedSounds, open_sounds
 from soundjudge.scoring.files import pair_columns, pair_table
 from soundjudge.scoring.files.pair_table import PairTable
 from soundjudge.scoring.members.windows import clean_text
@@ -64,11 +64,13 @@ async def save_sounds(
             f"{len(uploads)} sounds with {len(texts)} texts are {len(uploads) * len(texts)} pairs: "
             f"send {limits.pairs} at most",
         )
+    names = [shown_name(upload.filename or "") for upload in uploads]
     sounds = []
-    for number, upload in enumerate(uploads):
+    for number, (upload, name) in enumerate(zip(uploads, names, strict=True)):
         path = folder / f"{number}"
         await _save(upload, path)
-        sounds.append(NamedSound(name=shown_name(upload.filename or ""), path=path))
+        earlier = names[:number].count(name)  # systems name their takes alike
+        sounds.append(NamedSound(name=f"{name} ({earlier + 1})" if earlier else name, path=path))
     return sounds
 
 
@@ -92,7 +94,7 @@ async def save_table(
     await _save(table, path)
     await _save(archive, zipped)
     unpacked.mkdir()
-    with ZippedSounds(zipped, limits) as sounds:
+    with open_sounds(zipped, limits) as sounds:
         try:
             pairs = _read_pairs(path, name, sounds)
         except SoundjudgeError as error:

@@ -6,46 +6,47 @@ than it is. No name in it becomes a path here, and what is unpacked is counted.
 
 import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 from soundjudge.page.limits import TOO_LARGE, UNUSABLE, Limits, RefusalError
 from soundjudge.scoring.files import sound_names
 
 BLOCK = 1 << 20
 MOST_ENTRIES = 10_000
-# What zipfile and its decompressors raise; RuntimeError is for an encrypted entry.
+# What zipfile and its decompressors raise of damaged bytes; RuntimeError is for an encrypted entry.
 DAMAGED = (
-    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError,
-    NotImplementedError,
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError,
+    OSError, OverflowError, RuntimeError, ValueError,
 )  # fmt: skip
+
+
+@contextmanager
+def open_sounds(archive: Path, limits: Limits) -> "Iterator[ZippedSounds]":
+    """The sounds of a zip. Raises RefusalError for what is no harmless zip."""
+    with _readable():
+        opened = zipfile.ZipFile(archive)
+    with opened:
+        yield ZippedSounds(opened, limits)
 
 
 class ZippedSounds:
     """The entries of a zip; a name is that of an entry's path, or of its end where that is clear.
 
-    It may lack its extension. Use as a context; raises RefusalError for what is no harmless zip.
+    It may lack its extension.
     """
 
-    def __init__(self, archive: Path, limits: Limits) -> None:
-        self._limits = limits
-        with _readable():
-            self._archive = zipfile.ZipFile(archive)
-            self._entries = _checked_entries(self._archive)
+    def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
+        self._archive, self._limits = archive, limits
+        self._entries = _checked_entries(archive)
         self._ends: dict[str, list[str]] = {}
         for entry in self._entries:
             for end in _ends(entry):
                 self._ends.setdefault(end, []).append(entry)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._archive.close()
 
     def has(self, name: str) -> bool:
         """Whether there is an entry of that name."""
@@ -58,8 +59,8 @@ class ZippedSounds:
         files: dict[str, Path] = {}
         for number, (name, info) in enumerate(chosen.items()):
             files[name] = folder / f"{number}"
-            with _readable(), self._archive.open(info) as packed, files[name].open("wb") as file:
-                while block := packed.read(BLOCK):
+            with files[name].open("wb") as file:
+                for block in self._blocks(info):
                     left -= len(block)
                     if left < 0:
                         raise RefusalError(
@@ -68,6 +69,17 @@ class ZippedSounds:
                         )
                     file.write(block)
         return files
+
+    def _blocks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        with _readable():
+            packed = self._archive.open(info)
+        with packed:
+            while True:
+                with _readable():
+                    block = packed.read(BLOCK)
+                if not block:
+                    return
+                yield block
 
     def _choose(self, name: str) -> zipfile.ZipInfo:
         found = [name] if name in self._entries else self._ends.get(name, [])
@@ -100,6 +112,8 @@ def _readable() -> Iterator[None]:
 
 
 def _checked_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    if not all(info.filename for info in archive.infolist()):
+        raise RefusalError(UNUSABLE, "the zip holds a file without a name: pack it again")
     infos = [info for info in archive.infolist() if not info.is_dir()]
     if len(infos) > MOST_ENTRIES:
         raise RefusalError(

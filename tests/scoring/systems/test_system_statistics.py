@@ -5,10 +5,11 @@ import pytest
 from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.reporting import resampling
 from soundjudge.scoring.systems import system_statistics as statistics
 
-# Four prompts; b beats a on two of them, a tie (by .004), and a beats b once.
-VALUES = np.array([[1.0, 3.0], [5.0, 5.004], [8.0, 7.0], [2.0, 6.0]])
+# Five prompts; b beats a on two of them, a beats b on one, and two are ties, by .004 either way.
+VALUES = np.array([[1.0, 3.0], [5.0, 5.004], [8.0, 7.0], [2.0, 6.0], [4.004, 4.0]])
 
 
 def summaries(values: np.ndarray) -> list[statistics.SystemSummary]:
@@ -18,11 +19,11 @@ def summaries(values: np.ndarray) -> list[statistics.SystemSummary]:
 
 def test_wins_ties_and_losses_are_counted_by_hand():
     (test,) = statistics.compare_systems(["a", "b"], VALUES, resamples=500, seed=0)
-    assert (test.wins, test.ties, test.losses) == (1, 1, 2)
-    assert test.difference.value == pytest.approx((-2 - 0.004 + 1 - 4) / 4)
+    assert (test.wins, test.ties, test.losses) == (1, 2, 2)
+    assert test.difference.value == pytest.approx((-2 - 0.004 + 1 - 4 + 0.004) / 5)
     first, second = summaries(VALUES)
-    assert first.mean.value == 4.0
-    assert (first.won.value, second.won.value) == (0.25, 0.5)
+    assert first.mean.value == pytest.approx(20.004 / 5)
+    assert (first.won.value, second.won.value) == (0.2, 0.4)
     assert first.lost == [3, 0]  # by 4 and by 2 points
     assert second.lost == [2]
 
@@ -47,7 +48,7 @@ def test_the_p_of_sign_flips_is_the_share_of_all_sixteen_flips():
 
 def test_equal_systems_have_p_1_and_an_interval_of_no_width():
     (test,) = statistics.compare_systems(["a", "b"], VALUES[:, [0, 0]], resamples=500, seed=0)
-    assert (test.p, test.p_holm, test.ties) == (1.0, 1.0, 4)
+    assert (test.p, test.p_holm, test.ties) == (1.0, 1.0, 5)
     assert (test.difference.lo, test.difference.hi) == (0, 0)
 
 
@@ -76,12 +77,26 @@ def test_the_level_of_an_interval_is_raised_for_few_prompts_as_students_t_asks()
     assert statistics.expanded_confidence(100_000) == pytest.approx(0.95, abs=1e-4)
 
 
+def test_an_interval_of_few_prompts_is_wider_than_the_plain_percentiles():
+    draws = np.concatenate(
+        [
+            resampling.weighted_means(VALUES[:, :1], weights.T.astype(float))
+            for weights in resampling.resample_weights(5, 500, seed=0)
+        ]
+    )
+    low, high = resampling.interval(draws[:, 0], 0.95)
+    mean = summaries(VALUES)[0].mean
+    assert mean.lo < low < high < mean.hi
+    level = statistics.expanded_confidence(5)
+    assert (mean.lo, mean.hi) == pytest.approx(resampling.interval(draws[:, 0], level))
+
+
 def test_no_winner_has_an_interval_all_the_same():
     won = summaries(VALUES[:, [0, 0]])[0].won
     # Wilson 1927: z**2 / (n + z**2) for none of n
     z = stats.norm.ppf(0.975)
     assert (won.value, won.lo) == (0, pytest.approx(0))
-    assert won.hi == pytest.approx(z**2 / (4 + z**2))
+    assert won.hi == pytest.approx(z**2 / (5 + z**2))
 
 
 def test_too_few_prompts_are_an_error_and_no_number():

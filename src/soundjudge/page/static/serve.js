@@ -4,7 +4,7 @@
 
 const POLL_MS = 400;
 const byId = (id) => document.getElementById(id);
-const tie = Number(document.body.dataset.tie);
+const difference = Number(document.body.dataset.difference); // of scores that tie
 let chosen = []; // {file, url}
 
 function element(tag, attributes = {}, ...children) {
@@ -136,12 +136,11 @@ function showGrid(result, job, files) {
     pairs.sort((first, second) => second.value - first.value);
     const heading = element("h2", {}, oneSound ? group.name : group);
     const notes = [];
-    const difference = document.body.dataset.difference;
-    if (difference && pairs.length > 1)
-      notes.push(element("p", { class: "muted" }, `Scores that differ by more than ${difference} are in the listeners' order in ${document.body.dataset.coverage} of couples.`));
-    let rank = 0;
-    const cards = pairs.map((pair, place) => {
-      if (!place || pairs[place - 1].value - pair.value > tie) rank = place + 1;
+    const coverage = document.body.dataset.coverage;
+    if (coverage && pairs.length > 1)
+      notes.push(element("p", { class: "muted" }, `Equal ranks: within ${difference} points. Listeners share the order of scores that differ by more in ${coverage} of cases.`));
+    const cards = pairs.map((pair) => {
+      const rank = 1 + pairs.filter((other) => other.value - pair.value > difference).length;
       const label = oneSound ? result.texts[pair.text] : result.sounds[pair.sound].name;
       return card(pair, pairs.length > 1 ? rank : "", label, result, job, files[pair.sound].url);
     });
