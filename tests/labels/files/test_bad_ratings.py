@@ -12,6 +12,7 @@ from soundjudge.data.user_files import delimited
 HEADER = "wav_file_name,text,score,listener_id\n"
 ROWS = "0.wav,a dog,5,l1\n0.wav,a dog,6,l2\n1.wav,rain,1,l1\n1.wav,rain,2,l2\n"
 COMMANDS = ["screen", "standardize"]
+REPORTS = ["reliability", "study"]
 
 
 def run(command: str, *words: object) -> Result:
@@ -166,14 +167,15 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *REPORTS])
 @pytest.mark.parametrize(("contents", "what", "remedy"), CASES.values(), ids=CASES.keys())
 def test_bad_ratings_get_one_sentence_and_nothing_is_written(
     tmp_path, command, contents, what, remedy
 ):
     path = tmp_path / "ratings.csv"
     path.write_bytes(contents if isinstance(contents, bytes) else contents.encode())
-    line = sentence(run(command, path, "-o", tmp_path / "out.csv"))
+    out = tmp_path / ("out.json" if command in REPORTS else "out.csv")
+    line = sentence(run(command, path, "-o", out))
     assert str(path) in line
     assert what in line
     assert remedy in line.split(what)[1]
