@@ -21,6 +21,10 @@ FOLDS = {
     "text": "texts",
     "both": "texts and each generator",
 }
+SLICED = (
+    "Events are counted by the words that join them (and, then, while, ...). Within a band of ratings "
+    "correlations are low by its narrow range."
+)
 FITTED_HERE = (
     "The weights and the calibration of `ensemble` were fitted on these validation ratings: its "
     "numbers are too good. Each score of `ensemble_crossfitted` is by a fit without the pair's own "
@@ -83,7 +87,7 @@ def _slice_table(split: EvaluatedSplit) -> list[str]:
         srcc = _bracketed(row, "srcc") if "srcc" in row else ""
         cells = [f"{row['slice']}: {row['value']}", f"{row['n']}", srcc]
         lines += [f"| {' | '.join(cells)} | {row['mse']:.3f} | {row['bias']:+.2f} |"]
-    return lines
+    return [*lines, "", SLICED]
 
 
 def _table(split: EvaluatedSplit) -> list[str]:
