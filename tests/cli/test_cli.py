@@ -95,6 +95,19 @@ def test_details_are_printed_behind_the_score_and_all_of_them_as_json(judge, sou
     assert "has no intervals" in sentence(run(*words, "--interval"))
 
 
+def test_events_of_a_text_are_scored_by_themselves(judge, sounds):
+    words = ["score", sounds / "e.wav", "A dog barks, then rain", "--model", judge]
+    lines = run(*words, "--events").stdout.splitlines()
+    for line, event in zip(lines[1:3], ("A dog barks", "rain"), strict=True):
+        alone = run("score", sounds / "e.wav", event.capitalize(), "--model", judge).stdout.strip()
+        assert line == f"event {alone} {event}"
+    assert lines[3].startswith("lowest ") and lines[4].startswith("order ")
+    assert len(json.loads(run(*words, "--events", "--json").stdout)["events"]) == 2
+    assert "names no several events" in sentence(
+        run("score", sounds / "e.wav", "a dog", "--model", judge, "--events")
+    )
+
+
 def test_a_judge_of_simulated_ratings_says_so_once(judge, sounds, table, tmp_path):
     noted = Path(shutil.copytree(judge, tmp_path / "judge"))
     tiny_judge.forge(noted, lambda values: values.update(note="simulated ratings"))

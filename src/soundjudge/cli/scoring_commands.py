@@ -47,6 +47,9 @@ def score(
     spread: Spread = False,
     interval: Interval = False,
     windows: Windows = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Each event of the text alone, and their order.")
+    ] = False,
     as_json: Json = False,
     device: Device = "auto",
     no_verify: NoVerify = False,
@@ -56,6 +59,10 @@ def score(
     from soundjudge.scoring.members.windows import clean_text
 
     clean_text(text)  # a judge takes seconds to load
+    if events:
+        from soundjudge.scoring.judge.events import score_events, split_events
+
+        split_events(text)
     loaded = audio.read_sound(sound)
     judge = load_judge(model, device, no_verify)
     from soundjudge.scoring.files import pair_reports
@@ -64,11 +71,16 @@ def score(
     details = Details(members=members, spread=spread, interval=interval, windows=windows)
     details.columns(judge)  # refuses intervals where there are none
     (pair,) = judge.score_sounds([loaded], [text], 1)
+    scored = score_events(judge, loaded, text) if events else None
     if as_json:
-        pairs = {"sound": str(sound), "text": text, **pair_reports.pair_json(pair)}
-        typer.echo(json.dumps(pairs | pair_reports.judge_json(judge), ensure_ascii=False))
+        record = {"sound": str(sound), "text": text, **pair_reports.pair_json(pair)}
+        record |= pair_reports.judge_json(judge)
+        record |= pair_reports.events_json(scored) if scored else {}
+        typer.echo(json.dumps(record, ensure_ascii=False))
     else:
-        typer.echo("\n".join(pair_reports.pair_lines(pair, details, judge.intervals)))
+        lines = pair_reports.pair_lines(pair, details, judge.intervals)
+        lines += pair_reports.event_lines(scored) if scored else []
+        typer.echo("\n".join(lines))
     for line in (judge.score_id, *pair.flag_sentences()):
         typer.echo(line, err=True)
     tell_note(judge)

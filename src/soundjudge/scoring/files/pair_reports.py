@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.files.added_columns import DECIMALS, Details, number_text
 from soundjudge.scoring.files.score_table import ScoreSummary
+from soundjudge.scoring.judge.events import EventScores
 from soundjudge.scoring.judge.pair_score import PairScore
 
 if TYPE_CHECKING:
@@ -37,6 +38,28 @@ def pair_json(pair: PairScore) -> dict[str, object]:
         "interval": None if pair.interval is None else [_rounded(end) for end in pair.interval],
         "windows": [asdict(w) | {"value": _rounded(w.value)} for w in pair.windows],
         "flags": list(pair.flags),
+    }
+
+
+def event_lines(scored: EventScores) -> list[str]:
+    """A line per event, the lowest one, and the order that fits better."""
+    each = zip(scored.events, scored.scores, strict=True)
+    lines = [f"event {number_text(score)} {event}" for event, score in each]
+    lines.append(f"lowest {scored.lowest}")
+    if scored.orders is not None:
+        named, other = scored.orders
+        fits = "as in the text" if named > other else "not as in the text"
+        lines.append(f"order {fits}: {number_text(named)}, else {number_text(other)}")
+    return lines
+
+
+def events_json(scored: EventScores) -> dict[str, object]:
+    """The same as JSON."""
+    each = zip(scored.events, scored.scores, strict=True)
+    return {
+        "events": [{"text": event, "score": _rounded(score)} for event, score in each],
+        "lowest": scored.lowest,
+        "orders": None if scored.orders is None else [_rounded(s) for s in scored.orders],
     }
 
 
