@@ -107,9 +107,11 @@ def test_only_the_first_lost_prompts_are_played(systems, tmp_path):
 
 
 def test_flags_are_counted_and_explained(systems, tmp_path):
-    result, page = write(systems, write_prompts(tmp_path), tmp_path / "r.html")
-    assert result.flag_counts() == {"silent": [0, 1]}
+    prompts = write_prompts(tmp_path, [*TEXTS[:4], "a car " * 20])
+    result, page = write(systems, prompts, tmp_path / "r.html")
+    assert result.flag_counts() == {"cut_text": [1, 1], "silent": [0, 1]}
     assert "its peak is below -70 dBFS" in page.text
+    assert "the text is longer than a member reads" in page.text
 
 
 def test_a_note_about_the_judge_stands_on_the_page(systems, tmp_path):
