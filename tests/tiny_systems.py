@@ -51,15 +51,20 @@ def write_system(folder: Path, peaks: list[float]) -> Path:
 
 
 def write_report(
-    systems: list[Path], prompts: Path, out: Path, note: str = "", **options: object
+    systems: list[Path],
+    prompts: Path,
+    out: Path,
+    note: str = "",
+    clap: Loudness | None = None,
+    **options: object,
 ) -> SystemReport:
-    """The report of these systems by `Loudness`, in `out`."""
+    """The report of these systems by `Loudness`, in `out`; `clap` stands for a CLAPScore."""
     return report.write_report(
         systems,
         prompts,
         out,
         ReportOptions(resamples=200, **options),
         load_judge=lambda: Loudness(note),
-        load_clap=None,
+        load_clap=None if clap is None else lambda: clap,
         progress=lambda done, total: None,
     )

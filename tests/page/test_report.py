@@ -198,6 +198,26 @@ def test_tables_with_scores_need_no_judge(tmp_path):
     assert not page.attributes("audio", "src")
 
 
+def test_a_clapscore_stands_beside_scores_of_tables_where_their_sounds_are_there(systems, tmp_path):
+    tables = []
+    for folder in systems:
+        tables.append(folder / "scores.csv")
+        rows = "".join(f"{n}.wav,{n}\n" for n in range(5))
+        tables[-1].write_text("wav_file_name,pred_score\n" + rows)
+    names = ["loud/scores", "soft/scores"]
+    prompts = write_prompts(tmp_path)
+    result, page = write(tables, prompts, tmp_path / "r.html", clap=tiny_systems.Loudness())
+    assert [mean.value for mean in result.clap.means] == pytest.approx([7.8, 2.8], abs=0.01)
+    assert [summary.mean.value for summary in result.summaries] == [2, 2]
+    assert all(name in page.text for name in names)
+    (systems[0] / "3.wav").unlink()
+    with pytest.raises(SoundjudgeError, match=r"3\.wav is missing"):
+        write(tables, prompts, tmp_path / "s.html", clap=tiny_systems.Loudness())
+    with pytest.raises(SoundjudgeError, match="a CLAPScore needs the sounds of all scores"):
+        skip = {"clap": tiny_systems.Loudness(), "on_missing": "skip"}
+        write(tables, prompts, tmp_path / "s.html", **skip)
+
+
 @pytest.mark.parametrize(
     ("shifts", "sentence"),
     [
