@@ -8,6 +8,7 @@ import soundfile
 
 from soundjudge.page import report
 from soundjudge.page.report import ReportOptions
+from soundjudge.scoring.judge.pair_score import CUT_TEXT, PairScore
 from soundjudge.scoring.systems.system_report import SystemReport
 
 TEXTS = ["rain", "a dog barks", "wind & <hail>", "a bell", "a car"]
@@ -21,8 +22,18 @@ class Loudness:
     def __init__(self, note: str = "") -> None:
         self.note = note
 
-    def score_waves(self, waves, texts, batch_size):
-        return [float(10 * np.abs(wave).max()) for wave in waves]
+    def score_sounds(self, sounds, texts, batch_size):
+        return [
+            PairScore(
+                value=float(10 * np.abs(sound.wave).max()),
+                members={},
+                spread=0.0,
+                windows=(),
+                interval=None,
+                flags=tuple(sound.flags.names()) + ((CUT_TEXT,) if len(text) > 99 else ()),
+            )
+            for sound, text in zip(sounds, texts, strict=True)
+        ]
 
 
 def write_prompts(folder: Path, texts: list[str] = TEXTS) -> Path:
@@ -40,15 +51,20 @@ def write_system(folder: Path, peaks: list[float]) -> Path:
 
 
 def write_report(
-    systems: list[Path], prompts: Path, out: Path, note: str = "", **options: object
+    systems: list[Path],
+    prompts: Path,
+    out: Path,
+    note: str = "",
+    clap: Loudness | None = None,
+    **options: object,
 ) -> SystemReport:
-    """The report of these systems by `Loudness`, in `out`."""
+    """The report of these systems by `Loudness`, in `out`; `clap` stands for a CLAPScore."""
     return report.write_report(
         systems,
         prompts,
         out,
         ReportOptions(resamples=200, **options),
         load_judge=lambda: Loudness(note),
-        load_clap=None,
+        load_clap=None if clap is None else lambda: clap,
         progress=lambda done, total: None,
     )

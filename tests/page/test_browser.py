@@ -92,6 +92,9 @@ def test_sounds_are_chosen_scored_ranked_and_played(address, page, tmp_path):
     assert page.locator(".steps .step").count() == 4 * 2  # windows of 1.2 s, without .6 s
     page.wait_for_function("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
     assert plays(page, ".scored audio")
+    assert plays(page, "#chosen audio")
+    playing = "[...document.querySelectorAll('audio')].filter((a) => !a.paused).length"
+    page.wait_for_function(f"{playing} === 1")
     assert fits(page)
     assert all(url.startswith((address, f"blob:{address}")) for url in page.requested)
     assert page.complaints == []

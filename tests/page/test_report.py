@@ -107,9 +107,11 @@ def test_only_the_first_lost_prompts_are_played(systems, tmp_path):
 
 
 def test_flags_are_counted_and_explained(systems, tmp_path):
-    result, page = write(systems, write_prompts(tmp_path), tmp_path / "r.html")
-    assert result.flag_counts() == {"silent": [0, 1]}
+    prompts = write_prompts(tmp_path, [*TEXTS[:4], "a car " * 20])
+    result, page = write(systems, prompts, tmp_path / "r.html")
+    assert result.flag_counts() == {"cut_text": [1, 1], "silent": [0, 1]}
     assert "its peak is below -70 dBFS" in page.text
+    assert "the text is longer than a member reads" in page.text
 
 
 def test_a_note_about_the_judge_stands_on_the_page(systems, tmp_path):
@@ -194,6 +196,26 @@ def test_tables_with_scores_need_no_judge(tmp_path):
     assert "pred_score of the tables" in page.text
     assert "a lost 8" in page.text
     assert not page.attributes("audio", "src")
+
+
+def test_a_clapscore_stands_beside_scores_of_tables_where_their_sounds_are_there(systems, tmp_path):
+    tables = []
+    for folder in systems:
+        tables.append(folder / "scores.csv")
+        rows = "".join(f"{n}.wav,{n}\n" for n in range(5))
+        tables[-1].write_text("wav_file_name,pred_score\n" + rows)
+    names = ["loud/scores", "soft/scores"]
+    prompts = write_prompts(tmp_path)
+    result, page = write(tables, prompts, tmp_path / "r.html", clap=tiny_systems.Loudness())
+    assert [mean.value for mean in result.clap.means] == pytest.approx([7.8, 2.8], abs=0.01)
+    assert [summary.mean.value for summary in result.summaries] == [2, 2]
+    assert all(name in page.text for name in names)
+    (systems[0] / "3.wav").unlink()
+    with pytest.raises(SoundjudgeError, match=r"3\.wav is missing"):
+        write(tables, prompts, tmp_path / "s.html", clap=tiny_systems.Loudness())
+    with pytest.raises(SoundjudgeError, match="a CLAPScore needs the sounds of all scores"):
+        skip = {"clap": tiny_systems.Loudness(), "on_missing": "skip"}
+        write(tables, prompts, tmp_path / "s.html", **skip)
 
 
 @pytest.mark.parametrize(

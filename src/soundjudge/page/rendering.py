@@ -4,8 +4,6 @@ from functools import cache
 
 import jinja2
 
-from soundjudge.data.audio.flags import SoundFlags
-
 SIMULATED = "its scores show how the tool works, and say nothing about what people hear"
 
 
@@ -65,9 +63,3 @@ def percent_text(share: float) -> str:
 def flag_words(flag: str) -> str:
     """A flag's name as words."""
     return flag.replace("_", " ")
-
-
-def flag_meanings() -> dict[str, str]:
-    """What each flag says of a sound."""
-    fields = SoundFlags.__dataclass_fields__
-    return {name: str(field.metadata["meaning"]) for name, field in fields.items()}

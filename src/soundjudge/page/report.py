@@ -60,16 +60,7 @@ def write_report(
         scores = _score(judge, systems, asked, options, progress)
         clap = None
         if load_clap is not None:
-            other = load_clap()
-            kept = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
-            clap = (
-                other.score_id,
-                _score(other, systems, kept, options, progress),
-            )
-            if clap[1].ids != scores.ids:
-                raise SoundjudgeError(
-                    f"{clap[1].left_out[0].reason}: a CLAPScore needs the sounds of all scores"
-                )
+            clap = _clap_scores(load_clap(), systems, prompts, scores, options, progress)
         report = report_systems(
             scores,
             prompts,
@@ -97,6 +88,24 @@ def clap_judge(source: str, device: str) -> "Judge":
     if (Path(source) / MANIFEST).is_file():
         return Judge.from_pretrained(Path(source), device)
     return Judge.from_clap(source, device)
+
+
+def _clap_scores(
+    judge: "Judge",
+    systems: Sequence[System],
+    prompts: Path,
+    scores: SystemScores,
+    options: ReportOptions,
+    progress: Progress,
+) -> tuple[str, SystemScores]:
+    """A CLAPScore of what is scored already, with its score id."""
+    kept = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
+    of_clap = _score(judge, systems, kept, options, progress)
+    if of_clap.ids != scores.ids:
+        raise SoundjudgeError(
+            f"{of_clap.left_out[0].reason}: a CLAPScore needs the sounds of all scores"
+        )
+    return judge.score_id, of_clap
 
 
 def _score(

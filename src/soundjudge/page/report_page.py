@@ -37,10 +37,16 @@ def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, lis
         axis=axis,
         histograms=histograms,
         highest_bin=max(max(histogram.counts) for histogram in histograms),
-        meanings=rendering.flag_meanings(),
+        meanings=_flag_meanings() if report.flag_counts() else {},
         tie=system_statistics.TIE,
         significant=SIGNIFICANT,
     )
+
+
+def _flag_meanings() -> dict[str, str]:
+    from soundjudge.scoring.judge.pair_score import FLAG_MEANINGS  # scores in tables need no torch
+
+    return FLAG_MEANINGS
 
 
 def headline(report: SystemReport) -> str:

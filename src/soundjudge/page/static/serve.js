@@ -62,6 +62,15 @@ drop.addEventListener("drop", (event) => {
   addFiles(event.dataTransfer.files);
 });
 
+// One sound at a time: takes are compared one after another.
+document.addEventListener(
+  "play",
+  (event) => {
+    for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
+  },
+  true
+);
+
 // Sending and waiting
 
 byId("grid").addEventListener("submit", (event) => {

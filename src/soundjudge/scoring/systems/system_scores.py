@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from soundjudge.scoring.judge.reading import read_ahead
 from soundjudge.scoring.systems import system_files
 from soundjudge.scoring.systems.system_files import Prompts, System
 
+if TYPE_CHECKING:
+    from soundjudge.scoring.judge.pair_score import PairScore
+
 OnMissing = Literal["fail", "skip"]
 Progress = Callable[[int, int], None]
 
@@ -22,10 +25,10 @@ Progress = Callable[[int, int], None]
 class Scorer(Protocol):
     """The part of a judge that a report needs."""
 
-    def score_waves(
-        self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int
-    ) -> list[float]:
-        """A score per pair, 0 to 10; waves (T,) are mono at 16 kHz."""
+    def score_sounds(
+        self, sounds: Sequence[audio.Sound], texts: Sequence[str], batch_size: int
+    ) -> "list[PairScore]":
+        """A score per pair, with what is to be known of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ class SystemScores:
     names: list[str]  # (K,)
     values: NDArray[np.float64]  # (N, K)
     sounds: list[list[Path]]  # (N, K); with scores from tables, the files may be elsewhere
-    flags: list[list[list[str]]]  # (N, K) names of `SoundFlags`
+    flags: list[list[list[str]]]  # (N, K) keys of FLAG_MEANINGS
     left_out: list[LeftOut]
     ignored: dict[str, int]  # system -> its sounds of no prompt
 
@@ -114,10 +117,11 @@ def _score_system(
                     sounds[prompt] = future.result()
                 except AudioError as error:
                     column.reasons[prompt] = str(error)
-            waves = [sound.wave for sound in sounds.values()]
-            values = scorer.score_waves(waves, [texts[p] for p in sounds], size) if waves else []
-            column.scores |= dict(zip(sounds, values, strict=True))
-            column.flags |= {prompt: sound.flags.names() for prompt, sound in sounds.items()}
+            if sounds:
+                words = [texts[prompt] for prompt in sounds]
+                pairs = scorer.score_sounds(list(sounds.values()), words, size)
+                for prompt, pair in zip(sounds, pairs, strict=True):
+                    column.scores[prompt], column.flags[prompt] = pair.value, list(pair.flags)
             yield min(start + size, len(asked))
 
 
