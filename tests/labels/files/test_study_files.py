@@ -50,6 +50,8 @@ def test_a_study_is_a_table_a_verdict_json_and_a_figure(path, tmp_path):
     assert len(written["candidates"]) == 20
     assert f"{written['candidates'][0]['srcc']:.4f}" == lines[1].split()[2]
     assert "other pairs and other listeners" in result.stderr
+    assert "note: 14 listeners are few: where some are careless the intervals" in result.stderr
+    assert written["notes"] == [result.stderr.splitlines()[0].removeprefix("note: ")]
     assert sorted(p.name for p in plots.iterdir()) == ["study.pdf", "study.png"]
     assert "exists already" in run(*words, "-o", out).stderr
     assert run(*words).stdout == result.stdout

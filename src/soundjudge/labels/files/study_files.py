@@ -35,9 +35,9 @@ def study_file(
     """
     with _json_output(out, path, overwrite) as write:
         ratings = rating_files.read_arrays(path, scale)
-        for sentence in panel.describe_panel(ratings).notes():
-            tell(sentence)
         result = study.study_ratings(ratings, SETTINGS, config, where=str(path))
+        for sentence in result.notes():
+            tell(sentence)
         write(result.as_json())
         if plots is not None:
             plots.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ in benchmarks/study_coverage.md.
 C = candidates, S = splits, R = resamples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from soundjudge.reporting.multiple_tests import holm
 
 DEFAULT = Candidate(screening=Screening.method, target="latent")
 EVERY = tuple(Candidate(screening=s, target=t) for s in SCREENINGS for t in TARGETS)
+FEW_LISTENERS = 20  # with 24 the intervals hold, with 10 not always
 INTERVALS = (
     "intervals hold for other pairs and other listeners of the same kind; p-values are corrected "
     "for the number of comparisons with the default (Holm)"
@@ -66,12 +67,21 @@ class Study:
     chosen: Candidate
     verdict: str
 
+    def notes(self) -> Iterator[str]:
+        """What these ratings cannot show, a sentence each."""
+        yield from self.panel.notes()
+        if self.panel.listeners < FEW_LISTENERS:
+            yield (
+                f"{self.panel.listeners} listeners are few: where some are careless the intervals "
+                "are too narrow (benchmarks/study_coverage.md)"
+            )
+
     def as_json(self) -> dict[str, object]:
         """All of it for a JSON file."""
         rows = self.table.to_dict("records")
         return {
             "panel": asdict(self.panel),
-            "notes": list(self.panel.notes()),
+            "notes": list(self.notes()),
             "study": asdict(self.config),
             "intervals": INTERVALS,
             "default": str(self.default),
