@@ -288,6 +288,8 @@ def test_screen_keeps_rows_columns_and_order_as_they_were(tmp_path):
     assert "lie within 0.5 points" in sentence(
         run("screen", ratings, "--tolerance", 0.5, "-o", kept, "--overwrite")
     )
+    words = ["screen", ratings, "--tolerance", 5, "--method", "listener", "-o", kept]
+    assert "listener has no use for it" in sentence(run(*words, "--overwrite"))
 
 
 def test_standardize_uses_the_statistics_of_the_training_listeners(tmp_path):
@@ -296,7 +298,7 @@ def test_standardize_uses_the_statistics_of_the_training_listeners(tmp_path):
         "wav_file_name,text,score,listener_id\na,x,4,l1\nb,y,8,l1\na,x,6,l2\nb,y,7,l2\n"
     )
     new.write_text("wav_file_name,text,score,listener_id\nc,z,8,l1\nc,z,5,l9\n")
-    result = run("standardize", new, "-o", out, "--statistics-from", train)
+    result = run("standardize", new, "-o", out, "--statistics-from", train, "--published")
     assert result.exit_code == 0, result.output
     # l1: mean 6, std 8**.5; l2: mean 6.5, std .5**.5; all others: mean 6.25, std ((8 + .5) / 2)**.5
     expected = ((8 - 6) / 8**0.5 + (5 - 6.25) / 4.25**0.5) / 2
@@ -309,7 +311,7 @@ def test_standardize_uses_the_statistics_of_the_training_listeners(tmp_path):
 def test_standardize_alone_uses_the_ratings_themselves(tmp_path):
     ratings, out = tmp_path / "ratings.csv", tmp_path / "out.csv"
     ratings.write_text("wav_file_name,text,score,listener_id\na,x,4,l1\nb,y,8,l1\n")
-    assert run("standardize", ratings, "-o", out).exit_code == 0
+    assert run("standardize", ratings, "-o", out, "--published").exit_code == 0
     # mean 6, std 8**.5
     assert [float(row[3]) for row in read_cells(out)[1:]] == pytest.approx([-(0.5**0.5), 0.5**0.5])
 

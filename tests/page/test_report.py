@@ -110,7 +110,7 @@ def test_flags_are_counted_and_explained(systems, tmp_path):
     prompts = write_prompts(tmp_path, [*TEXTS[:4], "a car " * 20])
     result, page = write(systems, prompts, tmp_path / "r.html")
     assert result.flag_counts() == {"cut_text": [1, 1], "silent": [0, 1]}
-    assert "its peak is below -70 dBFS" in page.text
+    assert "its peak is below -60 dBFS" in page.text
     assert "the text is longer than a member reads" in page.text
 
 

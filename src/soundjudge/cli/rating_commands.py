@@ -61,8 +61,13 @@ def screen(
     ] = None,
     published: Published = False,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Points within which another rating must lie.")
-    ] = Screening.tolerance,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Points within which another rating must lie; alone it means --method rating.",
+            show_default=f"{Screening.tolerance:g}",
+        ),
+    ] = None,
     careless_threshold: Annotated[
         float, typer.Option(help="Probability of carelessness above which a listener is dropped.")
     ] = Screening.careless_threshold,
@@ -82,10 +87,14 @@ def screen(
 
     if published and method is not None:
         raise SoundjudgeError(f"--published is --method {PUBLISHED_METHOD}: give one of the two")
-    default = PUBLISHED_METHOD if published else Screening.method
+    if tolerance is not None and method is Method.listener:
+        raise SoundjudgeError(
+            "--tolerance is of --method rating and both: listener has no use for it"
+        )
+    default = Screening.method if tolerance is None and not published else PUBLISHED_METHOD
     rules = Screening(
         method=default if method is None else method.value,
-        tolerance=tolerance,
+        tolerance=Screening.tolerance if tolerance is None else tolerance,
         careless_threshold=careless_threshold,
         straightline_min_ratings=straightline_min_ratings,
     )

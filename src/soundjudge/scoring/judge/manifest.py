@@ -66,9 +66,10 @@ class JudgeManifest:
         needs_silence = self.ensemble.silent_score is not None or self.level_dbfs is not None
         if needs_silence and self.silence_dbfs is None:
             raise SoundjudgeError("silent_score and level_dbfs need silence_dbfs: what is silent")
-        for name, level in (("silence_dbfs", self.silence_dbfs), ("level_dbfs", self.level_dbfs)):
-            if level is not None and level >= 0:
-                raise SoundjudgeError(f"{name} is {level}: it must lie below 0")
+        for name in ("silence_dbfs", "level_dbfs"):
+            dbfs = getattr(self, name)
+            if dbfs is not None and dbfs >= 0:
+                raise SoundjudgeError(f"{name} is {dbfs}: it must lie below 0")
 
     def prepare(self, wave: NDArray[np.float32]) -> tuple[bool, NDArray[np.float32]]:
         """Whether a sound (T,) is silent, and what members get: cut, at the trainings' level."""
