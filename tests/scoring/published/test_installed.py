@@ -55,7 +55,7 @@ def test_tmu_is_fetched_listed_and_scores_by_its_name(hub, in_folder, files):  #
     scored = run("score", "dog.wav", "a dog barks", "--model", "tmu2026", "--device", "cpu")
     assert scored.exit_code == 0, scored.output
     judge = test_tmu.import_judge(files, in_folder / "judge")
-    assert float(scored.stdout) == pytest.approx(judge.score("dog.wav", "a dog barks"), abs=1e-9)
+    assert float(scored.stdout) == pytest.approx(judge.score("dog.wav", "a dog barks"), abs=1e-4)
     assert listed[1] == judge.score_id
     assert run("doctor", "--model", "tmu2026").exit_code == 0
 
