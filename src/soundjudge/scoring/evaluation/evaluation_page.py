@@ -22,8 +22,8 @@ FOLDS = {
     "both": "texts and each generator",
 }
 SLICED = (
-    "Events are counted by the words that join them (and, then, while, ...). Within a band of ratings "
-    "correlations are low by its narrow range."
+    "Events are counted by the words that join them (and, then, while, ...). Within a band of "
+    "ratings correlations are low by its narrow range."
 )
 FITTED_HERE = (
     "The weights and the calibration of `ensemble` were fitted on these validation ratings: its "
