@@ -107,7 +107,9 @@ def test_what_is_cached_scores_as_the_users_code_does(clips, tmp_path, trainable
     waves = [clips.wave(pairs.clip_ids[row]) for row in rows]
     expected = (model.scores(waves, [pairs.texts[row] for row in rows]) - 7.0) / 3.0
     with torch.no_grad():
-        np.testing.assert_allclose(inputs.scores(pairs, rows).numpy(), expected, atol=1e-5)
+        np.testing.assert_allclose(
+            inputs.scores(*inputs.read(pairs, rows)).numpy(), expected, atol=1e-5
+        )
 
 
 def test_a_tuned_folder_holds_differences_and_the_name_of_the_base_alone(clips, in_folder):
