@@ -156,6 +156,22 @@ def test_all_targets_are_in_rating_points():
         assert scores.tolist() == expected
 
 
+def test_embeddings_in_bf16_give_nearly_the_same_scores():
+    class Half(Ears):
+        def embed_sounds(self, waves):
+            return super().embed_sounds(waves).bfloat16()
+
+        def embed_texts(self, texts):
+            return super().embed_texts(texts).bfloat16()
+
+    machine = fit_machine([Ears()])
+    exact, half = (
+        regressor.Regressor([clap], machine).scores(WAVES, TEXTS) for clap in (Ears(), Half())
+    )
+    assert exact.std() > 0.5
+    np.testing.assert_allclose(half, exact, rtol=0, atol=0.2)
+
+
 def test_the_second_clap_counts():
     sounds, texts = units(60, 1, 6, 4), units(60, 2, 6, 4)
     scores = 5 + 4 * (sounds * texts)[:, 6:].sum(1).astype(np.float64)

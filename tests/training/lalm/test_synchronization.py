@@ -1,6 +1,8 @@
 """A step is prepared on the CPU: its forward and backward pass never wait for the device."""
 
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ import tiny_training
 import torch
 from torch import nn
 
+from soundjudge.model.audio.audio_encoder import encode_waves
 from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import PairReader, make_pairs
 
 TEXTS = ["a dog barks", "rain", "a car and a dog on a roof", ""]
@@ -49,6 +53,17 @@ def test_no_number_is_asked_of_the_device(tmp_path, kind, order, attention, trai
     parameters = [p for p in lalm.parameters() if p.requires_grad]
     assert sum(p.grad is not None for p in parameters) > 5
     assert nn.utils.clip_grad_norm_(parameters, 1.0).is_meta
+
+
+def test_masked_sounds_are_encoded_without_asking_for_a_number(monkeypatch):
+    # Nowhere there is no autocast to switch off.
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    encoder, generator = tiny_training.encoder().to(NOWHERE), torch.Generator().manual_seed(0)
+    masks = SpecAugment(freq_mask=15, time_mask=30, per="sound")
+    augment = partial(apply_specaugment, config=masks, generator=generator)
+    waves = [np.zeros(8_000, np.float32)] * 3
+    features = encode_waves(encoder, waves, tiny_lalm.FRONTEND, augment)
+    assert features.is_meta and features.shape == (3, 4, 6)
 
 
 def test_a_device_without_numbers_notices_who_asks():

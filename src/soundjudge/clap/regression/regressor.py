@@ -77,8 +77,8 @@ class Regressor:
     def scores(self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]) -> Floats:
         """Scores of pairs, 0 to 10 or a little outside: (N,)."""
         with torch.no_grad():
-            audio = [clap.embed_sounds(waves).cpu().numpy() for clap in self.claps]
-            text = [clap.embed_texts(texts).cpu().numpy() for clap in self.claps]
+            audio = [clap.embed_sounds(waves).float().cpu().numpy() for clap in self.claps]
+            text = [clap.embed_texts(texts).float().cpu().numpy() for clap in self.claps]
         return self.machine(np.concatenate(audio, axis=1), np.concatenate(text, axis=1))
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime.devices import copy_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ def apply_specaugment(
     freq_mask = _sample_spans(count, bins, config.freq_mask, generator)  # (B or 1, K)
     time_mask = _sample_spans(count, frames, config.time_mask, generator)  # (B or 1, F)
     mask = time_mask[:, :, None] | freq_mask[:, None, :]  # (B or 1, F, K)
-    return spectrograms.masked_fill(mask.to(spectrograms.device), 0.0)
+    return spectrograms.masked_fill(copy_to(mask, spectrograms.device), 0.0)
 
 
 def _sample_spans(count: int, size: int, max_width: int, generator: torch.Generator) -> Tensor:

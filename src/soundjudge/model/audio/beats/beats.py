@@ -19,6 +19,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.fbank import log_mel_fbank
 from soundjudge.model.audio.beats.layers import MEL_BINS, BeatsConfig, Layer, PositionConvolution
 from soundjudge.runtime import artifacts, model_folder
+from soundjudge.runtime.devices import copy_to
 
 # Names of a normalized weight: torch's newer ones -> Microsoft's.
 FOREIGN_NAMES = {
@@ -109,7 +110,7 @@ class Beats(nn.Module):
     def frames(self, waves: Tensor, augment: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Frames (B, N, D) of waves (B, T) at 16 kHz; `augment` changes their spectrograms."""
         device = self.patch_embedding.weight.device
-        spectrogram = log_mel_fbank(waves.to(device))  # (B, F, 128)
+        spectrogram = log_mel_fbank(copy_to(waves, device))  # (B, F, 128)
         encoded: Tensor = self(spectrogram if augment is None else augment(spectrogram))
         return encoded
 

@@ -38,22 +38,22 @@ def log_mel_fbank(waves: Tensor) -> Tensor:
         frames = (waves.float() * 2**15).unfold(1, FRAME, SHIFT)  # (B, F, W)
         frames = frames - frames.mean(dim=2, keepdim=True)
         previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
-        frames = (frames - PREEMPHASIS * previous) * _window().to(waves.device)
+        frames = (frames - PREEMPHASIS * previous) * _window(waves.device)
         power = torch.fft.rfft(frames, n=FFT).abs().square()  # (B, F, 257)
-        energies = power @ _mel_bank().to(waves.device)  # (B, F, 128)
+        energies = power @ _mel_bank(waves.device)  # (B, F, 128)
         logs = energies.clamp(min=torch.finfo(torch.float32).eps).log()
         spectrogram: Tensor = (logs - MEAN) / (2 * DEVIATION)
     return spectrogram
 
 
-@cache
-def _window() -> Tensor:
+@cache  # on a GPU a copy of it in every call would wait
+def _window(device: torch.device) -> Tensor:
     """Kaldi's "povey" window (W,)."""
-    return torch.hann_window(FRAME, periodic=False, device="cpu").pow(0.85)
+    return torch.hann_window(FRAME, periodic=False, device="cpu").pow(0.85).to(device)
 
 
 @cache
-def _mel_bank() -> Tensor:
+def _mel_bank(device: torch.device) -> Tensor:
     """Triangular filters from 20 Hz to 8 kHz, one per column: (257, 128); the last bin has none."""
     bank, _ = kaldi.get_mel_banks(MEL_BINS, FFT, BEATS_SAMPLE_RATE, 20.0, 0.0, 100.0, -500.0, 1.0)
-    return torch.nn.functional.pad(bank, (0, 1)).T.contiguous()
+    return torch.nn.functional.pad(bank, (0, 1)).T.contiguous().to(device)
