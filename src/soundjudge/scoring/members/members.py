@@ -24,6 +24,7 @@ from soundjudge.scoring.members import m2d_reference
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from soundjudge.fusion.fusion import Fusion
     from soundjudge.model.audio.audio_encoder import AudioEncoder
     from soundjudge.model.frontend.frontend import AudioFrontend
     from soundjudge.model.lalm.lalm import Lalm
@@ -81,6 +82,24 @@ class LalmMember:
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it: (B,)."""
         return self.lalm.cut_texts(texts)
+
+
+class FusionMember:
+    """A regression on CLAPs and a captioner, with the captioner's encoder."""
+
+    def __init__(self, fusion: "Fusion", encoder: SharedEncoder) -> None:
+        self.fusion, self.encoder = fusion, encoder
+
+    def scores(
+        self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """Raw scores near 0 to 10: (B,)."""
+        features = self.encoder.features(waves, self.fusion.captioner.frontend)
+        return self.fusion.scores(waves, features, texts)
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it: (B,)."""
+        return self.fusion.cut_texts(texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +184,15 @@ def _load_likelihood(loader: MemberLoader, folder: Path, record: MemberRecord) -
     return LalmMember(model, loader.audio_encoder(record.references("audio")[0]))
 
 
+def _load_fusion(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
+    from soundjudge.fusion import fusion
+
+    claps = [loader.clap(reference) for reference in record.references("clap")]
+    model = fusion.load_fusion(folder, claps, loader.device)
+    loader.check_window(folder, model.window_seconds)
+    return FusionMember(model, loader.audio_encoder(record.references("audio")[0]))
+
+
 # How each kind of member is loaded.
 KINDS: dict[str, Callable[[MemberLoader, Path, MemberRecord], Member]] = {
     "clapscore": _load_clapscore,
@@ -172,4 +200,5 @@ KINDS: dict[str, Callable[[MemberLoader, Path, MemberRecord], Member]] = {
     "regress": _load_regressor,
     "lalm": _load_lalm,
     "likelihood": _load_likelihood,
+    "fusion": _load_fusion,
 }
