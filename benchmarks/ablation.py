@@ -1,7 +1,9 @@
-"""What each training adds, over seeds: trains the variants and writes benchmarks/ablation.md.
+"""What each training adds, and how much chance is in one: prints Markdown for ablation.md.
 
-python benchmarks/ablation.py [--seeds 1 2 3]
+python benchmarks/ablation.py trainings | settings [--seeds 1 2 3]
 
+`trainings` compares what is trained at all, on test; `settings` the present and the former settings
+of `pretrain`, from the repository's captioner.
 Each training is a stage, run in a workspace of its own below work/ablation/ with another
 params.yaml. Data, targets, features and pseudo-labels are the repository's, which `dvc repro`
 brings up to date first. A complete training is repeated only if its stage, data or params change.
@@ -33,11 +35,7 @@ from soundjudge.scoring.evaluation import evaluation
 from soundjudge.scoring.members import members, predict
 
 ROOT = Path(__file__).resolve().parent.parent
-PARAMS, WORKSPACES, PAGE = (
-    ROOT / "params.yaml",
-    ROOT / "work/ablation",
-    ROOT / "benchmarks/ablation.md",
-)
+PARAMS, WORKSPACES = ROOT / "params.yaml", ROOT / "work/ablation"
 PREPARED, TARGETS = ROOT / "data/prepared", ROOT / "data/targets"
 CHECKPOINTS = {  # stage and its argument -> its checkpoint
     "tune_clap": "checkpoints/clapscore",
@@ -52,7 +50,7 @@ class Training(NamedTuple):
 
     command: str
     changes: dict[
-        str, str
+        str, Any
     ]  # key -> value: of the stage's section, or dotted from params.yaml's root
     reads: tuple[str, ...] = ()  # trainings whose checkpoints it reads
 
@@ -66,6 +64,19 @@ TRAININGS = {  # each after those that it reads; a new language model takes its 
     "3": Training("finetune full1", {"warm_start": "none"}, ("caption", "pretrain")),
     "2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "pretrain-alone")),
     "1+2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "pretrain")),
+}
+FORMER = {  # settings of pretrain up to version 0.2.0
+    "pretrain.optimization.learning_rate": 1.0e-3,
+    "pretrain.optimization.epochs": 5,
+    "pretrain.optimization.warmup_steps": 20,
+    "pretrain.optimization.ema_decay": None,
+}
+SETTINGS = {
+    "present": Training("pretrain", {"warm_start": "caption"}),
+    "present, without the average": Training(
+        "pretrain", {"warm_start": "caption", "pretrain.optimization.ema_decay": None}
+    ),
+    "former": Training("pretrain", {"warm_start": "caption", **FORMER}),
 }
 CLAP, SPO = "CLAP as it came", "CLAP tuned on standardized ratings (SPO)"
 REGRESSOR, FULL = "regressor on CLAP features", "language model, 1+2+3"
@@ -83,15 +94,19 @@ SYSTEMS = {  # row of the table -> training; None: it does not depend on a seed
 }
 
 
-def train(trainings: dict[str, Training], seed: int) -> dict[str, Path]:
-    """The checkpoint of each training."""
+def train(
+    trainings: dict[str, Training], seed: int, given: dict[str, Path] | None = None
+) -> dict[str, Path]:
+    """The checkpoint of each training; `given` are checkpoints that they all may read."""
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     checkpoints: dict[str, Path] = {}
     fingerprints: dict[str, str] = {}
     for name, training in trainings.items():
         inputs = {CHECKPOINTS[trainings[n].command]: checkpoints[n] for n in training.reads}
+        inputs |= given or {}
         stage = lock[training.command.replace(" ", "@")]
-        deps = [dep for dep in stage["deps"] if dep["path"] not in CHECKPOINTS.values()]
+        made = {*CHECKPOINTS.values()} - (given or {}).keys()
+        deps = [dep for dep in stage["deps"] if dep["path"] not in made]
         upstream = [fingerprints[read] for read in training.reads]
         content = json.dumps([seed, training.changes, deps, stage["params"], upstream])
         fingerprints[name] = hashlib.sha256(content.encode()).hexdigest()
@@ -191,7 +206,7 @@ def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str
         f"seeds {', '.join(map(str, seeds))}; brackets: "
         f"{comparison.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
         f"{above} 1, 2, 3: `caption`, `pretrain`, `finetune`. Data, pseudo-labels and their "
-        "teacher are the same for all seeds. Made by `python benchmarks/ablation.py`.\n",
+        "teacher are the same for all seeds. Made by `python benchmarks/ablation.py trainings`.\n",
         f"| system | SRCC | SRCC, seed {seeds[0]} | LCC | KTAU |\n|---|---|---|---|---|",
     ]
     numbers = [evaluation.system_metrics(one) for one in evaluated]
@@ -207,22 +222,51 @@ def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="What each training adds, over seeds.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    seeds: list[int] = parser.parse_args().seeds
-    start = time.monotonic()
-    subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
+def settings_table(seeds: list[int]) -> str:
+    """Each setting's SRCC with the teacher, and with listeners on validation and test."""
+    caption = CHECKPOINTS["caption"]
+    trained = [train(SETTINGS, seed, {caption: ROOT / caption}) for seed in seeds]
+    ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
+    targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
+    truths = {
+        "validation": targets.set_index("wav_file_name")["mean_score"],
+        "test": ratings.groupby("wav_file_name")["score"].mean(),
+    }
+    lines = ["| setting | " + " | ".join(("teacher", *truths)) + " |", "|---" * 4 + "|"]
+    for setting in SETTINGS:
+        folders = {str(seed): one[setting] for seed, one in zip(seeds, trained, strict=True)}
+        metrics = [folder.parent.parent / "metrics/pretrain.json" for folder in folders.values()]
+        columns = [[artifacts.read_json(path)["validation_srcc"] for path in metrics]]
+        for split, truth in truths.items():
+            scores = score(folders, split).set_index("wav_file_name")
+            known = scores[list(folders)].loc[scores.index.intersection(truth.index)]
+            correlations = known.corrwith(truth[known.index], method="spearman")
+            columns.append(correlations.tolist())
+        cells = [f"{mean(c):.3f} ± {stdev(c):.3f}, {min(c):.3f} to {max(c):.3f}" for c in columns]
+        lines.append(f"| {setting} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def trainings_table(seeds: list[int]) -> str:
+    """What each training adds, on test."""
     evaluated = []
     for seed in seeds:
         trained = train(TRAININGS, seed)
         checkpoints = {system: trained[name] for system, name in SYSTEMS.items() if name}
         checkpoints |= {CLAP: write_untuned(), REGRESSOR: ROOT / "checkpoints/regress"}
         evaluated.append(evaluate(checkpoints))
-    with artifacts.atomic_file(PAGE) as temporary:
-        text = page(seeds, evaluated, params.load("note", str, PARAMS))
-        temporary.write_text(text, encoding="utf-8")
-    print(f"{text}\n{(time.monotonic() - start) / 60:.1f} minutes")
+    return page(seeds, evaluated, params.load("note", str, PARAMS))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What trainings and their settings add.")
+    parser.add_argument("what", choices=["trainings", "settings"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    arguments = parser.parse_args()
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
+    table = {"trainings": trainings_table, "settings": settings_table}[arguments.what]
+    print(f"{table(arguments.seeds)}\n{(time.monotonic() - start) / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

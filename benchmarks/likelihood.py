@@ -30,6 +30,7 @@ from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.likelihood import likelihood
 from soundjudge.model.likelihood.text_log_probs import text_log_probs
+from soundjudge.reporting import resampling
 from soundjudge.sample.composition import generators, scenes, simulated_listeners, upstream
 from soundjudge.sample.composition.generators import FAULTS, GENERATORS, Generator
 from soundjudge.sample.composition.scenes import Recording
@@ -296,14 +297,14 @@ def print_test(root: Path, sets: dict[tuple[str, int], list[str]]) -> None:
     names = list(columns)
     print("\n| test | SRCC | 95 % | with likelihood, Spearman |\n|---|---|---|---|")
     for k, name in enumerate(names):
-        low, high = significance.interval(draws[:, k], 0.95)
+        low, high = resampling.interval(draws[:, k], 0.95)
         known = srcc(columns[name], columns["likelihood, seed 0"])
         mean = srcc(columns[name], test.rating)
         print(f"| {name} | {mean:.3f} | [{low:.3f}, {high:.3f}] | {known:.2f} |")
     without = names.index("ensemble without")
     for seed in SEEDS:
         difference = draws[:, names.index(f"ensemble with it, seed {seed}")] - draws[:, without]
-        low, high = significance.interval(difference, 0.95)
+        low, high = resampling.interval(difference, 0.95)
         print(
             f"\nseed {seed}: with minus without {difference.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
         )

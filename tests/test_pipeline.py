@@ -31,6 +31,7 @@ ALLOWED = {
     "labels": {*BELOW, "data"},
     "clap": {*BELOW, "data"},
     "model": {*BELOW, "data"},
+    "fusion": {*BELOW, "data", "clap", "model"},
     "training": {*BELOW, "data", "clap", "model"},
 }
 ABOVE = {*ALLOWED, "scoring", "sample", "doctor"}  # of scoring, sample and doctor
@@ -40,7 +41,7 @@ FOR_PEOPLE = (
     "reporting", "data/user_files", "data/corpora", "data/audio", "data/fetch", "scoring", "doctor",
     "cli", "page",
 )  # fmt: skip
-TRAININGS = ("tune_clap", "regress", "caption", "pretrain", "finetune")
+TRAININGS = ("tune_clap", "regress", "caption", "fusion", "pretrain", "finetune")
 
 
 def body(stage: str) -> dict:

@@ -24,18 +24,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarni
 # The intents: key: (another value, the stages that use it, the stages that may follow). That each
 # stage tracks exactly the keys that it reads is proved below.
 LALM = "finetune@full1 finetune@full2"
-PREDICTIONS = "predict@clapscore predict@regress predict@full1 predict@full2"
+PREDICTIONS = "predict@clapscore predict@regress predict@fusion predict@full1 predict@full2"
 TABLE = {
     "prepare.silence_dbfs": (
         -50.0,
         "prepare",
         "screen standardize tune_clap regress embed pseudolabel features caption likelihood"
-        f" pretrain {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",
+        f" fusion pretrain {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",
     ),
     "screen.tolerance": (
         3,
         "screen standardize",
-        f"tune_clap regress embed pseudolabel pretrain {LALM}"
+        f"tune_clap regress fusion embed pseudolabel pretrain {LALM}"
         f" {PREDICTIONS} ensemble evaluate package",
     ),
     "tune_clap.margin_weight": (
@@ -44,19 +44,24 @@ TABLE = {
         f"embed pseudolabel pretrain {LALM}"
         " predict@clapscore predict@full1 predict@full2 ensemble evaluate package",
     ),
-    "likelihood.alpha": (0.0, "likelihood", "predict@likelihood ensemble evaluate package"),
+    "likelihood.alpha": (
+        0.0,
+        "likelihood",
+        "fusion predict@likelihood predict@fusion ensemble evaluate package",
+    ),
+    "fusion.likelihood_weight": (1.0, "fusion", "predict@fusion ensemble evaluate package"),
     "regress.c": (2.0, "regress ensemble", "predict@regress evaluate package"),
     "pseudolabel.exclude_rated": (
         ["test"],
         "pseudolabel caption",
-        f"likelihood pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
-        " ensemble evaluate package",
+        f"likelihood fusion pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
+        " predict@fusion ensemble evaluate package",
     ),
     "features.frontend.audio_tokens": (
         8,
         "features caption",
-        f"likelihood pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
-        " ensemble evaluate package",
+        f"likelihood fusion pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
+        " predict@fusion ensemble evaluate package",
     ),
     "finetune.members.full2.seed": (7, "finetune@full2", "predict@full2 ensemble evaluate package"),
     "ensemble.method": ("mean", "ensemble", "evaluate package"),

@@ -1,5 +1,6 @@
 """The ablation: its trainings are stages with valid params, its workspaces change nothing else."""
 
+import operator
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,19 @@ SECTIONS = {
 ablation = repository.load_benchmark("ablation")
 
 
-@pytest.mark.parametrize("name", ablation.TRAININGS)
+ALL = ablation.TRAININGS | ablation.SETTINGS
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_each_training_has_params_that_its_stage_accepts(name: str, tmp_path: Path) -> None:
-    training = ablation.TRAININGS[name]
+    training = ALL[name]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(ablation.change_params(repository.params(), training, 2)))
     section, cls = SECTIONS[training.command]
     config = params.load(section, cls, path)
     assert config.seed == 2
-    assert all(getattr(config, key) == value for key, value in training.changes.items())
+    for key, value in training.changes.items():
+        assert operator.attrgetter(key.removeprefix(f"{section}."))(config) == value
 
 
 def test_a_training_reads_only_those_before_it_and_finds_both_starts() -> None:

@@ -267,11 +267,11 @@ def test_what_a_stage_reads_is_what_the_doctor_checks(in_folder):
         ({"ensemble__members": {"x": "oracle"}}, "there are clapscore, regress"),
         (
             {"prepare": {"audiocaps": "data/none", "vggsound": "data/none"}},
-            "name no corpus, and full1, full2, likelihood of ensemble.members need captions",
+            "name no corpus, and full1, full2, fusion, likelihood of .* need captions",
         ),
         (
             {"predict": {"window_seconds": 9.0}},
-            r"predict.window_seconds is 9, and full1, full2, likelihood .* are trained with 8",
+            r"predict.window_seconds is 9, and full1, .* fusion, likelihood .* are trained with 8",
         ),
         ({"finetune__training__llm": {"training": "lora", "lora": LORA}}, r"soundjudge\[lora\]"),
         ({"features": {"engine": "ray"}}, r"soundjudge\[ray\]"),

@@ -16,6 +16,7 @@ from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.corpora import corpus
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.errors import ParamsError
+from soundjudge.fusion.fused_machine import FusionConfig
 from soundjudge.labels.pairs.negatives import NegativeConfig
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.model.feature_extraction import FeatureConfig
@@ -67,6 +68,7 @@ class Params:
     features: FeatureConfig
     caption: CaptionConfig
     likelihood: LikelihoodConfig
+    fusion: FusionConfig
     pretrain: PretrainConfig
     finetune: Finetune
     predict: PredictionConfig
@@ -77,7 +79,8 @@ class Params:
     def trainings(self) -> dict[str, bool]:
         """Checkpoints that can be members, and whether they need captions."""
         language_models = dict.fromkeys((FINETUNE + name for name in self.finetune.members), True)
-        return {"clapscore": False, "regress": False, "likelihood": True} | language_models
+        others = {"clapscore": False, "regress": False, "likelihood": True, "fusion": True}
+        return others | language_models
 
 
 def find_problems(path: Path, root: Path = Path()) -> list[str]:

@@ -88,7 +88,13 @@ def test_the_rates_are_those_of_pytorchs_own_cosine_schedule():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("learning_rate", 0.0), ("epochs", 0), ("warmup_steps", -1), ("patience", 0)],
+    [
+        ("learning_rate", 0.0),
+        ("epochs", 0),
+        ("warmup_steps", -1),
+        ("patience", 0),
+        ("ema_decay", 1.0),
+    ],
 )
 def test_an_optimisation_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(SoundjudgeError, match=name):
@@ -187,6 +193,53 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path):
     result = train(Line(), tmp_path)
     assert (result.best_epoch, result.best_value) == (3, None)
     assert result.history[0]["loss"] > result.history[2]["loss"]
+
+
+def averages(weights, decay):
+    """The average after each step of `weights`, (1 + n) / (10 + n) in place of a larger decay."""
+    average, result = weights[0], []
+    for n, weight in enumerate(weights[1:], start=1):
+        share = min(decay, (1 + n) / (10 + n))
+        average = share * average + (1 - share) * weight
+        result.append(average)
+    return result
+
+
+def weights_after_steps(tmp_path, steps, **changes):
+    """Of plain trainings of 0, 1, ... steps of an epoch each, whose rate does not fall."""
+    weights = [torch.zeros(1, 3)]
+    for count in range(1, steps + 1):
+        module = Line()
+        train(module, tmp_path / f"{count}", epochs=count, **changes)
+        weights.append(module.linear.weight.detach().clone())
+    return weights
+
+
+CONSTANT = {"batch_size": 10, "final_lr_ratio": 1.0}  # one step an epoch
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.99])
+def test_the_average_of_the_weights_is_validated_and_kept_and_the_steps_are_those_without(
+    tmp_path, decay
+):
+    expected = averages(weights_after_steps(tmp_path, 4, **CONSTANT), decay)
+    module, values, seen = Line(), iter([0.1, 0.2, 0.7, 0.3]), []
+
+    def validate():
+        seen.append(module.linear.weight.clone())
+        return next(values)
+
+    train(module, tmp_path / "ema", validate=validate, epochs=4, ema_decay=decay, **CONSTANT)
+    torch.testing.assert_close(seen, expected)
+    torch.testing.assert_close(module.linear.weight.detach(), expected[2])
+
+
+def test_without_validation_the_last_average_is_kept(tmp_path):
+    expected = averages(weights_after_steps(tmp_path, 3, **CONSTANT), 0.5)
+    for _ in range(2):  # the second continues after the end of the first
+        module = Line()
+        train(module, tmp_path / "ema", ema_decay=0.5, **CONSTANT)
+        torch.testing.assert_close(module.linear.weight.detach(), expected[2])
 
 
 def test_patience_without_a_validation_is_refused(tmp_path):
@@ -573,12 +626,14 @@ from soundjudge.training.loop.optimization import Optimization
 
 folder, epochs, slow_step = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 dropout, bad_item, accumulation_steps = float(sys.argv[4]), int(sys.argv[5]), int(sys.argv[6])
+ema_decay = float(sys.argv[7]) or None
 size = 11 if dropout else 10
 devices.make_deterministic()
 optimization = Optimization(
     optimizer="adamw", learning_rate=0.05, weight_decay=0.01, epochs=epochs, batch_size=3,
     warmup_steps=5, final_lr_ratio=0.01, clip_norm=1.0, patience=20, precision="fp32",
-    accumulation_steps=accumulation_steps, checkpoint_minutes=1e-9)  # a state after every step
+    accumulation_steps=accumulation_steps, ema_decay=ema_decay,
+    checkpoint_minutes=1e-9)  # a state after every step
 torch.manual_seed(0)
 x = torch.randn(size, 4)
 y = torch.randn(size)
@@ -615,13 +670,21 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def run(
-    folder, *, epochs=4, slow_step=0, dropout=0.3, bad_item=-1, accumulation_steps=1, launcher=()
+    folder,
+    *,
+    epochs=4,
+    slow_step=0,
+    dropout=0.3,
+    bad_item=-1,
+    accumulation_steps=1,
+    ema_decay=0.0,
+    launcher=(),
 ):
     """Runs the script in `folder` to its end, or up to a SIGKILL inside step `slow_step`."""
     folder.mkdir(exist_ok=True)
     script = folder / "tiny.py"
     script.write_text(SCRIPT)
-    values = (folder, epochs, slow_step, dropout, bad_item, accumulation_steps)
+    values = (folder, epochs, slow_step, dropout, bad_item, accumulation_steps, ema_decay)
     arguments = [str(script), *map(str, values)]
     command = [sys.executable, *launcher, *arguments]
     if not slow_step:
@@ -640,23 +703,30 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_a_training_killed_in_mid_epoch_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path):
-    run(tmp_path / "straight")
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_training_killed_in_mid_epoch_ends_with_the_bytes_of_an_uninterrupted_one(
+    tmp_path, ema_decay
+):
+    run(tmp_path / "straight", ema_decay=ema_decay)
     # 11 items in batches of 3 are 4 steps an epoch: step 7 is the third of epoch 2, and the last
     # state is that of step 6, in mid-epoch.
-    run(tmp_path / "killed", slow_step=7)
-    run(tmp_path / "killed")
+    run(tmp_path / "killed", slow_step=7, ema_decay=ema_decay)
+    run(tmp_path / "killed", ema_decay=ema_decay)
     assert (tmp_path / "straight" / "steps").read_text() == "16"
     assert (tmp_path / "killed" / "steps").read_text() == "10"  # 16 - 6: continued, not repeated
     assert outputs(tmp_path / "killed") == outputs(tmp_path / "straight")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bad_item", "accumulation_steps"), [(-1, 1), (4, 1), (-1, 2)])
-def test_two_processes_make_the_updates_of_one(tmp_path, bad_item, accumulation_steps):
+@pytest.mark.parametrize(
+    ("bad_item", "accumulation_steps", "ema_decay"),
+    [(-1, 1, 0.0), (4, 1, 0.0), (-1, 2, 0.0), (-1, 1, 0.9)],
+)
+def test_two_processes_make_the_updates_of_one(tmp_path, bad_item, accumulation_steps, ema_decay):
     # The steps of an epoch have 3, 3, 3 and 1 items: shares of 2 and 1, then of 1 and none. The
     # loss of item 4 is not a number, in one of the processes: both skip the step.
     change = {"dropout": 0.0, "bad_item": bad_item, "accumulation_steps": accumulation_steps}
+    change["ema_decay"] = ema_decay
     run(tmp_path / "one", **change)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     run(tmp_path / "two", **change, launcher=launcher)

@@ -107,10 +107,16 @@ class KernelMachine:
 
     def __call__(self, sounds: Embeddings, texts: Embeddings) -> Floats:
         """Scores of pairs, (N, E) each: (N,), 0 to 10 or a little outside."""
+        return self.scores(self.kernel(sounds, texts))
+
+    def kernel(self, sounds: Embeddings, texts: Embeddings) -> Floats:
+        """How near pairs, (N, E) each, are to the support vectors: (N, V), 0 to 1."""
         x = self._standardized(sounds, texts)  # (N, P)
-        s = self._support  # (V, P)
-        squares = (x**2).sum(1)[:, None] - 2 * x @ s.T + (s**2).sum(1)  # (N, V)
-        kernel = np.exp(-self.gamma * squares)
+        kernel: Floats = np.exp(-self.gamma * squared_distances(x, self._support))
+        return kernel
+
+    def scores(self, kernel: Floats) -> Floats:
+        """Scores by the nearness to the support vectors, (N, V): (N,)."""
         result: Floats = 5 * (kernel @ self.weights + self.intercept) + 5
         return result
 
@@ -123,6 +129,12 @@ class KernelMachine:
         if self.rows[0]:
             features = unit_rows(features)
         return (features - self.center) / self.scale
+
+
+def squared_distances(x: Floats, s: Floats) -> Floats:
+    """Between the rows of (N, P) and (V, P): (N, V)."""
+    squares: Floats = (x**2).sum(1)[:, None] - 2 * x @ s.T + (s**2).sum(1)
+    return squares
 
 
 def fit_kernel_machine(
@@ -146,10 +158,6 @@ def fit_kernel_machine(
     standardized = scaler.fit_transform(features)
     svr = SVR(kernel="rbf", C=regression.c, epsilon=regression.epsilon, gamma=regression.gamma)
     svr.fit(standardized, (scores - 5) / 5)
-    # "scale" as scikit-learn defines it; its own number is private.
-    gamma = regression.gamma
-    if gamma == "scale":
-        gamma = 1 / (standardized.shape[1] * standardized.var())
     return KernelMachine(
         sounds=sounds[svr.support_],
         texts=texts[svr.support_],
@@ -158,6 +166,14 @@ def fit_kernel_machine(
         center=scaler.mean_,
         scale=scaler.scale_,
         intercept=svr.intercept_,
-        gamma=np.array([gamma], dtype=np.float64),
+        gamma=kernel_gamma(standardized, regression),
         rows=np.array([regression.normalize == "rows"], dtype=np.int64),
     )
+
+
+def kernel_gamma(standardized: Floats, regression: RegressionConfig) -> Floats:
+    """The kernel's gamma on features (N, P), as scikit-learn defines "scale": (1,)."""
+    gamma = regression.gamma
+    if gamma == "scale":
+        gamma = 1 / (standardized.shape[1] * standardized.var())
+    return np.array([gamma], dtype=np.float64)

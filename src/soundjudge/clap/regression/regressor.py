@@ -123,7 +123,14 @@ def load_regressor(folder: Path, claps: Sequence[ClapEncoder]) -> Regressor:
     """
     record = read_member(folder, KIND)
     machine = load_machine(folder)
-    dimensions = machine.dimensions.tolist()
+    check_claps(folder, record, machine.dimensions.tolist(), claps)
+    return Regressor(claps, machine)
+
+
+def check_claps(
+    folder: Path, record: MemberRecord, dimensions: Sequence[int], claps: Sequence[ClapEncoder]
+) -> None:
+    """Raises SoundjudgeError for CLAPs that are not those a machine in `folder` was fitted on."""
     if (actual := [clap.dimensions for clap in claps]) != dimensions:
         raise SoundjudgeError(
             f"{folder} was fitted on CLAPs of {dimensions} dimensions, not {actual}."
@@ -133,6 +140,5 @@ def load_regressor(folder: Path, claps: Sequence[ClapEncoder]) -> Regressor:
             raise SoundjudgeError(
                 f"{folder} was fitted on {reference.name}, but {reference.path} now holds "
                 f"{clap.name()}: put the former back, or fit again with "
-                "'dvc repro --force --single-item regress'."
+                f"'dvc repro --force --single-item {record.kind}'."
             )
-    return Regressor(claps, machine)

@@ -77,14 +77,27 @@ class Likelihood:
         `priors` are `log_priors(texts)`, where they are known. About -1 to 1, in float32.
         SoundjudgeError where a text is empty.
         """
+        own, prior, _ = self.evidence(features, texts, priors).unbind(dim=1)
+        return (own - self.config.alpha * prior) / NATS
+
+    def evidence(
+        self, features: Tensor, texts: Sequence[str], priors: Tensor | None = None
+    ) -> Tensor:
+        """What scores are made of, (B, 3).
+
+        The text's log-probability given the sound and given the references, each over tokens ^
+        length_exponent, and its tokens.
+        """
         log_probs, lengths = text_log_probs(self.lalm, features, texts)  # (B,) both
         for text, length in zip(texts, lengths.tolist(), strict=True):
             if length < 2:  # its end is a token
                 raise SoundjudgeError(f"the text {text!r} has no words: it has no likelihood")
+        divisors = lengths**self.config.length_exponent
         if priors is None:
             priors = self.log_priors(texts)
-        information = log_probs - self.config.alpha * priors
-        return information / lengths**self.config.length_exponent / NATS
+        return torch.stack(
+            [log_probs / divisors, priors / divisors, lengths.to(log_probs.dtype)], dim=1
+        )
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""

@@ -16,6 +16,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from soundjudge.clap.clapscore import ClapScore
     from soundjudge.clap.regression.regressor import Regressor
+    from soundjudge.fusion.fusion import Fusion
     from soundjudge.model.audio.audio_encoder import AudioEncoder
     from soundjudge.model.frontend.frontend import AudioFrontend
     from soundjudge.model.lalm.lalm import Lalm
@@ -159,6 +160,39 @@ class LikelihoodMember:
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.likelihood.cut_texts(texts)
+
+
+class FusionMember:
+    """A regression on CLAPs and a captioner at once, with the captioner's encoder."""
+
+    def __init__(self, fusion: "Fusion", encoder: SharedEncoder) -> None:
+        self.fusion, self.encoder = fusion, encoder
+
+    def encode_sounds(self, waves: Waves) -> list[tuple[NDArray[np.float32], Tensor]]:
+        """Embeddings of all CLAPs (E,), and the captioner's features (M, D)."""
+        features = self.encoder.features(waves, self.fusion.captioner.frontend)
+        return list(zip(self.fusion.embed_sounds(waves), features, strict=True))
+
+    def encode_texts(self, texts: Sequence[str]) -> list[tuple[NDArray[np.float32], str, Tensor]]:
+        """Embeddings of all CLAPs (E,), the text, its log-probability given the references."""
+        embeddings, priors = self.fusion.embed_texts(texts), self.fusion.captioner.log_priors(texts)
+        return list(zip(embeddings, texts, priors, strict=True))
+
+    def scores(
+        self,
+        sounds: Sequence[tuple[NDArray[np.float32], Tensor]],
+        texts: Sequence[tuple[NDArray[np.float32], str, Tensor]],
+    ) -> NDArray[np.float64]:
+        """0 to 10 or a little outside: (B,)."""
+        audio, features = zip(*sounds, strict=True)
+        embedded, words, priors = zip(*texts, strict=True)
+        return self.fusion.scores(
+            np.stack(audio), np.stack(embedded), torch.stack(features), words, torch.stack(priors)
+        )
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether a model reads less than all of each text."""
+        return self.fusion.cut_texts(texts)
 
 
 def on_rating_scale(predictions: Tensor) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from soundjudge.runtime.member_record import EncoderReference, MemberRecord, rea
 from soundjudge.scoring.members import m2d_reference
 from soundjudge.scoring.members.encodings import (
     ClapScoreMember,
+    FusionMember,
     LalmMember,
     LikelihoodMember,
     Member,
@@ -110,6 +111,15 @@ def _load_likelihood(loader: MemberLoader, folder: Path, record: MemberRecord) -
     return LikelihoodMember(model, loader.audio_encoder(record.references("audio")[0]))
 
 
+def _load_fusion(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
+    from soundjudge.fusion import fusion
+
+    claps = [loader.clap(reference) for reference in record.references("clap")]
+    model = fusion.load_fusion(folder, claps, loader.device)
+    loader.check_window(folder, model.window_seconds)
+    return FusionMember(model, loader.audio_encoder(record.references("audio")[0]))
+
+
 # How each kind of member is loaded.
 KINDS: dict[str, Callable[[MemberLoader, Path, MemberRecord], Member]] = {
     "clapscore": _load_clapscore,
@@ -117,4 +127,5 @@ KINDS: dict[str, Callable[[MemberLoader, Path, MemberRecord], Member]] = {
     "regress": _load_regressor,
     "lalm": _load_lalm,
     "likelihood": _load_likelihood,
+    "fusion": _load_fusion,
 }

@@ -90,6 +90,8 @@ def train_module(
     progress = run.progress
     if validate is not None:
         resume.restore(module, progress.best)
+    elif run.average is not None:
+        run.average.apply()
     return TrainingResult(
         best_epoch=progress.best_epoch, best_value=progress.best_value, history=progress.history
     )

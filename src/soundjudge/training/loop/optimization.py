@@ -20,6 +20,7 @@ class Optimization:
     warmup_steps: int = 0  # steps of linear rise from 0
     final_lr_ratio: float = 0.01  # end of the cosine, as a fraction of learning_rate
     clip_norm: float | None = 1.0  # largest gradient norm
+    ema_decay: float | None = None  # of an average of the weights, which is validated and kept
     patience: int | None = None  # epochs without a better validation before stopping
     precision: Literal["fp32", "bf16"] = "fp32"  # of forward and backward passes
     checkpoint_minutes: float = 10.0  # between two resume states
@@ -40,6 +41,10 @@ class Optimization:
         for name in ("clip_norm", "patience"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)}; write null for none.")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise SoundjudgeError(
+                f"ema_decay is {self.ema_decay}; it must lie in 0..1, or write null for none."
+            )
         if not 0 <= self.final_lr_ratio <= 1:
             raise SoundjudgeError(f"final_lr_ratio is {self.final_lr_ratio}; it must lie in 0..1.")
 

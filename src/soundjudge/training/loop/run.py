@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Generic
 
@@ -20,6 +20,7 @@ from soundjudge.training.loop.optimization import Optimization
 from soundjudge.training.loop.read_ahead import read_ahead
 from soundjudge.training.loop.states import States
 from soundjudge.training.loop.updates import Step, Updates
+from soundjudge.training.loop.weight_average import WeightAverage
 
 # Steps of an epoch that may be skipped for gradients that are not finite: more end the training.
 SKIPPED_STEPS, SKIPPED_FRACTION = 10, 0.01
@@ -43,7 +44,9 @@ class TrainingRun(Generic[M]):
         self.progress = resume.TrainingProgress()
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
         self.updates = Updates(module, loss, optimization)
-        parts = (self.progress, module, self.updates.optimizer, self.generator)
+        decay = optimization.ema_decay
+        self.average = None if decay is None else WeightAverage(module, decay)
+        parts = (self.progress, module, self.updates.optimizer, self.generator, self.average)
         self.states, self.clock = States(work, *parts), StateClock(optimization.checkpoint_minutes)
         self.report = ProgressReport("steps", log) if PartialState().is_main_process else None
 
@@ -91,6 +94,8 @@ class TrainingRun(Generic[M]):
         progress.skipped = progress.skipped + skipped
         progress.step += 1
         progress.steps += 1
+        if self.average is not None:
+            self.average.update(progress.steps)
 
     def check_skipped(self, steps: int) -> None:
         """SoundjudgeError if too many of an epoch's `steps` have been skipped so far, or all."""
@@ -140,19 +145,24 @@ class TrainingRun(Generic[M]):
             progress.best_epoch = epoch
         else:
             self.module.eval()
-            with torch.no_grad():
-                # The first process decides for all, lest a last bit let one stop alone.
-                (value,) = broadcast_object_list([float(self.validate())])
-            if not math.isfinite(value):
-                raise SoundjudgeError(
-                    f"The validation is {value} in epoch {epoch}: lower the learning rate."
-                )
-            if progress.best_value is None or value > progress.best_value:
-                progress.best_epoch, progress.best_value = epoch, value
-                progress.best = resume.to_cpu(resume.trainable_state(self.module))
+            with self.averaged():
+                with torch.no_grad():
+                    # The first process decides for all, lest a last bit let one stop alone.
+                    (value,) = broadcast_object_list([float(self.validate())])
+                if not math.isfinite(value):
+                    raise SoundjudgeError(
+                        f"The validation is {value} in epoch {epoch}: lower the learning rate."
+                    )
+                if progress.best_value is None or value > progress.best_value:
+                    progress.best_epoch, progress.best_value = epoch, value
+                    progress.best = resume.to_cpu(resume.trainable_state(self.module))
         progress.history.append({**row, "validation": value})
         self.write_history()
         self.log(describe_row(progress.history[-1]))
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The average of the weights in the module, where the optimization keeps one."""
+        return nullcontext() if self.average is None else self.average.applied()
 
     def write_history(self) -> None:
         """Writes the history so far to its file, if it has one."""

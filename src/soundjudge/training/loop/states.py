@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.training.loop.resume import TrainingProgress, restore, to_cpu, trainable_state
+from soundjudge.training.loop.weight_average import WeightAverage
 
 KEPT_STATES = 2
 LEAST_ROOM = 65_536  # bytes: a disk with less is full
@@ -54,9 +55,10 @@ class States:
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
         generator: torch.Generator,
+        average: WeightAverage | None,
     ) -> None:
         self.work, self.progress, self.module = work, progress, module
-        self.optimizer, self.generator = optimizer, generator
+        self.optimizer, self.generator, self.average = optimizer, generator, average
         self.thread, self.written = ThreadPoolExecutor(1), Future[None]()
         self.written.set_result(None)
         self.best: tuple[int, Path] | None = None  # the epoch and the file of the last best weights
@@ -95,6 +97,7 @@ class States:
             "progress": {k: v for k, v in counters.items() if k != "loss_sum"},
             "module": to_cpu(tensors),
             "optimizer": optimizer,
+            "average": {} if self.average is None else to_cpu(self.average.average),
             "processes": processes,
         }
         self.written = self.thread.submit(self._write, content, best)
@@ -123,6 +126,8 @@ class States:
         self.best = (progress.best_epoch, _best_file(path)) if best else None
         restore(self.module, content["module"])
         self.optimizer.load_state_dict(content["optimizer"])
+        if self.average is not None:
+            self.average.load(content["average"])
         self.generator.set_state(local["generator"])
         torch.set_rng_state(local["torch"])
         if local["device"] is not None:

@@ -1,0 +1,105 @@
+"""Support vector regression on features of CLAP and on statistics of another model at once.
+
+Two radial kernels are multiplied: pairs are near each other where they are near in both.
+N pairs, V support vectors, E embedding dimensions of all CLAPs, S statistics.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from soundjudge.clap.regression.kernel_machine import (
+    Embeddings,
+    Floats,
+    KernelMachine,
+    RegressionConfig,
+    kernel_gamma,
+    pair_features,
+    squared_distances,
+    unit_rows,
+)
+from soundjudge.errors import SoundjudgeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig(RegressionConfig):
+    """Section `fusion` of params.yaml."""
+
+    likelihood_weight: float
+    "of the mean squared distance in the captioner's statistics, against 1 of CLAP's features"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.likelihood_weight <= 0:
+            raise SoundjudgeError(
+                f"likelihood_weight is {self.likelihood_weight}: it must be above 0."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedMachine:
+    """All that the regression learned."""
+
+    clap: KernelMachine  # its weights and intercept are those of the product
+    statistics: Floats  # (V, S) standardized
+    center: Floats  # (S,) of the statistics
+    scale: Floats  # (S,)
+    weight: Floats  # (1,) likelihood_weight
+
+    def __call__(self, sounds: Embeddings, texts: Embeddings, statistics: Floats) -> Floats:
+        """Scores of pairs, (N, E), (N, E) and (N, S): (N,), 0 to 10 or a little outside."""
+        return self.clap.scores(self.kernel(sounds, texts, statistics))
+
+    def kernel(self, sounds: Embeddings, texts: Embeddings, statistics: Floats) -> Floats:
+        """How near pairs are to the support vectors: (N, V), 0 to 1."""
+        standardized = (statistics - self.center) / self.scale  # (N, S)
+        squares = squared_distances(standardized, self.statistics) / statistics.shape[1]
+        kernel: Floats = self.clap.kernel(sounds, texts) * np.exp(-self.weight * squares)
+        return kernel
+
+
+def fit_fused_machine(
+    sounds: Embeddings,
+    texts: Embeddings,
+    dimensions: Sequence[int],
+    statistics: Floats,
+    scores: Floats,
+    config: FusionConfig,
+) -> FusedMachine:
+    """Support vector regression of scores (N,) in 0..10; the other arguments as in the machine."""
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVR
+
+    raw = pair_features(sounds, texts, dimensions)  # (N, P)
+    if config.normalize == "rows":
+        raw = unit_rows(raw)
+    features = StandardScaler().fit(raw)
+    standardized = features.transform(raw)
+    scaler = StandardScaler().fit(statistics)
+    pairs = scaler.transform(statistics)  # (N, S)
+
+    def machine(rows: Sequence[int], weights: Floats, intercept: Floats) -> FusedMachine:
+        clap = KernelMachine(
+            sounds=sounds[rows],
+            texts=texts[rows],
+            dimensions=np.array(dimensions, dtype=np.int64),
+            weights=weights,
+            center=features.mean_,
+            scale=features.scale_,
+            intercept=intercept,
+            gamma=kernel_gamma(standardized, config),
+            rows=np.array([config.normalize == "rows"], dtype=np.int64),
+        )
+        return FusedMachine(
+            clap=clap,
+            statistics=pairs[rows],
+            center=scaler.mean_,
+            scale=scaler.scale_,
+            weight=np.array([config.likelihood_weight]),
+        )
+
+    every = machine(range(len(scores)), np.zeros(len(scores)), np.zeros(1))
+    svr = SVR(kernel="precomputed", C=config.c, epsilon=config.epsilon)
+    svr.fit(every.kernel(sounds, texts, statistics), (scores - 5) / 5)
+    return machine(svr.support_, svr.dual_coef_[0], svr.intercept_)

@@ -1,0 +1,47 @@
+"""Fits a kernel regressor on the features of frozen CLAPs and the captioner's likelihood.
+
+reads   data/targets/ train.csv and global.json, data/features/, data/prepared/ clips and shards,
+        checkpoints/likelihood/, encoders.clap, the CLAPs of fusion.extra_claps
+writes  checkpoints/fusion/
+"""
+
+from pathlib import Path
+
+from soundjudge import params
+from soundjudge.clap.encoders import checkpoints
+from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.regression import regressor
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables import tables
+from soundjudge.fusion import fused_machine, fusion
+from soundjudge.model.likelihood import likelihood
+from soundjudge.runtime import artifacts, devices
+
+TARGETS, SCALE = Path("data/targets/train.csv"), Path("data/targets/global.json")
+FEATURES, PREPARED = Path("data/features"), Path("data/prepared")
+CAPTIONER, CHECKPOINT = Path("checkpoints/likelihood"), Path("checkpoints/fusion")
+
+
+def main() -> None:
+    devices.make_deterministic()
+    config = params.load("fusion", fused_machine.FusionConfig)
+    sources = config.claps(params.load("encoders.clap", ClapSource))
+    checkpoints.check_one_m2d([source.path for source in sources])
+    device = devices.process_state(params.load("device", str)).device
+
+    claps = [checkpoints.load_encoder(source, device) for source in sources]
+    captioner = likelihood.load_likelihood(CAPTIONER, device)
+    targets = tables.read_table(TARGETS, tables.TARGETS)
+    clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
+    texts, scale = list(targets["text"]), artifacts.read_json(SCALE)
+    scores = regressor.target_scores(targets, config.target, **scale)
+    stores = ClipStore(PREPARED), ArrayStore(FEATURES)
+    machine = fusion.fit_fusion(claps, captioner, *stores, clip_ids, texts, scores, config)
+    with artifacts.atomic_folder(CHECKPOINT) as folder:
+        names = [clap.name() for clap in claps]
+        fusion.save_fusion(folder, machine, CAPTIONER, sources, names)
+
+
+if __name__ == "__main__":
+    main()
