@@ -89,8 +89,9 @@ def test_every_command_of_the_pages_can_be_run(command: str) -> None:
         assert words[0] in (".", "git", "$EDITOR"), "teach this test the command"
 
 
-def test_the_torch_of_the_readme_is_the_torch_of_the_constraints() -> None:
-    (version,) = re.findall(r"install (torch==\S+)", README)
+def test_the_torch_of_the_first_page_is_the_torch_of_the_constraints() -> None:
+    page = (ROOT / "docs/first_score.md").read_text(encoding="utf-8")
+    (version,) = re.findall(r"install (torch==\S+)", page)
     assert version in (ROOT / "constraints.txt").read_text().splitlines()
 
 
@@ -179,14 +180,15 @@ def test_the_three_lines_of_the_library_score_a_sound(judge_here: Path) -> None:
     assert len(scores) == 2
 
 
-def test_the_commands_of_the_readme_score_a_sound_and_a_table(judge_here: Path) -> None:
+def test_the_commands_of_the_readme_score_and_rank(judge_here: Path) -> None:
     (block,) = [block for block in blocks("bash") if "score-table" in block]
-    one, table = (shlex.split(line)[1:] for line in block.splitlines())
-    result = CliRunner().invoke(app, one)
-    assert result.exit_code == 0
-    assert 0 <= float(result.stdout) <= 10
-    assert "tiny@1.0" in result.stderr
+    table, _, rank, _ = (shlex.split(line)[1:] for line in block.splitlines())
     assert CliRunner().invoke(app, table).exit_code == 0
     header, row = (judge_here / "scores.csv").read_text().splitlines()
     assert header == "wav_file_name,text,pred_score"
     assert row.startswith("a.wav,a dog barks,")
+    for take in rank[2:]:
+        shutil.copy(judge_here / "dog.wav", judge_here / take)
+    ranked = CliRunner().invoke(app, rank)
+    assert ranked.exit_code == 0, ranked.output
+    assert len(ranked.stdout.splitlines()) == 3
