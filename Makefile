@@ -13,8 +13,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DVC_NO_ANALYTICS := 1
-# Threads that spin while they wait cost a busy machine several times what they compute.
-export OMP_WAIT_POLICY ?= passive
+# Threads that spin long while they wait cost a busy machine twice what they compute.
+export GOMP_SPINCOUNT ?= 10000
 # uv does not read pip's settings.
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)

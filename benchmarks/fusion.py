@@ -32,7 +32,8 @@ from soundjudge.model.lalm import checkpoint
 from soundjudge.model.likelihood import likelihood
 from soundjudge.reporting import resampling
 from soundjudge.runtime import devices
-from soundjudge.scoring.ensemble import ensemble, panel
+from soundjudge.scoring.ensemble import crossfit, ensemble, panel
+from soundjudge.scoring.ensemble.folds import RatedScores
 from soundjudge.scoring.evaluation import significance
 from soundjudge.training.lalm.training_pairs import gather_features
 
@@ -152,7 +153,8 @@ def print_choice() -> None:
 def crossfitted(columns: dict[str, Values], ratings: Values) -> float:
     """SRCC of an ensemble whose weights never saw the pair."""
     config = _ensemble_config(columns)
-    return srcc(ensemble.crossfit(np.stack(list(columns.values()), 1), ratings, config), ratings)
+    pairs = RatedScores(scores=np.stack(list(columns.values()), 1), rating=ratings)
+    return srcc(crossfit.crossfit(pairs, config).scores, ratings)
 
 
 def _ensemble_config(names: Sequence[str] | dict[str, Values]) -> ensemble.EnsembleConfig:
@@ -208,6 +210,7 @@ def print_test() -> None:
     folder = ROOT / "data/predictions/members"
     validation, test = (panel.read_panel(folder, names, s) for s in ("validation", "test"))
     targets = tables.read_table(ROOT / "data/targets/validation.csv", tables.TARGETS)
+    rated = tables.read_table(ROOT / "data/prepared/rated.parquet", tables.RATED)
     ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
     means = ratings.groupby("wav_file_name")["score"].mean()
     truth = means[test["wav_file_name"]].to_numpy(dtype=np.float64)
@@ -217,7 +220,8 @@ def print_test() -> None:
         ("ensemble without fusion", [name for name in names if name != "fusion"]),
         ("ensemble without language model", ["clapscore", "regress"]),
     ):
-        fitted = panel.fit_panel(validation, targets, _ensemble_config(chosen))
+        pairs = panel.rated_scores(validation, targets, rated, chosen)
+        fitted = crossfit.fit(pairs, _ensemble_config(chosen))
         columns[label] = panel.blend_panel(test, fitted)["pred_score"].to_numpy(dtype=np.float64)
     scores = np.stack(list(columns.values()), axis=1)
     draws = significance.bootstrap(scores, truth, resamples=RESAMPLES, seed=0).srcc
