@@ -75,6 +75,7 @@ def test_a_collection_copies_the_metric_and_not_the_judge(judge):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_compute_one_mean(judge, folder):
     audio, texts, sizes = padded()
     with socket.socket() as free:
