@@ -107,7 +107,7 @@ class _Page:
             ) as form:
                 work = await prepare(form, Path(folder.name))
             job = self.jobs.submit(work, folder.cleanup)
-        except BaseException:
+        except BaseException:  # a cancelled upload, too, leaves no file behind
             await run_in_threadpool(folder.cleanup)
             raise
         return JSONResponse({"job": job.id}, status_code=202)

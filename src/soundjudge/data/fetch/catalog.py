@@ -178,7 +178,8 @@ CATALOG = {
         path=OFFICIAL / "human-clap-wsce-mae",
     ),
     "pe-av-small": Entry(
-        description="PE-AV (small) of Meta, for regress: sound and text in one space",
+        description="PE-AV (small) of Meta, for regress: sound and text in one space; the size is "
+        "a guess",
         mirrors=(
             Mirror(
                 repository="facebook/pe-av-small",
@@ -187,7 +188,7 @@ CATALOG = {
         ),
         files=(
             *CLAP_TEXT,
-            # A guess: the text model alone has 1.6 GB.
+            # The text model alone has 1.6 GB.
             RemoteFile(name="model.safetensors", bytes=2_500_000_000),
         ),
         license="Apache-2.0",

@@ -35,10 +35,10 @@ def add_silent_pairs(
     captions = matched["caption_id"].astype(str)[of_split].to_numpy()  # (C,)
     rng = np.random.default_rng([seed, *KIND.encode()])
     counts = allocate(len(captions), num_silent, rng)
-    drawn = [rng.choice(silent["clip_id"].to_numpy(), count, replace=False) for count in counts]
+    clip_ids = [rng.choice(silent["clip_id"].to_numpy(), count, replace=False) for count in counts]
     added = pd.DataFrame(
         {
-            "clip_id": np.concatenate([*drawn, np.empty(0, dtype=object)]),
+            "clip_id": np.concatenate([*clip_ids, np.empty(0, dtype=object)]),
             "caption_id": np.repeat(captions, counts),
             "matched": False,
             "clap_score": pairs["clap_score"].min(),

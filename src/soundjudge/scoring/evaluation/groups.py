@@ -160,11 +160,11 @@ def _distinct(frame: pd.DataFrame, name: str) -> int:
 
 
 def _row_correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SRCC of each row (R, G) over the groups that were drawn; NaN for fewer than three."""
+    """SRCC of each row (R, G) over the groups in its resample; NaN for fewer than three."""
     result = np.full(len(x), np.nan)
-    drawn = ~np.isnan(x)
-    for columns in np.unique(drawn, axis=0):
-        rows = (drawn == columns).all(axis=1)
+    present = ~np.isnan(x)  # (R, G)
+    for columns in np.unique(present, axis=0):
+        rows = (present == columns).all(axis=1)
         if columns.sum() < MIN_GENERATORS:
             continue
         ranks = [stats.rankdata(v[rows][:, columns], axis=1) for v in (x, y)]

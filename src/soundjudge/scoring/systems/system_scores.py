@@ -112,6 +112,7 @@ def _score_system(
     with closing(read_ahead(paths, audio.read_sound, size)) as reading:
         for start in range(0, len(asked), size):
             sounds: dict[str, audio.Sound] = {}
+            # Not strict: `reading` goes on into the next batch.
             for prompt, future in zip(asked[start : start + size], reading, strict=False):
                 try:
                     sounds[prompt] = future.result()
