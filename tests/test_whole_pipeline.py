@@ -155,7 +155,7 @@ def test_standins_are_trained_when_told_to_and_never_otherwise(tmp_path):
     ]  # fmt: skip
     made = [artifacts.sha256(sample / name) for name in STANDINS]
     edit(sample / "params.yaml", {"clap.seed": 9})
-    with (folder / "src/soundjudge/sample/standin_llm.py").open("a") as file:
+    with (folder / "checkpoints/sample/vocabulary.py").open("a") as file:
         file.write("# changed\n")
     for force in ((), ("--force",)):
         assert repro(folder, of=("checkpoints/sample/dvc.yaml", *force)) == [[]]

@@ -13,9 +13,7 @@ WAVE = sweep(2.0)
 PCM = np.round(WAVE * 32768).astype(np.int16)
 KINDS = [
     ("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAVEX", "PCM_24"), ("WAV", "ULAW"), ("WAV", "IMA_ADPCM"),
-    ("RF64", "PCM_16"), ("W64", "PCM_16"), ("W64", "FLOAT"), ("AU", "PCM_16"), ("CAF", "PCM_16"),
-    ("AIFF", "PCM_16"), ("AIFF", "FLOAT"), ("SVX", "PCM_16"), ("NIST", "PCM_16"),
-    ("AVR", "PCM_16"), ("VOC", "PCM_16"),
+    ("RF64", "PCM_16"), ("AIFF", "PCM_16"), ("AIFF", "FLOAT"),
 ]  # fmt: skip
 
 
@@ -62,9 +60,7 @@ def test_of_a_file_that_was_cut_off_the_seconds_that_are_there_are_heard(tmp_pat
 
 
 # Where the length of the samples stands, how it is written, and what else is counted by it.
-LENGTHS = {
-    "WAV": (40, "<I", 0), "W64": (96, "<Q", 24), "AU": (8, ">I", 0), "AIFF": (42, ">I", 8),
-}  # fmt: skip
+LENGTHS = {"WAV": (40, "<I", 0), "AIFF": (42, ">I", 8)}
 
 
 @pytest.mark.parametrize("kind", LENGTHS)
@@ -78,27 +74,20 @@ def test_a_stated_length_that_is_too_short_hides_nothing(tmp_path, kind, share):
     assert np.array_equal(read(tmp_path / "a", data) * 32768, PCM)
 
 
-@pytest.mark.parametrize(
-    ("kind", "unknown"), [("WAV", 2**32 - 1), ("WAV", 0x7FFF_FFFF), ("AU", 2**32 - 1)]
-)
-def test_a_length_that_was_not_known_is_that_of_the_file(tmp_path, kind, unknown):
-    place, code, _ = LENGTHS[kind]
-    data = bytearray(encode(WAVE, kind, "PCM_16"))
-    struct.pack_into(code, data, place, unknown)
+@pytest.mark.parametrize("unknown", [2**32 - 1, 0x7FFF_FFFF])
+def test_a_length_that_was_not_known_is_that_of_the_file(tmp_path, unknown):
+    data = bytearray(encode(WAVE, "WAV", "PCM_16"))
+    struct.pack_into("<I", data, 40, unknown)
     assert len(read(tmp_path / "a", data)) == len(WAVE)
-    assert len(read(tmp_path / "a", data[:20_000])) == (20_000 - (44 if kind == "WAV" else 24)) / 2
+    assert len(read(tmp_path / "a", data[:20_000])) == (20_000 - 44) / 2
 
 
-def test_the_64_bit_lengths_of_rf64_and_caf_may_be_unknown(tmp_path):
+def test_the_64_bit_lengths_of_rf64_may_be_unknown(tmp_path):
     data = bytearray(encode(WAVE, "RF64", "PCM_16"))
     assert data[12:16] == b"ds64"
     data[20:36] = bytes(16)
     assert len(read(tmp_path / "a", data)) == len(WAVE)
     data[:4] = b"BW64"  # its newer name
-    assert len(read(tmp_path / "a", data)) == len(WAVE)
-    data = bytearray(encode(WAVE, "CAF", "PCM_16"))
-    place = data.index(b"data") + 4
-    struct.pack_into(">q", data, place, -1)
     assert len(read(tmp_path / "a", data)) == len(WAVE)
 
 
@@ -117,16 +106,11 @@ def test_a_little_that_stands_behind_the_samples_changes_nothing(tmp_path):
     assert len(read(tmp_path / "a", data + b"TAG" + bytes(125))) == len(WAVE)
 
 
-def test_joined_wav_files_are_heard_one_after_the_other(tmp_path):
-    first, second = sweep(1.0), sweep(0.5, 48_000)
-    data = encode(first, "WAV", "FLOAT") + encode(second, "WAV", "FLOAT", 48_000)
-    wave = read(tmp_path / "a", data)
-    assert len(wave) == RATE + RATE // 2
-    assert np.array_equal(wave[:RATE], first)
-    assert np.array_equal(wave[RATE:], audio.from_samples(second, 48_000))
-    part = read(tmp_path / "a", data, 1.25)
-    assert len(part) == 20_000
-    assert np.allclose(part[:19_800], wave[:19_800], atol=1e-6)
+@pytest.mark.parametrize("kind", ["WAV", "AIFF"])
+@pytest.mark.parametrize("between", [b"", b"LIST\0\0\0\0"])
+def test_joined_files_are_refused_and_not_heard_in_part(tmp_path, kind, between):
+    data = encode(WAVE, kind, "PCM_16")
+    assert "another file is joined" in refusal(tmp_path / "a", data + between + data, 0.5).detail
 
 
 @pytest.mark.parametrize(
@@ -151,8 +135,8 @@ def test_a_sloppy_byte_rate_is_no_contradiction(tmp_path):
 
 @pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2**31 - 1])
 def test_a_rate_that_no_sound_has_is_refused(tmp_path, rate):
-    data = bytearray(encode(WAVE, "AU", "PCM_16"))
-    struct.pack_into(">I", data, 16, rate)
+    data = bytearray(encode(WAVE, "WAV", "PCM_16"))
+    struct.pack_into("<II", data, 24, rate, (2 * rate) % 2**32)
     assert f"a sample rate of {rate} Hz" in refusal(tmp_path / "a", data).detail
 
 
@@ -166,5 +150,20 @@ def test_a_sound_may_be_named_raw(tmp_path):
     assert len(read(tmp_path / "a.raw", encode(WAVE, "WAV", "PCM_16"))) == len(WAVE)
 
 
-def test_a_format_whose_length_cannot_be_checked_is_refused(tmp_path):
-    assert "convert it to wav" in refusal(tmp_path / "a", encode(WAVE, "MAT5", "PCM_16")).detail
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "AU", "AVR", "CAF", "HTK", "IRCAM", "MAT4", "MAT5", "MPC2K", "NIST", "PAF", "PVF",
+        "SVX", "VOC", "W64", "WVE", "XI",
+    ],
+)  # fmt: skip
+def test_a_format_whose_length_nothing_checks_is_refused_with_a_remedy(tmp_path, kind):
+    subtype = {"WVE": "ALAW", "XI": "DPCM_16"}.get(kind, "PCM_16")
+    data = encode(WAVE, kind, subtype, 8_000 if kind == "WVE" else RATE)
+    assert "ffmpeg -i a.x a.wav" in refusal(tmp_path / "a.x", data, 0.1).detail
+
+
+def test_a_wav_of_the_other_byte_order_is_refused(tmp_path):
+    data = encode(WAVE, "WAV", "PCM_16", endian="BIG")
+    assert data[:4] == b"RIFX"
+    assert "convert it" in refusal(tmp_path / "a", data).detail

@@ -49,7 +49,8 @@ def test_the_prepared_folder_says_which_clips_are_silent_and_at_which_level_the_
 
 def test_without_a_level_the_samples_are_those_of_the_file(raw):
     prepare_corpora(level_dbfs=None)
-    assert np.abs(ClipStore(Path("out")).wave("xacle/00000.wav")).max() == pytest.approx(0.5, abs=1e-3)
+    wave = ClipStore(Path("out")).wave("xacle/00000.wav")
+    assert np.abs(wave).max() == pytest.approx(0.5, abs=1e-3)
     assert clip_levels.read_levels(Path("out")).level_dbfs is None
 
 
@@ -67,5 +68,5 @@ def test_silent_clips_that_are_made_lie_below_the_level_of_silence_and_in_a_shar
 
 
 def test_a_folder_of_an_older_preparation_is_named(tmp_path):
-    with pytest.raises(SoundjudgeError, match=r"levels\.json does not exist: run the stage prepare"):
+    with pytest.raises(SoundjudgeError, match=r"levels\.json does not exist: run"):
         clip_levels.read_levels(tmp_path)

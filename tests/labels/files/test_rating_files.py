@@ -15,7 +15,7 @@ from soundjudge.cli import app
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import library
-from soundjudge.labels.files import parquet_ratings, rating_files
+from soundjudge.labels.files import rating_files
 from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.ratings.config import LatentConfig, Screening, Standardization
 from soundjudge.labels.study import candidates
@@ -39,12 +39,6 @@ def table(seed=0, pairs=40):
 
 def rules(method="rating", tolerance=1.0):
     return Screening(method=method, tolerance=tolerance)
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(parquet_ratings, "BLOCK", 7)
-    monkeypatch.setattr(parquet_ratings, "MERGED_BLOCKS", 3)
 
 
 def write_both(frame, path):
@@ -92,11 +86,10 @@ def test_targets_of_both_kinds_of_file_are_the_same(tmp_path, model, with_statis
 def test_columns_of_numbers_are_those_of_the_frame(tmp_path):
     frame = table().astype({"score": "float32"})
     _, parquet = write_both(frame, tmp_path / "ratings")
-    arrays = parquet_ratings.read_parquet_ratings(parquet)
+    arrays = rating_files.read_arrays(parquet)
     expected = rating_arrays.rating_arrays(frame)
     assert arrays.pair.tolist() == expected.pair.tolist()
     assert arrays.listener_ids[arrays.listener].tolist() == frame["listener_id"].tolist()
-    assert arrays.score.dtype == np.float32
     assert arrays.score.tolist() == frame["score"].tolist()
     assert arrays.num_pairs == expected.num_pairs
 
@@ -108,7 +101,7 @@ def test_ids_may_be_stored_as_any_text(tmp_path, kind):
         position = whole.column_names.index(name)
         whole = whole.set_column(position, name, whole[name].cast(kind))
     pq.write_table(whole, tmp_path / "ratings.parquet")
-    arrays = parquet_ratings.read_parquet_ratings(tmp_path / "ratings.parquet")
+    arrays = rating_files.read_arrays(tmp_path / "ratings.parquet")
     assert arrays.pair.tolist() == rating_arrays.pair_codes(table()).tolist()
     out = tmp_path / "targets.parquet"
     rating_files.standardize_file(tmp_path / "ratings.parquet", out, None, 0.0, None)
@@ -128,7 +121,10 @@ def test_ids_may_be_stored_as_any_text(tmp_path, kind):
         (lambda f: f.drop(columns="listener_id"), "'listener_id' is missing"),
         (lambda f: f.assign(listener_id=1.5), "listener_id is double: store it as text"),
         (lambda f: f.assign(score="7"), "score is .*string: store it as a number"),
-        (lambda f: pd.concat([f, f.iloc[[3]]]), "row 161: the same listener.*after row 4: keep"),
+        (
+            lambda f: pd.concat([f, f.iloc[[3]]]),
+            "row 161: listener_id .* a second time, after row 4: keep",
+        ),
         (lambda f: f.iloc[:0], "has no ratings"),
     ],
 )

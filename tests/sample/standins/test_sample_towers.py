@@ -1,9 +1,13 @@
 """The sample's CLAP on pretrained towers hears recordings that it was never given."""
 
+import fit_towers
 import numpy as np
 import pytest
+import sample_towers
 import torch
+from fit_towers import CaptionedSounds, TowersFit
 from repository import ROOT
+from sample_towers import TowersTraining
 from torch.nn import functional
 
 from soundjudge.clap.encoders import packaged_weights, towers
@@ -12,10 +16,6 @@ from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.errors import SoundjudgeError
 from soundjudge.sample.composition import scenes
 from soundjudge.sample.composition.scenes import Recording
-from soundjudge.sample.standins import sample_towers
-from soundjudge.sample.standins.sample_towers import TowersTraining
-from soundjudge.training import fit_towers
-from soundjudge.training.fit_towers import CaptionedSounds, TowersFit
 
 
 def packages_are_missing() -> bool:

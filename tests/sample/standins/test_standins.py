@@ -5,10 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import repository
+import standin_beats
+import standin_clap
+import standin_llm
 import tiny_recordings
 import torch
 import yaml
 from repository import ROOT
+from standin_beats import BeatsTraining, Phase
+from standin_clap import ClapTraining
+from standin_llm import StandinLlmTraining
 
 from soundjudge import params
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
@@ -19,10 +25,6 @@ from soundjudge.model.lalm.llm import load_llm
 from soundjudge.runtime import artifacts
 from soundjudge.sample.composition import scenes
 from soundjudge.sample.composition.scenes import Event, Scene, Span
-from soundjudge.sample.standins import standin_beats, standin_clap, standin_llm
-from soundjudge.sample.standins.standin_beats import BeatsTraining, Phase
-from soundjudge.sample.standins.standin_clap import ClapTraining
-from soundjudge.sample.standins.standin_llm import StandinLlmTraining
 
 pytestmark = pytest.mark.slow
 SAMPLE = ROOT / "checkpoints" / "sample"

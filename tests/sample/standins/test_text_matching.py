@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import text_matching
 import tiny_recordings
 import torch
+import vocabulary
 from tiny_recordings import LABELS, recording
 
 from soundjudge.sample.composition.scenes import Event, Scene, Span
-from soundjudge.sample.standins import text_matching, vocabulary
 
 POOL = tiny_recordings.pool()
 DOG, OWL, RAIN = (recording(label) for label in ("dog", "owl", "rain"))

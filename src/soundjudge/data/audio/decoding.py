@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from soundjudge.data.audio import chunks, fixed_headers, flac, foreign, mpeg, mpeg_frames, ogg
+from soundjudge.data.audio import chunks, flac, foreign, mpeg, mpeg_frames, ogg
 from soundjudge.data.audio.flags import Power
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, PiecesFile, Stream
 from soundjudge.errors import AudioError
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20  # samples of all channels decoded at once: what a long or wide file costs in memory
 # Overshoot of lossy formats is cut off at 1; beyond this, the numbers are on another scale.
 LARGEST_PEAK = 8.0
-# Their headers state a length that libsndfile corrects in silence, and nobody keeps sounds so.
-UNCHECKED = ("MAT4", "MAT5", "MPC2K", "SD2", "XI")
+# libsndfile reads more formats, and part of a file in silence where a header of theirs is wrong.
+UNKNOWN = "undecodable: it is no WAV, AIFF, FLAC, Ogg or MP3 file, convert it (ffmpeg -i {} a.wav)"
 RATES = (1_000, 1_000_000)  # Hz; another one stands in a damaged header
 
 
@@ -51,7 +51,8 @@ def decode(path: Path, first_seconds: float | None) -> Decoded:
     if name := foreign.format_name(data, start):
         _add_foreign(path, data, name, start, seconds, result)
         return result
-    for stream in _streams(data, start, seconds):
+    unknown = Stream(refusal=UNKNOWN.format(path.name))
+    for stream in _streams(data, start, seconds) or [unknown]:
         decoded_seconds = sum(len(mean) / rate for mean, rate in result.parts)
         if decoded_seconds >= seconds:
             break
@@ -63,15 +64,12 @@ def decode(path: Path, first_seconds: float | None) -> Decoded:
 
 
 def _streams(data: FileBytes, start: int, seconds: float) -> list[Stream]:
-    """The streams of a file; `start` is where it begins behind tags."""
+    """The streams of a file, none of an unknown one; `start` is where it begins behind tags."""
     if data[start : start + 4] == b"fLaC":
         return flac.streams(data, seconds)
     if data[start : start + 4] == b"OggS":
         return ogg.streams(data, seconds)
-    if data[:4] in (b".snd", b"dns."):
-        return chunks.au_streams(data)
-    found = chunks.streams(data, seconds) or fixed_headers.streams(data)
-    return found or mpeg.streams(data, seconds) or [Stream()]
+    return chunks.streams(data, seconds) or mpeg.streams(data, seconds)
 
 
 def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: Decoded) -> None:
@@ -84,16 +82,10 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
         with soundfile.SoundFile(PiecesFile(stream.pieces or (memoryview(data),))) as file:
             rate = check_rate(int(file.samplerate), path)
             asked = np.inf if seconds == np.inf else np.ceil(seconds * rate)
-            if file.format in UNCHECKED:
-                detail = f"the length of a {file.format} file can't be checked, convert it to wav"
-                raise AudioError(path, "undecodable", detail)
             frames = int(min(asked, file.frames))
             parts = list(_means(_blocks(file, frames), path, result.power))
             announced = file.frames / stream.share_there
     except soundfile.LibsndfileError as error:
-        if path.suffix.lower() == ".raw":
-            detail = "headerless samples have no known rate"
-            raise AudioError(path, "undecodable", detail) from error
         detail = error.error_string.strip() or f"decoder error {error.code}, cut off or damaged"
         raise AudioError(path, "undecodable", detail) from error
     except OSError as error:

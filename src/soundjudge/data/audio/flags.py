@@ -22,16 +22,27 @@ USUAL_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48
                88_200, 96_000, 176_400, 192_000)  # fmt: skip
 
 
+def _flag(meaning: str) -> bool:
+    flag: bool = field(metadata={"meaning": meaning})
+    return flag
+
+
 @dataclass(frozen=True, kw_only=True)
 class SoundFlags:
     """True where something about a sound deserves a word."""
 
-    silent: bool = field(metadata={"meaning": "its peak is below -60 dBFS"})
-    short: bool = field(metadata={"meaning": "it is shorter than 0.1 s"})
-    clipped: bool = field(metadata={"meaning": "more than one sample in 1,000 was above full scale, and was cut off there"})
-    near_antiphase: bool = field(metadata={"meaning": "its channels cancel: their mean has 10 dB less power than that of independent channels"})
-    incomplete: bool = field(metadata={"meaning": "its file lacks up to a tenth of what its headers state"})
-    unusual_rate: bool = field(metadata={"meaning": "its rate is none of the usual ones, so that its header may be damaged"})
+    silent: bool = _flag("its peak is below -60 dBFS")
+    short: bool = _flag("it is shorter than 0.1 s")
+    clipped: bool = _flag(
+        "more than one sample in 1,000 was above full scale, and was cut off there"
+    )
+    near_antiphase: bool = _flag(
+        "its channels cancel: their mean has 10 dB less power than that of independent channels"
+    )
+    incomplete: bool = _flag("its file lacks up to a tenth of what its headers state")
+    unusual_rate: bool = _flag(
+        "its rate is none of the usual ones, so that its header may be damaged"
+    )
 
     def names(self) -> list[str]:
         """The names of the flags that are set."""

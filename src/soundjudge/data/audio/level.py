@@ -20,7 +20,7 @@ def is_silent(wave: NDArray[np.float32], silence_dbfs: float) -> bool:
 def normalize_level(
     wave: NDArray[np.float32], level_dbfs: float, silence_dbfs: float
 ) -> NDArray[np.float32]:
-    """The sound (T,) with a root mean square of `level_dbfs`, or less where its peak would exceed 1.
+    """The sound (T,) with a root mean square of `level_dbfs`, or less where its peak would pass 1.
 
     Silence, by `silence_dbfs`, stays as it is.
     """

@@ -8,7 +8,7 @@ LINEAR_AIFC = (b"NONE", b"sowt", b"twos", b"fl32", b"FL32", b"fl64", b"FL64", b"
 
 
 def frame_bytes(chunk: bytes, text: bytes) -> int:
-    """Bytes of a sample of all channels by what the chunk `fmt `, `COMM` or `desc` says; or 0.
+    """Bytes of a sample of all channels by what the chunk `fmt ` or `COMM` says; or 0.
 
     0 where samples are not linear, or the chunk is another.
     """
@@ -23,9 +23,6 @@ def frame_bytes(chunk: bytes, text: bytes) -> int:
         channels, _, bits = struct.unpack_from(">HIH", text)
         linear = len(text) < 22 or text[18:22] in LINEAR_AIFC
         return channels * -(-bits // 8) if linear else 0
-    if chunk == b"desc" and len(text) >= 32 and text[8:12] == b"lpcm":
-        channels, bits = struct.unpack_from(">II", text, 24)
-        return channels * -(-bits // 8)
     return 0
 
 
@@ -49,8 +46,4 @@ def contradiction(chunk: bytes, text: bytes, stated: int, there: int) -> str:
         agrees = any(0.9 <= frames * size / max(1, length) <= 1.1 for length in (stated, there))
         if frames and not agrees:
             return f"damaged: {frames} samples of {size} bytes and {stated} bytes are stated"
-    if chunk == b"desc":
-        packet, frames = struct.unpack_from(">II", text, 16)
-        if packet and frames and packet != frames * size:
-            return f"damaged: {size} and {packet // frames} bytes a sample are stated"
     return ""

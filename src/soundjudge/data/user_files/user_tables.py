@@ -4,7 +4,7 @@ CSV, TSV, JSON Lines or Parquet: the suffix decides.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +30,12 @@ KIND_REMEDIES: dict[Kind, str] = {
     "float": "a number: write it like 7.5, or remove the row",
     "bool": "true or false: write one of them",
 }
+PARQUET_TYPES: dict[Kind, tuple[tuple[Callable[[pa.DataType], bool], ...], str]] = {
+    "str": ((pa.types.is_string, pa.types.is_large_string, pa.types.is_integer), "text"),
+    "int": ((pa.types.is_integer,), "a whole number"),
+    "float": ((pa.types.is_floating, pa.types.is_integer), "a number"),
+    "bool": ((pa.types.is_boolean,), "true or false"),
+}
 DTYPES: dict[Kind, str] = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 
@@ -54,6 +60,7 @@ def read_user_table(
         raise SoundjudgeError(f"{path} does not exist ({table.name} table)")
     suffix = path.suffix.lower()
     if suffix == ".parquet":
+        _check_schema(_read_schema(path), table, path)
         frame = tables.read_table(path, table)
     elif suffix in delimited.SUFFIXES:
         header, rows = delimited.read_rows(path, join_lines=join_lines)
@@ -71,15 +78,33 @@ def read_header(path: Path) -> list[str]:
     """The names of a file's columns."""
     if path.suffix.lower() != ".parquet":
         return delimited.read_header(path)
-    try:
-        return list(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        raise SoundjudgeError(f"{path} is not a readable Parquet file: {error}") from error
+    return list(_read_schema(path).names)
 
 
 def rename(header: list[str], names: Mapping[str, str]) -> list[str]:
     """The header with our names of columns, where it lacks them."""
     return [names[name] if name in names and names[name] not in header else name for name in header]
+
+
+def _read_schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SoundjudgeError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
+    """Ids may be whole numbers; nothing else is made of another type, as a cast would do."""
+    for name, kind in table.columns.items():
+        if name not in schema.names:
+            if name not in table.nullable:
+                raise missing_column_error(name, schema.names, path)
+            continue
+        stored = schema.field(name).type
+        values = stored.value_type if pa.types.is_dictionary(stored) else stored
+        fits, form = PARQUET_TYPES[kind]
+        if not any(is_type(values) for is_type in fits):
+            raise SoundjudgeError(f"{path}: {name} is {values}: store it as {form}")
 
 
 def _to_frame(

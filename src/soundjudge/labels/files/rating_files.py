@@ -13,15 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from numpy.typing import NDArray
+import pyarrow.parquet as pq
 
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.user_files import column_names, delimited, user_tables
 from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
-from soundjudge.labels.files import parquet_ratings
 from soundjudge.labels.library import RATINGS
 from soundjudge.labels.ratings import (
     mean_shrinkage,
@@ -61,9 +59,7 @@ def read_ratings(path: Path, scale: Scale | None = None) -> pd.DataFrame:
 
 
 def read_arrays(path: Path, scale: Scale | None = None) -> RatingArrays:
-    """The same as numbers; a Parquet file may hold very many."""
-    if _is_parquet(path):
-        return parquet_ratings.read_parquet_ratings(path, scale)
+    """The same as numbers."""
     return rating_arrays.rating_arrays(read_ratings(path, scale))
 
 
@@ -90,10 +86,10 @@ def screen_file(
         ratings = read_arrays(path, scale)
         _tell_notes(ratings, tell)
         kept = screening.kept_rows(ratings, rules, str(path))
-        if _is_parquet(path):
-            parquet_ratings.write_parquet_rows(path, target, kept)
-        else:
-            with atomic_file(target) as temporary:
+        with atomic_file(target) as temporary:
+            if _is_parquet(path):
+                pq.write_table(pq.read_table(path).filter(kept), temporary, compression="zstd")
+            else:
                 delimited.copy_rows(path, temporary, kept)
     return _counts(ratings.where(kept)), _counts(ratings)
 
@@ -118,9 +114,8 @@ def standardize_file(
     """
     suffixes = (".parquet",) if _is_parquet(path) else (".csv",)
     with locked_output(out, [path, statistics_from], suffixes, overwrite=overwrite) as target:
-        table = None if _is_parquet(path) else read_ratings(path, scale)
-        ratings = read_arrays(path, scale) if table is None else rating_arrays.rating_arrays(table)
-        reference = ratings
+        table = read_ratings(path, scale)
+        ratings = reference = rating_arrays.rating_arrays(table)
         if statistics_from is not None:
             reference = read_arrays(statistics_from, scale)
             names = (str(path), str(statistics_from))
@@ -131,31 +126,11 @@ def standardize_file(
         if shrink_means:
             scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
         first = rating_arrays.first_rows(ratings.pair, ratings.num_pairs)
-        if table is None:
-            _write_columns(path, target, first, len(ratings.pair), scores)
-        else:
-            columns = [name for name in PAIR if name in table]
-            absent = [name for name in tables.TARGETS.columns if name not in {*columns, *scores}]
-            targets = table[columns].iloc[first].reset_index(drop=True).join(scores)
-            tables.write_table(targets, target, tables.TARGETS.without(*absent))
+        columns = [name for name in PAIR if name in table]
+        absent = [name for name in tables.TARGETS.columns if name not in {*columns, *scores}]
+        targets = table[columns].iloc[first].reset_index(drop=True).join(scores)
+        tables.write_table(targets, target, tables.TARGETS.without(*absent))
     return len(scores)
-
-
-def _write_columns(
-    path: Path, out: Path, first: NDArray[np.intp], ratings: int, scores: pd.DataFrame
-) -> None:
-    rows = np.zeros(ratings, dtype=np.bool_)
-    rows[first] = True  # codes of pairs follow the order of these rows
-
-    def join(block: pa.Table, start: int) -> pa.Table:
-        part = scores.iloc[start : start + len(block)]
-        names = [name for name in PAIR if name in block.column_names]
-        block = block.select(names).cast(pa.schema([(name, pa.string()) for name in names]))
-        for name in scores:
-            block = block.append_column(str(name), pa.array(part[name]))
-        return block
-
-    parquet_ratings.write_parquet_rows(path, out, rows, join)
 
 
 def _tell_notes(ratings: RatingArrays, tell: Tell) -> None:

@@ -7,8 +7,8 @@ from soundjudge.data.tables import spellings
 from soundjudge.errors import SoundjudgeError
 
 SUFFIXES = (
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf",
-    ".w64", ".rf64", ".m4a", ".mp4", ".aac", ".webm", ".wma",
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".rf64",
+    ".m4a", ".mp4", ".aac", ".webm", ".wma",
 )  # fmt: skip
 """Of sound files; a file is read by its content, whatever its suffix."""
 

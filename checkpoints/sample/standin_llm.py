@@ -8,22 +8,34 @@ equal initial query and key projections in the first layer, wide embeddings, and
 slots.
 Letters: B = scenes, K = captions per scene, P = B * K pairs, M = slots, L = sequence, H = width,
 V = vocabulary.
+
+reads   ../../data/sample/clips/
+writes  llm/ in the layout of a Qwen2 folder with its tokenizer
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import text_matching
 import torch
+import vocabulary
+from one_cycle import OneCycle
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from soundjudge import params
 from soundjudge.model.lalm import prompt
+from soundjudge.runtime.artifacts import atomic_folder
+from soundjudge.sample.composition import scenes
 from soundjudge.sample.composition.scenes import Recording
-from soundjudge.sample.standins import text_matching, vocabulary
-from soundjudge.sample.standins.one_cycle import OneCycle
+
+CLIPS = Path("../../data/sample/clips")
+LLM = Path("llm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,3 +193,16 @@ def _embed_slots(
     content = sounding @ means  # (B, M, H); a silent slot is zero
     content = content * (1.0 + 0.2 * torch.randn(*content.shape[:2], 1))
     return content + model.mark + noise * torch.randn_like(content)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    training = params.load("llm", StandinLlmTraining)
+    llm, tokenizer = train_llm(scenes.load_recordings(CLIPS), training, logging.info)
+    with atomic_folder(LLM) as folder:
+        llm.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    main()

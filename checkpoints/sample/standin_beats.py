@@ -5,27 +5,35 @@ that are composed anew for every batch. Its training task is its own; its file h
 layout.
 Letters: B = sounds, T = samples, F = frames (10 ms), S = time steps (16 frames), N = patches (8 per
 step), D = width, C = classes.
+
+reads   ../../data/sample/clips/
+writes  beats.pt in the layout of Microsoft's files
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from one_cycle import OneCycle
 from torch import Tensor, nn
 from torch.nn import functional
 
+from soundjudge import params
 from soundjudge.data.tables.tables import SAMPLE_RATE
-from soundjudge.model.audio.beats.beats import Beats
+from soundjudge.model.audio.beats.beats import Beats, save_beats
 from soundjudge.model.audio.beats.fbank import log_mel_fbank
 from soundjudge.model.audio.beats.layers import BeatsConfig
 from soundjudge.sample.composition import generators, scenes
 from soundjudge.sample.composition.scenes import Recording
-from soundjudge.sample.standins.one_cycle import OneCycle
 
 STEP_SAMPLES = 2560  # one row of patches: 16 frames of 10 ms
 PATCHES = 8  # patches per step: 128 mel bins / 16
+CLIPS = Path("../../data/sample/clips")
+BEATS = Path("beats.pt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,3 +149,14 @@ def _mix_in(
     for span in spans:
         inside = (centers >= span.start) & (centers < span.end)
         active[inside, classes[span.event.recording.caption]] = 1.0
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    training = params.load("beats", BeatsTraining)
+    beats = train_beats(scenes.load_recordings(CLIPS), training, logging.info)
+    save_beats(beats, BEATS)
+
+
+if __name__ == "__main__":
+    main()

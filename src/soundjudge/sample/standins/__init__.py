@@ -1,1 +1,0 @@
-"""Small encoders in the official formats, trained on the sample's recordings."""
