@@ -24,7 +24,7 @@ from torch import Tensor
 
 from soundjudge.clap.encoders import laion
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, resample_waves
-from soundjudge.clap.encoders.transformers_clap import check_tokenizer
+from soundjudge.clap.encoders.tokenization import check_tokenizer
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 

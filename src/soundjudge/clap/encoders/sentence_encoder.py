@@ -13,7 +13,13 @@ from typing import Any, Self
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, BertConfig
 
-from soundjudge.clap.encoders.transformers_clap import COMPUTED, check_tokenizer
+from soundjudge.clap.encoders.tokenization import (
+    are_cut,
+    check_tokenizer,
+    save_tokenizer,
+    tokenize,
+)
+from soundjudge.clap.encoders.transformers_clap import COMPUTED
 from soundjudge.runtime import artifacts, model_folder
 
 MAX_TOKENS = 256  # max_seq_length of sentence_bert_config.json: longer texts are cut
@@ -39,11 +45,8 @@ class SentenceEncoder(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Writes a transformers folder; the same weights give the same bytes."""
-        # A fast tokenizer would write down how its last batch was padded and cut.
-        self.tokenizer.backend_tokenizer.no_padding()
-        self.tokenizer.backend_tokenizer.no_truncation()
         self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        save_tokenizer(self.tokenizer, folder)
 
     @property
     def max_tokens(self) -> int:
@@ -52,19 +55,11 @@ class SentenceEncoder(nn.Module):
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
-        tokens = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)
-        return [len(row) > self.max_tokens for row in tokens["input_ids"]]
+        return are_cut(self.tokenizer, texts, self.max_tokens)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors of texts: (B, H)."""
-        tokens = self.tokenizer(
-            list(texts),
-            padding=True,
-            truncation=True,
-            max_length=self.max_tokens,
-            split_special_tokens=True,
-            return_tensors="pt",
-        ).to(self.model.device)
+        tokens = tokenize(self.tokenizer, texts, self.max_tokens).to(self.model.device)  # (B, L)
         outputs: Tensor = self.model(
             tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).last_hidden_state  # (B, L, H)
