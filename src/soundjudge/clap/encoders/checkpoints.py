@@ -2,6 +2,8 @@
 
 a folder with portable_m2d.py          M2D-CLAP by NTT's code
 a .pt file, or a folder with one       LAION's own, RoBERTa's tokenizer beside it
+CLAP_weights_2023.pth, or a folder     Microsoft's, GPT-2's tokenizer beside it
+  with it or with msclap.json
 a folder with towers.json              two pretrained towers with projections
 any other folder                       transformers' layout, of a ClapModel or a PE-AV
 owner/name, or owner/name@revision     a transformers folder on the hub
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
 
     from soundjudge.clap.encoders.encoder import ClapEncoder
     from soundjudge.clap.encoders.m2d import M2dClap
+    from soundjudge.clap.encoders.msclap import MsClap
     from soundjudge.clap.encoders.pe_audio import PeAudioClap
     from soundjudge.clap.encoders.towers import TowersClap
     from soundjudge.clap.encoders.transformers_clap import TransformersClap
 
     Device = str | torch.device
-    TunableClap = TransformersClap | M2dClap | TowersClap
+    TunableClap = TransformersClap | M2dClap | MsClap | TowersClap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +162,12 @@ def _load_tunable_m2d(source: ClapSource, device: Device) -> M2dClap:
     return clap
 
 
+def _load_msclap(source: ClapSource, device: Device) -> MsClap:
+    from soundjudge.clap.encoders.msclap import MsClap
+
+    return MsClap.load(source.path, device, source.sha256)
+
+
 def _load_towers(source: ClapSource, device: Device) -> TowersClap:
     from soundjudge.clap.encoders import towers, weight_files
 
@@ -174,6 +183,12 @@ KINDS = {
         load=_load_m2d,
         load_tunable=_load_tunable_m2d,
         copy=None,
+    ),
+    "msclap": ClapKind(
+        marks=("msclap.json", "CLAP_weights_*.pth"),
+        load=_load_msclap,
+        load_tunable=_load_msclap,
+        copy=lambda source, folder: _load_msclap(source, "cpu").save(folder),
     ),
     "towers": ClapKind(
         marks=("towers.json",),

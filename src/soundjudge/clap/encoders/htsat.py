@@ -18,6 +18,7 @@ from soundjudge.clap.encoders.spectrogram import log_mels
 from soundjudge.errors import SoundjudgeError
 
 STRIDE = 4  # of the patches, in frames and in mel bands; no tensor says so
+COMPUTED = ("relative_position_index",)  # a constant that the model computes itself
 HOP = 320  # samples between frames; no tensor says so
 
 
@@ -69,9 +70,9 @@ class StoredLogMel(nn.Module):
 
     mel_filters: Tensor  # (bins of the FFT, M)
 
-    def __init__(self, mel_filters: Tensor) -> None:
+    def __init__(self, bins: int, mels: int) -> None:
         super().__init__()
-        self.register_buffer("mel_filters", mel_filters.float())
+        self.register_buffer("mel_filters", torch.zeros(bins, mels))
 
     def forward(self, sounds: Tensor) -> Tensor:
         """The spectrograms of sounds at the model's rate, float32."""
