@@ -78,7 +78,7 @@ class StoredLogMel(nn.Module):
         """The spectrograms of sounds at the model's rate, float32."""
         size = 2 * (len(self.mel_filters) - 1)
         mels = log_mels(sounds.flatten(end_dim=-2), self.mel_filters, size, HOP)
-        return mels.unflatten(0, sounds.shape[:-1])
+        return mels.reshape(*sounds.shape[:-1], *mels.shape[1:])
 
 
 def check_window(kernel: Tensor, mel_filters: Tensor) -> None:

@@ -133,7 +133,7 @@ class MsClap(nn.Module):
     def pool_mels(self, mels: Tensor) -> Tensor:
         """The audio tower: (B, C, F, M) -> (B, C, H)."""
         pooled: Tensor = self.audio_model(mels.flatten(0, 1).unsqueeze(1)).pooler_output
-        return pooled.unflatten(0, mels.shape[:2])
+        return pooled.reshape(*mels.shape[:2], -1)
 
     def project_sounds(self, pooled: Tensor) -> Tensor:
         """Audio tower outputs (B, C, H) as unit embeddings (B, E)."""

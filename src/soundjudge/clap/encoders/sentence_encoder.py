@@ -1,4 +1,4 @@
-"""The sentence encoder all-MiniLM-L6-v2: a BERT whose mean token output is a sentence.
+"""Sentence encoders, all-MiniLM-L6-v2 above all: a BERT whose mean token output is a sentence.
 
 N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019. What the package sentence-transformers
 does with the folder's modules.json is done here: mean over the tokens, then unit length.
@@ -8,7 +8,7 @@ B batch, L tokens, H features.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, BertConfig
@@ -22,16 +22,25 @@ from soundjudge.clap.encoders.tokenization import (
 from soundjudge.clap.encoders.transformers_clap import COMPUTED
 from soundjudge.runtime import artifacts, model_folder
 
-MAX_TOKENS = 256  # max_seq_length of sentence_bert_config.json: longer texts are cut
+MAX_TOKENS = 256  # max_seq_length of all-MiniLM-L6-v2: longer texts are cut
+Pooling = Literal["mean", "first"]  # of the tokens' outputs: their mean, or that of the first
 
 
 class SentenceEncoder(nn.Module):
-    """A `BertModel` with its tokenizer: texts -> unit vectors (B, H)."""
+    """A transformer with its tokenizer: texts -> unit vectors (B, H)."""
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401
+        tokenizer: Any,  # noqa: ANN401
+        max_tokens: int | None = MAX_TOKENS,  # None: as many as model and tokenizer allow
+        pooling: Pooling = "mean",
+    ) -> None:
         super().__init__()
         check_tokenizer(tokenizer, model.config)
-        self.model, self.tokenizer = model, tokenizer
+        self.model, self.tokenizer, self.pooling = model, tokenizer, pooling
+        limits = [model.config.max_position_embeddings, max_tokens or tokenizer.model_max_length]
+        self.max_tokens = int(min(limits))  # that are read of a text, its first and last among them
         self.width: int = model.config.hidden_size  # H
 
     @classmethod
@@ -48,11 +57,6 @@ class SentenceEncoder(nn.Module):
         self.model.save_pretrained(folder)
         save_tokenizer(self.tokenizer, folder)
 
-    @property
-    def max_tokens(self) -> int:
-        """Tokens of a text that are read, its first and last among them."""
-        return int(min(MAX_TOKENS, self.model.config.max_position_embeddings))
-
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return are_cut(self.tokenizer, texts, self.max_tokens)
@@ -63,6 +67,8 @@ class SentenceEncoder(nn.Module):
         outputs: Tensor = self.model(
             tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).last_hidden_state  # (B, L, H)
+        if self.pooling == "first":
+            return nn.functional.normalize(outputs[:, 0], dim=-1)
         weights = tokens["attention_mask"].unsqueeze(-1).to(outputs.dtype)  # (B, L, 1)
         mean = (outputs * weights).sum(dim=1) / weights.sum(dim=1)  # (B, H)
         return nn.functional.normalize(mean, dim=-1)
