@@ -29,10 +29,13 @@ from soundjudge.runtime import artifacts, model_folder
 MODULES, SETTINGS = "modules.json", "sentence_bert_config.json"
 PROMPTS = "config_sentence_transformers.json"
 POOLING_FOLDER = "1_Pooling"
-# Keys of the pooling's config.json, and what we call each.
+POOLING_MODE = "pooling_mode"
+# What the pooling's config.json says, under older keys or as the value of one, and what we call it.
 POOLINGS: dict[str, Pooling] = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "first",
+    "mean_tokens": "mean",
+    "cls_token": "first",
+    "mean": "mean",
+    "cls": "first",
 }
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
 
@@ -71,7 +74,8 @@ class SentenceTransformer:
             {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{kind}"}
             for n, (kind, path) in enumerate(kinds.items())
         ]
-        pooling = {key: ours == self.encoder.pooling for key, ours in POOLINGS.items()}
+        theirs = next(key for key, ours in POOLINGS.items() if ours == self.encoder.pooling)
+        pooling = {f"{POOLING_MODE}_{theirs}": True}
         (folder / POOLING_FOLDER).mkdir()
         artifacts.write_json(folder / MODULES, modules)
         artifacts.write_json(folder / POOLING_FOLDER / "config.json", pooling)
@@ -116,10 +120,17 @@ def _read_pooling(folder: Path) -> Pooling:
             f"{POOLING_FOLDER}."
         )
     config = artifacts.read_json(folder / POOLING_FOLDER / "config.json")
-    chosen = [key for key, value in config.items() if key.startswith("pooling_mode") and value]
+    modes = {
+        key.removeprefix(f"{POOLING_MODE}_"): value
+        for key, value in config.items()
+        if key.startswith(f"{POOLING_MODE}_")
+    }
+    chosen = (
+        [config[POOLING_MODE]] if POOLING_MODE in config else [k for k, v in modes.items() if v]
+    )
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
         raise SoundjudgeError(
-            f"{folder / POOLING_FOLDER} asks for {', '.join(chosen) or 'nothing'}: only "
+            f"{folder / POOLING_FOLDER} asks for {', '.join(map(str, chosen)) or 'nothing'}: only "
             f"{' or '.join(POOLINGS)} can be read."
         )
     prompts = artifacts.read_json(folder / PROMPTS) if (folder / PROMPTS).is_file() else {}

@@ -122,7 +122,7 @@ class WhisperMeans:
 def encoder_weights(weights: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]:
     """The weights of the encoder under its own names; those of the decoder are left out."""
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(DECODER)}
-    prefix = next(prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in kept))
     if not kept:
         raise SoundjudgeError(f"{folder} holds no encoder of a Whisper.")
+    prefix = next(prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in kept))
     return {name.removeprefix(prefix): tensor for name, tensor in kept.items()}

@@ -40,13 +40,13 @@ def fit_regressor(
     regression: RegressionConfig,
 ) -> KernelMachine:
     """The regression of rated pairs: clips, texts and scores in 0..10, (N,) each."""
-    embeddings = embed_pairs(claps, clips, clip_ids, texts, regression.batch_size)
     dimensions = [clap.dimensions for clap in claps]
     if not isinstance(dimensions[0], int):
         raise SoundjudgeError(
             f"encoders.clap is {claps[0].name()}, of sound or of text alone: name a CLAP there, "
             "and this one in regress.extra_claps."
         )
+    embeddings = embed_pairs(claps, clips, clip_ids, texts, regression.batch_size)
     return fit_kernel_machine(*embeddings, dimensions, scores, regression)
 
 
