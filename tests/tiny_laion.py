@@ -1,10 +1,10 @@
 """A .pt file like LAION's, of a random CLAP."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import tiny_clap
+import tiny_names
 import torch
 import transformers
 
@@ -29,34 +29,14 @@ def model(fused: bool = False) -> transformers.ClapModel:
     return tiny_clap.model(fused=fused, audio=AUDIO, text=TEXT)
 
 
-def laion_name(key: str) -> tuple[str, int]:
-    """The LAION name of a transformers weight, and which part of that tensor it is."""
-    for before, after, names in laion_names.TABLE:
-        for old, new in names.items():
-            parts = (new,) if isinstance(new, str) else new
-            for position, part in enumerate(parts):
-                whole = re.escape(after + part)
-                pattern = re.sub(r"\bN\b", r"(\\d+)", whole) + r"(\.[a-z_]+)?"
-                if match := re.fullmatch(pattern, key):
-                    *numbers, leaf = match.groups()
-                    name = before + old
-                    for number in numbers:
-                        name = re.sub(r"\bN\b", number, name, count=1)
-                    return name + (leaf or ""), position
-    raise AssertionError(f"the table lacks {key}")
-
-
 def state(model: transformers.ClapModel) -> dict[str, torch.Tensor]:
     """The model's weights as LAION's package would save them."""
-    parts: dict[str, dict[int, torch.Tensor]] = {}
-    for key, tensor in model.state_dict().items():
-        if not key.endswith(("position_ids", "token_type_ids")):
-            name, position = laion_name(key)
-            parts.setdefault(name, {})[position] = tensor
-    state = {
-        name: torch.cat([tensors[n] for n in range(3)]) if len(tensors) == 3 else tensors[0]
-        for name, tensors in parts.items()
+    weights = {
+        key: tensor
+        for key, tensor in model.state_dict().items()
+        if not key.endswith(("position_ids", "token_type_ids"))
     }
+    state = tiny_names.published_state(laion_names.LAION, weights)
     kernel = torch.zeros(513, 1, 1024)
     kernel[0, 0] = torch.hann_window(1024)
     extractor = transformers.ClapFeatureExtractor(**laion.FRONTEND)

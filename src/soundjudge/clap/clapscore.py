@@ -20,13 +20,14 @@ from soundjudge import params
 from soundjudge.clap.encoders import checkpoints, deltas, m2d_deltas
 from soundjudge.clap.encoders.encoder import PROBES
 from soundjudge.clap.encoders.m2d import M2dClap
+from soundjudge.clap.encoders.msclap import MsClap
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.member_record import MEMBER_FILE, MemberRecord, read_member, write_member
 
-TunableClap = TransformersClap | M2dClap | TowersClap
+TunableClap = TransformersClap | M2dClap | MsClap | TowersClap
 Trainable = Literal["audio", "text", "both", "projections"]
 # A tower is always trained with its projection.
 TRAINED_PARTS: dict[Trainable, tuple[str, ...]] = {

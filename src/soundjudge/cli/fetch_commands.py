@@ -56,8 +56,12 @@ def fetch(
             from soundjudge.scoring.published import installed
 
             installed.install_tmu(tell)
-        else:
-            download.fetch(name, catalog.find_entry(name), target, tell)
+            continue
+        entry = catalog.find_entry(name)
+        if entry.companion:
+            companion = catalog.find_entry(entry.companion)
+            download.fetch(entry.companion, companion, target, tell)
+        download.fetch(name, entry, target, tell)
 
 
 @app.command()

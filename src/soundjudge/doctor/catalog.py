@@ -103,6 +103,19 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="encoders.clap",
+        kind="msclap",
+        description="CLAP of Microsoft (2023) with the tokenizer of gpt2 beside it, or a folder of "
+        "ours",
+        weights="*.pth",
+        files=(("CLAP_weights_2023.pth", "model.safetensors"), ("tokenizer.json", "vocab.json")),
+        needs_folder=True,
+        stages=("tune_clap", "regress"),
+        size="about 0.7 GB",
+        license="MIT",
+        source="soundjudge fetch ms-clap-2023",
+    ),
+    Requirement(
+        key="encoders.clap",
         kind="towers",
         description="CLAP on pretrained towers: projections on aisfx and all-MiniLM-L6-v2",
         files=(("towers.json",), ("model.safetensors",)),

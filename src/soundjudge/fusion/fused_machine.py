@@ -6,6 +6,7 @@ N pairs, V support vectors, E embedding dimensions of all CLAPs, S statistics.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +15,16 @@ from soundjudge.clap.regression.kernel_machine import (
     Floats,
     KernelMachine,
     RegressionConfig,
+    embedding_widths,
     kernel_gamma,
     pair_features,
     squared_distances,
     unit_rows,
 )
 from soundjudge.errors import SoundjudgeError
+
+if TYPE_CHECKING:  # params.yaml is read without torch
+    from soundjudge.clap.encoders.encoder import Dimensions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +67,7 @@ class FusedMachine:
 def fit_fused_machine(
     sounds: Embeddings,
     texts: Embeddings,
-    dimensions: Sequence[int],
+    dimensions: Sequence["Dimensions"],
     statistics: Floats,
     scores: Floats,
     config: FusionConfig,
@@ -71,7 +76,8 @@ def fit_fused_machine(
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVR
 
-    raw = pair_features(sounds, texts, dimensions)  # (N, P)
+    widths = embedding_widths(dimensions)
+    raw = pair_features(sounds, texts, widths)  # (N, P)
     if config.normalize == "rows":
         raw = unit_rows(raw)
     features = StandardScaler().fit(raw)
@@ -83,7 +89,7 @@ def fit_fused_machine(
         clap = KernelMachine(
             sounds=sounds[rows],
             texts=texts[rows],
-            dimensions=np.array(dimensions, dtype=np.int64),
+            dimensions=widths,
             weights=weights,
             center=features.mean_,
             scale=features.scale_,

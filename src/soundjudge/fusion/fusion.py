@@ -127,7 +127,7 @@ def load_fusion(folder: Path, claps: Sequence[ClapEncoder], device: torch.device
     """
     record = read_member(folder, KIND)
     machine = _load_machine(folder)
-    check_claps(folder, record, machine.clap.dimensions.tolist(), claps)
+    check_claps(folder, record, machine.clap.dimensions, claps)
     captioner = likelihood.load_likelihood(folder / CAPTIONER, device)
     return Fusion(claps, captioner, machine)
 

@@ -97,6 +97,20 @@ def test_fetch_lists_what_it_knows_and_refuses_the_rest(hub):
     assert refused.exit_code == 2 and "choose of beats" in refused.stderr
 
 
+def test_a_checkpoint_without_its_tokenizer_is_fetched_with_that_of_another_repository(
+    hub, in_folder
+):
+    hub.files["microsoft/msclap"] = {"CLAP_weights_2023.pth": b"weights"}
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
+    hub.files["openai-community/gpt2"] = dict.fromkeys(names, b"{}")
+    assert run("fetch", "ms-clap-2023").exit_code == 0
+    folder = Path("checkpoints/official/ms-clap-2023")
+    assert {file.name for file in folder.iterdir()} == {
+        "CLAP_weights_2023.pth", "CLAP_weights_2023.pth.sha256",
+        "config.json", "tokenizer.json", "tokenizer_config.json",
+    }  # fmt: skip
+
+
 def test_fetch_for_params_puts_weights_where_params_look(hub, in_folder):
     text = (repository.ROOT / "params.yaml").read_text()
     sample = "audio: checkpoints/sample/beats.pt"

@@ -2,8 +2,12 @@
 
 a folder with portable_m2d.py          M2D-CLAP by NTT's code
 a .pt file, or a folder with one       LAION's own, RoBERTa's tokenizer beside it
+CLAP_weights_2023.pth, or a folder     Microsoft's, GPT-2's tokenizer beside it
+  with it or with msclap.json
 a folder with towers.json              two pretrained towers with projections
-any other folder                       transformers' layout, of a ClapModel or a PE-AV
+a folder with modules.json             a sentence encoder of sentence-transformers, for regress
+any other folder                       transformers' layout, of a ClapModel, or for regress of a
+                                       PE-AV or a Whisper
 owner/name, or owner/name@revision     a transformers folder on the hub
 """
 
@@ -12,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.data.hub import hub
@@ -23,12 +27,16 @@ if TYPE_CHECKING:
 
     from soundjudge.clap.encoders.encoder import ClapEncoder
     from soundjudge.clap.encoders.m2d import M2dClap
+    from soundjudge.clap.encoders.msclap import MsClap
     from soundjudge.clap.encoders.pe_audio import PeAudioClap
+    from soundjudge.clap.encoders.sentence_transformer import SentenceTransformer
     from soundjudge.clap.encoders.towers import TowersClap
     from soundjudge.clap.encoders.transformers_clap import TransformersClap
+    from soundjudge.clap.encoders.whisper import WhisperMeans
 
     Device = str | torch.device
-    TunableClap = TransformersClap | M2dClap | TowersClap
+    SavableEncoder = TransformersClap | PeAudioClap | WhisperMeans
+    TunableClap = TransformersClap | M2dClap | MsClap | TowersClap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +110,8 @@ def resolve_path(path: Path) -> Path:
 # The loaders import what they need: recognizing a kind takes no torch.
 
 
-def _load_transformers(source: ClapSource, device: Device) -> TransformersClap | PeAudioClap:
-    from soundjudge.clap.encoders import pe_audio, weight_files
+def _load_transformers(source: ClapSource, device: Device) -> SavableEncoder:
+    from soundjudge.clap.encoders import pe_audio, weight_files, whisper
     from soundjudge.clap.encoders.transformers_clap import TransformersClap
 
     folder = resolve_path(source.path)
@@ -111,6 +119,8 @@ def _load_transformers(source: ClapSource, device: Device) -> TransformersClap |
         weight_files.check_sha256(folder / "model.safetensors", source.sha256)
     if pe_audio.is_pe_audio(folder):
         return pe_audio.PeAudioClap.load(folder, device)
+    if whisper.is_whisper(folder):
+        return whisper.WhisperMeans.load(folder, device)
     return TransformersClap.load(folder, device)
 
 
@@ -120,8 +130,8 @@ def _load_tunable_transformers(source: ClapSource, device: Device) -> Transforme
     clap = _load_transformers(source, device)
     if not isinstance(clap, TransformersClap):
         raise SoundjudgeError(
-            f"{source.path}: PE-AV can't be tuned; regress can use it: name it in "
-            "regress.extra_claps, and a CLAP in encoders.clap."
+            f"{source.path}: what is no ClapModel, as PE-AV and Whisper, can't be tuned; regress "
+            "can use it: name it in regress.extra_claps, and a CLAP in encoders.clap."
         )
     return clap
 
@@ -159,6 +169,27 @@ def _load_tunable_m2d(source: ClapSource, device: Device) -> M2dClap:
     return clap
 
 
+def _load_msclap(source: ClapSource, device: Device) -> MsClap:
+    from soundjudge.clap.encoders.msclap import MsClap
+
+    return MsClap.load(source.path, device, source.sha256)
+
+
+def _load_sentence(source: ClapSource, device: Device) -> SentenceTransformer:
+    from soundjudge.clap.encoders import weight_files
+    from soundjudge.clap.encoders.sentence_transformer import SentenceTransformer
+
+    if source.sha256 is not None:
+        weight_files.check_sha256(source.path / "model.safetensors", source.sha256)
+    return SentenceTransformer.load(source.path, device)
+
+
+def _refuse_sentence(source: ClapSource, _: Device) -> NoReturn:
+    raise SoundjudgeError(
+        f"{source.path} reads texts alone: name it in regress.extra_claps, and a CLAP here."
+    )
+
+
 def _load_towers(source: ClapSource, device: Device) -> TowersClap:
     from soundjudge.clap.encoders import towers, weight_files
 
@@ -175,11 +206,23 @@ KINDS = {
         load_tunable=_load_tunable_m2d,
         copy=None,
     ),
+    "msclap": ClapKind(
+        marks=("msclap.json", "CLAP_weights_*.pth"),
+        load=_load_msclap,
+        load_tunable=_load_msclap,
+        copy=lambda source, folder: _load_msclap(source, "cpu").save(folder),
+    ),
     "towers": ClapKind(
         marks=("towers.json",),
         load=_load_towers,
         load_tunable=_load_towers,
         copy=lambda source, folder: _load_towers(source, "cpu").save(folder),
+    ),
+    "sentence": ClapKind(
+        marks=("modules.json",),
+        load=_load_sentence,
+        load_tunable=_refuse_sentence,
+        copy=lambda source, folder: _load_sentence(source, "cpu").save(folder),
     ),
     "transformers": ClapKind(
         marks=("preprocessor_config.json", "processor_config.json"),

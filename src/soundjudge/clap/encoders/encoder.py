@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from soundjudge.data.clips.clip_store import ClipStore
 
 T = TypeVar("T")
+# E; of an encoder of sound or of text alone its E on that side, and 1 on the other, where it embeds
+# all alike: (of sounds, of texts).
+Dimensions = int | tuple[int, int]
 # Weights that can be trained: audio_model, audio_projection, text_model, text_projection.
 Parts = dict[str, list[nn.Parameter]]
 PROBES = ("a dog barks", "rain falls on a roof")  # two texts that no CLAP embeds alike
@@ -25,7 +28,10 @@ class ClapEncoder(Protocol):
 
     sample_rate: int  # Hz, of the audio tower; sounds are passed at 16 kHz all the same
     window_seconds: float  # of a longer sound the first so many seconds are used
-    dimensions: int  # E
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The width of the embeddings."""
 
     def name(self) -> str:
         """Checkpoint, protocol and pooling, so that two scores of one name can be compared.

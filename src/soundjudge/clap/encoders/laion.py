@@ -3,12 +3,8 @@
 `630k-audioset-best.pt` and its like hold an HTSAT and a RoBERTa, whose sizes are read from the
 tensors. The front end is the same for all of them. RoBERTa's tokenizer is not in them: its files
 lie in the same folder.
-
-W window size of the attention in patches, H heads.
 """
 
-import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,8 @@ from torch import Tensor
 from transformers import AutoTokenizer, ClapConfig, ClapFeatureExtractor, ClapModel
 
 from soundjudge.clap.encoders import weight_files
-from soundjudge.clap.encoders.laion_names import rename_weights
+from soundjudge.clap.encoders.htsat import count_layers, infer_audio_config
+from soundjudge.clap.encoders.laion_names import AUDIO, rename_weights
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import COMPUTED, TransformersClap
 from soundjudge.errors import SoundjudgeError
@@ -36,7 +33,6 @@ FRONTEND: dict[str, Any] = {
 }
 MAX_TOKENS = 77  # of a text; longer ones were cut in training
 TEXT_HEAD = 64  # width of an attention head of RoBERTa; no tensor says so
-STRIDE = 4  # of the patches, in frames and in mel bands; no tensor says so
 
 
 def load_laion(path: Path, device: str | torch.device, sha256: str | None) -> TransformersClap:
@@ -71,43 +67,17 @@ def read_laion_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
 
 def infer_config(state: Mapping[str, Tensor]) -> ClapConfig:
     """The sizes of the CLAP that these weights, under LAION's names, belong to."""
-    audio = "audio_branch"
-    depths = _depths(state)
-    biases = [
-        state[f"{audio}.layers.{layer}.blocks.0.attn.relative_position_bias_table"]
-        for layer in range(len(depths))
-    ]  # ((2W-1)^2, H) each
-    window = (math.isqrt(len(biases[0])) + 1) // 2
-    # A shifted block masks each of its windows: they tile a square of patches.
-    windows = len(state[f"{audio}.layers.0.blocks.1.attn_mask"])
-    width, _, patch, _ = state[f"{audio}.patch_embed.proj.weight"].shape
-    fused = f"{audio}.patch_embed.mel_conv2d.weight" in state
-    hidden = len(state[f"{audio}.norm.weight"])
     return ClapConfig(
         projection_dim=len(state["text_projection.2.weight"]),
         text_config=infer_text_config(state),
-        audio_config={
-            "window_size": window,
-            "spec_size": math.isqrt(windows) * window * STRIDE,
-            "num_mel_bins": len(state[f"{audio}.bn0.weight"]),
-            "patch_size": patch,
-            "patch_stride": [STRIDE, STRIDE],
-            "patch_embeds_hidden_size": width,
-            "hidden_size": hidden,
-            "depths": depths,
-            "num_hidden_layers": len(depths),
-            "num_attention_heads": [bias.shape[1] for bias in biases],
-            "mlp_ratio": len(state[f"{audio}.layers.0.blocks.0.mlp.fc1.weight"]) / width,
-            "enable_fusion": fused,
-            "fusion_type": "aff_2d" if fused else None,
-        },
+        audio_config=infer_audio_config(state, AUDIO),
     )
 
 
 def infer_text_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The sizes of the RoBERTa, under the names of its config."""
     words, hidden = state["text_branch.embeddings.word_embeddings.weight"].shape
-    layers = _count(state, r"text_branch\.encoder\.layer\.(\d+)\.")
+    layers = count_layers(state, r"text_branch\.encoder\.layer\.(\d+)\.")
     return {
         "vocab_size": words,
         "hidden_size": hidden,
@@ -118,17 +88,6 @@ def infer_text_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "type_vocab_size": len(state["text_branch.embeddings.token_type_embeddings.weight"]),
         "layer_norm_eps": 1e-5,  # RoBERTa's
     }
-
-
-def _depths(state: Mapping[str, Tensor]) -> list[int]:
-    layers = _count(state, r"audio_branch\.layers\.(\d+)\.")
-    return [
-        _count(state, rf"audio_branch\.layers\.{layer}\.blocks\.(\d+)\.") for layer in range(layers)
-    ]
-
-
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    return len({match[1] for key in state if (match := re.match(pattern, key))})
 
 
 def check_frontend(state: Mapping[str, Tensor]) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from soundjudge.clap.encoders import laion
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, resample_waves
-from soundjudge.clap.encoders.transformers_clap import check_tokenizer
+from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
@@ -86,8 +86,7 @@ class LaionClap:
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
-        tokens = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)
-        return [len(row) > laion.MAX_TOKENS for row in tokens["input_ids"]]
+        return are_cut(self.tokenizer, texts, laion.MAX_TOKENS)
 
     def _tokens(self, texts: list[str]) -> Mapping[str, Tensor]:
         # The package's own would flatten a batch of one.

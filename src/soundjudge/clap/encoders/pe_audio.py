@@ -20,7 +20,12 @@ from transformers import AutoModel, AutoTokenizer, PeAudioConfig, PeAudioFeature
 
 from soundjudge.clap.encoders import deltas
 from soundjudge.clap.encoders.spectrogram import resample_waves
-from soundjudge.clap.encoders.transformers_clap import check_tokenizer
+from soundjudge.clap.encoders.tokenization import (
+    are_cut,
+    check_tokenizer,
+    save_tokenizer,
+    tokenize,
+)
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 
@@ -81,11 +86,8 @@ class PeAudioClap(nn.Module):
     def save(self, folder: Path) -> None:
         """Writes a folder of `PeAudioModel`; the same weights give the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        # A fast tokenizer would write down how its last batch was padded and cut.
-        self.tokenizer.backend_tokenizer.no_padding()
-        self.tokenizer.backend_tokenizer.no_truncation()
         self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        save_tokenizer(self.tokenizer, folder)
         numbers = {"sampling_rate": self.sample_rate, "hop_length": self.hop_length}
         PeAudioFeatureExtractor(**numbers).save_pretrained(folder)
 
@@ -129,14 +131,7 @@ class PeAudioClap(nn.Module):
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E). Texts beyond `max_tokens` are cut."""
-        tokens = self.tokenizer(
-            list(texts),
-            padding=True,
-            truncation=True,
-            max_length=self.max_tokens,
-            return_tensors="pt",
-            split_special_tokens=True,  # "[SEP]" in a text is text
-        ).to(self.device)  # (B, L)
+        tokens = tokenize(self.tokenizer, texts, self.max_tokens).to(self.device)  # (B, L)
         states = self.model.text_model(
             input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).last_hidden_state  # (B, L, E)
@@ -144,8 +139,7 @@ class PeAudioClap(nn.Module):
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
-        tokens = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)
-        return [len(row) > self.max_tokens for row in tokens["input_ids"]]
+        return are_cut(self.tokenizer, texts, self.max_tokens)
 
 
 def audio_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

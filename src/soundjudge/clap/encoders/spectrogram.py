@@ -91,18 +91,8 @@ class LogMel(nn.Module):
 
     def forward(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """The spectrograms, float32: (B, 1, F, M)."""
-        sounds = self.windows(waves)  # (B, S)
-        size = self.extractor.fft_window_size
-        spectrum = torch.stft(
-            sounds,
-            size,
-            self.extractor.hop_length,
-            window=torch.hann_window(size, dtype=sounds.dtype, device=sounds.device),
-            return_complex=True,
-        )  # (B, bins, F), frames centered, edges reflected
-        power = spectrum.abs().square().transpose(1, 2)  # (B, F, bins)
-        mels = power @ self.mel_filters.to(power.dtype)  # (B, F, M)
-        return (10 * torch.log10(mels.clamp(min=MEL_FLOOR))).float().unsqueeze(1)
+        size, hop = self.extractor.fft_window_size, self.extractor.hop_length
+        return log_mels(self.windows(waves), self.mel_filters, size, hop).unsqueeze(1)
 
     def windows(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """The first window of each sound at the model's rate, padded by the rule: (B, S)."""
@@ -120,6 +110,20 @@ class LogMel(nn.Module):
         elif self.extractor.padding == "repeat":
             sound = sound.repeat(size // len(sound) + 1)[:size]
         return nn.functional.pad(sound, (0, size - len(sound)))  # (S,)
+
+
+def log_mels(sounds: Tensor, mel_filters: Tensor, size: int, hop: int) -> Tensor:
+    """Sounds (B, S) as log-mel spectrograms in dB, float32: (B, F, M)."""
+    spectrum = torch.stft(
+        sounds,
+        size,
+        hop,
+        window=torch.hann_window(size, dtype=sounds.dtype, device=sounds.device),
+        return_complex=True,
+    )  # (B, bins, F), frames centered, edges reflected
+    power = spectrum.abs().square().transpose(1, 2)  # (B, F, bins)
+    mels = power @ mel_filters.to(power.dtype)  # (B, F, M)
+    return (10 * torch.log10(mels.clamp(min=MEL_FLOOR))).float()
 
 
 def resample_waves(

@@ -23,12 +23,17 @@ from transformers import AutoModel, AutoTokenizer, ClapConfig, ClapFeatureExtrac
 
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
+from soundjudge.clap.encoders.tokenization import (
+    are_cut,
+    check_tokenizer,
+    save_tokenizer,
+    tokenize,
+)
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 
 __all__ = ["FeatureExtractor", "TransformersClap"]
 
-MIN_VOCABULARY = 100  # offline, a tokenizer without files may load with five tokens for all texts
 # Constants that the model computes itself; older files lack some of them, newer ones hold them.
 COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
@@ -81,11 +86,8 @@ class TransformersClap(nn.Module):
     def save(self, folder: Path) -> None:
         """Writes the official layout; the same weights give the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        # A fast tokenizer would write down how its last batch was padded and cut.
-        self.tokenizer.backend_tokenizer.no_padding()
-        self.tokenizer.backend_tokenizer.no_truncation()
         self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        save_tokenizer(self.tokenizer, folder)
         ClapFeatureExtractor(**asdict(self.extractor)).save_pretrained(folder)
 
     def name(self) -> str:
@@ -132,14 +134,7 @@ class TransformersClap(nn.Module):
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
         """The text tower: (B, H). Texts beyond `max_tokens` are cut."""
-        tokens = self.tokenizer(
-            list(texts),
-            padding=True,
-            truncation=True,
-            max_length=self.max_tokens,
-            return_tensors="pt",
-            split_special_tokens=True,  # "</s>" in a text is text
-        ).to(self.device)  # (B, L)
+        tokens = tokenize(self.tokenizer, texts, self.max_tokens).to(self.device)  # (B, L)
         pooled: Tensor = self.model.text_model(
             tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).pooler_output
@@ -151,8 +146,7 @@ class TransformersClap(nn.Module):
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
-        tokens = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)
-        return [len(row) > self.max_tokens for row in tokens["input_ids"]]
+        return are_cut(self.tokenizer, texts, self.max_tokens)
 
     def embed_mels(self, mels: Tensor) -> Tensor:
         """Unit embeddings of log-mel spectrograms: (B, 1, F, M) -> (B, E)."""
@@ -165,26 +159,6 @@ class TransformersClap(nn.Module):
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E)."""
         return self.project_texts(self.pool_texts(texts))
-
-
-def check_tokenizer(tokenizer: Any, config: Any) -> None:  # noqa: ANN401
-    """Raises SoundjudgeError for a tokenizer that does not fit the text tower's weights."""
-    size = len(tokenizer)
-    if size <= MIN_VOCABULARY:
-        raise SoundjudgeError(
-            f"the tokenizer knows only {size} tokens: its files are missing or empty; "
-            "put the tokenizer of the checkpoint into its folder."
-        )
-    if size > config.vocab_size:
-        raise SoundjudgeError(
-            f"the tokenizer knows {size} tokens, the text tower {config.vocab_size}: "
-            "they are not of one checkpoint."
-        )
-    if tokenizer.pad_token_id != config.pad_token_id:
-        raise SoundjudgeError(
-            f"the tokenizer pads with token {tokenizer.pad_token_id}, "
-            f"the text tower with {config.pad_token_id}: they are not of one checkpoint."
-        )
 
 
 def check_window(extractor: FeatureExtractor, config: Any) -> None:  # noqa: ANN401

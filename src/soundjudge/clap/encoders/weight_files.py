@@ -8,6 +8,7 @@ import argparse
 import codecs
 import collections
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -86,3 +87,10 @@ def check_sha256(path: Path, sha256: str) -> None:
             f"{path} has the sha256 {actual}, and {sha256} is asked for: put that file there, or, "
             "if params.yaml asks for it, correct it there."
         )
+
+
+def check_finite(source: object, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raises SoundjudgeError, naming one, if a weight of `source` is infinite or no number."""
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise SoundjudgeError(f"{source}: {name} holds infinite numbers or none: load it again")

@@ -5,20 +5,24 @@ pickle. The features of a pair depend on that pair and on the training split alo
 ones (EnsembleSVR of the XACLE challenge) divide by the maximum of the set that is scored.
 
 N pairs, V support vectors, K CLAPs of E_k embedding dimensions, E their sum: the embeddings of all
-CLAPs stand side by side. P = 4E + 4K features.
+CLAPs stand side by side. P = 4E + 4K features. Of an encoder of sound or of text alone its E_k are
+the features.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from soundjudge.clap.encoders.source import ClapSource, as_source
 from soundjudge.errors import SoundjudgeError
+
+if TYPE_CHECKING:  # params.yaml is read without torch
+    from soundjudge.clap.encoders.encoder import Dimensions
 
 Floats = NDArray[np.float64]
 Embeddings = NDArray[np.float32]
@@ -62,15 +66,33 @@ class RegressionConfig:
         return sources
 
 
-def pair_features(sounds: Embeddings, texts: Embeddings, dimensions: Sequence[int]) -> Floats:
-    """The features of each CLAP one after another: (N, E), (N, E) -> (N, P).
+def embedding_widths(dimensions: Sequence["Dimensions"]) -> NDArray[np.int64]:
+    """The E_k: (K,); or (K, 2), of sounds and of texts, if one encoder is of one side alone."""
+    if any(isinstance(one, tuple) for one in dimensions):
+        dimensions = [one if isinstance(one, tuple) else (one, one) for one in dimensions]
+    return np.array(dimensions, dtype=np.int64)
 
-    `dimensions` are the E_k, in the order of the embeddings.
+
+def pair_features(sounds: Embeddings, texts: Embeddings, widths: ArrayLike) -> Floats:
+    """The features of each encoder one after another: (N, E), (N, E) -> (N, P).
+
+    `widths` are those of `embedding_widths`, in the order of the embeddings.
     """
-    assert sum(dimensions) == sounds.shape[1] == texts.shape[1], "embeddings of other CLAPs"
-    cuts = np.cumsum(dimensions)[:-1]
-    pairs = zip(np.split(sounds, cuts, axis=1), np.split(texts, cuts, axis=1), strict=True)
-    return np.concatenate([_features_of_one_clap(a, t) for a, t in pairs], axis=1)
+    columns = np.asarray(widths).reshape(np.shape(widths)[0], -1)  # (K, 1) or (K, 2)
+    of_sounds, of_texts = np.broadcast_to(columns, (len(columns), 2)).T
+    total = of_sounds.sum(), of_texts.sum()
+    assert total == (sounds.shape[1], texts.shape[1]), "embeddings of other CLAPs"
+    parts = (
+        np.split(embeddings, np.cumsum(own)[:-1], axis=1)
+        for embeddings, own in ((sounds, of_sounds), (texts, of_texts))
+    )
+    return np.concatenate([_features_of_one(a, t) for a, t in zip(*parts, strict=True)], axis=1)
+
+
+def _features_of_one(sounds: Embeddings, texts: Embeddings) -> Floats:
+    if sounds.shape != texts.shape:  # the other side is the number 1 for all
+        return max(sounds, texts, key=lambda side: side.shape[1]).astype(np.float64)
+    return _features_of_one_clap(sounds, texts)
 
 
 def _features_of_one_clap(sounds: Embeddings, texts: Embeddings) -> Floats:
@@ -96,7 +118,7 @@ class KernelMachine:
 
     sounds: Embeddings  # (V, E) of the support vectors' pairs
     texts: Embeddings  # (V, E)
-    dimensions: NDArray[np.int64]  # (K,) the E_k
+    dimensions: NDArray[np.int64]  # `embedding_widths`
     weights: Floats  # (V,)
     center: Floats  # (P,) of the features
     scale: Floats  # (P,)
@@ -125,7 +147,7 @@ class KernelMachine:
         return self._standardized(self.sounds, self.texts)
 
     def _standardized(self, sounds: Embeddings, texts: Embeddings) -> Floats:
-        features = pair_features(sounds, texts, self.dimensions.tolist())
+        features = pair_features(sounds, texts, self.dimensions)
         if self.rows[0]:
             features = unit_rows(features)
         return (features - self.center) / self.scale
@@ -140,19 +162,20 @@ def squared_distances(x: Floats, s: Floats) -> Floats:
 def fit_kernel_machine(
     sounds: Embeddings,
     texts: Embeddings,
-    dimensions: Sequence[int],
+    dimensions: Sequence["Dimensions"],
     scores: Floats,
     regression: RegressionConfig,
 ) -> KernelMachine:
     """Support vector regression of scores (N,) in 0..10 on pairs of embeddings (N, E).
 
-    Each CLAP's part of an embedding is a unit vector; `dimensions` are the E_k.
+    Each encoder's part of an embedding is a unit vector; `dimensions` are the encoders' own.
     """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVR
 
     scaler = StandardScaler()
-    features = pair_features(sounds, texts, dimensions)  # (N, P)
+    widths = embedding_widths(dimensions)
+    features = pair_features(sounds, texts, widths)  # (N, P)
     if regression.normalize == "rows":
         features = unit_rows(features)
     standardized = scaler.fit_transform(features)
@@ -161,7 +184,7 @@ def fit_kernel_machine(
     return KernelMachine(
         sounds=sounds[svr.support_],
         texts=texts[svr.support_],
-        dimensions=np.array(dimensions, dtype=np.int64),
+        dimensions=widths,
         weights=svr.dual_coef_[0],
         center=scaler.mean_,
         scale=scaler.scale_,

@@ -18,6 +18,7 @@ from soundjudge.clap.regression.kernel_machine import (
     Floats,
     KernelMachine,
     RegressionConfig,
+    embedding_widths,
     fit_kernel_machine,
 )
 from soundjudge.data.clips.clip_store import ClipStore
@@ -39,8 +40,13 @@ def fit_regressor(
     regression: RegressionConfig,
 ) -> KernelMachine:
     """The regression of rated pairs: clips, texts and scores in 0..10, (N,) each."""
-    embeddings = embed_pairs(claps, clips, clip_ids, texts, regression.batch_size)
     dimensions = [clap.dimensions for clap in claps]
+    if not isinstance(dimensions[0], int):
+        raise SoundjudgeError(
+            f"encoders.clap is {claps[0].name()}, of sound or of text alone: name a CLAP there, "
+            "and this one in regress.extra_claps."
+        )
+    embeddings = embed_pairs(claps, clips, clip_ids, texts, regression.batch_size)
     return fit_kernel_machine(*embeddings, dimensions, scores, regression)
 
 
@@ -123,18 +129,17 @@ def load_regressor(folder: Path, claps: Sequence[ClapEncoder]) -> Regressor:
     """
     record = read_member(folder, KIND)
     machine = load_machine(folder)
-    check_claps(folder, record, machine.dimensions.tolist(), claps)
+    check_claps(folder, record, machine.dimensions, claps)
     return Regressor(claps, machine)
 
 
 def check_claps(
-    folder: Path, record: MemberRecord, dimensions: Sequence[int], claps: Sequence[ClapEncoder]
+    folder: Path, record: MemberRecord, widths: NDArray[np.int64], claps: Sequence[ClapEncoder]
 ) -> None:
     """Raises SoundjudgeError for CLAPs that are not those a machine in `folder` was fitted on."""
-    if (actual := [clap.dimensions for clap in claps]) != dimensions:
-        raise SoundjudgeError(
-            f"{folder} was fitted on CLAPs of {dimensions} dimensions, not {actual}."
-        )
+    actual = embedding_widths([clap.dimensions for clap in claps]).tolist()
+    if (fitted := widths.tolist()) != actual:
+        raise SoundjudgeError(f"{folder} was fitted on CLAPs of {fitted} dimensions, not {actual}.")
     for reference, clap in zip(record.references("clap"), claps, strict=True):
         if reference.name is not None and clap.name() != reference.name:
             raise SoundjudgeError(

@@ -46,7 +46,7 @@ class RemoteFile:
     @property
     def is_weights(self) -> bool:
         """Whether its hash is recorded where none is known."""
-        return Path(self.name).suffix in (".safetensors", ".pt")
+        return Path(self.name).suffix in (".safetensors", ".pt", ".pth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,8 @@ class Entry:
     "the file, or the folder of the files"
     in_cache: bool = False
     "`path` starts from the user's cache, not from the working folder"
+    companion: str = ""
+    "the entry of another repository whose files belong into the same folder"
 
     @property
     def is_file(self) -> bool:
@@ -103,6 +105,7 @@ QWEN_TEXT = (
 QWEN_LICENSE = "Apache-2.0"
 
 TMU, TMU_TOKENIZER = "tmu2026", "qwen2.5-0.5b-tokenizer"
+GPT2_TOKENIZER = "gpt2-tokenizer"
 CATALOG = {
     "beats": Entry(
         description="BEATs iter3+ (AS2M), the audio encoder of the language model",
@@ -176,6 +179,31 @@ CATALOG = {
         ),
         license="none stated by its authors: ask them before you pass it on",
         path=OFFICIAL / "human-clap-wsce-mae",
+    ),
+    "ms-clap-2023": Entry(
+        description="CLAP of Microsoft (2023; HTSAT and GPT-2)",
+        mirrors=(Mirror(repository="microsoft/msclap"),),
+        # The size is a guess from its tensors.
+        files=(RemoteFile(name="CLAP_weights_2023.pth", bytes=690_000_000),),
+        license="MIT",
+        path=OFFICIAL / "ms-clap-2023",
+        companion=GPT2_TOKENIZER,
+    ),
+    GPT2_TOKENIZER: Entry(
+        description="the tokenizer of GPT-2, without weights",
+        mirrors=(
+            Mirror(
+                repository="openai-community/gpt2",
+                revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",
+            ),
+        ),
+        files=(
+            RemoteFile(name="config.json", bytes=1_000),
+            RemoteFile(name="tokenizer.json", bytes=1_400_000),
+            RemoteFile(name="tokenizer_config.json", bytes=100),
+        ),
+        license="MIT",
+        path=OFFICIAL / "gpt2-tokenizer",
     ),
     "pe-av-small": Entry(
         description="PE-AV (small) of Meta, for regress: sound and text in one space; the size is "

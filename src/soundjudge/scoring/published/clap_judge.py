@@ -9,17 +9,14 @@ import torch
 from soundjudge.clap.clapscore import ClapScore
 from soundjudge.clap.encoders.checkpoints import load_tunable
 from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.encoders.weight_files import check_finite
 from soundjudge.data.hub import hub
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.judge.manifest import JudgeManifest
-from soundjudge.scoring.published.single_member import (
-    check_finite,
-    check_new_folder,
-    identity_ensemble,
-)
+from soundjudge.scoring.published.single_member import check_new_folder, identity_ensemble
 
 MEMBER = "clapscore"
 PATTERNS = ("*.json", "*.txt", "*.safetensors")

@@ -1,10 +1,6 @@
 """What judges of one published model share."""
 
-from collections.abc import Mapping
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble.calibration import Calibration
@@ -26,10 +22,3 @@ def check_new_folder(out: Path) -> None:
     """Raises SoundjudgeError unless `out` is absent or an empty folder."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise SoundjudgeError(f"{out} exists already: name another folder, or delete it.")
-
-
-def check_finite(source: object, weights: Mapping[str, Tensor]) -> None:
-    """Raises SoundjudgeError, naming one, if a weight of `source` is infinite or no number."""
-    for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
-            raise SoundjudgeError(f"{source}: {name} holds infinite numbers or none: load it again")

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from soundjudge.clap.encoders.weight_files import check_finite
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.beats import Beats, load_beats
 from soundjudge.model.frontend.frontend import AudioFrontend
@@ -21,7 +22,6 @@ from soundjudge.model.lalm.lalm_config import LalmConfig
 from soundjudge.model.lalm.llm import build_llm, load_tokenizer
 from soundjudge.runtime import artifacts, model_folder
 from soundjudge.scoring.published import tmu_encoder
-from soundjudge.scoring.published.single_member import check_finite
 from soundjudge.scoring.published.tmu_layout import (
     Part,
     find_layout,

@@ -1,0 +1,216 @@
+"""Microsoft's CLAP of 2023 (MS-CLAP): an HTSAT, a GPT-2 and two projections.
+
+B. Elizalde et al., "Natural language supervision for general-purpose audio representations",
+ICASSP 2024. The published file is `CLAP_weights_2023.pth`; GPT-2's tokenizer lies beside it. Its
+mel filters are read from it: they are HTSAT's for 32 kHz, though sounds are at 44.1 kHz.
+
+The published reader cuts 7 s at random out of a longer sound. Here a sound of up to 10 s is heard
+whole: the mean of the embeddings of its first 7 s and of its last.
+
+B batch, T samples at 16 kHz, C = 2 crops, S samples of a crop at 44.1 kHz, F frames, M mel bands,
+H tower width, E embedding dimensions, L tokens.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import AutoTokenizer, ClapAudioConfig, ClapAudioModel, GPT2Config, GPT2Model
+from transformers.initialization import no_init_weights
+
+from soundjudge.clap.encoders import deltas, htsat, msclap_file, weight_files
+from soundjudge.clap.encoders.encoder import Parts
+from soundjudge.clap.encoders.spectrogram import resample_waves
+from soundjudge.clap.encoders.tokenization import check_tokenizer, save_tokenizer
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts, model_folder
+
+CONFIG, WEIGHTS, PUBLISHED = "msclap.json", "model.safetensors", "CLAP_weights_2023.pth"
+SAMPLE_RATE, CROP_SECONDS, WINDOW_SECONDS = 44_100, 7, 10.0
+SIZES = {"kind", "dimensions", "fft_bins", "audio", "text"}  # keys of CONFIG
+MAX_TOKENS = 77
+PADDING, END = "!", "<|endoftext|>"
+DROPOUT = 0.5  # of the projections, in training
+PARTS = ("audio_model", "audio_projection", "text_model", "text_projection")
+VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
+
+
+class Projection(nn.Module):
+    """A tower's output, (..., H), in the space of both: (..., E)."""
+
+    def __init__(self, width: int, dimensions: int) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(width, dimensions, bias=False)
+        self.linear2 = nn.Linear(dimensions, dimensions, bias=False)
+        self.layer_norm = nn.LayerNorm(dimensions)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """LayerNorm(a + W2 gelu(a)) with a = W1 x."""
+        first = self.linear1(pooled)
+        second = self.dropout(self.linear2(nn.functional.gelu(first)))
+        projected: Tensor = self.layer_norm(first + second)
+        return projected
+
+
+class MsClap(nn.Module):
+    """Both towers and their projections behind the interface of `ClapEncoder`.
+
+    Front end, tower and projection can be run one by one, as those of `TransformersClap`.
+    """
+
+    def __init__(self, sizes: Mapping[str, Any], tokenizer: Any) -> None:  # noqa: ANN401
+        super().__init__()
+        audio, text = (
+            kind(**sizes[side], attn_implementation="eager")
+            for side, kind in (("audio", ClapAudioConfig), ("text", GPT2Config))
+        )
+        self.dimensions: int = sizes["dimensions"]
+        self.sizes, self.tokenizer = dict(sizes), tokenizer
+        self.log_mel = CroppedLogMel(sizes["fft_bins"], audio.num_mel_bins)
+        self.audio_model = ClapAudioModel(audio)
+        self.audio_projection = Projection(audio.hidden_size, self.dimensions)
+        self.text_model = GPT2Model(text)
+        self.text_projection = Projection(text.n_embd, self.dimensions)
+        tokenizer.add_special_tokens({"pad_token": PADDING})  # so "!!" in a text is two tokens
+        check_tokenizer(tokenizer, text)
+        self.sample_rate, self.window_seconds = SAMPLE_RATE, WINDOW_SECONDS
+
+    @classmethod
+    def load(cls, path: Path, device: str | torch.device, sha256: str | None = None) -> Self:
+        """The published file, or a folder with it or that `save` wrote; strictly, in eval mode.
+
+        Raises SoundjudgeError for weights of another model and for such that are not finite.
+        """
+        if (path / CONFIG).is_file():
+            return cls._fill(path, path / WEIGHTS, *_read_saved(path, sha256)).to(device)
+        file = path / PUBLISHED if path.is_dir() else path
+        return cls._fill(file.parent, file, *msclap_file.read_published(file, sha256)).to(device)
+
+    @classmethod
+    def _fill(
+        cls, folder: Path, file: Path, sizes: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> Self:
+        tokenizer = _read_tokenizer(folder)
+        with model_folder.reading(file), no_init_weights():
+            clap = cls(sizes, tokenizer)
+            model_folder.load_weights(clap, weights, file, htsat.COMPUTED)
+            weight_files.check_finite(file, weights)
+        return clap.eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes a folder; the same weights give the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        artifacts.write_json(folder / CONFIG, self.sizes, exact=True)
+        weights = {n: w for n, w in self.state_dict().items() if not n.endswith(htsat.COMPUTED)}
+        artifacts.save_tensors(folder / WEIGHTS, weights)
+        save_tokenizer(self.tokenizer, folder)
+
+    def name(self) -> str:
+        """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
+        vocabulary = json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
+        digest = hashlib.sha256(vocabulary.encode())
+        digest.update(deltas.weights_digest(self.state_dict()).encode())
+        protocol = f"{SAMPLE_RATE / 1000:g}k-{CROP_SECONDS}s-repeat-ends-of-{WINDOW_SECONDS:g}s"
+        return f"msclap-{digest.hexdigest()[:8]}/{protocol}/projection@{VERSION}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.audio_projection.linear1.weight.device
+
+    def parts(self) -> Parts:
+        """The weights that can be trained."""
+        return {name: list(getattr(self, name).parameters()) for name in PARTS}
+
+    def pool_mels(self, mels: Tensor) -> Tensor:
+        """The audio tower: (B, C, F, M) -> (B, C, H)."""
+        pooled: Tensor = self.audio_model(mels.flatten(0, 1).unsqueeze(1)).pooler_output
+        return pooled.reshape(*mels.shape[:2], -1)
+
+    def project_sounds(self, pooled: Tensor) -> Tensor:
+        """Audio tower outputs (B, C, H) as unit embeddings (B, E)."""
+        crops = nn.functional.normalize(self.audio_projection(pooled), dim=-1)
+        return nn.functional.normalize(crops.mean(dim=1), dim=-1)
+
+    def pool_texts(self, texts: Sequence[str]) -> Tensor:
+        """The text tower: (B, H). Of texts beyond `MAX_TOKENS` the end is cut."""
+        rows = [
+            torch.tensor(row if len(row) <= MAX_TOKENS else [*row[: MAX_TOKENS - 1], row[-1]])
+            for row in self._tokens(texts)
+        ]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device)  # (B, L)
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        mask = torch.arange(ids.shape[1], device=self.device) < lengths[:, None]
+        states = self.text_model(ids, attention_mask=mask.long(), use_cache=False)[0]  # (B, L, H)
+        # As published: a "!" is the padding's token, too, and moves the position to the left.
+        position = (ids != 0).sum(dim=1) - 1
+        pooled: Tensor = states[torch.arange(len(ids), device=self.device), position]
+        return pooled
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        ended = [f"{text} {END}" for text in texts]
+        tokens: list[list[int]] = self.tokenizer(ended, verbose=False)["input_ids"]
+        return tokens
+
+    def project_texts(self, pooled: Tensor) -> Tensor:
+        """Text tower outputs (B, H) as unit embeddings (B, E)."""
+        return nn.functional.normalize(self.text_projection(pooled), dim=-1)
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        return [len(row) > MAX_TOKENS for row in self._tokens(texts)]
+
+    def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """Unit embeddings of 16 kHz mono sounds: (B, E)."""
+        return self.project_sounds(self.pool_mels(self.log_mel(waves)))
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Unit embeddings of texts: (B, E)."""
+        return self.project_texts(self.pool_texts(texts))
+
+
+class CroppedLogMel(htsat.StoredLogMel):
+    """The first and the last crop of each sound as spectrograms: B x (T,) -> (B, C, F, M), dB."""
+
+    def forward(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:  # type: ignore[override]
+        """The spectrograms; both are of the same crop where a sound is not longer than it."""
+        sounds = resample_waves(waves, WINDOW_SECONDS, SAMPLE_RATE, self.mel_filters.device)
+        return super().forward(torch.stack([_crop(sound) for sound in sounds]))
+
+
+def _crop(sound: Tensor) -> Tensor:
+    """The first and the last `CROP_SECONDS`, of a short sound repeated: (<=T,) -> (C, S)."""
+    size = CROP_SECONDS * SAMPLE_RATE
+    sound = sound.repeat(math.ceil(size / len(sound)))[:size] if len(sound) < size else sound
+    return torch.stack([sound[:size], sound[-size:]])
+
+
+def _read_saved(folder: Path, sha256: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Sizes and weights of a folder that `MsClap.save` wrote."""
+    if sha256 is not None:
+        weight_files.check_sha256(folder / WEIGHTS, sha256)
+    sizes = artifacts.read_json(folder / CONFIG)
+    if not isinstance(sizes, dict) or sizes.keys() != SIZES or sizes["kind"] != msclap_file.KIND:
+        raise SoundjudgeError(f"{folder / CONFIG} is not as soundjudge writes it.")
+    return sizes, artifacts.load_tensors(folder / WEIGHTS)
+
+
+def _read_tokenizer(folder: Path) -> Any:  # noqa: ANN401  transformers types none
+    try:
+        tokenizer = model_folder.read_tokenizer(AutoTokenizer, folder)
+    except SoundjudgeError as error:
+        raise SoundjudgeError(
+            f"{folder} holds no tokenizer: put gpt2's config.json, tokenizer.json and "
+            f"tokenizer_config.json beside {PUBLISHED}."
+        ) from error
+    if tokenizer.convert_tokens_to_ids(PADDING) != 0 or END not in tokenizer.get_vocab():
+        raise SoundjudgeError(f"{folder}: the tokenizer is not GPT-2's: put that of gpt2 there.")
+    return tokenizer
