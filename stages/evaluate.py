@@ -2,7 +2,7 @@
 
 reads   data/prepared/ratings.parquet (validation), data/test_labels/ratings.parquet,
         data/predictions/members/, data/predictions/ensemble/, metrics/details/ensemble.json
-writes  metrics/evaluate.json, metrics/details/evaluate.json, metrics/evaluate.md,
+writes  metrics/evaluate.json, metrics/details/evaluate.json, metrics/evaluate.{md,html},
         metrics/systems.csv, plots/evaluate/*.png
 """
 
@@ -16,7 +16,7 @@ from soundjudge.data.tables import tables
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, fit_report, intervals, panel
-from soundjudge.scoring.evaluation import coverage, evaluation, evaluation_page, figures
+from soundjudge.scoring.evaluation import coverage, evaluation, figures, html_page, markdown_page
 
 RATINGS = [Path("data/prepared/ratings.parquet"), Path("data/test_labels/ratings.parquet")]
 PREDICTIONS = Path("data/predictions")
@@ -48,7 +48,8 @@ def main() -> None:
     artifacts.write_json(METRICS / "evaluate.json", headline)
     results = evaluation.evaluation_results(splits, note) | {"intervals": covered.rows}
     artifacts.write_json(METRICS / "details/evaluate.json", results)
-    evaluation_page.write_page(splits, fit, note, METRICS / "evaluate.md", covered.lines)
+    markdown_page.write_page(splits, fit, note, METRICS / "evaluate.md", covered.lines)
+    html_page.write_page(splits, METRICS / "evaluate.html", note=note, fit=fit, coverage=covered)
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
     with artifacts.atomic_folder(Path("plots/evaluate")) as folder:
         for name, figure in figures.draw_figures(splits, fit, note).items():

@@ -27,6 +27,7 @@ ALLOWED = {
     "torchaudio_shim": set(),
     "runtime": {"errors", "params"},
     "reporting": {"errors", "runtime"},
+    "html": set(),
     "data": BELOW,
     "labels": {*BELOW, "data"},
     "clap": {*BELOW, "data"},
@@ -39,7 +40,7 @@ ALLOWED |= {"page": ABOVE, "cli": {*ABOVE, "page"}}
 # What words messages for people, reads their files or reports to them: no training depends on it.
 FOR_PEOPLE = (
     "reporting", "data/user_files", "data/corpora", "data/audio", "data/fetch", "scoring", "doctor",
-    "cli", "page",
+    "cli", "html", "page",
 )  # fmt: skip
 TRAININGS = ("tune_clap", "regress", "caption", "fusion", "pretrain", "finetune")
 

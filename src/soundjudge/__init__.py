@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from soundjudge.labels.library import screen as screen
     from soundjudge.labels.library import standardize as standardize
+    from soundjudge.labels.rating_reports import reliability as reliability
+    from soundjudge.labels.rating_reports import study as study
     from soundjudge.scoring.evaluation.report import compare as compare
     from soundjudge.scoring.evaluation.report import evaluate as evaluate
     from soundjudge.scoring.judge.judge import Judge as Judge
@@ -16,10 +18,14 @@ PUBLIC = {
     "Judge": "soundjudge.scoring.judge.judge",
     "screen": "soundjudge.labels.library",
     "standardize": "soundjudge.labels.library",
+    "study": "soundjudge.labels.rating_reports",
+    "reliability": "soundjudge.labels.rating_reports",
     "evaluate": "soundjudge.scoring.evaluation.report",
     "compare": "soundjudge.scoring.evaluation.report",
 }
-__all__ = ["Judge", "__version__", "compare", "evaluate", "screen", "standardize"]
+__all__ = [
+    "Judge", "__version__", "compare", "evaluate", "reliability", "screen", "standardize", "study",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

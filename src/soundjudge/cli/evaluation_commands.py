@@ -44,6 +44,9 @@ def evaluate(
         str | None, typer.Option(help="Lowest and highest rating where not 0-10, such as 1-5.")
     ] = None,
     out: Output = None,
+    page: Annotated[
+        Path | None, typer.Option("--report", help="Numbers and pictures as one HTML file.")
+    ] = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
     cluster: Cluster = ClusterName.none,
@@ -53,20 +56,22 @@ def evaluate(
     from soundjudge.labels import scales
     from soundjudge.scoring.files import comparison
 
-    numbers, slices = comparison.evaluate_files(
+    evaluation = comparison.evaluate_files(
         predictions,
         reference,
         ratings,
         scale=None if scale is None else scales.parse_scale(scale),
         out=out,
+        page=page,
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
         cluster=cluster.value,
     )
+    numbers = evaluation.numbers
     notes = {name: value for name, value in numbers.items() if isinstance(value, str)}
     console.print_numbers({n: value for n, value in numbers.items() if not isinstance(value, str)})
-    console.print_table(slices)
+    console.print_table(evaluation.slices)
     for name, reason in notes.items():
         typer.echo(f"{name.replace('_', ' ')}: {reason}", err=True)
 

@@ -16,7 +16,7 @@ from soundjudge.labels.ratings.config import (
     Shrinkage,
     Standardization,
 )
-from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
+from soundjudge.labels.ratings.rating_arrays import PAIR
 from soundjudge.labels.scales import Scale
 
 RATINGS = tables.RATINGS.without("split", "model_id")
@@ -78,7 +78,7 @@ def screen(
         careless_threshold=careless_threshold,
         straightline_min_ratings=straightline_min_ratings,
     )
-    arrays = _check_ratings(ratings, scale)
+    arrays = rating_arrays.rating_arrays(checked_ratings(ratings, scale))
     kept: pd.DataFrame = ratings[screening.kept_rows(arrays, rules, "ratings")]
     return kept
 
@@ -138,9 +138,9 @@ def standardize(
     >>> targets["spo_score"].round(3).tolist()
     [0.707, -0.707]
     """
-    arrays = reference = _check_ratings(ratings, scale)
+    arrays = reference = rating_arrays.rating_arrays(checked_ratings(ratings, scale))
     if statistics_from is not None:
-        reference = _check_ratings(statistics_from, scale)
+        reference = rating_arrays.rating_arrays(checked_ratings(statistics_from, scale))
         names = ("ratings", "statistics_from")
         spellings.check_same_spellings(arrays.listener_ids, reference.listener_ids, *names)
     config = LatentConfig() if latent else None
@@ -153,12 +153,11 @@ def standardize(
     return targets
 
 
-def _check_ratings(ratings: pd.DataFrame, scale: Scale | None) -> RatingArrays:
+def checked_ratings(ratings: pd.DataFrame, scale: Scale | None) -> pd.DataFrame:
+    """The ratings with scores on 0 to 10; SoundjudgeError names what is wrong with them."""
     table = replace(RATINGS, ranges={})
     check_table(ratings, table if "text" in ratings else table.without("text"), "ratings")
     if ratings.empty:
         raise SoundjudgeError("ratings is empty: give at least one row")
     spellings.check_ids(ratings, "ratings")
-    score = ratings["score"].to_numpy()
-    arrays = rating_arrays.rating_arrays(ratings)
-    return replace(arrays, score=scales.to_ten(score, scale, "ratings").astype(arrays.score.dtype))
+    return ratings.assign(score=scales.to_ten(ratings["score"].to_numpy(), scale, "ratings"))

@@ -15,13 +15,15 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from soundjudge.page import judging, rendering, uploads
+from soundjudge.html import rendering
+from soundjudge.page import judging, uploads
 from soundjudge.page.guards import Guard
 from soundjudge.page.jobs import Job, JobQueue, Work
 from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.systems.system_statistics import TIE
 
+STATIC: list[str | tuple[str, str]] = [("soundjudge.page", "static"), ("soundjudge.html", "static")]
 Prepare = Callable[[FormData, Path], Awaitable[Work]]
 
 
@@ -50,7 +52,7 @@ def create_application(
             Route("/jobs/{job}", page.status),
             Route("/jobs/{job}/scores.csv", page.csv),
             Route("/jobs/{job}/{picture}", page.picture),
-            Mount("/static", StaticFiles(packages=[("soundjudge.page", "static")])),
+            Mount("/static", StaticFiles(packages=STATIC)),
         ],
         middleware=[Middleware(Guard, host=host, names=names, limits=limits)],
         exception_handlers={RefusalError: _refused, HTTPException: _failed},
@@ -70,6 +72,7 @@ class _Page:
         return HTMLResponse(
             rendering.render(
                 "serve.html",
+                "soundjudge.page",
                 score_id=self.judge.score_id,
                 note=rendering.note_sentence(self.judge.note),
                 intervals=intervals,

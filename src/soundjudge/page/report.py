@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from soundjudge.data.user_files import outputs
 from soundjudge.errors import SoundjudgeError
-from soundjudge.page.rendering import note_sentence
+from soundjudge.html.rendering import note_sentence
 from soundjudge.page.report_page import report_html
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.systems import system_files, system_scores

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from soundjudge.page import figures, rendering
+from soundjudge.html import figures, rendering
 from soundjudge.page.sound_links import link_sounds
 from soundjudge.scoring.systems import system_statistics
 from soundjudge.scoring.systems.system_report import SystemReport
@@ -24,6 +24,7 @@ def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, lis
     histograms = [figures.histogram(column, axis) for column in scores.values.T]
     return rendering.render(
         "report.html",
+        "soundjudge.page",
         report=report,
         headline=headline(report),
         rows=rows,

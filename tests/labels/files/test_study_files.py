@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import soundjudge
 from soundjudge.cli import app
+from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.files import screening_report
 from soundjudge.labels.ratings import agreement_intervals
+from soundjudge.runtime import artifacts
 
 
 def ratings(pairs=40, listeners=14, careless=("l0", "l1")):
@@ -69,6 +72,35 @@ def test_reliability_prints_every_coefficient_with_its_interval(path, tmp_path):
     low, high = expected["alpha_lo"], expected["alpha_hi"]
     assert line == f"alpha {expected['alpha']:.4f} [{low:.4f}, {high:.4f}]"
     assert "listeners 14" in result.stdout.splitlines()
+
+
+def test_the_library_reports_what_the_commands_write(path, tmp_path):
+    of_study, of_listeners = tmp_path / "study.json", tmp_path / "reliability.json"
+    run("study", path, "--splits", 3, "--resamples", 50, "--seed", 2, "-o", of_study)
+    run("reliability", path, "--resamples", 60, "--seed", 2, "-o", of_listeners)
+    result = soundjudge.study(ratings(), splits=3, resamples=50, seed=2)
+    artifacts.write_json(tmp_path / "library.json", result.as_json())
+    assert json.loads((tmp_path / "library.json").read_text()) == json.loads(of_study.read_text())
+    numbers = soundjudge.reliability(ratings(), resamples=60, seed=2)
+    artifacts.write_json(tmp_path / "numbers.json", numbers)
+    written = json.loads(of_listeners.read_text())
+    assert json.loads((tmp_path / "numbers.json").read_text()) == written
+    assert (written["pairs"], written["listeners"]) == (40, 14)
+
+
+def test_the_library_takes_other_scales_and_refuses_bad_rows():
+    five = ratings().assign(score=lambda frame: 1 + frame["score"] * 0.4)
+    numbers = soundjudge.reliability(five, resamples=50, scale=(1, 5))
+    assert numbers["floor_mse"] == pytest.approx(
+        soundjudge.reliability(ratings(), resamples=50)["floor_mse"]
+    )
+    bad = ratings().assign(score=11.0)
+    for report in (soundjudge.study, soundjudge.reliability):
+        with pytest.raises(SoundjudgeError, match="ratings.*11"):
+            report(bad)
+    alone = ratings().assign(listener_id=lambda frame: [str(row) for row in frame.index])
+    with pytest.raises(SoundjudgeError, match="a listener_id of its own"):
+        soundjudge.study(alone)
 
 
 def test_a_report_names_who_was_dropped_and_why_without_invented_columns(path, tmp_path):

@@ -331,6 +331,39 @@ def test_slices_by_events_hold_every_pair_once():
     assert set(split.slices) == {"ensemble", "a"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["natural", "Real", "ground_truth", "ground truth", "GT", "recordings", "reference-audio",
+     "natural sounds", "original", "real_01"],
+)  # fmt: skip
+def test_generators_of_these_names_are_natural_recordings(name):
+    assert groups.is_natural(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sim-a", "tango-2", "AudioLDM2-original", "realistic", "unreal", "gt-tts", "naturalvoice", ""],
+)
+def test_generators_of_other_names_are_synthetic(name):
+    assert not groups.is_natural(name)
+
+
+def test_natural_recordings_are_a_slice_where_the_generators_tell():
+    reference = REFERENCE.assign(model_id=["natural", "g1", "g2"] * 20)
+    reference.loc[59, "model_id"] = None
+    table = predicted(RATINGS, TRUTH, noise=1.0)
+    slices = report.evaluate_slices(table, reference, **BOOTSTRAP).set_index(["slice", "value"])
+    rows = slices.loc["source"]
+    assert rows["n"].to_dict() == {"natural": 20, "synthetic": 39}
+    half = table[::3]["pred_score"], reference[::3]["average_score"]
+    natural = rows.loc["natural"]
+    assert natural["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
+    assert natural["srcc_lo"] < natural["srcc"] < natural["srcc_hi"]
+    for names in (["g0", "g1"], ["real", "natural"]):  # one kind alone is no slice
+        alone = report.evaluate_slices(table, REFERENCE.assign(model_id=names * 30), **BOOTSTRAP)
+        assert "source" not in set(alone["slice"])
+
+
 def test_the_scatter_holds_every_pair_and_the_calibration_line():
     truth, ratings = rated("test")
     split = evaluated(ratings, "ensemble", "a", truth=truth)
@@ -455,6 +488,9 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     assert page.count("| system | MSE | of the mean | of the slope | rest |") == len(splits)
     assert ("## test" in page) == with_test
     assert f"- validation: within its interval lies the mean rating of {covered:.1%} of" in page
+    html = Path("metrics/evaluate.html").read_text()
+    assert "Simulated ratings" in html and html.count("<section") == len(splits) + 1
+    assert f"within its interval lies the mean rating of {covered:.1%} of" in html
     systems = pd.read_csv("metrics/systems.csv")
     assert systems["split"].tolist() == [s for s in splits for _ in range(4)]
     assert set(systems["note"]) == {"simulated ratings"}

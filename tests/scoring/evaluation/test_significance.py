@@ -108,13 +108,6 @@ def test_williams_of_one_system_twice_is_no_difference():
         significance.williams(0.6, 0.5, 0.1, 3)
 
 
-def test_holm_by_hand():
-    # Sorted .01 .03 .04 become .03 .06 .04, and none may be below the one before.
-    assert significance.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
-    assert significance.holm([0.9, 0.8]) == [1, 1]
-    assert significance.holm([]) == []
-
-
 def test_what_has_no_correlation_is_refused():
     with pytest.raises(SoundjudgeError, match="constant"):
         significance.bootstrap(np.ones((5, 1)), np.arange(5.0), resamples=3, seed=0)

@@ -23,7 +23,8 @@ def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
         "wav_file_name,text,average_score\na,x,1\nb,x,2\nc,x,3\nd,x,4\n",
     )
     guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\nd,4\nc,2\nb,3\na,1\n")
-    numbers, slices = comparison.evaluate_files(guess, reference, None, resamples=200, seed=0)
+    evaluation = comparison.evaluate_files(guess, reference, None, resamples=200, seed=0)
+    numbers, slices = evaluation.numbers, evaluation.slices
     # ranks 1 3 2 4 against 1 2 3 4: 1 - 6 * 2 / (4 * 15) = .8; pairs: 5 agree, 1 does not
     assert numbers["srcc"] == pytest.approx(0.8)
     assert numbers["lcc"] == pytest.approx(0.8)
@@ -50,7 +51,7 @@ def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
         "wav_file_name,text,mean_score,spo_score,ratings\na,x,1,0,4\nb,x,2,0,4\nc,x,4,0,4\n",
     )
     guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\na,1\nb,2\nc,3\n")
-    numbers, _ = comparison.evaluate_files(guess, targets, None, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(guess, targets, None, resamples=100, seed=0).numbers
     assert numbers["mse"] == pytest.approx(1 / 3)
     with pytest.raises(SoundjudgeError, match="no column average_score"):
         prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
@@ -94,7 +95,7 @@ def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path,
         for clip, score in zip(CLIPS, row, strict=False)
     )
     ratings = write(tmp_path / "r.csv", "wav_file_name,text,score,listener_id\n" + rows)
-    numbers, _ = comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0).numbers
     assert numbers["srcc"] == pytest.approx(0.8)
     assert numbers["mse"] == pytest.approx(0.5)
     assert reason in str(numbers["no_ceiling"])
@@ -109,7 +110,7 @@ def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path,
 @pytest.mark.parametrize("pairs", [2, 3])
 def test_two_or_three_pairs_have_no_interval_and_no_test(tmp_path, pairs):
     guess, reference = tables(tmp_path, [1, 2, 3][:pairs], [1, 2, 4][:pairs])
-    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
     assert numbers["srcc"] == pytest.approx(1.0)
     assert "srcc_lo" not in numbers
     assert numbers["no_intervals"] == f"{pairs} pairs are too few: give 4 or more"
@@ -128,7 +129,7 @@ def test_the_column_names_of_the_challenges_page_are_taken(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
     text = reference.read_text().replace("average_score", "average_semantic_alignement_score")
     reference.write_text(text.replace("wav_file_name", "wave_file_name"))
-    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
     assert numbers["srcc"] == pytest.approx(0.8)
 
 
@@ -144,7 +145,7 @@ def test_predictions_and_references_may_be_in_other_formats(tmp_path, suffix):
             frame.to_json(paths[-1], orient="records", lines=True)
         else:
             frame.to_csv(paths[-1], sep="\t" if suffix == ".tsv" else ",", index=False)
-    numbers, _ = comparison.evaluate_files(*paths, None, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(*paths, None, resamples=100, seed=0).numbers
     assert numbers["srcc"] == pytest.approx(0.8)
 
 
@@ -159,9 +160,9 @@ def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
     out = tmp_path / "new/numbers.json"
     for overwrite in (False, True):
-        numbers, _ = comparison.evaluate_files(
+        numbers = comparison.evaluate_files(
             guess, reference, None, out=out, overwrite=overwrite, resamples=100, seed=0
-        )
+        ).numbers
         assert json.loads(out.read_text())["srcc"] == pytest.approx(numbers["srcc"])
     for wrong, message in ((out, "exists already"), (guess, r"end in \.json")):
         with pytest.raises(SoundjudgeError, match=message):
@@ -170,8 +171,8 @@ def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
 
 def test_predictions_of_another_scale_are_told(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.0])
-    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
     assert "within -1 to 1" in str(numbers["mse_of_another_scale"])
     guess, _ = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.1])
-    numbers, _ = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
     assert "mse_of_another_scale" not in numbers

@@ -5,18 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from soundjudge.data.user_files.outputs import locked_output
+from soundjudge.labels import rating_reports
 from soundjudge.labels.files import rating_files
 from soundjudge.labels.files.rating_files import Tell
-from soundjudge.labels.ratings import agreement_intervals, panel, rating_arrays
-from soundjudge.labels.ratings.config import Screening, Standardization
+from soundjudge.labels.ratings import panel, rating_arrays
 from soundjudge.labels.scales import Scale
 from soundjudge.labels.study import study, study_plots
-from soundjudge.labels.study.held_out import Settings
 from soundjudge.labels.study.study import Study, StudyConfig
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
-
-SETTINGS = Settings(screening=Screening(), standardization=Standardization())
 
 
 def study_file(
@@ -35,7 +32,7 @@ def study_file(
     """
     with _json_output(out, path, overwrite) as write:
         ratings = rating_files.read_arrays(path, scale)
-        result = study.study_ratings(ratings, SETTINGS, config, where=str(path))
+        result = study.study_ratings(ratings, rating_reports.SETTINGS, config, where=str(path))
         for sentence in result.notes():
             tell(sentence)
         write(result.as_json())
@@ -64,14 +61,9 @@ def reliability_file(
         design = panel.describe_panel(rating_arrays.rating_arrays(ratings))
         for sentence in design.notes():
             tell(sentence)
-        numbers: dict[str, float] = {
-            "ratings": design.ratings,
-            "listeners": design.listeners,
-            "pairs": design.pairs,
-            "ratings_per_listener": design.ratings_per_listener,
-            "ratings_per_pair": design.ratings_per_pair,
-        }
-        numbers |= agreement_intervals.agreement_intervals(ratings, resamples=resamples, seed=seed)
+        numbers = rating_reports.reliability_numbers(
+            ratings, design, resamples=resamples, seed=seed
+        )
         write(numbers)
     return numbers
 

@@ -16,12 +16,12 @@ from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 
 MOST_PAIRS = 2000  # of which couples are made
 WITHIN = (
-    "- {name}: within its interval lies the mean rating of {coverage:.1%} of pairs "
+    "{name}: within its interval lies the mean rating of {coverage:.1%} of pairs "
     "[{coverage_lo:.1%}, {coverage_hi:.1%}], at {aim:.0%} aimed at; intervals are {width:.1f} "
     "points wide on average ({narrowest:.1f} to {widest:.1f})."
 )
 ORDERED = (
-    "  {couples:.0%} of couples of pairs differ by more than {difference:.1f} points; listeners "
+    "{couples:.0%} of couples of pairs differ by more than {difference:.1f} points; listeners "
     "order {ordered:.1%} of these as the scores do."
 )
 
@@ -40,13 +40,18 @@ class Coverage:
 
     @property
     def lines(self) -> list[str]:
-        """A few sentences per split as Markdown."""
-        lines = ["## Intervals of single scores", ""]
+        """The sentences as Markdown."""
+        return ["## Intervals of single scores", "", *(f"- {text}" for text in self.sentences)]
+
+    @property
+    def sentences(self) -> list[str]:
+        """A few sentences per split."""
+        texts = []
         for name, row in self.rows.items():
-            lines.append(WITHIN.format(name=name, aim=self.intervals.coverage, **row))
+            texts.append(WITHIN.format(name=name, aim=self.intervals.coverage, **row))
             if "ordered" in row:
-                lines.append(ORDERED.format(difference=self.intervals.difference, **row))
-        return lines
+                texts[-1] += f" {ORDERED.format(difference=self.intervals.difference, **row)}"
+        return texts
 
 
 def measure_splits(

@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy import stats
 
 from soundjudge.reporting import plotting
 from soundjudge.scoring.ensemble.fit_report import FitReport
@@ -28,8 +27,7 @@ def plot_weights(fit: FitReport, note: str) -> Figure:
 def plot_correlations(split: EvaluatedSplit, note: str) -> Figure:
     """SRCC between members on a split: near-clones are dark."""
     names = split.members
-    scores = split.comparison.frame[names].to_numpy(dtype=np.float64)
-    agreement = np.corrcoef(stats.rankdata(scores, axis=0), rowvar=False).reshape(len(names), -1)
+    agreement = split.member_correlations
     size = 2.4 + 0.6 * len(names)
     title = f"SRCC between members, {split.name}"
     figure = plotting.create_figure(size + 0.6, size - 0.4, title, note)

@@ -9,15 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
 
 from soundjudge.errors import ReliabilityError, SoundjudgeError
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
+from soundjudge.reporting import multiple_tests
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
 from soundjudge.scoring.ensemble.matching import PAIR
-from soundjudge.scoring.evaluation import groups, significance, systems
+from soundjudge.scoring.evaluation import groups, systems
 from soundjudge.scoring.evaluation.systems import CONFIDENCE, Cluster, SystemComparison
 
 Row = dict[str, Any]  # of a table
@@ -48,6 +52,7 @@ class EvaluatedSplit:
     name: str
     comparison: SystemComparison
     ceilings: CeilingRange | None  # None where raters are too few or do not agree
+    no_ceiling: str = ""  # why
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
@@ -62,8 +67,12 @@ class EvaluatedSplit:
 
     @property
     def headline(self) -> str:
-        """The ensemble's unbiased system: the cross-fitted one where the ensemble was fitted."""
-        return next(name for name in (CROSSFITTED, ENSEMBLE) if name in self.comparison.systems)
+        """The ensemble's unbiased system: the cross-fitted one where the ensemble was fitted.
+
+        The first system where there is no ensemble.
+        """
+        names = self.comparison.systems
+        return next((name for name in (CROSSFITTED, ENSEMBLE) if name in names), names[0])
 
     @property
     def members(self) -> list[str]:
@@ -75,10 +84,17 @@ class EvaluatedSplit:
         """The member with the highest SRCC on this split."""
         return max(self.members, key=lambda name: self.metrics[name]["srcc"])
 
+    @property
+    def member_correlations(self) -> NDArray[np.float64]:
+        """SRCC (M, M) between the members."""
+        scores = self.comparison.frame[self.members].to_numpy(dtype=np.float64)
+        agreement = np.corrcoef(stats.rankdata(scores, axis=0), rowvar=False)
+        return agreement.reshape(len(self.members), -1)
+
     @cached_property
     def slices(self) -> dict[str, list[Row]]:
         """Rows of `groups.slices`, without empty cells, of the headline and of the best member."""
-        names = (self.headline, self.best_member)
+        names = dict.fromkeys((self.headline, self.best_member))
         return {
             name: [
                 {str(key): value for key, value in row.items() if value == value}
@@ -107,9 +123,22 @@ def evaluate_split(
         confidence=config.confidence,
         cluster=config.cluster,
     )
-    return EvaluatedSplit(
-        name=name, comparison=comparison, ceilings=_noise_ceilings(comparison, ratings)
-    )
+    return with_ceilings(name, comparison, ratings)
+
+
+def with_ceilings(
+    name: str, comparison: SystemComparison, ratings: pd.DataFrame | None
+) -> EvaluatedSplit:
+    """The split of a comparison; the noise ceilings of its ratings, if they allow any."""
+    if ratings is None:
+        return EvaluatedSplit(name=name, comparison=comparison, ceilings=None)
+    try:
+        ceilings = systems.ceilings(comparison, ratings)
+    except ReliabilityError as error:
+        return EvaluatedSplit(
+            name=name, comparison=comparison, ceilings=None, no_ceiling=str(error)
+        )
+    return EvaluatedSplit(name=name, comparison=comparison, ceilings=ceilings)
 
 
 def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, object]:
@@ -151,6 +180,8 @@ def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
     """
     rows: dict[str, dict[str, float]] = {}
     for name in split.members:
+        if name == split.headline:
+            continue
         of_srcc, of_lcc = (
             systems.metric_difference(split.comparison, split.headline, name, metric)
             for metric in ("srcc", "lcc")
@@ -160,7 +191,7 @@ def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
             key if key.startswith("p_") else f"lcc_{key}": value for key, value in of_lcc.items()
         }
     for test in ("p_bootstrap", "p_williams"):
-        corrected = significance.holm([row[test] for row in rows.values()])
+        corrected = multiple_tests.holm([row[test] for row in rows.values()])
         for row, p in zip(rows.values(), corrected, strict=True):
             row[f"{test}_holm"] = p
     return rows
@@ -182,10 +213,3 @@ def write_generators(splits: Sequence[EvaluatedSplit], note: str, path: Path) ->
     table["note"] = note
     with artifacts.atomic_file(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def _noise_ceilings(comparison: SystemComparison, ratings: pd.DataFrame) -> CeilingRange | None:
-    try:
-        return systems.ceilings(comparison, ratings)
-    except ReliabilityError:
-        return None

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 
 from soundjudge.reporting import plotting
 from soundjudge.scoring.evaluation import evaluation
+from soundjudge.scoring.evaluation.calibration_curve import calibration_curve
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
 
-BANDS = np.linspace(0, 10, 11)  # edges of score bands, a point wide
 CELLS = 25  # of a scatter's hexagons, along the scores
-NORMAL_95 = 1.96  # standard errors in half an interval of a mean
 OFFSET = 0.13  # of two marks of one row
 
 
@@ -85,14 +84,10 @@ def plot_scatter(split: EvaluatedSplit, system: str, note: str) -> Figure:
     cells = axes.hexbin(score, rating, gridsize=CELLS, extent=box, mincnt=1, cmap="Greys", vmin=0)
     figure.colorbar(cells, label="pairs")
     axes.plot([0, 10], [0, 10], "--", color="black", linewidth=1, label="rating = score")
-    ends = np.array([score.min(), score.max()])
-    line = np.polynomial.Polynomial.fit(score, rating, 1)(ends)
-    axes.plot(ends, line, color="tab:blue", label="calibration line")
-    band = np.clip(np.digitize(score, BANDS) - 1, 0, len(BANDS) - 2)
-    groups = [(score[band == b], rating[band == b]) for b in np.unique(band)]
-    x, y = ([values.mean() for values in column] for column in zip(*groups, strict=True))
-    errors = [NORMAL_95 * r.std(ddof=1) / len(r) ** 0.5 if len(r) > 1 else 0 for _, r in groups]
-    axes.errorbar(x, y, errors, fmt="o", color="tab:orange", mec="black", label="mean of a band")
+    curve = calibration_curve(score, rating)
+    axes.plot(curve.line_score, curve.line_rating, color="tab:blue", label="calibration line")
+    bands = (curve.band_score, curve.band_rating, curve.band_error)
+    axes.errorbar(*bands, fmt="o", color="tab:orange", mec="black", label="mean of a band")
     axes.set(xlabel="score", ylabel="mean rating", ylim=(-0.2, 10.2))
     axes.set_xlim(box[0] - 0.2, box[1] + 0.2)
     axes.legend(loc="upper left", fontsize="small")

@@ -24,6 +24,13 @@ RATING_BANDS = (0, 2, 4, 6, 8, 10)  # edges: a rating of 2 is of the second band
 CONNECTIVE = re.compile(
     r"(?:,|\band\b|\bthen\b|\bwhile\b|\bas\b|\bbefore\b|\bafter\b|\bfollowed by\b|\W)+", re.I
 )
+# A model_id of natural recordings, whole: "real", "ground_truth", "Natural sounds", "recording 2".
+# The names in XACLE 2027 are not verified: complete this where they differ.
+NATURAL = re.compile(
+    r"(?:natural|real|original|reference|recorded|recordings?|ground[\W_]*truth|gt)"
+    r"[\W_]*(?:audio|sounds?|clips?|recordings?)?[\W_]*\d*",
+    re.I,
+)
 MANY_EVENTS = 3  # and more: one slice
 SLICE_COLUMNS = (
     "slice", "value", "n", *(f"{m}{end}" for m in systems.METRICS for end in ("", "_lo", "_hi")),
@@ -66,7 +73,9 @@ def generator_srcc(comparison: SystemComparison, system: str) -> Numbers:
 
 
 def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
-    """A row per generator, caption length, number of events and band of ratings: SLICE_COLUMNS.
+    """A row per generator, source, caption length, number of events and band of ratings.
+
+    Columns: SLICE_COLUMNS. Source is natural or synthetic, where generators have names of both.
 
     `bias` is the mean of score minus rating. Correlations are empty where a slice has fewer than
     MIN_PAIRS pairs or no spread. Within a band of ratings they are low by its narrow range.
@@ -127,6 +136,10 @@ def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.boo
     if _distinct(frame, "model_id") > 1:
         for name in sorted(frame["model_id"].dropna().unique()):
             yield "generator", name, (frame["model_id"] == name).to_numpy()
+        natural = frame["model_id"].map(is_natural, na_action="ignore")
+        if natural.nunique() > 1:
+            yield "source", "natural", natural.eq(True).to_numpy()
+            yield "source", "synthetic", natural.eq(False).to_numpy()
     if "text" in frame:
         words = np.array([len(text.split()) for text in frame["text"]])
         for low, high in pairwise(CAPTION_WORDS):
@@ -140,6 +153,11 @@ def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.boo
     for low, high in pairwise(RATING_BANDS):
         inside = (rating >= low) & ((rating < high) | (high == RATING_BANDS[-1]))
         yield from _unless_empty("mean rating", f"{low} to {high}", inside)
+
+
+def is_natural(model_id: str) -> bool:
+    """Whether a generator's name says that its sounds are natural recordings."""
+    return NATURAL.fullmatch(model_id) is not None
 
 
 def count_events(text: str) -> int:

@@ -1,14 +1,14 @@
 """The public library of evaluation: one system's numbers, and tests between systems."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import combinations
 
 import pandas as pd
 
-from soundjudge.errors import ReliabilityError, SoundjudgeError
-from soundjudge.reporting import metrics
-from soundjudge.scoring.evaluation import groups, reference_tables, significance, systems
+from soundjudge.errors import SoundjudgeError
+from soundjudge.reporting import metrics, multiple_tests
+from soundjudge.scoring.evaluation import reference_tables, systems
+from soundjudge.scoring.evaluation.one_system import evaluate_system
 from soundjudge.scoring.evaluation.systems import Cluster, SystemComparison
 
 
@@ -69,38 +69,9 @@ def evaluate(
     >>> round(evaluate(predictions, reference)["srcc"], 3)
     0.8
     """
-    frame = reference_tables.match_predictions(
-        predictions, reference_tables.rename_reference(reference), "the predictions"
-    )
-    if len(frame) < systems.MIN_PAIRS:
-        return _metrics_without_intervals(frame)
-    comparison = systems.compare_systems(
-        frame, [reference_tables.PREDICTION], resamples=resamples, seed=seed, cluster=cluster
-    )
-    row: dict[str, float | str] = {
-        **systems.metrics_with_intervals(comparison, reference_tables.PREDICTION),
-        **groups.group_metrics(comparison, reference_tables.PREDICTION),
-    }
-    scale = reference_tables.other_scale(comparison.frame[reference_tables.PREDICTION])
-    if scale is not None:
-        row |= {"mse_of_another_scale": scale}
-    if ratings is None:
-        return row
-    rated = reference_tables.ratings_in_order(comparison.frame, ratings)
-    try:
-        ceiling = systems.ceilings(comparison, rated)
-    except ReliabilityError as error:
-        return row | {"no_ceiling": str(error)}
-    row |= systems.ceiling_metrics(comparison, ceiling)
-    return row | systems.ceiling_shares(comparison, reference_tables.PREDICTION, ceiling)
-
-
-def _metrics_without_intervals(frame: pd.DataFrame) -> dict[str, float | str]:
-    row = asdict(
-        metrics.correlation_metrics(frame[reference_tables.PREDICTION], frame["average_score"])
-    )
-    reason = f"{len(frame)} pairs are too few: give {systems.MIN_PAIRS} or more"
-    return row | {"no_intervals": reason}
+    return evaluate_system(
+        predictions, reference, ratings=ratings, resamples=resamples, seed=seed, cluster=cluster
+    ).numbers
 
 
 def evaluate_slices(
@@ -111,19 +82,13 @@ def evaluate_slices(
     seed: int = 0,
     cluster: Cluster = "none",
 ) -> pd.DataFrame:
-    """The metrics of each generator, band of caption length and band of ratings: a row each.
+    """The metrics of each slice of the pairs, such as a generator or a band of ratings: a row each.
 
     Parameters as in `evaluate`; columns and what they leave out as in `groups.slices`.
     """
-    frame = reference_tables.match_predictions(
-        predictions, reference_tables.rename_reference(reference), "the predictions"
-    )
-    if len(frame) < systems.MIN_PAIRS:
-        return pd.DataFrame()
-    comparison = systems.compare_systems(
-        frame, [reference_tables.PREDICTION], resamples=resamples, seed=seed, cluster=cluster
-    )
-    return groups.slices(comparison, reference_tables.PREDICTION)
+    return evaluate_system(
+        predictions, reference, resamples=resamples, seed=seed, cluster=cluster
+    ).slices
 
 
 def compare(
@@ -206,5 +171,5 @@ def _metric_differences(
     ]
     table = pd.DataFrame(rows)
     for name in [str(column) for column in table if str(column).startswith("p_")]:
-        table[f"{name}_holm"] = significance.holm(list(table[name]))
+        table[f"{name}_holm"] = multiple_tests.holm(list(table[name]))
     return table.assign(n=len(reference))

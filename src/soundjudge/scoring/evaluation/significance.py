@@ -133,15 +133,6 @@ def williams(first: float, second: float, between: float, pairs: int) -> float:
     return float(2 * stats.t.sf(abs(t), pairs - 3))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for the number of tests, in the order of `p_values` (Holm 1979)."""
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(order), 0, -1)
-    corrected = np.empty(len(order))
-    corrected[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1)
-    return [float(p) for p in corrected]
-
-
 def _scale_to_unit_range(values: Values) -> Values:
     spread = np.ptp(values)
     if spread == 0:

@@ -3,7 +3,7 @@
 A system is a column of scores. N = pairs, K = systems, R = resamples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
@@ -26,6 +26,15 @@ METRICS = ("srcc", "lcc", "ktau", "mse")
 Cluster = Literal["none", "text", "model_id", "both"]
 Numbers = dict[str, float]
 Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its interval."""
+
+    value: float
+    lo: float
+    hi: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +182,11 @@ def ceiling_shares(comparison: SystemComparison, system: str, ceiling: CeilingRa
         of_system = getattr(comparison.draws, metric)[: len(of_ceiling), k]
         row |= comparison.interval(key, of_system / of_ceiling)
     return row
+
+
+def estimate(numbers: Mapping[str, float], key: str) -> Estimate:
+    """The number `key` of `numbers` with its _lo and _hi."""
+    return Estimate(value=numbers[key], lo=numbers[f"{key}_lo"], hi=numbers[f"{key}_hi"])
 
 
 def _error_parts(score: Values, rating: Values) -> Numbers:

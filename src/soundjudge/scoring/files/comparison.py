@@ -13,7 +13,9 @@ from soundjudge.labels.files import rating_files
 from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
-from soundjudge.scoring.evaluation import report
+from soundjudge.scoring.evaluation import html_page, report
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
+from soundjudge.scoring.evaluation.one_system import SystemEvaluation, evaluate_system
 from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
 
@@ -25,31 +27,39 @@ def evaluate_files(
     *,
     scale: Scale | None = None,
     out: Path | None = None,
+    page: Path | None = None,
     overwrite: bool = False,
     resamples: int,
     seed: int,
     cluster: Cluster = "none",
-) -> tuple[dict[str, float | str], pd.DataFrame]:
-    """The numbers of `report.evaluate` and its slices, both as JSON in `out`, too.
+) -> SystemEvaluation:
+    """The numbers of `report.evaluate` and its slices, also as JSON in `out`, as HTML in `page`.
 
     `ratings` may hold further pairs, and be on another scale than 0-10.
     """
-    with _json_output(out, [predictions, reference, ratings], overwrite) as write:
+    inputs = [predictions, reference, ratings]
+    with (
+        _json_output(out, inputs, overwrite) as write,
+        _html_output(page, inputs, overwrite) as write_page,
+    ):
         pairs = prediction_files.read_reference(reference)
-        table = _read_matching(predictions, pairs, reference)
-        numbers = report.evaluate(
-            table,
+        evaluation = evaluate_system(
+            _read_matching(predictions, pairs, reference),
             pairs,
             ratings=None if ratings is None else _read_ratings(ratings, pairs, scale),
             resamples=resamples,
             seed=seed,
             cluster=cluster,
+            name=reference.name,
         )
-        slices = report.evaluate_slices(
-            table, pairs, resamples=resamples, seed=seed, cluster=cluster
-        )
-        write(numbers | {"slices": _rows(slices)})
-    return numbers, slices
+        if page is not None and evaluation.split is None:
+            raise SoundjudgeError(
+                f"{reference}: {evaluation.numbers['no_intervals']}, or leave --report out"
+            )
+        write(evaluation.numbers | {"slices": _rows(evaluation.slices)})
+        if evaluation.split is not None:
+            write_page(evaluation.split, f"{predictions.name} against {reference.name}")
+    return evaluation
 
 
 def compare_files(
@@ -84,6 +94,18 @@ def _json_output(
         return
     with locked_output(out, inputs, (".json",), overwrite=overwrite) as target:
         yield lambda values: artifacts.write_json(target, values)
+
+
+@contextmanager
+def _html_output(
+    page: Path | None, inputs: Sequence[Path | None], overwrite: bool
+) -> Iterator[Callable[[EvaluatedSplit, str], None]]:
+    """Locks `page`, if there is one; yields the function that writes a split under a title."""
+    if page is None:
+        yield lambda split, title: None
+        return
+    with locked_output(page, inputs, (".html",), overwrite=overwrite) as target:
+        yield lambda split, title: html_page.write_page([split], target, title=title)
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, object]]:

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from soundjudge.scoring.evaluation.systems import Estimate
 from soundjudge.scoring.systems import system_statistics
 from soundjudge.scoring.systems.system_scores import SystemScores
-from soundjudge.scoring.systems.system_statistics import (
-    Estimate,
-    SystemDifference,
-    SystemSummary,
-)
+from soundjudge.scoring.systems.system_statistics import SystemDifference, SystemSummary
 
 OF_TABLES = "pred_score of the tables"  # stands for the score id where no judge was asked
 

@@ -17,24 +17,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.reporting import resampling
+from soundjudge.reporting import multiple_tests, resampling
 from soundjudge.scoring.evaluation import significance
-from soundjudge.scoring.evaluation.systems import CONFIDENCE
+from soundjudge.scoring.evaluation.systems import CONFIDENCE, Estimate
 
 TIE = 0.005  # points of the 0-10 scale: smaller differences do not show in two decimals
 MIN_PROMPTS = 4  # of an interval and a test
 FLIPS = 10_000  # of signs; all of them where there are fewer
 
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A number with its 95 % interval over prompts."""
-
-    value: float
-    lo: float
-    hi: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +95,7 @@ def compare_systems(
             losses=int(np.sum(column < -TIE)),
         )
         for (a, b), estimate, p, p_holm, column in zip(
-            pairs, estimates, p_values, significance.holm(p_values), differences.T, strict=True
+            pairs, estimates, p_values, multiple_tests.holm(p_values), differences.T, strict=True
         )
     ]
 

@@ -4,16 +4,16 @@ from functools import cache
 
 import jinja2
 
+OWN = "soundjudge.html"
 SIMULATED = "its scores show how the tool works, and say nothing about what people hear"
 
 
 @cache
-def environment() -> jinja2.Environment:
-    """Templates of `templates/`, with the style sheet beside them and the pages' number formats."""
-    loader = jinja2.PackageLoader("soundjudge.page")
-    styles = jinja2.PackageLoader("soundjudge.page", "static")
+def environment(package: str) -> jinja2.Environment:
+    """Templates of a package and those of this one, the style sheet, and formats of numbers."""
+    folders = [(package, "templates"), (OWN, "templates"), (OWN, "static")]
     made = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([loader, styles]),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(*folder) for folder in folders]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -22,6 +22,7 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "p": p_text,
         "percent": percent_text,
+        "correlation": correlation_text,
         "score": "{:.2f}".format,
         "signed": signed_text,
         "words": flag_words,
@@ -29,9 +30,9 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def render(name: str, **values: object) -> str:
-    """A template with these values, as HTML."""
-    return environment().get_template(name).render(**values)
+def render(name: str, package: str, **values: object) -> str:
+    """A template of `package` with these values, as HTML."""
+    return environment(package).get_template(name).render(**values)
 
 
 def note_sentence(note: str) -> str:
@@ -41,6 +42,16 @@ def note_sentence(note: str) -> str:
     if "simulated" in note:
         return f"This judge has learned from {note}: {SIMULATED}."
     return f"This judge has learned from {note}."
+
+
+def ratings_sentence(note: str) -> str:
+    """What must be known of the ratings of an evaluation; "" where there is no note."""
+    if not note:
+        return ""
+    sentence = f"{note[0].upper()}{note[1:]}"
+    if "simulated" in note:
+        return f"{sentence}: these numbers show how the tool works, and say nothing about people."
+    return f"{sentence}."
 
 
 def p_text(p: float) -> str:
@@ -53,6 +64,12 @@ def p_text(p: float) -> str:
 def signed_text(value: float) -> str:
     """A difference with its sign, in two decimals."""
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def correlation_text(value: float, sign: str = "") -> str:
+    """A correlation or a difference of two as papers write it: three decimals, no leading 0."""
+    text = f"{value:{sign}.3f}".replace("-", "\N{MINUS SIGN}")
+    return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
 def percent_text(share: float) -> str:

@@ -10,6 +10,7 @@ from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.evaluation import evaluation, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 
+TITLE = "Agreement with listeners"
 HEADER = "| system | SRCC | of ceiling | LCC | KTAU | MSE | SRCC of {headline} minus its own |"
 CEILINGS = (
     ("by split halves", "ceiling_", "floor_mse"),
@@ -21,6 +22,17 @@ FOLDS = {
     "text": "texts",
     "both": "texts and each generator",
 }
+RESAMPLED = {
+    "none": "pairs",
+    "both": "texts and generators",
+    "text": "texts",
+    "model_id": "generators",
+}
+GROUPED = (
+    ("of generators' means", "generator_srcc"),
+    ("within generators", "within_generator_srcc"),
+    ("within texts", "within_text_srcc"),
+)
 SLICED = (
     "Events are counted by the words that join them (and, then, while, ...). Within a band of "
     "ratings correlations are low by its narrow range."
@@ -40,21 +52,17 @@ def write_page(
     more: Sequence[str] = (),
 ) -> None:
     """Writes tables per split as Markdown, what their words mean, the fit, and `more`."""
-    lines = [f"# {plotting.title_with_note('Agreement with listeners', note)}"]
+    lines = [f"# {plotting.title_with_note(TITLE, note)}"]
     for split in splits:
         lines += ["", *_table(split), "", *_error_table(split), "", *_slice_table(split)]
-    lines += ["", *_fit_lines(fit)]
+    lines += ["", *fit_lines(fit), _weight_line(fit)]
     lines += ["", *more] if more else []
     with artifacts.atomic_file(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _fit_lines(fit: FitReport) -> list[str]:
-    """How the ensemble was fitted."""
-    weights = []
-    for name in fit.members:
-        low, high = fit.weight_intervals.get(name, (0.0, 1.0))
-        weights.append(f"{name} {fit.weights[name]:.3f} [{low:.3f}, {high:.3f}]")
+def fit_lines(fit: FitReport) -> list[str]:
+    """How the ensemble was fitted, but for its weights."""
     folds = FOLDS[fit.folds_by]
     if fit.refitted:
         folds += (
@@ -64,11 +72,18 @@ def _fit_lines(fit: FitReport) -> list[str]:
     lines = [
         f"Ensemble by {fit.method}, calibration {fit.calibration}; "
         f"its cross-fit holds out {folds}.",
-        f"Weights: {', '.join(weights)}.",
     ]
     if fit.weak_folds:
         lines += [f"Folds without a fit, whose pairs have a mean rating: {len(fit.weak_folds)}."]
     return lines
+
+
+def _weight_line(fit: FitReport) -> str:
+    weights = []
+    for name in fit.members:
+        low, high = fit.weight_intervals.get(name, (0.0, 1.0))
+        weights.append(f"{name} {fit.weights[name]:.3f} [{low:.3f}, {high:.3f}]")
+    return f"Weights: {', '.join(weights)}."
 
 
 def _error_table(split: EvaluatedSplit) -> list[str]:
@@ -96,10 +111,7 @@ def _table(split: EvaluatedSplit) -> list[str]:
     lines += [HEADER.format(headline=split.headline), "|---|---|---|---|---|---|---|"]
     lines += [_row(name, row, differences.get(name)) for name, row in rows.items()]
     confidence = f"{split.comparison.confidence:.0%}"
-    cluster = split.comparison.cluster
-    resampled = {"none": "pairs", "both": "texts and generators", "text": "texts"}.get(
-        cluster, "generators"
-    )
+    resampled = RESAMPLED[split.comparison.cluster]
     lines += ["", f"Brackets: {confidence} bootstrap intervals over {resampled}. p: after Holm."]
     if split.ceilings is None:
         lines += ["The raters are too few, or agree too little, for a noise ceiling."]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from soundjudge.page import figures
-from soundjudge.scoring.systems.system_statistics import Estimate
+from soundjudge.html import figures
+from soundjudge.scoring.evaluation.systems import Estimate
 
 
 def test_an_axis_holds_its_intervals_between_round_ticks():

@@ -5,14 +5,29 @@ The pictures are SVG in the templates, so that style sheets color them, on scree
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from soundjudge.scoring.systems.system_statistics import Estimate
-
 BINS = 20  # of a histogram
+
+
+class Estimate(Protocol):
+    """A number with its interval."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+
+    @property
+    def lo(self) -> float:
+        """The lower end of its interval."""
+
+    @property
+    def hi(self) -> float:
+        """The upper end of its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)

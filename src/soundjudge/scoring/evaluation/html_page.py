@@ -1,0 +1,157 @@
+"""The page of an evaluation as one HTML file that needs nothing else: no script, no request."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soundjudge.html import figures, rendering
+from soundjudge.html.figures import Axis
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble.fit_report import FitReport
+from soundjudge.scoring.evaluation import evaluation, markdown_page, systems
+from soundjudge.scoring.evaluation.calibration_curve import CalibrationCurve, calibration_curve
+from soundjudge.scoring.evaluation.coverage import Coverage
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
+from soundjudge.scoring.evaluation.systems import Estimate, estimate
+
+CELLS = 20  # of a scatter, along either axis
+CEILINGS = ("ceiling", "deconvolved")
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter:
+    """Scores of a system against mean ratings; C cells that hold a pair."""
+
+    axis: Axis  # of the scores
+    ratings: Axis
+    cells: list[tuple[float, float, float]]  # (C,) left and upper end in percent, share of the most
+    curve: CalibrationCurve
+
+
+def write_page(
+    splits: Sequence[EvaluatedSplit],
+    path: Path,
+    *,
+    title: str = markdown_page.TITLE,
+    note: str = "",
+    fit: FitReport | None = None,
+    coverage: Coverage | None = None,
+) -> None:
+    """Writes `page_html`."""
+    html = page_html(splits, title=title, note=note, fit=fit, coverage=coverage)
+    with artifacts.atomic_file(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def page_html(
+    splits: Sequence[EvaluatedSplit],
+    *,
+    title: str,
+    note: str = "",
+    fit: FitReport | None = None,
+    coverage: Coverage | None = None,
+) -> str:
+    """The page of these splits; of an ensemble with how it was fitted and what its intervals hold.
+
+    `note`: where the ratings come from, "" for listeners.
+    """
+    ranges = {
+        split.name: systems.ceiling_metrics(split.comparison, split.ceilings)
+        for split in splits
+        if split.ceilings is not None
+    }
+    differences = {split.name: evaluation.ensemble_differences(split) for split in splits}
+    weights = {} if fit is None else _weights(fit)
+    return rendering.render(
+        "evaluation.html",
+        "soundjudge.scoring.evaluation",
+        title=title,
+        note=rendering.ratings_sentence(note),
+        headline=headline(splits[-1]),
+        splits=splits,
+        ranges=ranges,
+        differences=differences,
+        estimate=estimate,
+        axis=figures.interval_axis(
+            [e for split in splits for e in _srcc(split.metrics.values())]
+            + [estimate(row, f"{kind}_srcc") for row in ranges.values() for kind in CEILINGS]
+        ),
+        slices={split.name: _by_kind(split.slices[split.headline]) for split in splits},
+        slices_axis=figures.interval_axis(
+            [e for split in splits for rows in split.slices.values() for e in _srcc(rows)],
+            zero=True,
+        ),
+        differences_axis=figures.interval_axis(
+            [estimate(row, "difference") for rows in differences.values() for row in rows.values()],
+            zero=True,
+        ),
+        scatters={split.name: scatter(split) for split in splits},
+        fit=fit,
+        weights=weights,
+        weights_axis=figures.interval_axis(list(weights.values()), zero=True),
+        fit_lines=[] if fit is None else markdown_page.fit_lines(fit),
+        correlations=splits[-1].member_correlations,
+        coverage=[] if coverage is None else coverage.sentences,
+        words=markdown_page,
+        significant=SIGNIFICANT,
+    )
+
+
+def headline(split: EvaluatedSplit) -> str:
+    """What the numbers of one split say, in a sentence."""
+    numbers = split.metrics[split.headline]
+    srcc = estimate(numbers, "srcc")
+    value, low, high = map(rendering.correlation_text, (srcc.value, srcc.lo, srcc.hi))
+    sentence = (
+        f"{split.headline} ranks the {numbers['n']} pairs of {split.name} as listeners do with "
+        f"SRCC {value} (interval {low} to {high})"
+    )
+    if split.ceilings is None:
+        return f"{sentence}."
+    shares = sorted((numbers["share_of_ceiling"], numbers["share_of_deconvolved"]))
+    return (
+        f"{sentence}, {100 * shares[0]:.0f} to {100 * shares[1]:.0f} % of what a perfect judge "
+        "could reach with these raters."
+    )
+
+
+def scatter(split: EvaluatedSplit) -> Scatter:
+    """The headline's scores against mean ratings, as counts in cells and by the curve."""
+    score, rating = (
+        split.comparison.frame[name].to_numpy(dtype=np.float64)
+        for name in (split.headline, "average_score")
+    )
+    axis, ratings = figures.score_axis(score), figures.score_axis(np.array([0.0, 10.0]))
+    box = ((axis.low, axis.high), (ratings.low, ratings.high))
+    counts = np.histogram2d(score, rating, bins=CELLS, range=box)[0]
+    step = 100 / CELLS
+    cells = [
+        (column * step, 100 - (row + 1) * step, float(count / counts.max()))
+        for (column, row), count in np.ndenumerate(counts)
+        if count
+    ]
+    return Scatter(axis=axis, ratings=ratings, cells=cells, curve=calibration_curve(score, rating))
+
+
+def _srcc(rows: Iterable[Mapping[str, Any]]) -> list[Estimate]:
+    return [estimate(row, "srcc") for row in rows if "srcc" in row]
+
+
+def _by_kind(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of slices by what they are sliced by, in their order."""
+    return {kind: list(group) for kind, group in groupby(rows, key=itemgetter("slice"))}
+
+
+def _weights(fit: FitReport) -> dict[str, Estimate]:
+    """Each member's weight; its interval is 0 to 1 where no resample has weights."""
+    ends = {name: fit.weight_intervals.get(name, (0.0, 1.0)) for name in fit.members}
+    return {
+        name: Estimate(value=fit.weights[name], lo=low, hi=high)
+        for name, (low, high) in ends.items()
+    }

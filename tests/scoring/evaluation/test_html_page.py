@@ -1,0 +1,164 @@
+"""The page of an evaluation: its numbers, its pictures, and that it needs nothing else."""
+
+import re
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from html_elements import Elements
+from typer.testing import CliRunner
+
+from soundjudge.cli import app
+from soundjudge.scoring.ensemble.fit_report import FitReport
+from soundjudge.scoring.ensemble.intervals import Intervals
+from soundjudge.scoring.evaluation import evaluation, html_page
+from soundjudge.scoring.evaluation.coverage import Coverage
+from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
+
+CONFIG = EvaluationConfig(bootstrap=60, seed=0)
+FIT = FitReport(
+    note="", method="nnls", calibration="linear", folds_by="none", crossfitted={}, methods={},
+    members=("a", "b"), weights={"a": 0.7, "b": 0.3}, weight_intervals={"a": (0.55, 0.9)},
+    resamples_without_weights=0, weak_folds={}, refitted=(),
+)  # fmt: skip
+
+
+@cache
+def split(systems=("a", "b", "ensemble"), raters=4, generators=("g0", "g1"), pairs=60, seed=0):
+    """Systems with more noise from one to the next, on pairs of uniform quality."""
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(1, 9, size=pairs)
+    scores = pd.DataFrame(
+        {
+            "wav_file_name": [f"{p}.wav" for p in range(pairs)],
+            "text": [f"t {p}" for p in range(pairs)],
+        }
+    )
+    row = np.repeat(np.arange(pairs), raters)
+    ratings = scores.iloc[row].reset_index(drop=True)
+    ratings["score"] = np.clip(truth[row] + rng.normal(size=len(row)), 0, 10)
+    ratings["listener_id"] = [f"l{k}" for k in range(raters)] * pairs
+    ratings["split"] = "test"
+    ratings["model_id"] = [generators[p % len(generators)] for p in row]
+    for k, name in enumerate(systems):
+        scores[name] = truth + (k + 1) * rng.normal(size=pairs)
+    return evaluation.evaluate_split(scores, ratings, CONFIG)
+
+
+def show(*splits, **options):
+    html = html_page.page_html(splits, **({"title": "Agreement"} | options))
+    return html, Elements(html)
+
+
+def test_the_page_shows_every_number_of_a_split_and_asks_for_nothing():
+    one = split()
+    html, page = show(one, note="simulated ratings", fit=FIT)
+    assert page.asks_for_nothing(html)
+    assert "Simulated ratings: these numbers show how the tool works" in page.text
+    for numbers in one.metrics.values():
+        for name in ("srcc", "lcc", "ktau"):
+            assert f"{numbers[name]:.3f}"[1:] in page.text
+    assert f"{one.ceilings.deconvolved.srcc:.3f}"[1:] in page.text
+    for row in one.slices["ensemble"]:
+        assert row["value"] in page.text
+    labels = page.attributes("svg", "aria-label")
+    assert "Scores of ensemble against mean ratings, test" in labels
+    assert {"ensemble minus a, with interval", "b, weight with interval"} <= set(labels)
+    links = [link[1:] for link in page.attributes("a", "href")]
+    targets = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    assert links and set(links) <= targets
+
+
+def test_an_interval_lies_where_its_axis_says_and_the_ceiling_is_a_band():
+    one = split()
+    html, _ = show(one)
+    rows = [*one.metrics.values()]
+    ends = [r[f"srcc_{e}"] for r in rows for e in ("lo", "hi")]
+    first = re.search(r'class="interval" x1="([\d.]+)%" x2="([\d.]+)%"', html)
+    band = re.search(r'class="band" x="([\d.]+)%" width="([\d.]+)%"', html)
+    # Positions are linear in SRCC: two ends of one interval fix the axis, the band must be on it.
+    low, high = (rows[0][f"srcc_{end}"] for end in ("lo", "hi"))
+    x1, x2 = map(float, first.groups())
+    ceilings = sorted((one.ceilings.classical.srcc, one.ceilings.deconvolved.srcc))
+    expected = [x1 + (c - low) * (x2 - x1) / (high - low) for c in ceilings]
+    start, width = map(float, band.groups())
+    assert [start, start + width] == pytest.approx(expected, abs=0.5)
+    assert 0 <= x1 < x2 <= 100 and min(ends) < max(ceilings)
+
+
+def test_the_parts_of_an_error_fill_its_bar():
+    html, _ = show(split())
+    bars = re.findall(r'class="part-\d" x="([\d.]+)%" width="([\d.]+)%"', html)
+    assert len(bars) == 3 * 3
+    for start in range(0, 9, 3):
+        widths = [float(width) for _, width in bars[start : start + 3]]
+        assert sum(widths) == pytest.approx(100, abs=0.05)
+        assert float(bars[start + 2][0]) == pytest.approx(widths[0] + widths[1], abs=0.05)
+
+
+def test_a_scatter_holds_every_pair():
+    plot = html_page.scatter(split())
+    shares = np.array([share for *_, share in plot.cells])
+    # Counts are whole multiples of the smallest share, which is a pair.
+    assert (shares / shares.min()).round(6).sum() == pytest.approx(60)
+    assert all(0 <= left < 100 and 0 <= top < 100 for left, top, _ in plot.cells)
+
+
+def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
+    lonely = split(systems=("guess",), raters=1, generators=("g0",))
+    html, page = show(lonely)
+    assert "No noise ceiling: " in page.text and 'class="band"' not in html
+    assert "minus each member" not in page.text and "The ensemble" not in page.text
+    assert "guess ranks the 60 pairs" in page.text and "ring:" not in page.text
+
+
+def test_names_of_the_user_stay_text():
+    evil = "<script>alert(1)</script>"
+    html, page = show(split(systems=(evil, "ensemble"), generators=(evil, "g")), title=evil)
+    assert page.asks_for_nothing(html) and evil in page.text
+
+
+def test_the_same_evaluation_gives_the_same_bytes():
+    assert show(split())[0] == show(split.__wrapped__())[0]
+
+
+def test_what_intervals_of_scores_hold_is_told():
+    row = {
+        "coverage": 0.9, "coverage_lo": 0.85, "coverage_hi": 0.94, "width": 5.0, "narrowest": 3.0,
+        "widest": 7.0,
+    }  # fmt: skip
+    learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
+    _, page = show(split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned))
+    assert "test: within its interval lies the mean rating of 90.0% of pairs" in page.text
+
+
+def test_the_command_writes_the_page_and_over_nothing(tmp_path):
+    pairs = [f"{n}.wav" for n in range(12)]
+    rating = np.linspace(1, 9, 12)
+    guess, reference = tmp_path / "guess.csv", tmp_path / "reference.csv"
+    pd.DataFrame({"wav_file_name": pairs, "pred_score": rating[::-1] ** 2}).to_csv(
+        guess, index=False
+    )
+    pd.DataFrame({"wav_file_name": pairs, "average_score": rating}).to_csv(reference, index=False)
+    out = tmp_path / "page.html"
+    command = ["evaluate", str(guess), "--reference", str(reference), "--report", str(out)]
+    result = CliRunner().invoke(app, [*command, "--resamples", "100"])
+    assert result.exit_code == 0, result.output
+    html = out.read_text(encoding="utf-8")
+    page = Elements(html)
+    assert page.asks_for_nothing(html)
+    assert "guess.csv against reference.csv" in page.text
+    assert (
+        "pred_score ranks the 12 pairs of reference.csv as listeners do with SRCC \u22121.000"
+        in page.text
+    )
+    again = CliRunner().invoke(app, [*command, "--resamples", "100"])
+    assert again.exit_code == 2 and "exists already" in again.output
+    few = tmp_path / "few.csv"
+    pd.DataFrame({"wav_file_name": pairs[:3], "average_score": rating[:3]}).to_csv(few, index=False)
+    pd.DataFrame({"wav_file_name": pairs[:3], "pred_score": rating[:3]}).to_csv(guess, index=False)
+    small = ["evaluate", str(guess), "--reference", str(few), "--report", str(tmp_path / "s.html")]
+    refused = CliRunner().invoke(app, small)
+    assert refused.exit_code == 2 and "3 pairs are too few" in refused.output
+    assert not (tmp_path / "s.html").exists()
