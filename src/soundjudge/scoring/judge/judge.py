@@ -10,15 +10,16 @@ from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
+from soundjudge.data.hub.hub import HubOptions
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import ensemble
-from soundjudge.scoring.ensemble.intervals import Intervals
+from soundjudge.scoring.judge.judge_folder import JudgeFolder
 from soundjudge.scoring.judge.loading import load_judge
 from soundjudge.scoring.judge.manifest import JudgeManifest, Long
 from soundjudge.scoring.judge.pair_inputs import list_pairs
@@ -31,11 +32,11 @@ from soundjudge.scoring.members.pair_scorer import PairScorer, WindowScores
 from soundjudge.scoring.members.windows import PredictionConfig, clean_text
 
 
-class Judge:
+class Judge(JudgeFolder):
     """Scores pairs of sound and text; a score depends on its pair and the judge alone."""
 
-    def __init__(self, manifest: JudgeManifest, loaded: dict[str, Member]) -> None:
-        self.manifest = manifest
+    def __init__(self, manifest: JudgeManifest, loaded: dict[str, Member], folder: Path) -> None:
+        super().__init__(manifest, folder)
         self.members = loaded
         self._scorer = PairScorer(list(loaded.values()), max_bytes=DEFAULT_BYTES)
 
@@ -45,16 +46,22 @@ class Judge:
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, device: str = "auto", m2d: Path | None = None, verify: bool = True
+        cls,
+        name: str | Path,
+        device: str = "auto",
+        m2d: Path | None = None,
+        verify: bool = True,
+        **options: Unpack[HubOptions],
     ) -> Self:
         """The judge of a folder, or of the hub: "owner/name", "hf://owner/name", or with @revision.
 
         `device`: auto (a CUDA device if there is one), cpu, cuda, cuda:1, mps. `m2d`: your own copy
         of M2D-CLAP, where the judge stands on it; else what SOUNDJUDGE_M2D names. `verify`: compute
-        the sha256 of every file, of large ones once. A Path is never looked up on the hub. Raises
-        SoundjudgeError for a folder that is not what its score id says.
+        the sha256 of every file, of large ones once. `options` are huggingface_hub's: revision,
+        token, cache_dir, force_download, local_files_only. A Path is never looked up on the hub.
+        Raises SoundjudgeError for a folder that is not what its score id says.
         """
-        return cls(*load_judge(name, device, m2d, verify))
+        return cls(*load_judge(name, device, m2d, verify, options))
 
     @classmethod
     def from_clap(cls, source: str | Path, device: str = "auto") -> Self:
@@ -83,24 +90,9 @@ class Judge:
             tmu.import_tmu(model, folder, llm=llm, long=long)
             return cls.from_pretrained(folder, device, verify=False)
 
-    @property
-    def score_id(self) -> str:
-        """Name, version and fingerprint of what makes these scores: cite it with them."""
-        return self.manifest.score_id
-
     def score(self, sound: object, text: str) -> float:
         """How well the sound matches the text, 0 to 10; sounds as in `score_pairs`."""
         return self.score_pairs([sound], [text], batch_size=1)[0]
-
-    @property
-    def note(self) -> str:
-        """What must be told beside every score, such as "simulated ratings"; "" for nothing."""
-        return self.manifest.note
-
-    @property
-    def intervals(self) -> Intervals | None:
-        """How far mean ratings lie from scores; None where that was not learned from ratings."""
-        return self.manifest.intervals
 
     @overload
     def score_pairs(

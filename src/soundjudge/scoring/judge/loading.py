@@ -10,6 +10,7 @@ Nothing else may lie there, and no file may differ from what judge.json says of 
 from pathlib import Path
 
 from soundjudge.data.hub import hub
+from soundjudge.data.hub.hub import HubOptions
 from soundjudge.errors import HubError, SoundjudgeError
 from soundjudge.runtime import devices
 from soundjudge.scoring.judge import integrity
@@ -19,10 +20,10 @@ from soundjudge.scoring.members.encodings import Member
 
 
 def load_judge(
-    name: str | Path, device: str, m2d: Path | None, verify: bool
-) -> tuple[JudgeManifest, dict[str, Member]]:
-    """The members that have a weight; arguments as in `Judge.from_pretrained`."""
-    folder = _folder(name)
+    name: str | Path, device: str, m2d: Path | None, verify: bool, options: HubOptions
+) -> tuple[JudgeManifest, dict[str, Member], Path]:
+    """The members that have a weight, and the folder; arguments: see `Judge.from_pretrained`."""
+    folder = _folder(name, options)
     manifest = read_manifest(folder)
     integrity.check_folder(folder, manifest, verify)
     loader = members.MemberLoader(
@@ -36,14 +37,16 @@ def load_judge(
     used = [member for member, weight in weighted if weight > 0]
     with devices.plain_arithmetic():
         loaded = {member: loader.member(folder / "members" / member) for member in used}
-    return manifest, loaded
+    return manifest, loaded, folder
 
 
-def _folder(name: str | Path) -> Path:
+def _folder(name: str | Path, options: HubOptions) -> Path:
     if isinstance(name, Path) or not hub.is_hub_id(name):
+        if options.get("revision"):
+            raise SoundjudgeError(f"{name} is a folder, not of the hub: it has no revision")
         return Path(name)
     try:
-        return hub.snapshot_folder(name)
+        return hub.snapshot_folder(name, **options)
     except HubError as error:
         raise SoundjudgeError(
             f"{name} is neither a folder here nor a judge that the hub gives out: {REMEDY}"

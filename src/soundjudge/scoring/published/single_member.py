@@ -1,7 +1,6 @@
 """What judges of one published model share."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,12 +19,6 @@ def identity_ensemble(member: str) -> Ensemble:
         weights=(1.0,),
         calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
     )
-
-
-def check_new_folder(out: Path) -> None:
-    """Raises SoundjudgeError unless `out` is absent or an empty folder."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise SoundjudgeError(f"{out} exists already: name another folder, or delete it.")
 
 
 def check_finite(source: object, weights: Mapping[str, Tensor]) -> None:
