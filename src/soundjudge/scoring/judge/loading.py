@@ -7,7 +7,10 @@
 Nothing else may lie there, and no file may differ from what judge.json says of it.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from soundjudge.data.hub import hub
 from soundjudge.data.hub.hub import HubOptions
@@ -19,10 +22,21 @@ from soundjudge.scoring.members import members
 from soundjudge.scoring.members.encodings import Member
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadedJudge:
+    """A judge's folder in memory."""
+
+    manifest: JudgeManifest
+    members: dict[str, Member]
+    "those that have a weight"
+    folder: Path
+    device: torch.device
+
+
 def load_judge(
     name: str | Path, device: str, m2d: Path | None, verify: bool, options: HubOptions
-) -> tuple[JudgeManifest, dict[str, Member], Path]:
-    """The members that have a weight, and the folder; arguments: see `Judge.from_pretrained`."""
+) -> LoadedJudge:
+    """The judge `name`; arguments as in `Judge.from_pretrained`."""
     folder = _folder(name, options)
     manifest = read_manifest(folder)
     integrity.check_folder(folder, manifest, verify)
@@ -37,7 +51,7 @@ def load_judge(
     used = [member for member, weight in weighted if weight > 0]
     with devices.plain_arithmetic():
         loaded = {member: loader.member(folder / "members" / member) for member in used}
-    return manifest, loaded, folder
+    return LoadedJudge(manifest=manifest, members=loaded, folder=folder, device=loader.device)
 
 
 def _folder(name: str | Path, options: HubOptions) -> Path:
