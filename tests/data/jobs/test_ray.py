@@ -5,7 +5,6 @@ Tests of a cluster are skipped where the package ray is missing.
 
 import importlib.util
 import os
-import pickle
 import shutil
 import socket
 import sys
@@ -30,14 +29,8 @@ from soundjudge.model.audio.beats.beats import save_beats
 pytestmark = pytest.mark.slow
 ITEMS = [f"item{number}" for number in range(6)]
 needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="engine ray needs the package ray[data]"
+    importlib.util.find_spec("ray") is None, reason="engine ray needs the package ray"
 )
-# No data leaves this machine, and no progress bar is drawn.
-QUIET = {
-    "RAY_ENABLE_AUTO_CONNECT": "0",  # read when ray is imported, as ray_cluster would set it
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +38,8 @@ def two_nodes() -> Iterator[None]:
     """A cluster that RAY_ADDRESS names, with files of its own and no dashboard."""
     folder = tempfile.mkdtemp(prefix="ray-")  # a socket's path has 107 letters at most
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**QUIET, "RAY_TMPDIR": folder}.items():
-            patch.setenv(name, value)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # no data leaves this machine
+        patch.setenv("RAY_TMPDIR", folder)
         from ray.cluster_utils import Cluster
 
         node = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
@@ -162,6 +155,27 @@ def test_the_error_of_an_actor_comes_out_as_its_own_sentence(two_nodes, tmp_path
 
 
 @needs_ray
+def test_an_actor_that_the_cluster_has_no_processor_for_holds_no_task(two_nodes, tmp_path):
+    def factory(device: str):
+        return {"things": lambda chunk: np.save(chunk.path, np.ones((len(chunk.items), 2)))}
+
+    split = chunks.split_chunks("things", ITEMS, tmp_path, 1)
+    split[0].path.parent.mkdir()
+    chunks.make_chunks(split, factory, "ray", 5, "cpu")
+    assert all(chunk.path.exists() for chunk in split)
+
+
+@needs_ray
+def test_a_bug_in_a_task_traces_back(two_nodes, tmp_path):
+    def factory(device: str):
+        return {"things": lambda chunk: 1 / 0}
+
+    split = chunks.split_chunks("things", ITEMS, tmp_path, 1)
+    with pytest.raises(ZeroDivisionError):
+        chunks.make_chunks(split, factory, "ray", None, "cpu")
+
+
+@needs_ray
 def test_what_kills_an_actor_every_time_is_not_tried_for_ever(two_nodes, tmp_path):
     def factory(device: str):
         def write(chunk) -> None:
@@ -208,9 +222,9 @@ def test_without_the_package_the_remedy_is_named(monkeypatch, tmp_path):
 
 def actor_error(folder: Path, task: object, factory) -> str:
     """The error of an actor's only task."""
-    row = Actor(folder, factory, "cpu")({"number": 3, "task": pickle.dumps(task)})
-    assert (row["number"], row["node"]) == (3, os.uname().nodename)
-    return row["error"]
+    node, sentence = Actor(folder, factory, "cpu").run_task(task)
+    assert node == os.uname().nodename
+    return sentence
 
 
 def test_an_actor_works_in_the_folder_of_the_stage_and_loads_once(tmp_path, monkeypatch):
@@ -224,7 +238,7 @@ def test_an_actor_works_in_the_folder_of_the_stage_and_loads_once(tmp_path, monk
 
     actor = Actor(tmp_path / "stage", factory, "cuda")
     for name in ("a", "b"):
-        assert actor({"number": 0, "task": pickle.dumps(name)})["error"] == ""
+        assert actor.run_task(name)[1] == ""
     assert loaded == ["cuda"]
     assert sorted(path.name for path in (tmp_path / "stage").iterdir()) == ["a", "b"]
 

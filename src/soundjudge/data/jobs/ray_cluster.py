@@ -1,16 +1,14 @@
-"""Tasks run by actors of Ray Data on the devices of a cluster; the only module that knows Ray.
+"""Tasks run by Ray's actors on the devices of a cluster; the only module that knows Ray.
 
 The cluster is already running (`ray start`). Its nodes have this Python environment, and the folder
 of the stage at the same path on a file system that they share.
 """
 
 import os
-import pickle
 import platform
 import re
 import socket
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -37,31 +35,43 @@ def run_tasks(
     """
     with _connect() as ray:
         kind, size = plan_actors(ray.cluster_resources(), device, workers)
-        rows = [{"number": n, "task": pickle.dumps(task)} for n, task in enumerate(tasks)]
-        with warnings.catch_warnings():
-            # Ray 2.64 has no such arguments: pyproject.toml stays below it.
-            warnings.filterwarnings("ignore", message="`ray_remote_args`")
-            results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-                Actor,
-                fn_constructor_args=(Path.cwd(), factory, kind),
-                compute=ray.data.ActorPoolStrategy(
-                    size=min(size, len(rows)), max_tasks_in_flight_per_actor=1
-                ),
-                **({"num_gpus": 1} if kind == "cuda" else {"num_cpus": 1}),
-                max_restarts=MAX_RETRIES,
-                max_task_retries=MAX_RETRIES,
-            )
+        remote = ray.remote(Actor).options(
+            **({"num_gpus": 1} if kind == "cuda" else {"num_cpus": 1}),
+            max_restarts=MAX_RETRIES,
+            max_task_retries=MAX_RETRIES,
+        )
+        actors = [remote.remote(Path.cwd(), factory, kind) for _ in range(min(size, len(tasks)))]
         try:
-            for row in results.iter_rows():
-                if row["error"]:
-                    raise SoundjudgeError(f"{row['error']} (on the node {row['node']})")
-                yield tasks[row["number"]], row["node"]
+            yield from _distribute(ray, tasks, actors)
+        except ray.exceptions.RayTaskError:  # a bug of ours: Ray shows the actor's traceback
+            raise
         except ray.exceptions.RayError as error:
             raise SoundjudgeError(f"the Ray cluster gave up: {error}") from error
 
 
+def _distribute(ray: Any, tasks: Sequence[T], actors: list[Any]) -> Iterator[tuple[T, str]]:
+    """Gives every actor that has started one task at a time, until all are completed."""
+    # An actor that waits for a processor must hold no task: it may never get one.
+    awaited: dict[Any, tuple[Any, T | None]]
+    awaited = {actor.__ray_ready__.remote(): (actor, None) for actor in actors}
+    queue, completed = list(reversed(tasks)), 0
+    while completed < len(tasks):
+        (reference,), _ = ray.wait(list(awaited), num_returns=1)
+        actor, task = awaited.pop(reference)
+        answer = ray.get(reference)
+        if task is not None:
+            node, sentence = answer
+            if sentence:
+                raise SoundjudgeError(f"{sentence} (on the node {node})")
+            completed += 1
+            yield task, node
+        if queue:
+            task = queue.pop()
+            awaited[actor.run_task.remote(task)] = (actor, task)
+
+
 class Actor:
-    """One process on the cluster: loads what it needs at its first task, and keeps it."""
+    """A process on the cluster: loads what it needs at its first task, and keeps it."""
 
     def __init__(self, folder: Path, factory: RunFactory, device: str) -> None:
         self.folder, self.factory, self.device = folder, factory, device
@@ -78,14 +88,13 @@ class Actor:
             ) from error
         return self.factory(self.device)
 
-    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Runs the task of a row; returns its number, the node and the sentence of an error."""
-        sentence = ""
+    def run_task(self, task: object) -> tuple[str, str]:
+        """Runs the task; returns the node, and the sentence of an error or an empty one."""
         try:
-            self.run(pickle.loads(row["task"]))
+            self.run(task)
         except SoundjudgeError as error:
-            sentence = str(error)
-        return {"number": row["number"], "node": platform.node(), "error": sentence}
+            return platform.node(), str(error)
+        return platform.node(), ""
 
 
 def plan_actors(resources: dict[str, float], device: str, workers: int | None) -> tuple[str, int]:
@@ -105,14 +114,11 @@ def plan_actors(resources: dict[str, float], device: str, workers: int | None) -
 @contextmanager
 def _connect() -> Iterator[Any]:
     """The module ray, connected to the running cluster."""
-    # A thread of Ray Data that outlives the connection would otherwise connect again.
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         import ray
-        import ray.data
     except ImportError as error:
         raise SoundjudgeError(
-            "engine ray needs Ray Data: pip install 'soundjudge[ray]', or write engine: local."
+            "engine ray needs Ray: pip install 'soundjudge[ray]', or write engine: local."
         ) from error
     if ray.is_initialized():
         yield ray
