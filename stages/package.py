@@ -1,7 +1,7 @@
 """Everything that scoring needs in one folder, with a model card, proved on one pair.
 
-reads   checkpoints/ members and ensemble.json, the encoders they name, metrics/evaluate.md,
-        one pair of data/prepared/ and of data/predictions/ensemble/, intervals.json beside that
+reads   checkpoints/ members and ensemble.json, the encoders they name, metrics/evaluate.md and its
+        details, one pair of data/prepared/ and of data/predictions/ensemble/, its intervals.json
 writes  checkpoints/judge/
 """
 
@@ -21,7 +21,7 @@ from soundjudge.scoring.members import m2d_reference, predict
 
 CHECKPOINTS, ENSEMBLE = Path("checkpoints"), Path("checkpoints/ensemble.json")
 PREPARED, PREDICTIONS = Path("data/prepared"), Path("data/predictions")
-REPORT = Path("metrics/evaluate.md")
+REPORT, DETAILS = Path("metrics/evaluate.md"), Path("metrics/details/evaluate.json")
 JUDGE = Path("checkpoints/judge")
 
 
@@ -33,8 +33,7 @@ def main() -> None:
     checkpoints = {name: CHECKPOINTS / path for name, path in members.items()}
     for name, checkpoint in checkpoints.items():
         predict.check_provenance(PREDICTIONS / "members" / name, checkpoint)
-    predicted = tables.read_table(PREDICTIONS / "ensemble/validation.csv", tables.PREDICTIONS)
-    pair = predicted.iloc[0]
+    pair = tables.read_table(PREDICTIONS / "ensemble/validation.csv", tables.PREDICTIONS).iloc[0]
     wave = ClipStore(PREPARED).wave(tables.rated_clip_id(pair["wav_file_name"]))
 
     with artifacts.atomic_folder(JUDGE) as folder:
@@ -49,6 +48,7 @@ def main() -> None:
             intervals=read_intervals(PREDICTIONS / "ensemble/intervals.json"),
             note=params.load("note", str),
             levels=clip_levels.read_levels(PREPARED),
+            evaluation=artifacts.read_json(DETAILS),
         )
         own = m2d_reference.first_m2d(checkpoints.values(), Path())
         judge = Judge.from_pretrained(folder, device, m2d=own)

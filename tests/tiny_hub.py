@@ -1,5 +1,6 @@
-"""A hub on 127.0.0.1 that speaks the routes that huggingface_hub asks for."""
+"""A hub on 127.0.0.1 with the routes that huggingface_hub asks for: downloads, and commits."""
 
+import base64
 import hashlib
 import json
 import re
@@ -25,6 +26,8 @@ class LoopbackHub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, dict[str, bytes]] = {}  # "datasets/owner/name" or "owner/name"
         self.cuts: list[int] = []
+        self.private: set[str] = set()
+        self.is_closed = False  # to uploads
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, Range
 
     @property
@@ -44,6 +47,47 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # noqa: N802
         self._answer(body=True)
+
+    def do_POST(self) -> None:  # noqa: N802
+        path = unquote(urlsplit(self.path).path)
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((self.command, path, None))
+        if self.server.is_closed:
+            return self._refuse("", 403)
+        if path == "/api/repos/create":
+            asked = json.loads(sent)
+            name = f"{asked['organization']}/{asked['name']}"
+            status = 409 if name in self.server.files else 200
+            self.server.files.setdefault(name, {".gitattributes": b""})
+            if asked.get("visibility") == "private":
+                self.server.private.add(name)
+            return self._send(
+                json.dumps({"url": f"{self.server.url}/{name}"}).encode(), True, status
+            )
+        if path == "/api/validate-yaml":
+            return self._send(b'{"errors": [], "warnings": []}', True)
+        if re.fullmatch(r"/api/models/.+/preupload/[^/]+", path):
+            asked = json.loads(sent)["files"]
+            modes = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in asked
+            ]
+            return self._send(json.dumps({"files": modes}).encode(), True)
+        (name,) = re.fullmatch(r"/api/models/(.+)/commit/[^/]+", path).groups()
+        self._commit(self.server.files[name], [json.loads(line) for line in sent.splitlines()])
+        answer = {"commitUrl": f"{self.server.url}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
+        return self._send(json.dumps(answer | {"success": True}).encode(), True)
+
+    @staticmethod
+    def _commit(files: dict[str, bytes], operations: list[dict]) -> None:
+        for operation in operations:
+            value = operation["value"]
+            if operation["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif operation["key"] == "deletedFile":
+                del files[value["path"]]
+            else:
+                assert operation["key"] == "header", operation
 
     def _answer(self, *, body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -68,17 +112,17 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse("EntryNotFound")
         return self._send(data, body)
 
-    def _refuse(self, code: str) -> None:
-        self.send_response(404)
+    def _refuse(self, code: str, status: int = 404) -> None:
+        self.send_response(status)
         self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send(self, data: bytes, body: bool) -> None:
+    def _send(self, data: bytes, body: bool, status: int = 200) -> None:
         start = 0
         if ranged := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or ""):
             start = int(ranged[1])
-        self.send_response(206 if start else 200)
+        self.send_response(206 if start else status)
         self.send_header("Content-Length", str(len(data) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")

@@ -1,4 +1,4 @@
-"""Commands for what others published: download it, make judges of it, list them."""
+"""Commands for what is published: download it, make judges of it, list them, upload one."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -71,6 +71,40 @@ def judges() -> None:
 
     for judge in installed.list_judges():
         typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="A judge's folder.")],
+    repository: Annotated[str, typer.Argument(help="owner/name on the hub.")],
+    private: Annotated[
+        bool, typer.Option("--private", help="A repository that is made now is not public.")
+    ] = False,
+    branch: Annotated[str | None, typer.Option(help="Of the repository; else main.")] = None,
+    redistribution_allowed: Annotated[
+        bool,
+        typer.Option(
+            "--redistribution-allowed", help="You may pass on what the judge's licenses leave open."
+        ),
+    ] = False,
+) -> None:
+    """Upload a judge to the Hugging Face hub, where others load it by owner/name."""
+    from soundjudge.scoring.judge.card_reader import read_card
+    from soundjudge.scoring.judge.judge_folder import JudgeFolder
+    from soundjudge.scoring.judge.manifest import read_manifest
+
+    judge, card = JudgeFolder(read_manifest(folder), folder), read_card(folder)
+    size = sum(file.bytes for file in judge.manifest.files.values())
+    tell(f"{judge.score_id}: {size / 1e6:,.1f} MB; license: {card.license or 'not stated'}")
+    for line in card.licenses:
+        tell(f"- {line}")
+    address = judge.push_to_hub(
+        repository,
+        private=private or None,
+        branch=branch,
+        redistribution_allowed=redistribution_allowed,
+    )
+    typer.echo(address)
 
 
 @app.command("import-tmu")

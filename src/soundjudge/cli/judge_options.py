@@ -25,6 +25,21 @@ Model = Annotated[
 NoVerify = Annotated[
     bool, typer.Option("--no-verify", help="Trust the judge's files: compute no sha256.")
 ]
+
+
+class Precision(StrEnum):
+    """Of matrix products."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision", help="Of matrix products: bf16 is faster on a GPU, and gives other scores."
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pairs at once: memory and speed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -61,7 +76,9 @@ def judge_folder(model: str) -> Path:
     return installed.find_judge(model) or Path(model)
 
 
-def load_judge(model: str, device: str, no_verify: bool) -> "Judge":
+def load_judge(
+    model: str, device: str, no_verify: bool, precision: Precision = Precision.fp32
+) -> "Judge":
     """The judge that --model names."""
     # Of a cold start, a fifth is the search for garbage among objects that imports make and keep.
     gc.disable()
@@ -70,7 +87,7 @@ def load_judge(model: str, device: str, no_verify: bool) -> "Judge":
         from soundjudge.scoring.judge.judge import Judge
 
         name = model if model.startswith(hub.SCHEME) else judge_folder(model)
-        return Judge.from_pretrained(name, device, verify=not no_verify)
+        return Judge.from_pretrained(name, device, verify=not no_verify, precision=precision.value)
     finally:
         gc.freeze()
         gc.enable()
@@ -78,5 +95,22 @@ def load_judge(model: str, device: str, no_verify: bool) -> "Judge":
 
 def tell_note(judge: "Judge") -> None:
     """Says on standard error, once per run, what must be told beside every score."""
+    if judge.precision != "fp32":
+        typer.echo(precision_sentence(judge), err=True)
     if judge.note:
         typer.echo(f"{judge.note}: that is what this judge has learned from", err=True)
+
+
+def precision_sentence(judge: "Judge") -> str:
+    """What must be known of scores that were not computed in fp32."""
+    import torch
+
+    sentence = (
+        f"{judge.precision}: these are not the scores of {judge.manifest.score_id}, from which "
+        "they differ by hundredths; cite the id that ends in -bf16"
+    )
+    mkldnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    is_fast = mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if judge.device.type == "cpu" and not is_fast:
+        sentence += "; this processor has no products of bf16, and is slower than in fp32"
+    return sentence

@@ -14,6 +14,8 @@ from soundjudge.cli.judge_options import (
     Device,
     Model,
     NoVerify,
+    Precision,
+    PrecisionOption,
     load_judge,
     tell_note,
 )
@@ -79,6 +81,7 @@ def report(
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
     no_verify: NoVerify = False,
 ) -> None:
     """Compare text-to-audio systems on the same prompts, without ratings: a page to read and hear.
@@ -89,7 +92,7 @@ def report(
     from soundjudge.page import report as reports
 
     def load() -> "Judge":
-        judge = load_judge(model, device, no_verify)
+        judge = load_judge(model, device, no_verify, precision)
         tell_note(judge)
         return judge
 
@@ -143,6 +146,7 @@ def serve(
     max_megabytes: Annotated[float, typer.Option(min=0.1, help="Of one request.")] = 200.0,
     max_seconds: Annotated[float, typer.Option(min=1, help="Of one sound.")] = 120.0,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
     no_verify: NoVerify = False,
 ) -> None:
     """Serve a local page: drop sounds, type texts, see scores over time; score a table with a zip.
@@ -160,8 +164,13 @@ def serve(
             f"{error.name} is not installed: pip install 'soundjudge[page]'"
         ) from error
 
+    def load() -> "Judge":
+        judge = load_judge(model, device, no_verify, precision)
+        tell_note(judge)
+        return judge
+
     serving.serve(
-        lambda: load_judge(model, device, no_verify),
+        load,
         host=host,
         port=port,
         names=allow_host or (),

@@ -15,6 +15,8 @@ from soundjudge.cli.judge_options import (
     Json,
     Model,
     NoVerify,
+    Precision,
+    PrecisionOption,
     load_judge,
     tell_note,
 )
@@ -39,6 +41,7 @@ def rank(
     as_json: Json = False,
     batch_size: BatchSize = 32,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
     no_verify: NoVerify = False,
 ) -> None:
     """Rank sounds for a text, or texts for a sound, best first: rank, score, name.
@@ -57,7 +60,7 @@ def rank(
         waves, written = [audio.read_sound(Path(first))] * len(names), names
     for text in written:
         clean_text(text)
-    judge = load_judge(model, device, no_verify)
+    judge = load_judge(model, device, no_verify, precision)
     pairs = judge.score_sounds(waves, written, batch_size)
     difference = judge.intervals.difference if judge.intervals else 0.0
     rows = _ranked(names, pairs, difference)

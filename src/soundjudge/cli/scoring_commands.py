@@ -21,6 +21,8 @@ from soundjudge.cli.judge_options import (
     Model,
     NoVerify,
     OnError,
+    Precision,
+    PrecisionOption,
     Spread,
     Windows,
     load_judge,
@@ -52,6 +54,7 @@ def score(
     ] = False,
     as_json: Json = False,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
     no_verify: NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
@@ -64,7 +67,7 @@ def score(
 
         split_events(text)
     loaded = audio.read_sound(sound)
-    judge = load_judge(model, device, no_verify)
+    judge = load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
     from soundjudge.scoring.files.added_columns import Details
 
@@ -136,6 +139,7 @@ def score_table(
     as_json: Json = False,
     batch_size: BatchSize = 32,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
     no_verify: NoVerify = False,
 ) -> None:
     """Score every row of a table, in its format, all columns kept; each batch is written at once.
@@ -158,7 +162,7 @@ def score_table(
     judges: list[Judge] = []
 
     def load() -> "Judge":
-        judges.append(load_judge(model, device, no_verify))
+        judges.append(load_judge(model, device, no_verify, precision))
         return judges[0]
 
     with TemporaryDirectory() as folder, console.progress("scoring") as progress:

@@ -13,7 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundjudge.clap.encoders.encoder import ClapEncoder, clip_embedder, encode_distinct
+from soundjudge.clap.encoders.encoder import (
+    ClapEncoder,
+    clip_embedder,
+    encode_distinct,
+    unit_vectors,
+)
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import Embeddings, Floats, KernelMachine
 from soundjudge.clap.regression.regressor import check_claps
@@ -43,12 +48,12 @@ class Fusion:
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Embeddings:
         """Sounds (T,) by all CLAPs, side by side: (B, E)."""
         with torch.no_grad():
-            return np.concatenate([c.embed_sounds(waves).cpu().numpy() for c in self.claps], axis=1)
+            return _side_by_side([clap.embed_sounds(waves) for clap in self.claps])
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Texts by all CLAPs, side by side: (B, E)."""
         with torch.no_grad():
-            return np.concatenate([c.embed_texts(texts).cpu().numpy() for c in self.claps], axis=1)
+            return _side_by_side([clap.embed_texts(texts) for clap in self.claps])
 
     def scores(
         self,
@@ -71,6 +76,10 @@ class Fusion:
         """Whether a model reads less than all of each text: (B,)."""
         cut = [clap.cut_texts(texts) for clap in self.claps] + [self.captioner.cut_texts(texts)]
         return [any(column) for column in zip(*cut, strict=True)]
+
+
+def _side_by_side(embedded: Sequence[Tensor]) -> Embeddings:
+    return np.concatenate([unit_vectors(vectors).cpu().numpy() for vectors in embedded], axis=1)
 
 
 def fit_fusion(

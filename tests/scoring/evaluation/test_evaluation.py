@@ -464,7 +464,8 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     splits = ["validation", "test"] if with_test else ["validation"]
     headlines = dict(zip(splits, ["ensemble_crossfitted", "ensemble"], strict=False))
     assert set(metrics) == {"note", "interval_coverage", *splits}
-    assert set(details) == {"note", "intervals", *splits}
+    assert set(details) == {"note", "confidence", "intervals", *splits}
+    assert details["confidence"] == 0.95
     covered = details["intervals"]["validation"]["coverage"]
     assert metrics["interval_coverage"]["validation"] == covered
     assert metrics["note"] == details["note"] == "simulated ratings"

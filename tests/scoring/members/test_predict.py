@@ -24,6 +24,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.intervals import Intervals
+from soundjudge.scoring.judge.card_data import METRICS
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import predict
 from soundjudge.scoring.members.predict import raw_scores
@@ -233,6 +234,9 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     artifacts.write_json(intervals_path, dataclasses.asdict(learned), exact=True)
     (in_folder / "metrics").mkdir()
     (in_folder / "metrics/evaluate.md").write_text("# Agreement (simulated ratings)\n")
+    numbers = {f"{metric}{end}": 0.5 for metric in METRICS for end in ("", "_lo", "_hi")}
+    details = {"confidence": 0.9, "test": {"ensemble": numbers | {"n": 7}}}
+    artifacts.write_json(in_folder / "metrics/details/evaluate.json", details)
     stage("package")
     judge = Judge.from_pretrained("checkpoints/judge", device="cpu")
     clips = clip_store.ClipStore(in_folder / "data/prepared")
@@ -242,6 +246,8 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     assert (judge.note, judge.intervals) == ("simulated ratings", learned)
     card = (in_folder / "checkpoints/judge/README.md").read_text()
     assert "aims at\nholding the mean rating of 90% of pairs" in card
+    (result,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]
+    assert result["metrics"][3]["args"] == {"interval": [0.5, 0.5], "confidence": 0.9, "pairs": 7}
     (pair,) = judge.score_pairs([(waves[0], 16_000)], [blended["text"][0]], details=True)
     low, high = learned.bounds(np.array([pair.value]), np.array([pair.spread]))
     assert pair.interval == pytest.approx((low[0], high[0]))

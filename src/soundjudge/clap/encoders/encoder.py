@@ -50,6 +50,13 @@ class ClapEncoder(Protocol):
         """Whether each text is longer than what is read of it."""
 
 
+def unit_vectors(embedded: Tensor) -> Tensor:
+    """Unit vectors (B, E) in float32: as they are, or from bf16, where lengths are rounded."""
+    if embedded.dtype == torch.float32:
+        return embedded
+    return nn.functional.normalize(embedded.float(), dim=-1)
+
+
 def clip_embedder(clap: ClapEncoder, clips: ClipStore) -> Callable[[Sequence[str]], Tensor]:
     """Embeds clips by their ids: (B, E)."""
     return lambda clip_ids: clap.embed_sounds([clips.wave(clip_id) for clip_id in clip_ids])

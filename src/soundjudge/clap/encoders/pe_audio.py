@@ -119,7 +119,7 @@ class PeAudioClap(nn.Module):
         for length in sorted({len(sound) for sound in sounds}):
             rows = [row for row, sound in enumerate(sounds) if len(sound) == length]
             batch = torch.stack([sounds[row] for row in rows]).unsqueeze(1)  # (<=B, 1, S)
-            embeddings[rows] = self.model.get_audio_embeds(batch)
+            embeddings[rows] = self.model.get_audio_embeds(batch).float()
         return nn.functional.normalize(embeddings, dim=-1)
 
     def _whole_hops(self, wave: NDArray[np.float32]) -> Tensor:

@@ -2,11 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from soundjudge.errors import HubError
 
 SCHEME = "hf://"
 OUR_FOLDERS = ("checkpoints", "data")  # of the repository: typed elsewhere, they are no accounts
+
+
+class HubOptions(TypedDict, total=False):
+    """Of a download, as huggingface_hub has them."""
+
+    revision: str | None
+    token: str | bool | None
+    cache_dir: str | Path | None
+    force_download: bool
+    local_files_only: bool
 
 
 def is_hub_id(name: str) -> bool:
@@ -32,14 +43,17 @@ def download_command(name: str) -> tuple[str, str]:
     return f"{command} --local-dir {folder}", folder
 
 
-def snapshot_folder(name: str, patterns: Sequence[str] | None = None) -> Path:
+def snapshot_folder(
+    name: str, patterns: Sequence[str] | None = None, **options: Unpack[HubOptions]
+) -> Path:
     """The hub's folder in the local cache, downloaded if need be: all files, or by `patterns`."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.removeprefix(SCHEME).partition("@")
+    options = {"revision": revision or None, **options}
     files = list(patterns) if patterns else None
     try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=files))
+        return Path(snapshot_download(repository, allow_patterns=files, **options))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise HubError(f"the hub does not provide {name}") from error

@@ -142,9 +142,13 @@ def with_ceilings(
 
 
 def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, object]:
-    """{split: {system: numbers, ceiling, difference: {member: ...}, slices: [...]}}, the note."""
+    """{split: {system: numbers, ceiling, difference: {member: ...}, slices: [...]}}, the note.
+
+    `confidence` is that of all intervals.
+    """
     results: dict[str, object] = {"note": note}
     for split in splits:
+        results["confidence"] = split.comparison.confidence
         ceiling: dict[str, object] = {}
         if split.ceilings is not None:
             ranges = systems.ceiling_metrics(split.comparison, split.ceilings)

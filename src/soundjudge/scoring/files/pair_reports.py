@@ -67,7 +67,12 @@ def judge_json(judge: "Judge") -> dict[str, object]:
     """What must stand beside scores."""
     intervals = judge.intervals
     coverage = None if intervals is None else intervals.coverage
-    return {"score_id": judge.score_id, "note": judge.note, "interval_coverage": coverage}
+    return {
+        "score_id": judge.score_id,
+        "precision": judge.precision,
+        "note": judge.note,
+        "interval_coverage": coverage,
+    }
 
 
 def summary_json(summary: ScoreSummary, out: Path) -> dict[str, object]:

@@ -13,9 +13,10 @@ import yaml
 from safetensors import safe_open
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime.member_record import read_member
 from soundjudge.scoring.judge import integrity
+from soundjudge.scoring.judge.card_reader import read_card
 from soundjudge.scoring.judge.manifest import JudgeManifest, read_manifest
+from soundjudge.scoring.members.m2d_reference import own_copies
 
 TODO = "TODO"
 HEAD = f"""\
@@ -78,7 +79,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder)
     integrity.check_folder(folder, manifest)
     blend = manifest.ensemble
-    card = _card_sections(folder / integrity.CARD)
+    card, records = read_card(folder), integrity.read_members(folder, manifest)
     parts = {
         name: _part(folder, name, manifest)
         for name in sorted({_part_name(file) for file in manifest.files})
@@ -87,21 +88,21 @@ def _facts(folder: Path) -> dict[str, Any]:
     return {
         "score_id": manifest.score_id,
         "members": {
-            name: {"kind": _kind(folder, name), "weight": round(weight, 6)}
+            name: {"kind": records[name].kind, "weight": round(weight, 6)}
             for name, weight in weights
         },
         "calibration": blend.calibration.method,
         "window_seconds": manifest.window_seconds,
         "parameters": sum(part["parameters"] for part in parts.values()),
         "parts": parts,
-        "not_in_the_judge": _own_copies(folder, manifest),
-        "training_data": card.get("Data", f"{TODO}: data that the members were trained on"),
-        "license": _license(folder / integrity.CARD),
-        "licenses_of_parts": [
-            line.removeprefix("- ")
-            for line in card.get("Licenses", NO_LICENSES).splitlines()
-            if line
-        ],
+        "not_in_the_judge": sorted(
+            {f"clap {sha256}" for files in own_copies(records).values() for sha256 in files}
+        ),
+        "training_data": card.sections.get(
+            "Data", f"{TODO}: data that the members were trained on"
+        ),
+        "license": card.license or f"{TODO}: of the judge",
+        "licenses_of_parts": card.licenses or [NO_LICENSES],
     }
 
 
@@ -122,40 +123,3 @@ def _part(folder: Path, name: str, manifest: JudgeManifest) -> dict[str, Any]:
 def _count_numbers(path: Path) -> int:
     with safe_open(path, framework="numpy") as file:
         return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
-
-
-def _kind(folder: Path, member: str) -> str:
-    return read_member(folder / "members" / member).kind
-
-
-def _own_copies(folder: Path, manifest: JudgeManifest) -> list[str]:
-    """The sha256 of each CLAP that the judge stands on and may not hold."""
-    records = (read_member(folder / "members" / name) for name in manifest.ensemble.members)
-    references = (ref for record in records for ref in record.encoders.get("clap", ()))
-    return sorted({f"clap {ref.sha256}" for ref in references if ref.path is None})
-
-
-def _card_sections(card: Path) -> dict[str, str]:
-    """The model card's sections of the second level, by their titles."""
-    sections, title = {}, ""
-    for line in _card_text(card).splitlines():
-        if line.startswith("## "):
-            title = line.removeprefix("## ").strip()
-            sections[title] = ""
-        elif title:
-            sections[title] += f"{line}\n"
-    return {title: text.strip() for title, text in sections.items() if text.strip()}
-
-
-def _license(card: Path) -> str:
-    lines = (line for line in _card_text(card).splitlines() if line.startswith("license: "))
-    return next(lines, f"license: {TODO}: of the judge").removeprefix("license: ")
-
-
-def _card_text(card: Path) -> str:
-    if not card.is_file():
-        return ""
-    try:
-        return card.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SoundjudgeError(f"{card} is not UTF-8: save it again") from error

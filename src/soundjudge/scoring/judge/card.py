@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.member_record import MemberRecord
 from soundjudge.scoring.judge.manifest import JudgeManifest, Long
-from soundjudge.scoring.members.m2d_reference import ENVIRONMENT_VARIABLE
+from soundjudge.scoring.members.m2d_reference import ENVIRONMENT_VARIABLE, own_copies
 
 TEXT = """\
 ---
-license: {packaging.license}
-library_name: soundjudge
-tags: [audio, text-to-audio, evaluation]
+{head}
 ---
 # {packaging.name} {packaging.version}
 
@@ -23,7 +21,7 @@ Score id: `{score_id}`. Cite it with every number.
 
 ```python
 from soundjudge import Judge
-judge = Judge.from_pretrained("path/to/this/folder")
+judge = Judge.from_pretrained("path/to/this/folder")  # or, on the hub, "owner/name"
 judge.score("dog.wav", "a dog barks")
 ```
 
@@ -89,14 +87,17 @@ class Packaging:
     license: str  # for the model card's head
     data: str  # one sentence: what it was trained on
     notes: tuple[str, ...]  # license notes, one line each
+    datasets: tuple[str, ...] = ()  # ids on the hub, owner/name, of what it was trained on
 
     def __post_init__(self) -> None:
         if not self.name.replace("-", "").replace("_", "").isalnum():
             raise SoundjudgeError(f"name is {self.name!r}: use letters, digits, - and _")
 
 
-def card_text(manifest: JudgeManifest, records: Records, packaging: Packaging, report: str) -> str:
-    """The card, with `report` (Markdown) as its last sections."""
+def card_text(
+    manifest: JudgeManifest, records: Records, packaging: Packaging, report: str, head: str
+) -> str:
+    """The card: `head` is its YAML, `report` (Markdown) its last sections."""
     blend = manifest.ensemble
     rows = [
         f"| {name} | {records[name].kind} | {weight:.3f} |"
@@ -106,6 +107,7 @@ def card_text(manifest: JudgeManifest, records: Records, packaging: Packaging, r
     # The report's own headings become sections of this page.
     lines = [f"#{line}" if line.startswith("#") else line for line in report.splitlines()]
     return TEXT.format(
+        head=head,
         packaging=packaging,
         score_id=manifest.score_id,
         long=LONG[manifest.long].format(window=manifest.window_seconds),
@@ -136,11 +138,8 @@ def _level_text(manifest: JudgeManifest) -> str:
 
 def _m2d_notes(records: Records) -> list[str]:
     """What must be known of members that stand on M2D-CLAP."""
-    own = {
-        name: [ref for ref in record.encoders.get("clap", ()) if ref.path is None]
-        for name, record in records.items()
-    }
-    files = {reference.sha256 for references in own.values() for reference in references}
+    own = own_copies(records)
+    files = {sha256 for listed in own.values() for sha256 in listed}
     if not files:
         return []
     if len(files) > 1:
@@ -149,7 +148,7 @@ def _m2d_notes(records: Records) -> list[str]:
             "package members that share one"
         )
     deltas = [name for name, record in records.items() if record.kind == "clapscore-deltas"]
-    heads = [name for name in records if own[name] and name not in deltas]
+    heads = [name for name in own if name not in deltas]
     notes = [
         note.format(members=", ".join(names))
         for note, names in ((M2D_HEADS, heads), (M2D_DELTAS, deltas))

@@ -40,8 +40,13 @@ def check_folder(folder: Path, manifest: JudgeManifest, verify: bool = True) -> 
             raise SoundjudgeError(f"{path} {state}: the judge is incomplete, copy it again")
         if verify and artifacts.remembered_sha256(path) != file.sha256:
             raise SoundjudgeError(f"{path} is not the file that was packaged: copy the judge again")
-    for member in manifest.ensemble.members:
-        _check_references(read_member(folder / "members" / member), member, manifest)
+    for member, record in read_members(folder, manifest).items():
+        _check_references(record, member, manifest)
+
+
+def read_members(folder: Path, manifest: JudgeManifest) -> dict[str, MemberRecord]:
+    """member.json of every member, with a weight or without."""
+    return {name: read_member(folder / "members" / name) for name in manifest.ensemble.members}
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -10,34 +10,39 @@ from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
+from soundjudge.data.hub.hub import HubOptions
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import ensemble
-from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.judge.loading import load_judge
-from soundjudge.scoring.judge.manifest import JudgeManifest, Long
+from soundjudge.scoring.judge.judge_folder import JudgeFolder
+from soundjudge.scoring.judge.loading import LoadedJudge, load_judge
+from soundjudge.scoring.judge.manifest import Long
 from soundjudge.scoring.judge.pair_inputs import list_pairs
 from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
 from soundjudge.scoring.judge.reading import read_ahead
 from soundjudge.scoring.judge.sound_input import SoundInput
 from soundjudge.scoring.members.encoding_store import DEFAULT_BYTES
-from soundjudge.scoring.members.encodings import Member
 from soundjudge.scoring.members.pair_scorer import PairScorer, WindowScores
 from soundjudge.scoring.members.windows import PredictionConfig, clean_text
 
+Precision = Literal["fp32", "bf16"]  # of matrix products; sounds are read and framed in fp32
 
-class Judge:
+
+class Judge(JudgeFolder):
     """Scores pairs of sound and text; a score depends on its pair and the judge alone."""
 
-    def __init__(self, manifest: JudgeManifest, loaded: dict[str, Member]) -> None:
-        self.manifest = manifest
-        self.members = loaded
-        self._scorer = PairScorer(list(loaded.values()), max_bytes=DEFAULT_BYTES)
+    def __init__(self, loaded: LoadedJudge, precision: Precision = "fp32") -> None:
+        super().__init__(loaded.manifest, loaded.folder)
+        self.members, self.device, self.precision = loaded.members, loaded.device, precision
+        bf16 = loaded.device if precision == "bf16" else None
+        if bf16 is not None and bf16.type not in ("cpu", "cuda"):
+            raise SoundjudgeError(f"there is no bf16 on {bf16.type}: use fp32, or cpu or cuda")
+        self._scorer = PairScorer(list(loaded.members.values()), DEFAULT_BYTES, bf16)
 
     def __deepcopy__(self, memo: object) -> Self:
         """The judge itself, which nothing changes: metrics are copied with what they hold."""
@@ -45,16 +50,29 @@ class Judge:
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, device: str = "auto", m2d: Path | None = None, verify: bool = True
+        cls,
+        name: str | Path,
+        device: str = "auto",
+        m2d: Path | None = None,
+        verify: bool = True,
+        precision: Precision = "fp32",
+        **options: Unpack[HubOptions],
     ) -> Self:
         """The judge of a folder, or of the hub: "owner/name", "hf://owner/name", or with @revision.
 
         `device`: auto (a CUDA device if there is one), cpu, cuda, cuda:1, mps. `m2d`: your own copy
         of M2D-CLAP, where the judge stands on it; else what SOUNDJUDGE_M2D names. `verify`: compute
-        the sha256 of every file, of large ones once. A Path is never looked up on the hub. Raises
+        the sha256 of every file, of large ones once. `precision` bf16: faster on a GPU, and other
+        scores, with an id of their own. `options` are huggingface_hub's: revision, token,
+        cache_dir, force_download, local_files_only. A Path is never looked up on the hub. Raises
         SoundjudgeError for a folder that is not what its score id says.
         """
-        return cls(*load_judge(name, device, m2d, verify))
+        return cls(load_judge(name, device, m2d, verify, options), precision)
+
+    @property
+    def score_id(self) -> str:
+        """Name, version and fingerprint of what makes these scores: cite it with them."""
+        return super().score_id + ("" if self.precision == "fp32" else f"-{self.precision}")
 
     @classmethod
     def from_clap(cls, source: str | Path, device: str = "auto") -> Self:
@@ -83,24 +101,9 @@ class Judge:
             tmu.import_tmu(model, folder, llm=llm, long=long)
             return cls.from_pretrained(folder, device, verify=False)
 
-    @property
-    def score_id(self) -> str:
-        """Name, version and fingerprint of what makes these scores: cite it with them."""
-        return self.manifest.score_id
-
     def score(self, sound: object, text: str) -> float:
         """How well the sound matches the text, 0 to 10; sounds as in `score_pairs`."""
         return self.score_pairs([sound], [text], batch_size=1)[0]
-
-    @property
-    def note(self) -> str:
-        """What must be told beside every score, such as "simulated ratings"; "" for nothing."""
-        return self.manifest.note
-
-    @property
-    def intervals(self) -> Intervals | None:
-        """How far mean ratings lie from scores; None where that was not learned from ratings."""
-        return self.manifest.intervals
 
     @overload
     def score_pairs(

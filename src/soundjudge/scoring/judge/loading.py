@@ -7,9 +7,13 @@
 Nothing else may lie there, and no file may differ from what judge.json says of it.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from soundjudge.data.hub import hub
+from soundjudge.data.hub.hub import HubOptions
 from soundjudge.errors import HubError, SoundjudgeError
 from soundjudge.runtime import devices
 from soundjudge.scoring.judge import integrity
@@ -18,11 +22,22 @@ from soundjudge.scoring.members import members
 from soundjudge.scoring.members.encodings import Member
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadedJudge:
+    """A judge's folder in memory."""
+
+    manifest: JudgeManifest
+    members: dict[str, Member]
+    "those that have a weight"
+    folder: Path
+    device: torch.device
+
+
 def load_judge(
-    name: str | Path, device: str, m2d: Path | None, verify: bool
-) -> tuple[JudgeManifest, dict[str, Member]]:
-    """The members that have a weight; arguments as in `Judge.from_pretrained`."""
-    folder = _folder(name)
+    name: str | Path, device: str, m2d: Path | None, verify: bool, options: HubOptions
+) -> LoadedJudge:
+    """The judge `name`; arguments as in `Judge.from_pretrained`."""
+    folder = _folder(name, options)
     manifest = read_manifest(folder)
     integrity.check_folder(folder, manifest, verify)
     loader = members.MemberLoader(
@@ -36,14 +51,16 @@ def load_judge(
     used = [member for member, weight in weighted if weight > 0]
     with devices.plain_arithmetic():
         loaded = {member: loader.member(folder / "members" / member) for member in used}
-    return manifest, loaded
+    return LoadedJudge(manifest=manifest, members=loaded, folder=folder, device=loader.device)
 
 
-def _folder(name: str | Path) -> Path:
+def _folder(name: str | Path, options: HubOptions) -> Path:
     if isinstance(name, Path) or not hub.is_hub_id(name):
+        if options.get("revision"):
+            raise SoundjudgeError(f"{name} is a folder, not of the hub: it has no revision")
         return Path(name)
     try:
-        return hub.snapshot_folder(name)
+        return hub.snapshot_folder(name, **options)
     except HubError as error:
         raise SoundjudgeError(
             f"{name} is neither a folder here nor a judge that the hub gives out: {REMEDY}"

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from soundjudge.clap.encoders.checkpoints import copy_encoder
 from soundjudge.clap.encoders.source import referenced_clap
@@ -14,7 +15,7 @@ from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import EncoderReference, read_member, write_member
 from soundjudge.scoring.ensemble.ensemble import Ensemble
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.judge import card, integrity
+from soundjudge.scoring.judge import card, card_data, integrity
 from soundjudge.scoring.judge.card import Packaging as Packaging
 from soundjudge.scoring.judge.manifest import (
     FORMAT_VERSION,
@@ -44,10 +45,12 @@ def build_judge(
     intervals: Intervals | None = None,
     note: str = "",
     levels: ClipLevels | None = None,
+    evaluation: Mapping[str, Any] | None = None,
 ) -> JudgeManifest:
     """Fills `folder`: members, encoders, judge.json and a model card with `report` (Markdown).
 
     `levels` are those of the clips that the members were trained on; None: sounds as they are.
+    `evaluation` is metrics/details/evaluate.json, for the head of the card.
 
     `checkpoints` are the members' folders, whose references start at `root`. A CLAP that the judge
     may not hold stays where it is: the judge asks its user for a copy, by its sha256.
@@ -71,6 +74,7 @@ def build_judge(
         intervals=intervals,
         note=note,
         levels=levels,
+        evaluation=evaluation,
     )
 
 
@@ -85,6 +89,7 @@ def write_manifest(
     intervals: Intervals | None = None,
     note: str = "",
     levels: ClipLevels | None = None,
+    evaluation: Mapping[str, Any] | None = None,
 ) -> JudgeManifest:
     """Writes judge.json and the model card over the members and encoders in `folder`."""
     unnamed = JudgeManifest(
@@ -102,8 +107,9 @@ def write_manifest(
     score_id = f"{packaging.name}@{packaging.version}+{unnamed.fingerprint()}"
     manifest = replace(unnamed, score_id=score_id)
     artifacts.write_json(folder / MANIFEST, manifest.contents(), exact=True)
-    records = {name: read_member(folder / "members" / name) for name in ensemble.members}
-    text = card.card_text(manifest, records, packaging, report)
+    records = integrity.read_members(folder, manifest)
+    head = card_data.card_data(packaging, evaluation or {}).to_yaml()
+    text = card.card_text(manifest, records, packaging, report, head)
     (folder / integrity.CARD).write_text(text, encoding="utf-8")
     return manifest
 

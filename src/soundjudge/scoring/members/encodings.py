@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundjudge.clap.encoders.encoder import unit_vectors
+
 if TYPE_CHECKING:
     from soundjudge.clap.clapscore import ClapScore
     from soundjudge.clap.regression.regressor import Regressor
@@ -56,7 +58,9 @@ class SharedEncoder:
         from soundjudge.model.audio.audio_encoder import encode_waves
 
         if self._cache is None or self._cache[0] is not waves or self._cache[1] != frontend:
-            self._cache = (waves, frontend, encode_waves(self.encoder, waves, frontend))
+            # In bf16 products come as bf16, and a training reads features of float32.
+            encoded = encode_waves(self.encoder, waves, frontend).float()
+            self._cache = (waves, frontend, encoded)
         return self._cache[2]
 
 
@@ -68,11 +72,11 @@ class ClapScoreMember:
 
     def encode_sounds(self, waves: Waves) -> list[Tensor]:
         """Unit embeddings (E,)."""
-        return list(self.clap.embed_sounds(waves))
+        return list(unit_vectors(self.clap.embed_sounds(waves)))
 
     def encode_texts(self, texts: Sequence[str]) -> list[Tensor]:
         """Unit embeddings (E,)."""
-        return list(self.clap.embed_texts(texts))
+        return list(unit_vectors(self.clap.embed_texts(texts)))
 
     def scores(self, sounds: Sequence[Tensor], texts: Sequence[Tensor]) -> NDArray[np.float64]:
         """10 cos, -10 to 10, in practice mostly 0 to 10: (B,)."""
@@ -93,13 +97,13 @@ class RegressorMember:
 
     def encode_sounds(self, waves: Waves) -> list[NDArray[np.float32]]:
         """Embeddings of all CLAPs: (E,)."""
-        claps = self.regressor.claps
-        return list(np.concatenate([c.embed_sounds(waves).cpu().numpy() for c in claps], axis=1))
+        embedded = [clap.embed_sounds(waves) for clap in self.regressor.claps]
+        return list(np.concatenate([unit_vectors(e).cpu().numpy() for e in embedded], axis=1))
 
     def encode_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Embeddings of all CLAPs: (E,)."""
-        claps = self.regressor.claps
-        return list(np.concatenate([c.embed_texts(texts).cpu().numpy() for c in claps], axis=1))
+        embedded = [clap.embed_texts(texts) for clap in self.regressor.claps]
+        return list(np.concatenate([unit_vectors(e).cpu().numpy() for e in embedded], axis=1))
 
     def scores(
         self, sounds: Sequence[NDArray[np.float32]], texts: Sequence[NDArray[np.float32]]

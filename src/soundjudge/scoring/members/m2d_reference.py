@@ -4,12 +4,12 @@ The member.json of a judge names no path of it, but the sha256 of its file of we
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.runtime.member_record import EncoderReference, read_member
+from soundjudge.runtime.member_record import EncoderReference, MemberRecord, read_member
 
 # The environment variable that says where the user's own copy lies.
 ENVIRONMENT_VARIABLE = "SOUNDJUDGE_M2D"
@@ -22,6 +22,15 @@ def m2d_reference(path: Path) -> EncoderReference | None:
     if checkpoints.KINDS[checkpoints.clap_kind(path)].copy is not None:
         return None
     return EncoderReference(path=None, sha256=artifacts.sha256(m2d_copy.find_checkpoint(path)))
+
+
+def own_copies(records: Mapping[str, MemberRecord]) -> dict[str, list[str | None]]:
+    """The sha256 of each CLAP that a judge's members ask their user for; others are left out."""
+    listed = {
+        name: [ref.sha256 for ref in record.encoders.get("clap", ()) if ref.path is None]
+        for name, record in records.items()
+    }
+    return {name: files for name, files in listed.items() if files}
 
 
 def first_m2d(folders: Iterable[Path], root: Path) -> Path | None:

@@ -51,11 +51,13 @@ class WindowScores:
 class PairScorer:
     """Members, and what they encoded lately: up to `max_bytes` of sounds, and of texts.
 
-    Threads may share one.
+    Matrix products are in bf16 on the members' device where that is `bf16`. Threads may share one.
     """
 
-    def __init__(self, members: Sequence[Member], max_bytes: int = 0) -> None:
-        self.members = members
+    def __init__(
+        self, members: Sequence[Member], max_bytes: int = 0, bf16: torch.device | None = None
+    ) -> None:
+        self.members, self.bf16 = members, bf16
         self._sounds, self._texts = EncodingStore(max_bytes), EncodingStore(max_bytes)
 
     def window_scores(
@@ -105,7 +107,7 @@ class PairScorer:
         missing = {key: w for key, w in zip(keys, windows, strict=True) if codes[key] is None}
         if missing:
             batch = list(missing.values())  # one object: members may share its encoding
-            with _plain():
+            with _arithmetic(self.bf16):
                 encoded = zip(
                     *(member.encode_sounds(batch) for member in self.members), strict=True
                 )
@@ -125,7 +127,7 @@ class PairScorer:
         codes: dict[str, Any] = {text: self._texts.get(text) for text in texts}
         missing = sorted((text for text, code in codes.items() if code is None), key=len)
         for batch in _batches(missing, batch_size):
-            with _plain():
+            with _arithmetic(self.bf16):
                 encoded = zip(*(member.encode_texts(batch) for member in self.members), strict=True)
             for text, code in zip(batch, encoded, strict=True):
                 codes[text] = code
@@ -136,7 +138,7 @@ class PairScorer:
         self, sounds: list[tuple[Any, ...]], texts: list[tuple[Any, ...]], named: Sequence[str]
     ) -> NDArray[np.float64]:
         """Of a batch: (B, K)."""
-        with _plain():
+        with _arithmetic(self.bf16):
             columns = [
                 member.scores(list(of_sounds), list(of_texts))
                 for member, of_sounds, of_texts in zip(
@@ -153,10 +155,10 @@ class PairScorer:
 
 
 @contextmanager
-def _plain() -> Iterator[None]:
+def _arithmetic(bf16: torch.device | None) -> Iterator[None]:
     # TF32 convolutions round to three digits, differently for every batch size.
     with (
-        devices.plain_arithmetic(),
+        devices.plain_arithmetic(bf16),
         torch.inference_mode(),
         torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
     ):

@@ -15,8 +15,9 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
+from soundjudge.scoring.judge.judge_folder import check_new_folder
 from soundjudge.scoring.judge.manifest import JudgeManifest
-from soundjudge.scoring.published.single_member import check_new_folder, identity_ensemble
+from soundjudge.scoring.published.single_member import identity_ensemble
 
 MEMBER = "clapscore"
 PATTERNS = ("*.json", "*.txt", "*.safetensors")

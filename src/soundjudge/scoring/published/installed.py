@@ -1,13 +1,12 @@
 """Judges that a user has by name, in their cache folder."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.data.fetch import catalog, download
 from soundjudge.data.fetch.catalog import TMU, TMU_TOKENIZER, user_cache
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.judge.integrity import CARD
+from soundjudge.scoring.judge.card_reader import read_card
 from soundjudge.scoring.judge.manifest import read_manifest
 from soundjudge.scoring.published.tmu import import_tmu
 
@@ -52,13 +51,10 @@ def list_judges() -> list[InstalledJudge]:
 
 def _describe(folder: Path) -> InstalledJudge:
     manifest = read_manifest(folder)
-    card = folder / CARD
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    stated = re.search(r"^license: (.+)$", text, re.MULTILINE)
     return InstalledJudge(
         name=folder.name,
         score_id=manifest.score_id,
-        license=stated[1] if stated else "not stated",
+        license=read_card(folder).license or "not stated",
         bytes=sum(file.bytes for file in manifest.files.values()),
     )
 
