@@ -1,9 +1,9 @@
-"""Language model training 3 on all rated pairs, for as many epochs as validation selected.
+"""Language model training 3 without validation, for as many epochs as validation selected.
 
-reads   data/final/targets/, data/features/, data/prepared/ clips and shards, checkpoints/pretrain/,
+reads   a folder of targets, data/features/, data/prepared/ clips and shards, checkpoints/pretrain/,
         checkpoints/caption/, the encoder and language model named in params,
         metrics/finetune/<member>.json
-writes  checkpoints/final/finetune/<member>/, plots/final/finetune/<member>.csv
+writes  a checkpoint and a history
 """
 
 import shutil
@@ -18,31 +18,29 @@ from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables.tables import TARGETS, read_table
 from soundjudge.model.audio.audio_encoder import load_audio_encoder
-from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.checkpoint import save_lalm
 from soundjudge.runtime import devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training import finetune
 from soundjudge.training.lalm.warm_start import initialize_lalm
 from soundjudge.training.last_fit import selected_length
 
-FINAL, FEATURES = Path("data/final/targets"), Path("data/features")
-PREPARED, HISTORIES = Path("data/prepared"), Path("plots/final/finetune")
+FEATURES, PREPARED, METRICS = Path("data/features"), Path("data/prepared"), Path("metrics/finetune")
 WARM_STARTS = {"pretrain": Path("checkpoints/pretrain"), "caption": Path("checkpoints/caption")}
-CHECKPOINTS, METRICS = Path("checkpoints/final/finetune"), Path("metrics/finetune")
 
 
-def main(name: str) -> None:
+def main(name: str, folder: Path, place: Path, history: Path) -> None:
     config = params.load("finetune.training", finetune.FinetuneConfig)
-    member = params.load(f"finetune.members.{name}", finetune.FinetuneMember).with_choice(FINAL)
+    member = params.load(f"finetune.members.{name}", finetune.FinetuneMember).with_choice(folder)
     llm, encoder = params.load("encoders.llm", Path), params.load("encoders.audio", Path)
     device = params.load("device", str)
     devices.make_deterministic()
     torch.manual_seed(member.seed)
     epochs = selected_length.selected_epochs(METRICS / f"{name}.json")
-    history, targets = HISTORIES / f"{name}.csv", read_table(FINAL / "train.csv", TARGETS)
+    targets = read_table(folder / "train.csv", TARGETS)
     warm_start = WARM_STARTS.get(member.warm_start)
     lalm = initialize_lalm(warm_start, reference=WARM_STARTS["caption"], llm=llm)
-    inputs = [FINAL, FEATURES, PREPARED / "clips.parquet", *WARM_STARTS.values(), llm, encoder]
+    inputs = [folder, FEATURES, PREPARED / "clips.parquet", *WARM_STARTS.values(), llm, encoder]
     work = work_folder("final_finetune", [config, member, epochs], inputs)
     if epochs > 0:  # else the start was the best
         stores = ArrayStore(FEATURES), ClipStore(PREPARED)
@@ -56,9 +54,9 @@ def main(name: str) -> None:
     if devices.process_state(device).is_main_process:
         if epochs == 0:
             selected_length.write_untrained(history)
-        checkpoint.save_lalm(CHECKPOINTS / name, lalm, encoder.as_posix(), {"epochs": epochs})
+        save_lalm(place, lalm, encoder.as_posix(), {"epochs": epochs})
         shutil.rmtree(work)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -193,6 +193,7 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     assert 0.0 <= float(said) <= 10.0
 
     check_last_fit(one)
+    check_refit(one)
 
 
 LAST_FIT = {
@@ -229,3 +230,13 @@ def check_last_fit(folder):
     command = ("soundjudge", "score", str(sound), "A dog barks", "--model", str(judge))
     _, said = finish(start(folder, *command))
     assert "no honest test is left" in said
+
+
+def check_refit(folder):
+    """A member without each generator, in a pipeline that has run."""
+    edit(folder / "params.yaml", {"refit.members": ["fusion"], "ensemble.folds_by": "generator"})
+    assert repro(folder, of=("refit@fusion",)) == [["refit@fusion"]]
+    rows = (folder / "data/predictions/members/refit/fusion.csv").read_text(encoding="utf-8")
+    generators = {line.split(",")[0] for line in rows.splitlines()[1:]}
+    assert len(generators) > 1
+    assert len(rows.splitlines()) == 1 + 16 * len(generators)
