@@ -1,7 +1,7 @@
 """Combines the members: weights and calibration, fitted on validation only.
 
-reads   data/predictions/members/, data/targets/{train,validation}.csv, data/prepared/: which pairs
-        there are and which sounds are silent; for hold_out clips and a CLAP, too
+reads   data/predictions/members/, data/targets/validation.csv, data/prepared/: which pairs
+        there are and which sounds are silent
 writes  data/predictions/ensemble/ predictions and intervals; validation_crossfitted.csv is by fits
         without the pair's fold; checkpoints/ensemble.json, metrics/ensemble.json and its details
 """
@@ -11,11 +11,9 @@ import logging
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.clap.encoders.source import ClapSource
-from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.clips.clip_levels import read_levels
 from soundjudge.data.tables import tables
-from soundjudge.runtime import artifacts, devices
+from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, panel, refits
 
 MEMBERS, TARGETS = Path("data/predictions/members"), Path("data/targets")
@@ -26,21 +24,16 @@ ENSEMBLE, METRICS = Path("checkpoints/ensemble.json"), Path("metrics/ensemble.js
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = params.load("ensemble", ensemble.EnsembleConfig)
-    regression = params.load("regress", RegressionConfig)
-    claps = regression.claps(params.load("encoders.clap", ClapSource))
-    device, note = params.load("device", str), params.load("note", str)
-    devices.make_deterministic()
+    refit, note = params.load("refit", refits.RefitConfig), params.load("note", str)
 
     names, silent = tuple(config.members), set(read_levels(PREPARED).silent)
     panels = (panel.read_panel(MEMBERS, names, split) for split in ("validation", "test"))
     validation, test = (panel.mark_silent(table, silent) for table in panels)
-    files = (TARGETS / "train.csv", TARGETS / "validation.csv")
-    train, targets = (tables.read_table(file, tables.TARGETS) for file in files)
+    targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     for name in panel.unknown_members(MEMBERS, names):
         logging.warning("%s is no member in params.yaml: not used", MEMBERS / name)
-    inputs = validation, train, rated, PREPARED, regression, claps
-    refitted = refits.refit_members(config, *inputs, device)
+    refitted = refits.read_refits(MEMBERS, config.members, refit.members, validation)
     pairs = panel.rated_scores(validation, targets, rated, names, refitted, config.silent_score)
     chosen = crossfit.choose(pairs, config)
     fitted = ensemble.fit_ensemble(pairs.scores, pairs.rating, chosen)

@@ -2,9 +2,10 @@
 
 reads   data/targets/ train.csv and global.json, data/features/, data/prepared/ clips and shards,
         checkpoints/likelihood/, encoders.clap, the CLAPs of fusion.extra_claps
-writes  checkpoints/fusion/
+writes  checkpoints/fusion/; the last fit names other targets and another checkpoint
 """
 
+import sys
 from pathlib import Path
 
 from soundjudge import params
@@ -18,12 +19,12 @@ from soundjudge.fusion import fused_machine, fusion
 from soundjudge.model.likelihood import likelihood
 from soundjudge.runtime import artifacts, devices
 
-TARGETS, SCALE = Path("data/targets/train.csv"), Path("data/targets/global.json")
+TARGETS = Path("data/targets")
 FEATURES, PREPARED = Path("data/features"), Path("data/prepared")
 CAPTIONER, CHECKPOINT = Path("checkpoints/likelihood"), Path("checkpoints/fusion")
 
 
-def main() -> None:
+def main(folder: Path = TARGETS, checkpoint: Path = CHECKPOINT) -> None:
     devices.make_deterministic()
     config = params.load("fusion", fused_machine.FusionConfig)
     sources = config.claps(params.load("encoders.clap", ClapSource))
@@ -32,16 +33,16 @@ def main() -> None:
 
     claps = [checkpoints.load_encoder(source, device) for source in sources]
     captioner = likelihood.load_likelihood(CAPTIONER, device)
-    targets = tables.read_table(TARGETS, tables.TARGETS)
+    targets = tables.read_table(folder / "train.csv", tables.TARGETS)
     clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
-    texts, scale = list(targets["text"]), artifacts.read_json(SCALE)
+    texts, scale = list(targets["text"]), artifacts.read_json(folder / "global.json")
     scores = regressor.target_scores(targets, config.target, **scale)
     stores = ClipStore(PREPARED), ArrayStore(FEATURES)
     machine = fusion.fit_fusion(claps, captioner, *stores, clip_ids, texts, scores, config)
-    with artifacts.atomic_folder(CHECKPOINT) as folder:
+    with artifacts.atomic_folder(checkpoint) as temporary:
         names = [clap.name() for clap in claps]
-        fusion.save_fusion(folder, machine, CAPTIONER, sources, names)
+        fusion.save_fusion(temporary, machine, CAPTIONER, sources, names)
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

@@ -3,7 +3,7 @@
 reads   checkpoints/<folder of the member>/, the encoders it names,
         data/prepared/ clips, shards and rated pairs
 writes  data/predictions/members/<member>/{validation,test}.csv and checkpoint.json, which
-        says what was scored with
+        says what was scored with; the last fit names other folders for both
 """
 
 import sys
@@ -21,9 +21,9 @@ PREDICTIONS = Path("data/predictions/members")
 SPLITS = ("validation", "test")
 
 
-def main(name: str) -> None:
+def main(name: str, checkpoints: Path = CHECKPOINTS, predictions: Path = PREDICTIONS) -> None:
     prediction = params.load("predict", predict.PredictionConfig)
-    checkpoint = CHECKPOINTS / params.load(f"ensemble.members.{name}", str)
+    checkpoint = checkpoints / params.load(f"ensemble.members.{name}", str)
     device = devices.resolve_device(params.load("device", str))
 
     clips = ClipStore(PREPARED)
@@ -32,7 +32,7 @@ def main(name: str) -> None:
     loader = members.MemberLoader(root=Path(), device=device, window_seconds=window)
     member = loader.member(checkpoint)
 
-    with artifacts.atomic_folder(PREDICTIONS / name) as folder:
+    with artifacts.atomic_folder(predictions / name) as folder:
         for split in SPLITS:
             pairs = rated[rated["split"] == split]
             scores = predict.predict(member, clips, pairs, prediction)
@@ -41,4 +41,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -2,9 +2,10 @@
 
 reads   data/targets/ train.csv, global.json, data/prepared/ clips, shards, encoders.clap, the
         CLAPs of regress.extra_claps
-writes  checkpoints/regress/
+writes  checkpoints/regress/; the last fit names other targets and another checkpoint
 """
 
+import sys
 from pathlib import Path
 
 from soundjudge import params
@@ -15,13 +16,12 @@ from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts, devices
 
-TARGETS = Path("data/targets/train.csv")
-SCALE = Path("data/targets/global.json")
+TARGETS = Path("data/targets")
 PREPARED = Path("data/prepared")
 CHECKPOINT = Path("checkpoints/regress")
 
 
-def main() -> None:
+def main(folder: Path = TARGETS, checkpoint: Path = CHECKPOINT) -> None:
     devices.make_deterministic()
     regression = params.load("regress", kernel_machine.RegressionConfig)
     sources = regression.claps(params.load("encoders.clap", ClapSource))
@@ -29,16 +29,16 @@ def main() -> None:
     device = devices.process_state(params.load("device", str)).device
 
     claps = [checkpoints.load_encoder(source, device) for source in sources]
-    targets = tables.read_table(TARGETS, tables.TARGETS)
+    targets = tables.read_table(folder / "train.csv", tables.TARGETS)
     clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
-    scale = artifacts.read_json(SCALE)
+    scale = artifacts.read_json(folder / "global.json")
     scores = regressor.target_scores(targets, regression.target, **scale)
     machine = regressor.fit_regressor(
         claps, ClipStore(PREPARED), clip_ids, list(targets["text"]), scores, regression
     )
-    with artifacts.atomic_folder(CHECKPOINT) as folder:
-        regressor.save_regressor(folder, machine, sources, [clap.name() for clap in claps])
+    with artifacts.atomic_folder(checkpoint) as temporary:
+        regressor.save_regressor(temporary, machine, sources, [clap.name() for clap in claps])
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

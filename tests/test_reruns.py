@@ -50,7 +50,7 @@ TABLE = {
         "fusion predict@likelihood predict@fusion ensemble evaluate package",
     ),
     "fusion.likelihood_weight": (1.0, "fusion", "predict@fusion ensemble evaluate package"),
-    "regress.c": (2.0, "regress ensemble", "predict@regress evaluate package"),
+    "regress.c": (2.0, "regress", "predict@regress ensemble evaluate package"),
     "pseudolabel.exclude_rated": (
         ["test"],
         "pseudolabel caption",

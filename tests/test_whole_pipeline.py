@@ -16,7 +16,7 @@ from soundjudge.runtime import artifacts
 
 pytestmark = pytest.mark.slow
 # All that a fresh clone gives to the stages.
-FOLDERS = ("src", "stages", "data/sample/clips", "data/none")
+FOLDERS = ("src", "stages", "final", "data/sample/clips", "data/none")
 FILES = (
     ".dvc/config",
     ".dvcignore",
@@ -191,3 +191,52 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     said, _ = finish(start(one, "soundjudge", "score", str(sound), "A dog barks"))
     assert re.fullmatch(r"\d+(\.\d+)?\n", said)
     assert 0.0 <= float(said) <= 10.0
+
+    check_last_fit(one)
+    check_refit(one)
+
+
+LAST_FIT = {
+    "targets", "tune_clap", "regress", "likelihood", "fusion", "finetune@full1",
+    "predict@clapscore", "predict@regress", "predict@full1", "predict@likelihood",
+    "predict@fusion", "compare", "package",
+}  # fmt: skip
+
+
+def check_last_fit(folder):
+    """The last fit of a pipeline that has run: on all rated pairs, as long as was selected."""
+    selected = artifacts.sha256(folder / "checkpoints/judge")
+    (ran,) = repro(folder, of=("final/dvc.yaml",))
+    assert set(ran) == {f"final/dvc.yaml:{name}" for name in LAST_FIT}
+    pairs = json.loads((folder / "data/final/targets/pairs.json").read_text(encoding="utf-8"))
+    assert set(pairs) == {"train", "validation", "test"}
+    assert pairs["test"] == 12
+    for metrics, history in (("tune_clap.json", "tune_clap.csv"), ("finetune/full1.json",) * 2):
+        best = json.loads((folder / "metrics" / metrics).read_text(encoding="utf-8"))["best_epoch"]
+        path = folder / "plots/final" / Path(history).with_suffix(".csv")
+        *_, last = path.read_text(encoding="utf-8").splitlines()
+        assert last.startswith(f"{best},"), "another number of epochs than was selected"
+    assert repro(folder) == [[]], "the last fit changed the selection run"
+    assert artifacts.sha256(folder / "checkpoints/judge") == selected
+
+    judge = folder / "checkpoints/final/judge"
+    manifest = json.loads((judge / "judge.json").read_text(encoding="utf-8"))
+    blend = json.loads((folder / "checkpoints/ensemble.json").read_text(encoding="utf-8"))
+    assert manifest["score_id"].startswith("soundjudge-sample-final@")
+    assert manifest["ensemble"]["weights"] == blend["weights"]
+    assert "no honest test" in manifest["note"]
+    assert "## No honest test is left" in (judge / "README.md").read_text(encoding="utf-8")
+    sound = next((folder / "data/sample/xacle/wav/test").iterdir())
+    command = ("soundjudge", "score", str(sound), "A dog barks", "--model", str(judge))
+    _, said = finish(start(folder, *command))
+    assert "no honest test is left" in said
+
+
+def check_refit(folder):
+    """A member without each generator, in a pipeline that has run."""
+    edit(folder / "params.yaml", {"refit.members": ["fusion"], "ensemble.folds_by": "generator"})
+    assert repro(folder, of=("refit@fusion",)) == [["refit@fusion"]]
+    rows = (folder / "data/predictions/members/refit/fusion.csv").read_text(encoding="utf-8")
+    generators = {line.split(",")[0] for line in rows.splitlines()[1:]}
+    assert len(generators) > 1
+    assert len(rows.splitlines()) == 1 + 16 * len(generators)

@@ -2,7 +2,9 @@
 
 import runpy
 import shutil
+import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -11,13 +13,12 @@ import tiny_clap
 import tiny_m2d
 import torch
 import yaml
-from repository import STAGES
+from repository import STAGES, run_stage
 from tiny_clips import write_clips
 
 from soundjudge.clap import clapscore
-from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
-from soundjudge.clap.regression import kernel_machine, regressor
+from soundjudge.clap.regression import regressor
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips import clip_store
 from soundjudge.data.corpora.clip_writer import Clip
@@ -26,13 +27,13 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import read_member
 from soundjudge.scoring.ensemble import refits
-from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 
 CAPTIONS = [f"k{row}" for row in range(6)]
 WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
 
 PARAMS = yaml.safe_load("""
 device: cpu
+predict: {window_seconds: 1.0, batch_size: 8}
 encoders: {clap: {path: checkpoints/clap, backend: transformers, sha256: null}}
 note: simulated
 tune_clap:
@@ -76,8 +77,8 @@ def own_determinism():
     torch.use_deterministic_algorithms(False)  # which every stage turns on
 
 
-def stage(name: str) -> None:
-    runpy.run_path(str(STAGES / f"{name}.py"), run_name="__main__")
+def stage(name: str, *arguments: str) -> None:
+    run_stage(name, *arguments)
 
 
 @pytest.fixture
@@ -133,8 +134,9 @@ def pipeline(in_folder: Path) -> Path:
         )
         tables.write_table(frame, Path(f"data/targets/{split}.csv"), tables.TARGETS)
     artifacts.write_json(Path("data/targets/global.json"), {"mean": 7.0, "std": 3.0})
-    tiny_clap.clap().save(Path("checkpoints/clap"))
-    tiny_clap.clap(seed=1).save(Path("checkpoints/clap2"))
+    for name, seed in (("clap", 0), ("clap2", 1)):
+        clap = tiny_clap.clap(seed=seed, hop_length=320, max_length_s=1.0)
+        clap.save(Path("checkpoints") / name)
     Path("params.yaml").write_text(yaml.safe_dump(PARAMS))
     return in_folder
 
@@ -289,45 +291,99 @@ def test_clips_of_the_same_samples_and_captions_of_the_same_text_share_an_embedd
     assert not list(Path("work/embed").iterdir())
 
 
-def refit(panel, targets, rated, **checkpoints):
-    sources = [ClapSource(Path(f"checkpoints/{name}")) for name in ("clap", "clap2")]
-    clips = Path("data/prepared")
-    section = PARAMS["regress"] | {"extra_claps": ("checkpoints/clap2",)}
-    config = kernel_machine.RegressionConfig(**section)
-    held_out = EnsembleConfig(
-        members=checkpoints, method="mean", calibration="linear", folds_by="generator",
-        hold_out="generator",
-    )  # fmt: skip
-    return refits.refit_members(held_out, panel, targets, rated, clips, config, sources, "cpu")
+GENERATORS = ["g0", "g1", "g2"] * 4 + ["g0", "g1", "g3"] * 2  # g2 and g3 are in one split alone
 
 
-def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pipeline):
+def run_here(command: list[str], check: bool) -> None:
+    """A command of the stage in this process, which has imported everything already."""
+    _, script, *arguments = command
+    assert check, "a refit that fails must stop the stage"
+    with mock.patch.object(sys, "argv", [script, *arguments]):
+        runpy.run_path(script, run_name="__main__")
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.run", run_here)
+
+
+def refitted(name: str) -> pd.DataFrame:
+    """The stage refit of a member, in a folder whose pairs have generators."""
+    frames = [tables.read_table(Path(f"data/targets/{split}.csv"), tables.TARGETS)
+              for split in ("train", "validation")]  # fmt: skip
+    rated = pd.concat(frames, ignore_index=True)[["wav_file_name", "text", "split"]]
+    rated = rated.assign(model_id=GENERATORS)
+    tables.write_table(rated, Path("data/prepared/rated.parquet"), tables.RATED)
+    for folder in (STAGES, STAGES.parent / "final"):
+        if not Path(folder.name).exists():
+            Path(folder.name).symlink_to(folder)
+    stage("refit", name)
+    path = Path(f"data/predictions/members/refit/{name}.csv")
+    return tables.read_table(path, refits.REFITS)
+
+
+def without(table: pd.DataFrame, generator: str) -> list[float]:
+    return table.loc[table["generator"] == generator, "pred_score"].to_list()
+
+
+def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pipeline, in_process):
+    stage("regress")
+    before = artifacts.sha256(Path("checkpoints/regress"))
+    scores = refitted("regress")
+    assert artifacts.sha256(Path("checkpoints/regress")) == before
+    assert not list(Path("work/refit").iterdir())
+    assert list(scores["generator"].unique()) == ["g0", "g1"]
+
     path = Path("data/targets/train.csv")
-    validation = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
-    panel = validation[["wav_file_name", "text"]].assign(svr=0.0, other=1.0)
     train = tables.read_table(path, tables.TARGETS)
-    names = ["g0", "g1", "g2"] * 4 + ["g0", "g1", "g3"] * 2  # g2 and g3 are in one split alone
-    both = pd.concat([train, validation], ignore_index=True)
-    rated = both[["wav_file_name", "text", "split"]].assign(model_id=names)
-    scores = refit(panel, train, rated, svr="regress", other="clapscore")
-    assert list(scores) == ["g0", "g1"]
-    assert list(scores["g1"]) == ["svr"]
-
-    tables.write_table(train[rated["model_id"][:12] != "g1"], path, tables.TARGETS)
+    others = np.array(GENERATORS[:12]) != "g1"
+    tables.write_table(train[others], path, tables.TARGETS)
     stage("regress")
     claps = [TransformersClap.load(Path(f"checkpoints/{n}"), "cpu") for n in ("clap", "clap2")]
     clips = clip_store.ClipStore(Path("data/prepared"))
-    waves = [clips.wave(tables.rated_clip_id(name)) for name in panel["wav_file_name"]]
+    validation = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
+    waves = [clips.wave(tables.rated_clip_id(name)) for name in validation["wav_file_name"]]
     member = regressor.load_regressor(Path("checkpoints/regress"), claps)
-    expected = member.scores(waves, list(panel["text"]))
-    assert scores["g1"]["svr"].to_numpy() == pytest.approx(expected)
-    assert scores["g0"]["svr"].to_numpy() != pytest.approx(expected)
+    expected = member.scores(waves, list(validation["text"]))
+    assert without(scores, "g1") == pytest.approx(expected, abs=1e-5)
+    assert without(scores, "g0") != pytest.approx(expected, abs=1e-3)
 
 
-def test_what_cannot_be_refitted_is_refused(pipeline):
-    panel = tables.read_table(Path("data/targets/validation.csv"), tables.TARGETS)
-    train = tables.read_table(Path("data/targets/train.csv"), tables.TARGETS)
-    both = pd.concat([train, panel], ignore_index=True)
-    rated = both[["wav_file_name", "text", "split"]].assign(model_id="g")
-    with pytest.raises(SoundjudgeError, match="all training pairs are from g"):
-        refit(panel, train, rated, a="regress")
+def test_a_refit_of_clap_knows_no_rating_of_its_generator(pipeline, in_process):
+    stage("tune_clap")
+    artifacts.write_json(Path("metrics/tune_clap.json"), {"best_epoch": 1})
+    scores = refitted("clapscore")
+    path = Path("data/targets/train.csv")
+    train = tables.read_table(path, tables.TARGETS)
+    of_g1 = np.array(GENERATORS[:12]) == "g1"
+    train.loc[of_g1, ["mean_score", "spo_score", "latent_score"]] = 0.5
+    tables.write_table(train, path, tables.TARGETS)
+    again = refitted("clapscore")
+    assert without(scores, "g1") == without(again, "g1")
+    assert without(scores, "g0") != without(again, "g0")
+    assert not Path("plots/final").exists()
+
+    artifacts.write_json(Path("metrics/tune_clap.json"), {"best_epoch": 0})
+    untrained = refitted("clapscore")
+    assert without(untrained, "g0") == without(untrained, "g1") != without(again, "g1")
+
+
+def test_a_refit_that_was_stopped_goes_on_after_the_generators_that_it_has(
+    pipeline, in_process, monkeypatch
+):
+    stage("regress")
+    whole = refitted("regress")
+    commands = []
+
+    def run_one(command, check):
+        if commands:
+            raise KeyboardInterrupt
+        commands.append(command)
+        run_here(command, check)
+
+    monkeypatch.setattr("subprocess.run", run_one)
+    with pytest.raises(KeyboardInterrupt):
+        refitted("regress")
+    commands.clear()
+    assert refitted("regress").equals(whole)
+    assert [Path(command[2]).parts[-2:] for command in commands] == [("1", "targets")]

@@ -274,6 +274,14 @@ def test_what_a_stage_reads_is_what_the_doctor_checks(in_folder):
             r"predict.window_seconds is 9, and full1, .* fusion, likelihood .* are trained with 8",
         ),
         ({"finetune__training__llm": {"training": "lora", "lora": LORA}}, r"soundjudge\[lora\]"),
+        (
+            {"refit": {"members": ["regress"]}},
+            "refit.members names regress, and ensemble.folds_by is none: choose generator or both",
+        ),
+        (
+            {"refit": {"members": ["finetune/x"]}, "ensemble": {"folds_by": "both"}},
+            "refit.members names finetune/x, which is no checkpoint of ensemble.members",
+        ),
         ({"features": {"engine": "ray"}}, r"soundjudge\[ray\]"),
     ],
 )

@@ -22,6 +22,7 @@ from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.model.feature_extraction import FeatureConfig
 from soundjudge.model.likelihood.likelihood import LikelihoodConfig
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
+from soundjudge.scoring.ensemble.refits import RefitConfig
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.members.members import ROUNDING
@@ -72,6 +73,7 @@ class Params:
     pretrain: PretrainConfig
     finetune: Finetune
     predict: PredictionConfig
+    refit: RefitConfig
     ensemble: EnsembleConfig
     evaluate: EvaluationConfig
     package: Packaging
@@ -112,6 +114,7 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(trainings)}"
             yield f"ensemble.members.{name} is {training}, and no training makes that: {hint}"
     yield from _missing_choice(values)
+    yield from _idle_refits(values)
     learned = [name for name, training in members.items() if trainings.get(training)]
     if learned and all(_is_omitted(folder, root) for folder in _captioned(values)):
         yield (
@@ -143,6 +146,19 @@ def _missing_choice(values: Params) -> Iterator[str]:
                 f"{where}.target is auto, and standardize.target is null, so that nothing is "
                 "chosen: set it to auto, or name mean, spo or latent"
             )
+
+
+def _idle_refits(values: Params) -> Iterator[str]:
+    """Refits without each generator that nothing uses."""
+    folds_by, members = values.ensemble.folds_by, values.ensemble.members.values()
+    refitted = values.refit.members
+    if refitted and folds_by not in ("generator", "both"):
+        yield (
+            f"refit.members names {', '.join(refitted)}, and ensemble.folds_by is {folds_by}: "
+            "choose generator or both, or leave refit.members empty"
+        )
+    for name in sorted({*refitted} - {*members}):
+        yield f"refit.members names {name}, which is no checkpoint of ensemble.members: take it out"
 
 
 def _captioned(values: Params) -> tuple[Path, Path]:

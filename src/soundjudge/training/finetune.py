@@ -125,7 +125,7 @@ def train(
     lalm: Lalm,
     sounds: TrainingSounds,
     train_targets: pd.DataFrame,
-    validation_targets: pd.DataFrame,
+    validation_targets: pd.DataFrame | None,
     config: FinetuneConfig,
     member: FinetuneMember,
     *,
@@ -134,9 +134,11 @@ def train(
     log: loop.Log = loop.log_line,
     history: Path | None = None,
 ) -> loop.TrainingResult:
-    """Trains `lalm` in place and keeps the epoch, 0 included, with the highest validation SRCC."""
+    """Trains `lalm` in place and keeps the epoch, 0 included, with the highest validation SRCC.
+
+    Without validation, the last one is kept.
+    """
     train_pairs = make_rated_pairs(train_targets, member.target, member.sample_weights)
-    validation_pairs = make_rated_pairs(validation_targets, member.selection_target)
     lalm.prepare_for_training(config.llm)
     compute_loss = list_loss(config, train_pairs.targets)
 
@@ -154,9 +156,14 @@ def train(
     def loss(scores: Tensor, items: Indices) -> Tensor:
         return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
-    def validate() -> float:
-        scores = predict_scores(lalm, sounds.features, validation_pairs, config.eval_batch_size)
-        return rank_correlation(scores, validation_pairs.targets)
+    def validate(pairs: TrainingPairs) -> float:
+        scores = predict_scores(lalm, sounds.features, pairs, config.eval_batch_size)
+        return rank_correlation(scores, pairs.targets)
+
+    validation = None
+    if validation_targets is not None:
+        pairs = make_rated_pairs(validation_targets, member.selection_target)
+        validation = partial(validate, pairs)
 
     result = loop.train_module(
         lalm,
@@ -164,12 +171,12 @@ def train(
         ListLoss(read=read, scores=scores, loss=loss, list_size=config.list_size),
         optimization=config.optimization,
         seed=member.seed,
-        validate=validate,
+        validate=validation,
         work=work,
         device=device,
         log=log,
         history=history,
-        epoch_zero=True,
+        epoch_zero=validation is not None,
     )
     lalm.merge_and_unload()
     return result

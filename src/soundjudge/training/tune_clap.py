@@ -9,6 +9,7 @@ dimensions.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def rated_pairs(targets: pd.DataFrame, target: Target, mean: float, std: float) 
 def train(
     model: ClapScore,
     train: RatedPairs,
-    validation: RatedPairs,
+    validation: RatedPairs | None,
     clips: ClipStore,
     tuning: TuneConfig,
     *,
@@ -113,12 +114,16 @@ def train(
     log: loop.Log = loop.log_line,
     history: Path | None = None,
 ) -> loop.TrainingResult:
-    """Trains `model` in place; the best epoch by SRCC on `validation` counts, zero included."""
+    """Trains `model` in place; the best epoch by SRCC on `validation` counts, zero included.
+
+    Without validation, the last one counts.
+    """
     state = devices.process_state(device)
     model.to(state.device).eval()
     model.set_trainable(tuning.trainable)
     with state.main_process_first():
-        inputs = TuneInputs(model, [train, validation], clips, tuning, work)
+        pairs = [train] if validation is None else [train, validation]
+        inputs = TuneInputs(model, pairs, clips, tuning, work)
 
     beta = tuning.class_balance
     balance = None if beta is None else class_weights(train.mean_scores, beta)  # (N,)
@@ -137,7 +142,7 @@ def train(
         error = losses.clipped_mse(prediction, target, tuning.mse_tau, weights)
         return error + tuning.margin_weight * margins
 
-    def validate() -> float:
+    def validate(validation: RatedPairs) -> float:
         size, every = tuning.encode_batch_size, np.arange(len(validation.texts))
         blocks = [
             inputs.scores(*inputs.read(validation, rows))
@@ -151,12 +156,12 @@ def train(
         ListLoss(read=read, scores=scores, loss=loss, list_size=tuning.list_size),
         optimization=tuning.optimization,
         seed=tuning.seed,
-        validate=validate,
+        validate=None if validation is None else partial(validate, validation),
         work=work,
         device=device,
         log=log,
         history=history,
-        epoch_zero=True,
+        epoch_zero=validation is not None,
     )
 
 

@@ -103,10 +103,6 @@ def test_what_cannot_be_combined_is_refused():
         config("../x")
     with pytest.raises(SoundjudgeError, match="2 or more"):
         config("a", folds=1)
-    with pytest.raises(SoundjudgeError, match="hold_out is generator and folds_by none"):
-        dataclasses.replace(config("a"), hold_out="generator")
-    with pytest.raises(SoundjudgeError, match="no member has the checkpoint regress"):
-        dataclasses.replace(config("a"), hold_out="generator", folds_by="both")
     with pytest.raises(SoundjudgeError, match="kinds names b, which is no member"):
         dataclasses.replace(config("a"), kinds={"b": "clap"})
     with pytest.raises(SoundjudgeError, match="resamples is 0"):

@@ -88,7 +88,7 @@ def compare_methods(pairs: RatedScores, config: EnsembleConfig) -> dict[str, dic
     A member alone is "member <name>"; what no fold can fit is left out.
     """
     make_folds(pairs, config.folds, config.folds_by, config.seed)  # its errors are no method's
-    numbers, fixed = {}, replace(config, calibration="linear", hold_out="none")  # refits are in
+    numbers, fixed = {}, replace(config, calibration="linear")
     for k, (name, checkpoint) in enumerate(config.members.items()):
         alone = replace(fixed, method="mean", members={name: checkpoint}, kinds={})
         if row := _numbers(pairs.of_member(k), alone):

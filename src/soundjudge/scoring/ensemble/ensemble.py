@@ -16,9 +16,8 @@ from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.folds import FoldsBy
 
 ENSEMBLE, CROSSFITTED = "ensemble", "ensemble_crossfitted"  # columns of its scores
-REGRESS = "regress"  # the checkpoint that takes seconds to refit
-# Names that reports use for other columns.
-RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference", "silent", "slices")
+# Names that reports use for other columns, and that of the folder of refits.
+RESERVED = (ENSEMBLE, CROSSFITTED, "ceiling", "difference", "refit", "silent", "slices")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +30,8 @@ class EnsembleConfig:
     folds: int = 10  # refits for scores of validation by weights that saw no rating of the pair
     folds_by: FoldsBy = "none"
     """What a fold holds out as a whole: pairs (none), a generator, texts, or both: as many refits
-    as generators, as folds, or as folds for each generator."""
-    hold_out: Literal["none", "generator"] = "none"
-    """generator: in the folds, members from `regress` are refitted without each generator, too;
-    needs folds_by generator or both. Other members keep their training."""
+    as generators, as folds, or as folds for each generator. Members of refit.members are without
+    the generator there, too."""
     kinds: dict[str, str] = field(default_factory=dict)
     """Kinds of members for method kinds, name -> kind; others have the first part of their
     checkpoint's path: finetune/full1 is a finetune."""
@@ -59,15 +56,6 @@ class EnsembleConfig:
         check_silent_score(self.silent_score)
         if self.resamples < 1:
             raise SoundjudgeError(f"resamples is {self.resamples}: intervals need 1 or more")
-        if self.hold_out == "generator" and self.folds_by not in ("generator", "both"):
-            raise SoundjudgeError(
-                f"hold_out is generator and folds_by {self.folds_by}: choose generator or both"
-            )
-        if self.hold_out == "generator" and REGRESS not in self.members.values():
-            raise SoundjudgeError(
-                f"hold_out is generator, and no member has the checkpoint {REGRESS}, which alone "
-                "can be refitted: choose hold_out none"
-            )
         if unknown := sorted(set(self.kinds) - set(self.members)):
             raise SoundjudgeError(f"kinds names {unknown[0]}, which is no member")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble, intervals, matching
+from soundjudge.scoring.ensemble import ensemble, intervals, matching, refits
 from soundjudge.scoring.ensemble.crossfit import CrossFit
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble
 from soundjudge.scoring.ensemble.folds import RatedScores
@@ -50,7 +50,8 @@ def read_panel_with_ensemble(folder: Path, members: Sequence[str], split: str) -
 
 def unknown_members(folder: Path, members: Sequence[str]) -> list[str]:
     """Names of folders in `folder` that are no member's: those of members since removed."""
-    return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in members)
+    known = {*members, refits.FOLDER}
+    return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in known)
 
 
 def mark_silent(panel: pd.DataFrame, clip_ids: Container[str]) -> pd.DataFrame:

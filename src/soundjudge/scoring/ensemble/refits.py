@@ -1,74 +1,110 @@
 """Members refitted without each generator, for folds that hold out generators.
 
-Only `regress` is refitted: it takes seconds. It learns from the train split alone, so a pair of
-validation is scored by a machine that has seen neither it nor any sound of its generator. Members
-that were trained by stages that take longer keep their training, generators included. A choice of
-the method inside a fold uses the refits without the other generators, which know the held-out one
-by its pairs of train.
+A member is refitted by its own stage, on the training pairs of the other generators, and scores
+validation; a training takes as many epochs as it was selected to take. So a pair of validation has
+a score by a member that has seen neither it nor any sound of its generator with a rating. A choice
+of the method inside a fold uses the refits without the other generators, which know the held-out
+one by its pairs of train. The teacher's pseudo-labels keep their training, generators included.
 N = pairs of validation.
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from soundjudge.clap.encoders import checkpoints
-from soundjudge.clap.encoders.source import ClapSource
-from soundjudge.clap.regression import kernel_machine, regressor
-from soundjudge.clap.regression.kernel_machine import RegressionConfig
-from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.data.tables.schema import Table
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime import devices
-from soundjudge.scoring.ensemble.ensemble import REGRESS, EnsembleConfig
-from soundjudge.scoring.ensemble.matching import PAIR
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble.matching import PAIR, match_pairs
+
+FOLDER = "refit"  # beside the members' predictions
+REFITS = Table(
+    name="refits",
+    columns={"generator": "str", **tables.PREDICTIONS.columns},
+    key=("generator", *tables.PREDICTIONS.key),
+    files=tables.PREDICTIONS.files,
+    exact=True,
+)
+SCRIPTS = {"regress": "stages/regress.py", "fusion": "stages/fusion.py"}
+TRAININGS = {"clapscore": "final/tune_clap.py"}  # they write a history, too
+FINETUNE, FINETUNE_SCRIPT = "finetune/", "final/finetune.py"
+SCALE, CHOICE = "global.json", "choice.json"  # of a folder of targets
 
 
-def refit_members(
-    config: EnsembleConfig,
-    panel: pd.DataFrame,
-    train: pd.DataFrame,
-    rated: pd.DataFrame,
-    prepared: Path,
-    regression: RegressionConfig,
-    sources: Sequence[ClapSource],
-    device: str,
-) -> dict[str, pd.DataFrame]:
-    """By generator of both splits: a column of scores (N,) per member, fitted without its pairs.
+@dataclass(frozen=True, kw_only=True)
+class RefitConfig:
+    """Section `refit` of params.yaml."""
 
-    None where `hold_out` is none. `panel` are the pairs of validation, `train` the TARGETS of
-    train, `rated` a RATED table; `prepared` holds the clips.
+    members: tuple[str, ...] = ()
+    """Checkpoints below checkpoints/ that are refitted without each generator: regress and fusion
+    take minutes per generator, clapscore a training of CLAP, and finetune/NAME one of the language
+    model, which is hours; others keep their training. Needs ensemble.folds_by generator or both."""
+
+    def __post_init__(self) -> None:
+        for name in self.members:
+            if name not in SCRIPTS | TRAININGS and not name.startswith(FINETUNE):
+                known = ", ".join((*SCRIPTS, *TRAININGS, f"{FINETUNE}NAME"))
+                raise SoundjudgeError(
+                    f"members has {name!r}, no training on ratings: there are {known}"
+                )
+
+
+def fit_command(member: str, folder: Path) -> list[str]:
+    """The script that fits a member to `folder`/targets into `folder`/checkpoint."""
+    places = [str(folder / name) for name in ("targets", "checkpoint", "history.csv")]
+    if member in SCRIPTS:
+        return [SCRIPTS[member], *places[:2]]
+    if member.startswith(FINETUNE):
+        return [FINETUNE_SCRIPT, member.removeprefix(FINETUNE), *places]
+    return [TRAININGS[member], *places]
+
+
+def held_out_generators(
+    train: pd.DataFrame, rated: pd.DataFrame
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Generators of train and of validation: each with the TARGETS of the other generators.
+
+    `train` is a TARGETS table, `rated` a RATED table.
     """
-    names = [name for name, checkpoint in config.members.items() if checkpoint == REGRESS]
-    if config.hold_out == "none":
-        return {}
-    processor = devices.process_state(device).device
-    claps = [checkpoints.load_encoder(source, processor) for source in sources]
-    sounds, texts = regressor.embed_pairs(
-        claps,
-        ClipStore(prepared),
-        [tables.rated_clip_id(n) for f in (train, panel) for n in f["wav_file_name"]],
-        [text for frame in (train, panel) for text in frame["text"]],
-        regression.batch_size,
-    )
-    dimensions = [clap.dimensions for clap in claps]
-    of_train, of_panel = (
-        frame[PAIR].merge(rated, on=PAIR, how="left")["model_id"] for frame in (train, panel)
-    )
-    target, count, scores = train["mean_score"].to_numpy(dtype=np.float64), len(train), {}
-    for generator in sorted({*of_train.dropna()} & {*of_panel.dropna()}):
-        kept = (of_train != generator).to_numpy()
-        if not kept.any():
+    learned = train[PAIR].merge(rated, on=PAIR, how="left")["model_id"].to_numpy()
+    scored = rated.loc[rated["split"] == "validation", "model_id"]
+    for generator in sorted({*scored.dropna()} & {*pd.Series(learned).dropna()}):
+        others = train[learned != generator]
+        if others.empty:
             raise SoundjudgeError(
-                f"ensemble.hold_out: all training pairs are from {generator}: choose none"
+                f"refit.members: all training pairs are from {generator}: leave it empty"
             )
-        machine = kernel_machine.fit_kernel_machine(
-            sounds[:count][kept], texts[:count][kept], dimensions, target[kept], regression
-        )
-        scores[generator] = machine(sounds[count:], texts[count:])
-    return {
-        generator: pd.DataFrame(dict.fromkeys(names, column), index=panel.index)
-        for generator, column in scores.items()
-    }
+        yield generator, others
+
+
+def write_targets(folder: Path, source: Path, train: pd.DataFrame) -> None:
+    """Writes a folder of targets as that of `source`, with other pairs of train and no others."""
+    with artifacts.atomic_folder(folder) as temporary:
+        tables.write_table(train, temporary / "train.csv", tables.TARGETS)
+        for name in (SCALE, CHOICE):
+            if (source / name).is_file():
+                shutil.copyfile(source / name, temporary / name)
+
+
+def read_refits(
+    folder: Path, members: dict[str, str], refitted: Sequence[str], panel: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """By generator: a column of scores (N,) per refitted member, in the rows of the panel.
+
+    `folder` holds the members' predictions; `members` are their checkpoints by name.
+    """
+    columns: dict[str, pd.DataFrame] = {}
+    for name, checkpoint in members.items():
+        if checkpoint not in refitted:
+            continue
+        path = folder / FOLDER / f"{checkpoint}.csv"
+        for generator, part in tables.read_table(path, REFITS).groupby("generator"):
+            scores = match_pairs(part[[*PAIR, "pred_score"]], panel[PAIR], str(path), "validation")
+            column = scores["pred_score"].to_numpy()
+            frame = columns.get(str(generator), pd.DataFrame(index=panel.index))
+            columns[str(generator)] = frame.assign(**{name: column})
+    return columns

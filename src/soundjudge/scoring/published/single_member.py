@@ -1,6 +1,5 @@
 """What judges of one published model share."""
 
-from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble
 

@@ -1,0 +1,1 @@
+"""Targets of all rated pairs, for the last fit."""

@@ -1,0 +1,1 @@
+"""What is said of a judge that was fitted on all rated pairs."""

@@ -1,0 +1,1 @@
+"""Trainings on all rated pairs, where nothing is left to validate on."""

@@ -1,0 +1,53 @@
+"""The length of a last fit: the epochs that validation selected, at the same learning rates."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+from soundjudge.training.loop.history import HistoryRow, write_history
+from soundjudge.training.loop.optimization import Optimization
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectedLength(Optimization):
+    """The first `epochs` of an optimization that was planned for `planned_epochs`.
+
+    A cosine over `epochs` alone would be another training than the one that was selected.
+    """
+
+    planned_epochs: int
+
+    def rate(self, epoch: int, step: int) -> float:
+        """The learning rate that the planned optimization has there."""
+        return self.planned().rate(epoch, step)
+
+    def planned(self) -> Optimization:
+        """The optimization that was planned."""
+        same = {field.name: getattr(self, field.name) for field in fields(Optimization)}
+        return replace(Optimization(**same), epochs=self.planned_epochs)
+
+
+def shorten(optimization: Optimization, epochs: int) -> SelectedLength:
+    """An optimization that ends after `epochs`, 1 or more, whatever comes."""
+    same = {field.name: getattr(optimization, field.name) for field in fields(Optimization)}
+    planned = {"epochs": epochs, "patience": None, "planned_epochs": optimization.epochs}
+    return SelectedLength(**{**same, **planned})
+
+
+def selected_epochs(metrics: Path) -> int:
+    """The best epoch of a training by its metrics; 0 = its start was never surpassed."""
+    if not metrics.is_file():
+        raise SoundjudgeError(
+            f"{metrics} does not exist, and with it the number of epochs of the last fit: "
+            "train with validation first, by 'dvc repro'"
+        )
+    epochs = artifacts.read_json(metrics)["best_epoch"]
+    assert isinstance(epochs, int), f"{metrics} has no number of epochs: {epochs}"
+    return epochs
+
+
+def write_untrained(history: Path) -> None:
+    """The history of a training whose start was the best: it has no step."""
+    row: HistoryRow = dict.fromkeys(("learning_rate", "loss", "validation"))
+    write_history(history, [{"epoch": 0, "steps": 0, **row}])
