@@ -87,6 +87,11 @@ def test_a_stage_has_one_name_in_dvc_yaml_in_stages_and_in_params() -> None:
     assert {stage for stage in DVC if keys[stage]} == with_section  # others read no params
 
 
+def test_dvc_lock_names_no_stage_that_is_gone() -> None:
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    assert {name.split("@")[0] for name in lock} <= set(DVC)
+
+
 @pytest.mark.parametrize("stage", DVC)
 def test_every_stage_says_what_it_does_and_runs_its_own_script(stage: str) -> None:
     assert body(stage)["desc"].strip().endswith(".")
