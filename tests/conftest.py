@@ -8,16 +8,25 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer.testing
+import yaml
 from numpy.typing import NDArray
 
 from soundjudge import torchaudio_shim
 
 torchaudio_shim.install_shim()  # before a test module imports transformers
+
+# What costs time and tests nothing: YAML without libyaml, writes that outlive a power failure, and
+# the command line built anew for each of 500 calls.
+yaml.SafeLoader, yaml.SafeDumper = yaml.CSafeLoader, yaml.CSafeDumper
+os.fsync = lambda _: None
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 @pytest.fixture

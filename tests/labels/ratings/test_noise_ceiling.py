@@ -40,6 +40,11 @@ def table(scores):
     )
 
 
+def deconvolved_ceiling(ratings):
+    counts = deconvolution.count_ratings(*reliability.pairs_and_scores(ratings))
+    return deconvolution.truth_ceiling(deconvolution.fit_truth(counts), counts)
+
+
 def simulate(shape, pairs, raters, noise, careless, seed=0):
     """The ratings, and what the truth itself reaches with their means."""
     rng = np.random.default_rng(seed)
@@ -62,7 +67,7 @@ def test_deconvolution_finds_the_ceiling_of_any_smooth_truth(shape, raters):
     errors = []
     for seed in range(4):
         ratings, reached = simulate(shape, 3000, raters, noise=1.3, careless=0.05, seed=seed)
-        ceiling = deconvolution.deconvolved_ceiling(ratings)
+        ceiling = deconvolved_ceiling(ratings)
         errors.append(np.array(astuple(ceiling)) - np.array(astuple(reached)))
     srcc, lcc, ktau, mse = np.abs(np.mean(errors, axis=0))
     assert max(srcc, lcc) < 0.01
@@ -74,20 +79,20 @@ def test_split_halves_are_too_high_where_the_truth_piles_up_and_deconvolution_is
     ratings, reached = simulate("XACLE", 3000, 4, noise=1.3, careless=0.05)
     classical = reliability.noise_ceiling(ratings, seed=0)
     assert classical.srcc > reached.srcc + 0.025
-    assert deconvolution.deconvolved_ceiling(ratings).srcc < reached.srcc + 0.01
+    assert deconvolved_ceiling(ratings).srcc < reached.srcc + 0.01
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
 def test_high_noise_costs_a_fiftieth(shape):
     ratings, reached = simulate(shape, 3000, 4, noise=2.6, careless=0.15)
-    assert deconvolution.deconvolved_ceiling(ratings).srcc < reached.srcc + 0.022
+    assert deconvolved_ceiling(ratings).srcc < reached.srcc + 0.022
 
 
 @pytest.mark.parametrize("shape", ["heaps", "heap at 10"])
 @pytest.mark.parametrize("noise", [1.3, 2.6])
 def test_of_heaps_deconvolution_is_a_little_low_and_the_range_holds(shape, noise):
     ratings, reached = simulate(shape, 3000, 4, noise=noise, careless=0.05)
-    low = deconvolution.deconvolved_ceiling(ratings).srcc
+    low = deconvolved_ceiling(ratings).srcc
     assert reached.srcc - 0.04 < low < reached.srcc
     assert reliability.noise_ceiling(ratings, seed=0).srcc > reached.srcc - 0.005
 
@@ -142,5 +147,21 @@ def test_draws_are_those_of_the_resampled_pairs():
     # LCC and MSE know no halves: exact but for the shift of the first draw, which is 0 for them.
     assert both.classical_draws[1, [1, 3]] == pytest.approx([expected.lcc, expected.mse])
     assert both.classical_draws[1, 0] == pytest.approx(expected.srcc, abs=0.01)
-    expected = deconvolution.deconvolved_ceiling(again)
+    expected = deconvolved_ceiling(again)
     assert both.deconvolved_draws[1] == pytest.approx(np.array(astuple(expected)))
+
+
+def test_the_noise_is_fitted_as_scipy_does_with_differences_for_a_gradient(monkeypatch):
+    ratings, _ = simulate("XACLE", 200, 4, 1.5, 0.05)
+    counts = deconvolution.count_ratings(*reliability.pairs_and_scores(ratings))
+    ours = deconvolution.fit_truth(counts)
+    minimize = deconvolution.minimize
+
+    def by_differences(function, start, jac, **options):
+        return minimize(lambda parameters: function(parameters)[0], start, **options)
+
+    monkeypatch.setattr(deconvolution, "minimize", by_differences)
+    theirs = deconvolution.fit_truth(counts)
+    assert ours.noise == pytest.approx(theirs.noise, rel=1e-4)
+    assert ours.careless == pytest.approx(theirs.careless, rel=1e-3)
+    assert np.abs(ours.weights - theirs.weights).max() < 1e-5

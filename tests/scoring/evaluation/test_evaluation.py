@@ -26,7 +26,7 @@ from soundjudge.scoring.evaluation import (
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
-BOOTSTRAP = {"resamples": 40, "seed": 0}
+BOOTSTRAP = {"resamples": 20, "seed": 0}
 MANY = {"resamples": 300, "seed": 0}  # enough for a p below .01
 
 
@@ -261,7 +261,7 @@ def evaluated(ratings, *systems, truth=TRUTH):
     scores = ratings[PAIR].drop_duplicates().reset_index(drop=True)
     for k, name in enumerate(systems):
         scores[name] = predicted(ratings, truth, noise=1.0 + k, seed=k)["pred_score"]
-    return evaluation.evaluate_split(scores, ratings, EvaluationConfig(bootstrap=40, seed=0))
+    return evaluation.evaluate_split(scores, ratings, EvaluationConfig(bootstrap=20, seed=0))
 
 
 def test_the_ensemble_is_compared_with_every_member_and_p_values_are_corrected():

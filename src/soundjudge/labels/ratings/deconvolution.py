@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import ndtr
+from scipy.special import expit, logit, ndtr
 
-from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.ratings.rating_arrays import Codes, Floats
 from soundjudge.labels.ratings.reliability import Ceiling
 
@@ -119,40 +117,45 @@ def truth_ceiling(truth: Truth, ratings: RatingCounts, weights: Floats | None = 
     )
 
 
-def deconvolved_ceiling(ratings: pd.DataFrame) -> Ceiling:
-    """The ceiling of the ratings of one split, at least two pairs."""
-    pair = rating_arrays.pair_codes(ratings)
-    counts = count_ratings(pair, ratings["score"].to_numpy(dtype=np.float64))
-    return truth_ceiling(fit_truth(counts), counts)
-
-
 def _rating_probabilities(grid: Floats, levels: Floats, noise: float, careless: float) -> Floats:
     edges = (levels[1:] + levels[:-1]) / 2
-    below = ndtr((edges - grid[:, None]) / noise)
-    ends = np.zeros((len(grid), 1))
-    attentive = np.diff(np.concatenate([ends, below, ends + 1], axis=1), axis=1)
+    attentive = _between(ndtr((edges - grid[:, None]) / noise), 1.0)
     probabilities: Floats = (1 - careless) * attentive + careless / len(levels)
     return probabilities
+
+
+def _between(below: Floats, total: float) -> Floats:
+    """What lies between the edges, given what lies below each, up to `total`. -> (G, L)"""
+    ends = np.zeros((len(below), 1))
+    return np.diff(np.concatenate([ends, below, ends + total], axis=1), axis=1)
 
 
 def _fit_noise(
     expected: Floats, grid: Floats, levels: Floats, noise: float, careless: float
 ) -> tuple[float, float]:
     """A few steps up the likelihood of `expected` (G, L) ratings, by log and logit."""
+    edges = (levels[1:] + levels[:-1]) / 2
 
-    def negative(parameters: Floats) -> float:
-        share = 1 / (1 + np.exp(-parameters[1]))
-        return -float(
-            np.sum(
-                expected * np.log(_rating_probabilities(grid, levels, np.exp(parameters[0]), share))
-            )
-        )
+    def negative(parameters: Floats) -> tuple[float, Floats]:
+        share = float(expit(parameters[1]))
+        z = (edges - grid[:, None]) / np.exp(parameters[0])  # (G, L - 1)
+        attentive = _between(ndtr(z), 1.0)
+        density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        probabilities = (1 - share) * attentive + share / len(levels)  # (G, L)
+        ratio = expected / probabilities
+        by_noise = (1 - share) * np.sum(ratio * _between(-z * density, 0.0))
+        by_share = share * (1 - share) * np.sum(ratio * (1 / len(levels) - attentive))
+        value = -float(np.sum(expected * np.log(probabilities)))
+        return value, -np.array([by_noise, by_share])
 
-    start = [np.log(noise), np.log(careless / (1 - careless))]
+    start = [np.log(noise), logit(careless)]
     step = levels[1] - levels[0]
     bounds = [(np.log(0.1 * step), np.log(levels[-1] - levels[0])), (-9, 3)]
-    best = minimize(negative, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 4}).x
-    return float(np.exp(best[0])), float(1 / (1 + np.exp(-best[1])))
+    fit = minimize(
+        negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 4}
+    )
+    noise_log, careless_logit = fit.x
+    return float(np.exp(noise_log)), float(expit(careless_logit))
 
 
 def _size_shares(ratings: RatingCounts, weights: Floats | None) -> Iterator[tuple[int, float]]:
