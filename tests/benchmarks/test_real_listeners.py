@@ -48,6 +48,15 @@ def test_a_second_rating_of_a_lecturer_is_left_out():
     assert ratings["listener_id"].tolist() == ["1", "2"]
 
 
+def test_a_pair_is_a_question_about_a_kind_of_carrots():
+    carrots = pd.DataFrame({"Consumer": [5, 6], "Product": ["Major_E", "Major_E"], "Age": [1, 2]})
+    carrots[real.CARROT_QUESTIONS] = [[1.0, 7.0, 4.0, None], [7.0, 1.0, 4.0, 4.0]]
+    ratings = real.carrot_ratings(carrots)
+    assert len(ratings) == 7 and set(ratings["listener_id"]) == {"5", "6"}
+    of_sweetness = ratings[ratings["wav_file_name"] == "Major_E/Sweetness"]
+    assert of_sweetness["score"].tolist() == [10.0, 0.0]
+
+
 def test_an_absent_package_and_other_data_are_sentences(monkeypatch):
     monkeypatch.setitem(real.FILES, "pytest", ("__init__.py", "0" * 64))
     with pytest.raises(SystemExit, match=r"__init__\.py has sha256 .*: the figures are those of 0"):
@@ -63,8 +72,8 @@ def test_what_the_page_says_stands_in_its_tables():
     own = {"014", "015", "005", "007", "003", "000", "004", "001", "002"}  # differences of two
     assert numbers - own <= shown
     sections = re.findall(r"^## (.*)$", tables, re.MULTILINE)
-    assert len(sections) == 6
-    for license_name in ("CC BY 4.0", "BSD-3-Clause", "GPL-2", "GPL-3"):
+    assert len(sections) == 8
+    for license_name in ("CC BY 4.0", "BSD-3-Clause", "GPL-2", "GPL-3", "MIT"):
         assert license_name in text
 
 

@@ -12,7 +12,9 @@ from typer.testing import CliRunner, Result
 
 from soundjudge.cli import app, console
 from soundjudge.cli.evaluation_commands import compare, evaluate
+from soundjudge.cli.study_commands import reliability, study
 from soundjudge.errors import SoundjudgeError
+from soundjudge.labels import rating_reports
 from soundjudge.scoring.evaluation import report
 from soundjudge.scoring.files import comparison
 
@@ -96,9 +98,17 @@ def test_the_version_is_that_of_the_installed_package():
 
 
 @pytest.mark.parametrize(
-    ("command", "function"), [(evaluate, report.evaluate), (compare, report.compare)]
+    ("command", "function"),
+    [
+        (evaluate, report.evaluate),
+        (compare, report.compare),
+        (reliability, rating_reports.reliability),
+        (study, rating_reports.study),
+    ],
 )
 def test_a_command_and_its_function_have_the_same_defaults(command, function):
     of_command, of_function = (inspect.signature(one).parameters for one in (command, function))
-    for name in ("resamples", "seed"):
+    names = {"resamples", "seed", "splits", "held_out"} & set(of_function)
+    assert names >= {"resamples", "seed"}
+    for name in names:
         assert of_command[name].default == of_function[name].default

@@ -110,7 +110,10 @@ def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
     html, page = show(lonely)
     assert "No noise ceiling: " in page.text and 'class="band"' not in html
     assert "minus each member" not in page.text and "The ensemble" not in page.text
-    assert "guess ranks the 60 pairs" in page.text and "ring:" not in page.text
+    assert (
+        "SRCC of guess with listeners on the 60 pairs of test: " in page.text
+        and "ring:" not in page.text
+    )
 
 
 def test_names_of_the_user_stay_text():
@@ -150,11 +153,16 @@ def test_the_command_writes_the_page_and_over_nothing(tmp_path):
     assert page.asks_for_nothing(html)
     assert "guess.csv against reference.csv" in page.text
     assert (
-        "pred_score ranks the 12 pairs of reference.csv as listeners do with SRCC \u22121.000"
+        "SRCC of pred_score with listeners on the 12 pairs of reference.csv: \u22121.000"
         in page.text
     )
+    assert "calibrate them to 0 to 10" not in page.text
     again = CliRunner().invoke(app, [*command, "--resamples", "100"])
     assert again.exit_code == 2 and "exists already" in again.output
+    cosines = pd.DataFrame({"wav_file_name": pairs, "pred_score": rating / 10})
+    cosines.to_csv(guess, index=False)
+    result = CliRunner().invoke(app, [*command, "--resamples", "100", "--overwrite"])
+    assert "calibrate them to 0 to 10" in Elements(out.read_text(encoding="utf-8")).text
     few = tmp_path / "few.csv"
     pd.DataFrame({"wav_file_name": pairs[:3], "average_score": rating[:3]}).to_csv(few, index=False)
     pd.DataFrame({"wav_file_name": pairs[:3], "pred_score": rating[:3]}).to_csv(guess, index=False)

@@ -40,11 +40,12 @@ def write_page(
     *,
     title: str = markdown_page.TITLE,
     note: str = "",
+    remark: str = "",
     fit: FitReport | None = None,
     coverage: Coverage | None = None,
 ) -> None:
     """Writes `page_html`."""
-    html = page_html(splits, title=title, note=note, fit=fit, coverage=coverage)
+    html = page_html(splits, title=title, note=note, remark=remark, fit=fit, coverage=coverage)
     with artifacts.atomic_file(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
@@ -54,12 +55,13 @@ def page_html(
     *,
     title: str,
     note: str = "",
+    remark: str = "",
     fit: FitReport | None = None,
     coverage: Coverage | None = None,
 ) -> str:
     """The page of these splits; of an ensemble with how it was fitted and what its intervals hold.
 
-    `note`: where the ratings come from, "" for listeners.
+    `note`: where the ratings come from, "" for listeners; `remark`: what else must be known.
     """
     ranges = {
         split.name: systems.ceiling_metrics(split.comparison, split.ceilings)
@@ -72,7 +74,7 @@ def page_html(
         "evaluation.html",
         "soundjudge.scoring.evaluation",
         title=title,
-        note=rendering.ratings_sentence(note),
+        notes=[text for text in (rendering.ratings_sentence(note), remark) if text],
         headline=headline(splits[-1]),
         splits=splits,
         ranges=ranges,
@@ -109,8 +111,8 @@ def headline(split: EvaluatedSplit) -> str:
     srcc = estimate(numbers, "srcc")
     value, low, high = map(rendering.correlation_text, (srcc.value, srcc.lo, srcc.hi))
     sentence = (
-        f"{split.headline} ranks the {numbers['n']} pairs of {split.name} as listeners do with "
-        f"SRCC {value} (interval {low} to {high})"
+        f"SRCC of {split.headline} with listeners on the {numbers['n']} pairs of {split.name}: "
+        f"{value} ({rendering.percent_text(split.comparison.confidence)} interval {low} to {high})"
     )
     if split.ceilings is None:
         return f"{sentence}."

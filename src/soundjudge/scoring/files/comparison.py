@@ -14,7 +14,6 @@ from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import html_page, report
-from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 from soundjudge.scoring.evaluation.one_system import SystemEvaluation, evaluate_system
 from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
@@ -52,13 +51,8 @@ def evaluate_files(
             cluster=cluster,
             name=reference.name,
         )
-        if page is not None and evaluation.split is None:
-            raise SoundjudgeError(
-                f"{reference}: {evaluation.numbers['no_intervals']}, or leave --report out"
-            )
+        write_page(evaluation, f"{predictions.name} against {reference.name}")
         write(evaluation.numbers | {"slices": _rows(evaluation.slices)})
-        if evaluation.split is not None:
-            write_page(evaluation.split, f"{predictions.name} against {reference.name}")
     return evaluation
 
 
@@ -99,13 +93,21 @@ def _json_output(
 @contextmanager
 def _html_output(
     page: Path | None, inputs: Sequence[Path | None], overwrite: bool
-) -> Iterator[Callable[[EvaluatedSplit, str], None]]:
-    """Locks `page`, if there is one; yields the function that writes a split under a title."""
+) -> Iterator[Callable[[SystemEvaluation, str], None]]:
+    """Locks `page`, if there is one; yields the function that writes an evaluation with a title."""
     if page is None:
-        yield lambda split, title: None
+        yield lambda evaluation, title: None
         return
     with locked_output(page, inputs, (".html",), overwrite=overwrite) as target:
-        yield lambda split, title: html_page.write_page([split], target, title=title)
+
+        def write(evaluation: SystemEvaluation, title: str) -> None:
+            numbers = evaluation.numbers
+            if evaluation.split is None:
+                raise SoundjudgeError(f"{inputs[1]}: {numbers['no_intervals']}, or no --report")
+            remark = str(numbers.get("mse_of_another_scale", ""))
+            html_page.write_page([evaluation.split], target, title=title, remark=remark)
+
+        yield write
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
