@@ -2,7 +2,7 @@
 
 reads   checkpoints/ members and ensemble.json, the encoders they name, metrics/evaluate.md and its
         details, one pair of data/prepared/ and of data/predictions/ensemble/, its intervals.json
-writes  checkpoints/judge/
+writes  checkpoints/judge/, metrics/package.json
 """
 
 from pathlib import Path
@@ -22,14 +22,13 @@ from soundjudge.scoring.members import m2d_reference, predict
 CHECKPOINTS, ENSEMBLE = Path("checkpoints"), Path("checkpoints/ensemble.json")
 PREPARED, PREDICTIONS = Path("data/prepared"), Path("data/predictions")
 REPORT, DETAILS = Path("metrics/evaluate.md"), Path("metrics/details/evaluate.json")
-JUDGE = Path("checkpoints/judge")
+JUDGE, SCORE_ID = Path("checkpoints/judge"), Path("metrics/package.json")
 
 
 def main() -> None:
     packaging = params.load("package", Packaging)
     prediction = params.load("predict", predict.PredictionConfig)
     members = params.load("ensemble.members", dict[str, str])
-    device = params.load("device", str)
     checkpoints = {name: CHECKPOINTS / path for name, path in members.items()}
     for name, checkpoint in checkpoints.items():
         predict.check_provenance(PREDICTIONS / "members" / name, checkpoint)
@@ -51,9 +50,10 @@ def main() -> None:
             evaluation=artifacts.read_json(DETAILS),
         )
         own = m2d_reference.first_m2d(checkpoints.values(), Path())
-        judge = Judge.from_pretrained(folder, device, m2d=own)
+        judge = Judge.from_pretrained(folder, params.load("device", str), m2d=own)
         (score,) = judge.score_waves([wave], [pair["text"]], batch_size=1)
         package.check_score(score, pair["pred_score"], pair["wav_file_name"])
+    artifacts.write_json(SCORE_ID, {"score_id": judge.score_id})
 
 
 if __name__ == "__main__":

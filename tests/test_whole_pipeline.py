@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -110,8 +111,10 @@ def start(folder, *command):
     own = {f"DVC_{kind}_DIR": str(folder / ".dvc" / "machine" / kind.lower())
            for kind in ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")}  # fmt: skip
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("SOUNDJUDGE")},
         **own,
+        "HOME": str(folder / ".dvc/machine"),
+        "XDG_CACHE_HOME": str(folder / ".dvc/machine/cache"),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(folder / "src"),
         "OMP_NUM_THREADS": "1",  # two copies run at once
@@ -187,10 +190,20 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     edit(one / "params.yaml", {"ensemble.method": "mean"})
     assert repro(one) == [["ensemble", "evaluate", "package"]]
 
-    sound = next((one / "data/sample/xacle/wav/test").iterdir())
-    said, _ = finish(start(one, "soundjudge", "score", str(sound), "A dog barks"))
-    assert re.fullmatch(r"\d+(\.\d+)?\n", said)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands, output = re.findall(r"^```(?:bash|text)\n(.*?)^```$", readme, re.M | re.S)[:2]
+    make, activate, score = commands.splitlines()
+    assert (make, activate) == ("make repro", ". .venv/bin/activate")
+    said, _ = finish(start(one, *shlex.split(make), "--old-file=install"))
+    assert "didn't change" in said and "\n## test, 12 pairs\n" in said
+    said, told = finish(start(one, *shlex.split(score)))
+    shown_score, shown_id, *shown = output.splitlines()
+    assert re.fullmatch(r"\d+\.\d{4}\n", said) and re.fullmatch(r"\d+\.\d{4}", shown_score)
     assert 0.0 <= float(said) <= 10.0
+    score_id, *others = told.splitlines()
+    assert score_id.partition("+")[0] == shown_id.partition("+")[0]
+    assert score_id == json.loads((one / "metrics/package.json").read_text())["score_id"]
+    assert others == shown
 
     check_last_fit(one)
     check_refit(one)

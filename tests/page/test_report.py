@@ -137,6 +137,20 @@ def test_a_missing_sound_stops_before_a_judge_is_loaded(systems, tmp_path):
     assert not (tmp_path / "r.html").exists()
 
 
+def test_too_few_prompts_stop_before_a_judge_is_loaded(tmp_path):
+    prompts = write_prompts(tmp_path, TEXTS[:3])
+    folder = write_system(tmp_path / "a", [0.1, 0.2, 0.3])
+
+    def load() -> None:
+        raise AssertionError("the judge is loaded")
+
+    with pytest.raises(SoundjudgeError, match="3 prompts are too few for an interval: give 4"):
+        report.write_report(
+            [folder], prompts, tmp_path / "out.html", ReportOptions(), load_judge=load,
+            load_clap=None, progress=lambda done, total: None,
+        )  # fmt: skip
+
+
 def test_skipped_prompts_are_left_out_for_all_systems_and_listed(tmp_path):
     systems = [write_system(tmp_path / "a", [0.5] * 7), write_system(tmp_path / "b", [0.2] * 6)]
     (systems[1] / "3.wav").unlink()

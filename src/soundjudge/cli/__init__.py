@@ -15,6 +15,7 @@ from soundjudge.cli import (
     recipe_commands,
     scoring_commands,
     study_commands,
+    table_commands,
 )
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for commands in (
     scoring_commands,
+    table_commands,
     ranking_commands,
     doctor_commands,
     fetch_commands,

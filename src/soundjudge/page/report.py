@@ -10,7 +10,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.html.rendering import note_sentence
 from soundjudge.page.report_page import report_html
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.systems import system_files, system_scores
+from soundjudge.scoring.systems import system_files, system_scores, system_statistics
 from soundjudge.scoring.systems.system_files import Prompts, System
 from soundjudge.scoring.systems.system_report import OF_TABLES, SystemReport, report_systems
 from soundjudge.scoring.systems.system_scores import OnMissing, Progress, SystemScores
@@ -52,6 +52,7 @@ def write_report(
         if options.json and numbers.exists() and not options.overwrite:
             raise SoundjudgeError(f"{numbers} exists already: --overwrite replaces it")
         asked = system_files.read_prompts(prompts, options.audio_column, options.text_column)
+        system_statistics.check_count(len(asked.ids))  # before minutes of scoring
         systems = system_files.read_systems(paths, asked)
         if options.on_missing == "fail":
             system_files.check_complete(systems, asked)

@@ -3,12 +3,10 @@
 Tests of a cluster are skipped where the package ray is missing.
 """
 
-import importlib.util
 import os
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ import tiny_clap
 import tiny_training
 import torch
 from repository import run_stage, write_params
+from tiny_cluster import needs_ray, two_nodes  # noqa: F401  a fixture
 
 from soundjudge.clap import clapscore
 from soundjudge.data.jobs import chunks, ray_cluster
@@ -28,29 +27,6 @@ from soundjudge.model.audio.beats.beats import save_beats
 
 pytestmark = pytest.mark.slow
 ITEMS = [f"item{number}" for number in range(6)]
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="engine ray needs the package ray"
-)
-
-
-@pytest.fixture(scope="module")
-def two_nodes() -> Iterator[None]:
-    """A cluster that RAY_ADDRESS names, with files of its own and no dashboard."""
-    folder = tempfile.mkdtemp(prefix="ray-")  # a socket's path has 107 letters at most
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # no data leaves this machine
-        patch.setenv("RAY_TMPDIR", folder)
-        from ray.cluster_utils import Cluster
-
-        node = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=node)
-        try:
-            cluster.add_node(**node)
-            patch.setenv("RAY_ADDRESS", cluster.address)
-            yield
-        finally:
-            cluster.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A judge by its name: fetched from a hub on 127.0.0.1, listed, and scored with."""
 
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 import repository
 import test_tmu
+import tiny_clap
 import tiny_hub
 import tiny_judge
 import torch
@@ -60,6 +63,27 @@ def test_tmu_is_fetched_listed_and_scores_by_its_name(hub, in_folder, files):  #
     )  # 4 decimals
     assert listed[1] == judge.score_id
     assert run("doctor", "--model", "tmu2026").exit_code == 0
+
+
+def test_the_commands_of_the_first_page_run_in_their_order(hub, in_folder):
+    """Those for the judges of others: the rest of the page is in test_first_minutes.py."""
+    page = (repository.ROOT / "docs/first_score.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```bash\n(soundjudge fetch.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    folder = in_folder / "published"
+    tiny_clap.clap(hop_length=320, max_length_s=tiny_judge.SECONDS).save(folder)
+    (name,) = re.findall(r"hf://(\S+)", block)
+    hub.files[name] = {path.name: path.read_bytes() for path in folder.iterdir()}
+    tiny_judge.write_sound(Path("dog.wav"))
+    printed = {}
+    for line in block.splitlines():
+        program, *words = shlex.split(line)
+        result = run(*words)
+        assert program == "soundjudge" and result.exit_code == 0, (line, result.output)
+        printed[words[0]] = result
+    assert 0 <= float(printed["score"].stdout) <= 10
+    assert printed["score"].stderr.startswith("tmu-xacle2026@1.0+")
+    assert printed["import-clap"].stderr.startswith("clapscore-clap-htsat-unfused@1.0+")
+    assert printed["judges"].stdout.startswith("tmu2026  tmu-xacle2026@1.0+")
 
 
 def test_what_is_here_is_not_fetched_again(hub):

@@ -89,7 +89,7 @@ def make_chunks(
     if engine == "ray":
         load = partial(_load_writer, factory)
         for chunk, node in ray_cluster.run_tasks(missing, load, device, workers):
-            _wait_for_file(chunk.path, node)
+            wait_for_file(chunk.path, node)
         return
     write = _load_writer(factory, device)
     for chunk in missing:
@@ -101,13 +101,14 @@ def _load_writer(factory: WriterFactory, device: str) -> Writer:
     return lambda chunk: writers[chunk.kind](chunk)
 
 
-def _wait_for_file(path: Path, node: str) -> None:
+def wait_for_file(path: Path, node: str) -> None:
+    """Waits until a file that a node has written is here. Raises SoundjudgeError if it never is."""
     deadline = time.monotonic() + NFS_TIMEOUT_SECONDS
     while not path.exists():
         if time.monotonic() > deadline:
             raise SoundjudgeError(
-                f"the node {node} has written {path}, and it is not here: the folder work/ must "
-                "lie on a file system that all nodes of the cluster share."
+                f"the node {node} has written {path}, and it is not here: its folder must lie "
+                "on a file system that all nodes of the cluster share."
             )
         time.sleep(1)
 

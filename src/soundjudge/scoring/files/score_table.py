@@ -1,6 +1,7 @@
 """Scores a user's table of pairs, batch by batch, into a file that a later run can resume."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,12 @@ from soundjudge.data.user_files import outputs
 from soundjudge.errors import AudioError, SoundjudgeError
 from soundjudge.scoring.files import score_reader
 from soundjudge.scoring.files.added_columns import Details, Scorer
-from soundjudge.scoring.files.batch_scores import BatchScores, TableReader
+from soundjudge.scoring.files.batch_scores import (
+    BatchPlan,
+    BatchScores,
+    ScoreBatches,
+    score_batches,
+)
 from soundjudge.scoring.files.listed_pairs import ListedPairs
 from soundjudge.scoring.files.pair_table import SUFFIXES
 from soundjudge.scoring.files.score_reader import Written
@@ -48,13 +54,15 @@ def score_table(
     overwrite: bool = False,
     batch_size: int,
     progress: Callable[[int, int], None],
+    engine: ScoreBatches = score_batches,
 ) -> ScoreSummary:
     """Scores `pairs` into `out`, calling `progress(rows done, rows in all)` after every batch.
 
     `load` is called when all that can be known without the judge is checked. A sound that cannot be
     read ends the run (`fail`), is left out (`skip`) or gets an empty cell (`nan`), and is always
     listed in `out`.errors.csv. `resume` scores the rows of an existing `out` that have no score,
-    too. `inputs` are never written over. Raises SoundjudgeError.
+    too. `inputs` are never written over. `engine` scores in this process, or elsewhere. Raises
+    SoundjudgeError.
     """
     if resume and overwrite:
         raise SoundjudgeError("--resume and --overwrite exclude one another: choose one")
@@ -77,8 +85,9 @@ def score_table(
         )  # fmt: skip
         flagged: dict[str, list[str]] = {}
         progress(len(writer.scores), total)
-        with TableReader(scorer, pairs, open_rows, batch_size, stops=on_error == "fail") as reader:
-            for batch in reader.batches(details):
+        plan = BatchPlan(size=batch_size, stops=on_error == "fail", details=details)
+        with closing(engine(scorer, pairs, open_rows, plan)) as batches:
+            for batch in batches:
                 _write(batch, writer, written.done)
                 for row, sentences in batch.flags.items():
                     for sentence in sentences:

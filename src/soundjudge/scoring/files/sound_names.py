@@ -21,6 +21,10 @@ class SoundFolder:
         self._names = cache(_names)
         self._stems = cache(_stems)
 
+    def __reduce__(self) -> tuple[type["SoundFolder"], tuple[Path]]:
+        """In another process: the folder's name alone, whose files that process lists itself."""
+        return SoundFolder, (self.folder,)
+
     def locate(self, name: str) -> Path:
         """The file of a name, which need not exist; one without extension gets that of its file.
 

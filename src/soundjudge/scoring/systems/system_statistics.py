@@ -52,6 +52,14 @@ class SystemDifference:
     losses: int
 
 
+def check_count(prompts: int) -> None:
+    """Raises SoundjudgeError for prompts of which no interval can be estimated."""
+    if prompts < MIN_PROMPTS:
+        raise SoundjudgeError(
+            f"{prompts} prompts are too few for an interval: give {MIN_PROMPTS} or more"
+        )
+
+
 def summarize_systems(
     names: Sequence[str], values: Values, *, resamples: int, seed: int
 ) -> list[SystemSummary]:
@@ -137,10 +145,7 @@ def _share(count: int, prompts: int) -> Estimate:
 def _estimates(columns: Values, resamples: int, seed: int) -> list[Estimate]:
     """The mean of each column (N, C) with its interval."""
     prompts = len(columns)
-    if prompts < MIN_PROMPTS:
-        raise SoundjudgeError(
-            f"{prompts} prompts are too few for an interval: give {MIN_PROMPTS} or more"
-        )
+    check_count(prompts)
     blocks = resampling.resample_weights(prompts, resamples, seed=seed)
     draws = np.concatenate(
         [

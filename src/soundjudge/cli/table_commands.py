@@ -1,0 +1,199 @@
+"""The command that scores a table of pairs."""
+
+import json
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundjudge.cli import console
+from soundjudge.cli.judge_options import (
+    FAILED_ROWS,
+    JUDGE,
+    BatchSize,
+    Device,
+    Interval,
+    Json,
+    Members,
+    Model,
+    NoVerify,
+    OnError,
+    Precision,
+    PrecisionOption,
+    Spread,
+    Windows,
+    load_judge,
+    tell_note,
+)
+from soundjudge.errors import SoundjudgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from soundjudge.scoring.files.batch_scores import ScoreBatches
+    from soundjudge.scoring.files.score_table import ScoreSummary
+    from soundjudge.scoring.judge.judge import Judge
+
+app = typer.Typer()
+STDOUT = Path("-")
+
+
+class Engine(StrEnum):
+    """Where a table is scored."""
+
+    local = "local"
+    ray = "ray"
+
+
+@app.command("score-table")
+def score_table(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, TSV, JSON Lines or Parquet; - for standard input; Kaldi's folder with "
+            "wav.scp and text; or a folder with a .txt file per sound."
+        ),
+    ],
+    audio_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder that names of sounds start from; else that of the table."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--output", "-o", help="The table plus pred_score; - prints it.")
+    ] = STDOUT,
+    model: Model = JUDGE,
+    audio_column: Annotated[
+        str | None, typer.Option(help="Column of the sounds, where its name does not tell.")
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the texts, where its name does not tell.")
+    ] = None,
+    members: Members = False,
+    spread: Spread = False,
+    interval: Interval = False,
+    windows: Windows = False,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="What is to be known of a sound: silent, clipped, ...")
+    ] = False,
+    on_error: Annotated[
+        OnError,
+        typer.Option(
+            help="A sound that cannot be read: stop, leave its row out, or leave its cell empty. "
+            "Each is listed in OUT.errors.csv; with skip and nan the exit code is then 1."
+        ),
+    ] = OnError.fail,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue after the rows that OUT has already.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew and replace an OUT that exists.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="I/N: the I-th of N shares of the rows, which follow one another."),
+    ] = None,
+    as_json: Json = False,
+    engine: Annotated[
+        Engine, typer.Option(help="Score in this process, or on the Ray cluster that is running.")
+    ] = Engine.local,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of engine ray: processes; else one per GPU, or per processor."),
+    ] = None,
+    batch_size: BatchSize = 32,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
+    no_verify: NoVerify = False,
+) -> None:
+    """Score every row of a table, in its format, all columns kept; each batch is written at once.
+
+    Scores have 4 decimals. Columns are found by their usual names: wav_file_name, path, audio,
+    file, name, id; text, caption, prompt, description.
+    """
+    from soundjudge.scoring.files import listed_pairs, pair_reports
+    from soundjudge.scoring.files import score_table as tables
+    from soundjudge.scoring.files.added_columns import Details
+
+    if out == STDOUT and (resume or as_json or engine == Engine.ray):
+        raise SoundjudgeError(
+            "--resume, --json and --engine ray need a file to write: name it by -o"
+        )
+    if workers is not None and engine == Engine.local:
+        raise SoundjudgeError("--workers counts processes of a cluster: add --engine ray")
+    pairs = listed_pairs.list_pairs(
+        table, audio_dir, audio_column=audio_column, text_column=text_column, shard=_shard(shard)
+    )
+    details = Details(
+        members=members, spread=spread, interval=interval, windows=windows, flags=flags
+    )
+    judges: list[Judge] = []
+
+    def load_on(device: str) -> "Judge":
+        return load_judge(model, device, no_verify, precision)
+
+    def load() -> "Judge":
+        # Where actors score, this process only holds a resumed output to the judge.
+        judges.append(load_on(device if engine == Engine.local else "cpu"))
+        return judges[0]
+
+    with TemporaryDirectory() as folder, console.progress("scoring") as progress:
+        target = Path(folder) / f"scores{pairs.table.suffix}" if out == STDOUT else out
+        summary = tables.score_table(
+            load,
+            pairs,
+            target,
+            inputs=[table] if table.is_file() else [],
+            details=details,
+            on_error=on_error.value,
+            resume=resume,
+            overwrite=overwrite,
+            batch_size=batch_size,
+            progress=progress,
+            engine=_engine(engine, load_on, device, workers, target),
+        )
+        if out == STDOUT:
+            sys.stdout.buffer.write(target.read_bytes())
+    if as_json:
+        typer.echo(
+            json.dumps(pair_reports.summary_json(summary, out) | pair_reports.judge_json(judges[0]))
+        )
+    _tell_summary(summary, judges[0], out)
+
+
+def _engine(
+    engine: Engine,
+    load: "Callable[[str], Judge]",
+    device: str,
+    workers: int | None,
+    target: Path,
+) -> "ScoreBatches":
+    from soundjudge.scoring.files import batch_scores, ray_batches
+
+    if engine == Engine.local:
+        return batch_scores.score_batches
+    folder = target.absolute().with_name(f".{target.name}.parts")
+    return ray_batches.RayBatches(load=load, device=device, workers=workers, folder=folder)
+
+
+def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
+    resumed = f", {summary.resumed} of them before" if summary.resumed else ""
+    typer.echo(f"{summary.rows} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
+    for sentence, names in summary.flagged.items():
+        typer.echo(f"{sentence} ({len(names)} rows, {names[0]} first)", err=True)
+    tell_note(judge)
+    if summary.failed:
+        typer.echo(f"{summary.failed} rows have no score: {out}.errors.csv", err=True)
+        raise typer.Exit(FAILED_ROWS)
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise SoundjudgeError(f"--shard is {text!r}: write I/N, such as 1/4 for the first of four")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,177 @@
+"""A newcomer's first ten minutes: the pages' commands as written, and the output that they show."""
+
+import json
+import re
+import shlex
+import shutil
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import tiny_judge
+from repository import ROOT
+from typer.testing import CliRunner, Result
+
+from soundjudge.cli import app
+from soundjudge.labels.files import screening_report
+from soundjudge.scoring.judge.manifest import read_manifest
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+JUDGE = ROOT / "checkpoints/judge"
+PACKAGED = ROOT / "metrics/package.json"
+
+
+def bash_lines(page: str, *, having: str = "") -> list[list[str]]:
+    """The words of each line of a page's shell blocks: of all, or of those with some text."""
+    found = re.findall(r"^ *```bash\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for block in found if having in block for line in block.splitlines()]
+
+
+def run(words: list[str]) -> Result:
+    """A line of a page, in this process; a file behind > gets what it prints."""
+    program, *arguments = words
+    assert program == "soundjudge", words
+    target = None
+    if ">" in arguments:
+        *arguments, _, target = arguments
+    result = CliRunner().invoke(app, arguments)
+    if target is not None:
+        Path(target).write_text(result.stdout, encoding="utf-8")
+    return result
+
+
+def first_command() -> tuple[list[str], str]:
+    """The command that scores on the first screen, and the output that the page shows below it."""
+    blocks = re.findall(r"^```(bash|text)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (bash, commands), (text, output) = blocks[:2]
+    assert (bash, text) == ("bash", "text")
+    return shlex.split(commands.splitlines()[-1]), output
+
+
+def test_the_score_id_of_the_readme_is_that_of_the_packaged_judge() -> None:
+    packaged = json.loads(PACKAGED.read_text(encoding="utf-8"))["score_id"]
+    assert first_command()[1].splitlines()[1] == packaged
+
+
+def test_the_readme_shows_what_its_first_command_prints() -> None:
+    if not JUDGE.is_dir():
+        pytest.skip("the pipeline has not run here: there is no checkpoints/judge")
+    packaged = json.loads(PACKAGED.read_text(encoding="utf-8"))["score_id"]
+    if read_manifest(JUDGE).score_id != packaged:
+        pytest.skip("the judge here is another machine's than the one that README was written on")
+    words, output = first_command()
+    with chdir(ROOT):
+        result = run(words)
+    assert result.exit_code == 0, result.output
+    number, *told = output.splitlines()
+    assert result.stderr.splitlines() == told
+    assert float(result.stdout) == pytest.approx(float(number), abs=1e-3)
+    assert re.fullmatch(r"\d+\.\d{4}\n", result.stdout)
+
+
+def test_the_numbers_of_the_readmes_table_are_those_of_the_evaluation() -> None:
+    details = json.loads((ROOT / "metrics/details/evaluate.json").read_text(encoding="utf-8"))
+    rows = re.findall(r"^\| `(\w+)`[^|]*\|(.*)\|$", README, re.MULTILINE)
+    assert len(rows) >= 5
+    for system, cells in rows:
+        row = details["test"][system]
+        expected = [row[key] for key in ("srcc", "srcc_lo", "srcc_hi", "lcc", "ktau", "mse")]
+        stated = re.findall(r"[\d.]+", cells)
+        for number, text in zip(expected, stated, strict=True):
+            decimals = len(text.partition(".")[2])
+            assert float(text) == pytest.approx(number, abs=0.51 * 10**-decimals), (system, text)
+
+
+def write_systems() -> None:
+    """What the pages on generators assume: a judge, two systems' sounds, prompts, takes."""
+    tiny_judge.build(Path("checkpoints/judge"), Path())
+    shutil.copytree("checkpoints/judge", "checkpoints/clap-judge")
+    folders = ("wav", "tango2", "audiogen", ".")
+    takes = ("take1", "take2", "take3", "dog")
+    names = {"wav": "ab", "tango2": "abcd", "audiogen": "abcd", ".": takes}
+    seed = 0
+    for folder in folders:
+        Path(folder).mkdir(exist_ok=True)
+        for name in names[folder]:
+            seed += 1
+            soundfile.write(Path(folder, f"{name}.wav"), tiny_judge.noise(1.0, seed), 16_000)
+    for table in ("pairs.csv", "test.csv"):
+        Path(table).write_text("wav_file_name,text\na.wav,a dog barks\nb.wav,rain\n")
+    Path("prompts.csv").write_text("id,text\na,a dog barks\nb,rain\nc,a bell\nd,a car\n")
+    Path("captions.txt").write_text("a dog barks\nrain\n")
+
+
+def write_ratings() -> None:
+    """A listening test of 60 pairs by eight listeners, its means, and three tables of scores."""
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 10, 60)
+    ratings, means = ["wav_file_name,text,listener_id,score"], ["wav_file_name,text,average_score"]
+    for pair, value in enumerate(truth):
+        scores = np.clip(np.round(value + rng.normal(size=4)), 0, 10)
+        for who, score in zip(rng.choice(8, 4, replace=False), scores, strict=True):
+            ratings.append(f"{pair}.wav,text {pair},l{who},{score:.0f}")
+        means.append(f"{pair}.wav,text {pair},{scores.mean()}")
+    Path("ratings.csv").write_text("\n".join(ratings) + "\n")
+    Path("average.csv").write_text("\n".join(means) + "\n")
+    for number, name in enumerate(("scores", "a", "b", "c"), start=1):
+        lines = [f"{p}.wav,text {p},{v + number * rng.normal()}" for p, v in enumerate(truth)]
+        Path(f"{name}.csv").write_text("\n".join(["wav_file_name,text,pred_score", *lines]) + "\n")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/score_your_generator.md"])
+def test_the_commands_of_who_scores_a_generator_run_in_their_order(
+    in_folder: Path, page: str
+) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    lines = [
+        words for block in ("score-table pairs", "report tango2", "rank ")
+        for words in bash_lines(text, having=block)
+    ]  # fmt: skip
+    write_systems()
+    ran = []
+    for words in {tuple(words): words for words in lines}.values():
+        if words[1] == "serve":
+            continue  # it never ends; tests/page serve it
+        result = run(words)
+        assert result.exit_code == 0, (words, result.output)
+        assert "tiny@1.0+" in result.stderr
+        ran.append(words[1])
+    assert {"score-table", "report", "rank"} <= set(ran)
+    assert len(Path("scores.csv").read_text().splitlines()) == 3
+    assert "<audio" in Path("report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_commands_of_who_has_a_listening_test_run_in_their_order(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening_report, "RESAMPLES", 20)  # else seconds
+    write_ratings()
+    lines = bash_lines(README, having="soundjudge reliability")
+    assert [words[1] for words in lines] == [
+        "reliability", "study", "screen", "standardize", "evaluate", "compare",
+    ]  # fmt: skip
+    for words in lines:
+        result = run(words)
+        assert result.exit_code == 0, (words, result.output)
+    assert (in_folder / "report/reliability.json").is_file()
+    assert len((in_folder / "targets.csv").read_text().splitlines()) == 61
+
+
+def test_the_commands_of_who_enters_the_challenge_run_in_their_order(in_folder: Path) -> None:
+    page = (ROOT / "docs/xacle2027.md").read_text(encoding="utf-8")
+    write_systems()
+    shutil.copytree(ROOT / "recipes", "recipes")
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    recipe, doctor, fetch = (w for w in bash_lines(page, having="recipe") if w[0] == "soundjudge")
+    assert run(recipe).exit_code == 0 and "finetune:" in Path("params.yaml").read_text()
+    missing = run(doctor)
+    assert missing.exit_code == 1 and "data/raw/xacle" in missing.output
+    offline = run(fetch)  # tests reach no hub
+    assert offline.exit_code == 2 and "HF_HUB_OFFLINE is set" in offline.stderr
+    for words in bash_lines(page, having="submission"):
+        result = run(words)
+        assert result.exit_code == 0, (words, result.output)
+    assert Path("entry.zip").is_file()
