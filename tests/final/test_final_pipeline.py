@@ -40,6 +40,15 @@ def test_no_stage_of_the_selection_run_reads_anything_of_the_last_fit(both):
     assert not both.before(set(both.stages) - last) & last
 
 
+def test_a_judge_of_ratings_alone_needs_no_captions_for_its_last_fit_and_its_refits(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "final")
+    alone = pipeline(tmp_path, ensemble__members={"svr": "regress"}, refit__members=["regress"])
+    needed = alone.before({PREFIX + "package", "refit@regress"})
+    assert {PREFIX + "regress", "regress", "predict@svr", "ensemble"} <= needed
+    assert not needed & {"features", "caption", "likelihood", "embed", "pretrain", "tune_clap"}
+    assert "refit@regress" in alone.before({"ensemble"})
+
+
 def test_of_the_last_fit_the_targets_alone_read_test_labels():
     readers = [name for name, stage in STAGES.items() if "data/test_labels" in stage["deps"]]
     assert readers == ["targets"]
