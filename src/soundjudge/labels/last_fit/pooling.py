@@ -29,8 +29,9 @@ class PooledTargets:
 def pool_targets(ratings: pd.DataFrame, rules: Screening, config: Standardization) -> PooledTargets:
     """Targets of every pair in a RATINGS table of any splits, screened as train is.
 
-    Rules for validation hold for nothing here: there is none. A split with one rating per pair, such as one of published averages, has no panel: it is not
-    screened, and its ratings are standardized by the global statistics. Raises SoundjudgeError.
+    Rules for validation hold for nothing here: there is none. A split with one rating per pair,
+    such as one of published averages, has no panel: it is not screened, and its ratings are
+    standardized by the global statistics. Raises SoundjudgeError.
     """
     panels = [split for split, part in ratings.groupby("split") if part.duplicated(PAIR).any()]
     origin = ratings.drop_duplicates(PAIR).set_index(PAIR)["split"]
