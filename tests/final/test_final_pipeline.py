@@ -10,6 +10,9 @@ from repository import ROOT
 from test_pipeline import closure
 from test_reruns import Pipeline, pipeline
 
+from soundjudge import params
+from soundjudge.doctor import sections
+
 FOLDER = ROOT / "final"
 FINAL = yaml.safe_load((FOLDER / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in FINAL.items()}
@@ -81,6 +84,19 @@ def test_all_that_it_writes_says_so():
     places = ("checkpoints/final/", "data/final/", "plots/final/", "metrics/final.md")
     assert all(out.startswith(places) for stage in STAGES.values() for out in outputs(stage))
     assert all(stage["wdir"] == ".." for stage in STAGES.values())
+
+
+def test_every_checkpoint_that_can_be_a_member_has_a_last_fit():
+    made = {
+        out.removeprefix("checkpoints/final/")
+        for stage in STAGES.values()
+        for out in outputs(stage)
+    }
+    values = params.load("", sections.Params, ROOT / "params.yaml")
+    possible = {
+        "finetune/${key}" if name.startswith("finetune/") else name for name in values.trainings()
+    }
+    assert possible <= made
 
 
 def test_every_script_here_is_a_stage_and_thin():
