@@ -17,9 +17,14 @@ STAGES = ROOT / "stages"
 
 def run_stage(name: str, *arguments: str, folder: Path | None = None) -> None:
     """Runs stages/<name>.py as its command does, in this process; `folder` holds params.yaml."""
-    script = str(STAGES / f"{name}.py")
-    with chdir(folder or Path.cwd()), mock.patch.object(sys, "argv", [script, *arguments]):
-        runpy.run_path(script, run_name="__main__")
+    with chdir(folder or Path.cwd()):
+        run_script(STAGES / f"{name}.py", *arguments)
+
+
+def run_script(path: Path | str, *arguments: str) -> None:
+    """Runs a script as `python path arguments` does, in this process."""
+    with mock.patch.object(sys, "argv", [str(path), *arguments]):
+        runpy.run_path(str(path), run_name="__main__")
 
 
 def params(**changes: Any) -> dict[str, Any]:

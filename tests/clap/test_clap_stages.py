@@ -1,10 +1,7 @@
 """The stages around CLAP, one after the other on a few clips."""
 
-import runpy
 import shutil
-import sys
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -13,7 +10,7 @@ import tiny_clap
 import tiny_m2d
 import torch
 import yaml
-from repository import STAGES, run_stage
+from repository import STAGES, run_script, run_stage
 from tiny_clips import write_clips
 
 from soundjudge.clap import clapscore
@@ -298,8 +295,7 @@ def run_here(command: list[str], check: bool) -> None:
     """A command of the stage in this process, which has imported everything already."""
     _, script, *arguments = command
     assert check, "a refit that fails must stop the stage"
-    with mock.patch.object(sys, "argv", [script, *arguments]):
-        runpy.run_path(script, run_name="__main__")
+    run_script(script, *arguments)
 
 
 @pytest.fixture

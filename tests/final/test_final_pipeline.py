@@ -10,6 +10,9 @@ from repository import ROOT
 from test_pipeline import closure
 from test_reruns import Pipeline, pipeline
 
+from soundjudge import params
+from soundjudge.doctor import sections
+
 FOLDER = ROOT / "final"
 FINAL = yaml.safe_load((FOLDER / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in FINAL.items()}
@@ -38,6 +41,15 @@ def test_no_stage_of_the_selection_run_reads_anything_of_the_last_fit(both):
     last = {name for name in both.stages if name.startswith(PREFIX)}
     assert len(last) == 7 + 2 + 6  # single stages, finetune and predict by member
     assert not both.before(set(both.stages) - last) & last
+
+
+def test_a_judge_of_ratings_alone_needs_no_captions_for_its_last_fit_and_its_refits(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "final")
+    alone = pipeline(tmp_path, ensemble__members={"svr": "regress"}, refit__members=["regress"])
+    needed = alone.before({PREFIX + "package", "refit@regress"})
+    assert {PREFIX + "regress", "regress", "predict@svr", "ensemble"} <= needed
+    assert not needed & {"features", "caption", "likelihood", "embed", "pretrain", "tune_clap"}
+    assert "refit@regress" in alone.before({"ensemble"})
 
 
 def test_of_the_last_fit_the_targets_alone_read_test_labels():
@@ -72,6 +84,19 @@ def test_all_that_it_writes_says_so():
     places = ("checkpoints/final/", "data/final/", "plots/final/", "metrics/final.md")
     assert all(out.startswith(places) for stage in STAGES.values() for out in outputs(stage))
     assert all(stage["wdir"] == ".." for stage in STAGES.values())
+
+
+def test_every_checkpoint_that_can_be_a_member_has_a_last_fit():
+    made = {
+        out.removeprefix("checkpoints/final/")
+        for stage in STAGES.values()
+        for out in outputs(stage)
+    }
+    values = params.load("", sections.Params, ROOT / "params.yaml")
+    possible = {
+        "finetune/${key}" if name.startswith("finetune/") else name for name in values.trainings()
+    }
+    assert possible <= made
 
 
 def test_every_script_here_is_a_stage_and_thin():

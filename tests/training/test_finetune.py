@@ -9,7 +9,7 @@ import tiny_lalm
 import tiny_training
 import torch
 import yaml
-from repository import run_stage
+from repository import ROOT, run_script, run_stage
 
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.errors import SoundjudgeError
@@ -200,6 +200,30 @@ def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_agai
     for stage in (["caption"], ["pretrain"], ["finetune", "full1"]):
         run_stage(*stage)
     assert first == {name: artifacts.sha256(Path("checkpoints") / name) for name in checkpoints}
+
+
+@pytest.mark.parametrize("best", [0, 1])
+def test_a_last_fit_on_the_same_pairs_is_the_selected_model(repository, monkeypatch, best):
+    values = iter([0.3, 0.2, 0.1] if best == 0 else [0.1, 0.3, 0.2])
+    for stage in (["caption"], ["pretrain"]):
+        run_stage(*stage)
+    monkeypatch.setattr(finetune, "rank_correlation", lambda *_: next(values))
+    run_stage("finetune", "full1")
+    run_script(ROOT / "final/finetune.py", "full1", "data/targets", "last", "last.csv")
+    assert [line.split(",")[0] for line in Path("last.csv").read_text().splitlines()] == [
+        "epoch", str(best),
+    ]  # fmt: skip
+    selected, last = (
+        Path(folder) / "model.safetensors" for folder in ("checkpoints/finetune/full1", "last")
+    )
+    assert selected.read_bytes() == last.read_bytes()
+    assert artifacts.read_json(Path("last/member.json"))["training"] == {"epochs": best}
+    assert not list(Path("work").glob("*/*"))
+
+
+def test_without_a_selection_run_a_last_fit_is_refused(repository):
+    with pytest.raises(SoundjudgeError, match=r"metrics/finetune/full1\.json does not exist"):
+        run_script(ROOT / "final/finetune.py", "full1", "data/targets", "last", "last.csv")
 
 
 def test_a_warm_start_from_none_takes_the_shape_of_the_captioning_model_and_no_weight(repository):

@@ -14,7 +14,7 @@ from soundjudge.data.tables import tables
 from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.reporting.metrics import srcc
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, intervals, panel
+from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, intervals, panel, refits
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble, EnsembleConfig
 
@@ -151,10 +151,12 @@ def test_a_target_without_a_prediction_is_an_error():
         panel.rated_scores(scores, targets, rated_table(scores), ["a"])
 
 
-def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monkeypatch, caplog):
+@pytest.fixture
+def stage(in_folder, monkeypatch):
+    """The stage in a folder with two members' predictions, and those of one since removed."""
     monkeypatch.syspath_prepend(str(STAGES))
     monkeypatch.delitem(sys.modules, "ensemble", raising=False)
-    import ensemble as stage
+    import ensemble as script
 
     scores, rating = simulated(40)
     members = Path("data/predictions/members")
@@ -186,8 +188,13 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
     chosen["silent_score"] = 0.25
     write_params(Path(), ensemble=chosen)
     values = yaml.safe_load(Path("params.yaml").read_text())
-    values["ensemble"]["members"] = {"good": "x", "noisy": "y"}
+    values["ensemble"]["members"] = {"good": "regress", "noisy": "y"}
     Path("params.yaml").write_text(yaml.safe_dump(values))
+    return script
+
+
+def test_the_stage_combines_named_members_and_names_unknown_ones(stage, caplog):
+    scores, rating = simulated(40)
     with caplog.at_level(logging.WARNING):
         stage.main()
 
@@ -217,3 +224,29 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(in_folder, monk
     for name, weight in zip(fitted.members, fitted.weights, strict=True):
         low, high = report.weight_intervals[name]
         assert low < weight < high
+
+
+def test_refits_replace_the_scores_of_their_member_where_a_generator_is_held_out(stage):
+    path = Path("data/prepared/rated.parquet")
+    rated = tables.read_table(path, tables.RATED).assign(model_id=["g", "h"] * 20)
+    tables.write_table(rated, path, tables.RATED)
+    params = Path("params.yaml")
+    values = yaml.safe_load(params.read_text())
+    values["ensemble"]["folds_by"] = "generator"
+    params.write_text(yaml.safe_dump(values))
+    stage.main()
+    details = Path("metrics/details/ensemble.json")
+    plain = fit_report.read_report(details)
+    weights = artifacts.read_json(Path("checkpoints/ensemble.json"))
+
+    # Without g the good member knows nothing: it scores all pairs by chance.
+    refit = rated[["wav_file_name", "text"]].assign(generator="g")
+    refit["pred_score"] = np.random.default_rng(9).normal(size=40)
+    tables.write_table(refit, Path("data/predictions/members/refit/regress.csv"), refits.REFITS)
+    values["refit"]["members"] = ["regress"]
+    params.write_text(yaml.safe_dump(values))
+    stage.main()
+    report = fit_report.read_report(details)
+    assert (plain.refitted, report.refitted) == ((), ("good",))
+    assert report.crossfitted["srcc"] < plain.crossfitted["srcc"] - 0.05
+    assert artifacts.read_json(Path("checkpoints/ensemble.json")) == weights

@@ -9,7 +9,8 @@ from repository import ROOT
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import refits
+from soundjudge.scoring.ensemble import panel, refits
+from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 
 NAMES = ["a.wav", "b.wav", "c.wav", "d.wav"]
 RATED = pd.DataFrame(
@@ -95,6 +96,14 @@ def test_refits_are_columns_of_the_members_with_that_checkpoint_in_the_rows_of_t
     )
     pd.testing.assert_frame_equal(found["g"], expected)
     assert refits.read_refits(tmp_path, members, (), PANEL) == {}
+
+
+def test_the_folder_of_refits_is_no_forgotten_member(tmp_path):
+    write(tmp_path, "regress", g=[1.0, 2.0])
+    (tmp_path / "old").mkdir()
+    assert panel.unknown_members(tmp_path, ["svr"]) == ["old"]
+    with pytest.raises(SoundjudgeError, match="'refit'"):
+        EnsembleConfig(members={"refit": "regress"}, method="mean", calibration="linear")
 
 
 def test_refits_of_other_pairs_are_refused(tmp_path):

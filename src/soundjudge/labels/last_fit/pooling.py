@@ -5,7 +5,7 @@ two splits counts as two listeners, as everywhere in the pipeline: whether lists
 listeners anew is not known.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -29,14 +29,15 @@ class PooledTargets:
 def pool_targets(ratings: pd.DataFrame, rules: Screening, config: Standardization) -> PooledTargets:
     """Targets of every pair in a RATINGS table of any splits, screened as train is.
 
-    A split with one rating per pair, such as one of published averages, has no panel: it is not
-    screened, and its ratings are standardized by the global statistics. Raises SoundjudgeError.
+    Rules for validation hold for nothing here: there is none. A split with one rating per pair,
+    such as one of published averages, has no panel: it is not screened, and its ratings are
+    standardized by the global statistics. Raises SoundjudgeError.
     """
     panels = [split for split, part in ratings.groupby("split") if part.duplicated(PAIR).any()]
     origin = ratings.drop_duplicates(PAIR).set_index(PAIR)["split"]
     names = ratings["split"] + "/" + ratings["listener_id"]
     pooled = ratings.assign(split=TRAIN, listener_id=names)
-    rated = screen_pooled(pooled[ratings["split"].isin(panels)], rules)
+    rated = screening.screen_ratings(pooled[ratings["split"].isin(panels)], rules)
     panel.check_listeners(rating_arrays(rated), "rated pairs")
     scales = listener_scales(rated, config.shrinkage)
     kept = pd.concat([rated, pooled[~ratings["split"].isin(panels)]], ignore_index=True)
@@ -47,9 +48,3 @@ def pool_targets(ratings: pd.DataFrame, rules: Screening, config: Standardizatio
     splits = origin.loc[pd.MultiIndex.from_frame(targets[PAIR])].value_counts()
     counts = {str(split): int(count) for split, count in splits.sort_index().items()}
     return PooledTargets(targets=targets, overall=scales.overall, pairs=counts)
-
-
-def screen_pooled(ratings: pd.DataFrame, rules: Screening) -> pd.DataFrame:
-    """The ratings that the rules of train keep, if these screen train."""
-    own = tuple(split for split in rules.splits if split == TRAIN)
-    return screening.screen_ratings(ratings, replace(rules, splits=own))
