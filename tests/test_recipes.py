@@ -339,11 +339,11 @@ def test_frozen2027_needs_ratings_and_claps_alone_and_they_can_be_fetched(
 ) -> None:
     (tmp_path / "data/none").mkdir(parents=True)
     (tmp_path / "data/none/README.md").write_text("no corpus\n")
-    claps = {"encoders.clap", "regress.extra_claps[0]"}
+    claps = {"encoders.clap", "regress.extra_claps[0]", "regress.extra_claps[1]"}
     assert unmet("frozen2027", tmp_path) == {"prepare.xacle", *claps}
     monkeypatch.chdir(tmp_path)
     plan = fetch_plan.plan_fetch(Path("params.yaml"))
-    assert set(plan.targets) == {"laion-clap", "human-clap"}
+    assert set(plan.targets) == {"laion-clap", "human-clap", "ms-clap-2023"}
     assert [other.requirement.key for other in plan.others] == ["prepare.xacle"]
 
 

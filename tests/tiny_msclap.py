@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from transformers import ClapFeatureExtractor
 
-from soundjudge.clap.encoders.msclap import PUBLISHED, MsClap
-from soundjudge.clap.encoders.msclap_file import AUDIO, MSCLAP, TEXT
+from soundjudge.clap.encoders.msclap import MsClap
+from soundjudge.clap.encoders.msclap_file import AUDIO, TABLE, TEXT
+
+PUBLISHED = "CLAP_weights_2023.pth"
 
 SIZES = {
     "kind": "msclap",
@@ -68,7 +70,7 @@ def state(model: MsClap) -> dict[str, torch.Tensor]:
     """The model's weights as Microsoft published them."""
     kernel = torch.zeros(513, 1, 1024)
     kernel[0, 0] = torch.hann_window(1024)
-    return tiny_names.published_state(MSCLAP, model.state_dict()) | {
+    return tiny_names.published_state(TABLE, model.state_dict()) | {
         f"{AUDIO}spectrogram_extractor.stft.conv_real.weight": kernel,
         f"{AUDIO}spectrogram_extractor.stft.conv_imag.weight": kernel,
         f"{AUDIO}layers.0.blocks.1.attn_mask": torch.zeros(64, 64, 64),

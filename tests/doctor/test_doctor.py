@@ -115,6 +115,19 @@ def test_a_missing_clap_is_offered_in_three_kinds_each_with_size_license_and_sou
         assert words in report
 
 
+def test_a_sentence_encoder_is_a_need_of_regress_and_no_clap(in_folder):
+    folder = in_folder / "checkpoints/words"
+    folder.mkdir(parents=True)
+    (folder / "modules.json").touch()
+    path = params(in_folder)
+    values = yaml.safe_load(path.read_text())
+    values["regress"]["extra_claps"] = ["checkpoints/words"]
+    path.write_text(yaml.safe_dump(values))
+    (need,) = requirements.unmet_requirements(requirements.find_requirements(path))
+    assert need.requirement.kind == "sentence" and "model.safetensors" in need.lacking
+    assert need.requirement.stages == ("regress",)
+
+
 def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_folder):
     path = params(in_folder)
     values = yaml.safe_load(path.read_text())
@@ -348,7 +361,8 @@ def test_what_the_catalog_has_of_the_missing_is_fetched_to_where_params_look(in_
 def test_every_fetch_command_of_the_doctor_is_one_of_the_catalog():
     sources = [need.source for need in REQUIREMENTS if need.source.startswith(requirements.FETCH)]
     named = {source.removeprefix(f"{requirements.FETCH} ") for source in sources}
-    assert named == {"beats", "laion-clap", "ms-clap-2023", "qwen2.5-0.5b"} <= set(CATALOG)
+    assert named <= set(CATALOG)
+    assert named == {"beats", "laion-clap", "minilm", "ms-clap-2023", "qwen2.5-0.5b"}
 
 
 @pytest.mark.parametrize("name", ["tmu2026", "xacle2027"])

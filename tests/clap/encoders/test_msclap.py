@@ -9,9 +9,10 @@ import tiny_clap
 import tiny_gpt2
 import tiny_msclap
 import torch
+from tiny_msclap import PUBLISHED
 
 from soundjudge.clap.encoders import checkpoints, msclap_file
-from soundjudge.clap.encoders.msclap import PUBLISHED, MsClap
+from soundjudge.clap.encoders.msclap import MsClap
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
@@ -139,7 +140,7 @@ def test_all_of_it_can_be_tuned(clap):
 def test_the_table_knows_every_weight_and_drops_the_rest_knowingly():
     model = tiny_msclap.clap()
     state = tiny_msclap.state(model)
-    renamed = msclap_file.MSCLAP.rename(state)
+    renamed = msclap_file.TABLE.rename(state)
     assert renamed.keys() == model.state_dict().keys()
     assert all(torch.equal(renamed[name], w) for name, w in model.state_dict().items())
     older = {f"{msclap_file.TEXT}h.N.attn.{name}" for name in ("bias", "masked_bias")}
@@ -178,7 +179,7 @@ def test_what_is_no_ms_clap_is_refused_in_a_sentence(folder, tmp_path):
     with pytest.raises(SoundjudgeError, match="no whole PyTorch file"):
         checkpoints.load_encoder(ClapSource(path), "cpu")
     torch.save({"state_dict": {"a": torch.zeros(1)}}, path)
-    with pytest.raises(SoundjudgeError, match=r"holds no weights.*Microsoft's"):
+    with pytest.raises(SoundjudgeError, match=r"holds no weights.*MS-CLAP of 2023"):
         checkpoints.load_encoder(ClapSource(path), "cpu")
     torch.save({"model": Path("a")}, path)
     with pytest.raises(SoundjudgeError, match="could run foreign code"):
@@ -189,7 +190,10 @@ def test_a_tokenizer_that_is_missing_or_another_is_refused(tmp_path):
     path = write(tmp_path)
     for file in tmp_path.glob("*.json"):
         file.unlink()
-    with pytest.raises(SoundjudgeError, match=r"put gpt2's config\.json, tokenizer\.json"):
+    with pytest.raises(
+        SoundjudgeError,
+        match=r"config\.json, tokenizer\.json and tokenizer_config\.json of openai-community/gpt2",
+    ):
         checkpoints.load_encoder(ClapSource(path), "cpu")
     tiny_clap.tokenizer().save_pretrained(tmp_path)
     with pytest.raises(SoundjudgeError, match="not GPT-2's"):

@@ -11,7 +11,7 @@ import tiny_hub
 from tiny_hub import CHUNK, LoopbackHub
 
 from soundjudge.data.fetch import catalog, download
-from soundjudge.data.fetch.catalog import Entry, Mirror, RemoteFile
+from soundjudge.data.fetch.entries import Entry, Mirror, RemoteFile
 from soundjudge.errors import HubError, SoundjudgeError
 
 WEIGHTS = bytes(range(256)) * 20  # five chunks

@@ -11,30 +11,25 @@ B batch, T samples at 16 kHz, C = 2 crops, S samples of a crop at 44.1 kHz, F fr
 H tower width, E embedding dimensions, L tokens.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import AutoTokenizer, ClapAudioConfig, ClapAudioModel, GPT2Config, GPT2Model
-from transformers.initialization import no_init_weights
+from transformers import ClapAudioConfig, ClapAudioModel, GPT2Config, GPT2Model
 
-from soundjudge.clap.encoders import deltas, htsat, msclap_file, weight_files
+from soundjudge.clap.encoders import htsat
 from soundjudge.clap.encoders.encoder import Parts
+from soundjudge.clap.encoders.msclap_file import MSCLAP
+from soundjudge.clap.encoders.published_clap import PublishedClap
 from soundjudge.clap.encoders.spectrogram import resample_waves
-from soundjudge.clap.encoders.tokenization import check_tokenizer, save_tokenizer
+from soundjudge.clap.encoders.tokenization import check_tokenizer
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime import artifacts, model_folder
 
-CONFIG, WEIGHTS, PUBLISHED = "msclap.json", "model.safetensors", "CLAP_weights_2023.pth"
 SAMPLE_RATE, CROP_SECONDS, WINDOW_SECONDS = 44_100, 7, 10.0
-SIZES = {"kind", "dimensions", "fft_bins", "audio", "text"}  # keys of CONFIG
 MAX_TOKENS = 77
 PADDING, END = "!", "<|endoftext|>"
 DROPOUT = 0.5  # of the projections, in training
@@ -60,66 +55,35 @@ class Projection(nn.Module):
         return projected
 
 
-class MsClap(nn.Module):
+class MsClap(PublishedClap):
     """Both towers and their projections behind the interface of `ClapEncoder`.
 
     Front end, tower and projection can be run one by one, as those of `TransformersClap`.
     """
 
+    file = MSCLAP
+
     def __init__(self, sizes: Mapping[str, Any], tokenizer: Any) -> None:  # noqa: ANN401
-        super().__init__()
+        super().__init__(sizes, tokenizer)
         audio, text = (
             kind(**sizes[side], attn_implementation="eager")
             for side, kind in (("audio", ClapAudioConfig), ("text", GPT2Config))
         )
-        self.dimensions: int = sizes["dimensions"]
-        self.sizes, self.tokenizer = dict(sizes), tokenizer
         self.log_mel = CroppedLogMel(sizes["fft_bins"], audio.num_mel_bins)
         self.audio_model = ClapAudioModel(audio)
         self.audio_projection = Projection(audio.hidden_size, self.dimensions)
         self.text_model = GPT2Model(text)
         self.text_projection = Projection(text.n_embd, self.dimensions)
+        if tokenizer.convert_tokens_to_ids(PADDING) != 0 or END not in tokenizer.get_vocab():
+            raise SoundjudgeError("the tokenizer beside it is not GPT-2's: put that of gpt2 there.")
         tokenizer.add_special_tokens({"pad_token": PADDING})  # so "!!" in a text is two tokens
         check_tokenizer(tokenizer, text)
         self.sample_rate, self.window_seconds = SAMPLE_RATE, WINDOW_SECONDS
 
-    @classmethod
-    def load(cls, path: Path, device: str | torch.device, sha256: str | None = None) -> Self:
-        """The published file, or a folder with it or that `save` wrote; strictly, in eval mode.
-
-        Raises SoundjudgeError for weights of another model and for such that are not finite.
-        """
-        if (path / CONFIG).is_file():
-            return cls._fill(path, path / WEIGHTS, *_read_saved(path, sha256)).to(device)
-        file = path / PUBLISHED if path.is_dir() else path
-        return cls._fill(file.parent, file, *msclap_file.read_published(file, sha256)).to(device)
-
-    @classmethod
-    def _fill(
-        cls, folder: Path, file: Path, sizes: Mapping[str, Any], weights: Mapping[str, Tensor]
-    ) -> Self:
-        tokenizer = _read_tokenizer(folder)
-        with model_folder.reading(file), no_init_weights():
-            clap = cls(sizes, tokenizer)
-            model_folder.load_weights(clap, weights, file, htsat.COMPUTED)
-            weight_files.check_finite(file, weights)
-        return clap.eval()
-
-    def save(self, folder: Path) -> None:
-        """Writes a folder; the same weights give the same bytes."""
-        folder.mkdir(parents=True, exist_ok=True)
-        artifacts.write_json(folder / CONFIG, self.sizes, exact=True)
-        weights = {n: w for n, w in self.state_dict().items() if not n.endswith(htsat.COMPUTED)}
-        artifacts.save_tensors(folder / WEIGHTS, weights)
-        save_tokenizer(self.tokenizer, folder)
-
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        vocabulary = json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
-        digest = hashlib.sha256(vocabulary.encode())
-        digest.update(deltas.weights_digest(self.state_dict()).encode())
         protocol = f"{SAMPLE_RATE / 1000:g}k-{CROP_SECONDS}s-repeat-ends-of-{WINDOW_SECONDS:g}s"
-        return f"msclap-{digest.hexdigest()[:8]}/{protocol}/projection@{VERSION}"
+        return f"{self.checkpoint_name()}/{protocol}/projection@{VERSION}"
 
     @property
     def device(self) -> torch.device:
@@ -191,26 +155,3 @@ def _crop(sound: Tensor) -> Tensor:
     size = CROP_SECONDS * SAMPLE_RATE
     sound = sound.repeat(math.ceil(size / len(sound)))[:size] if len(sound) < size else sound
     return torch.stack([sound[:size], sound[-size:]])
-
-
-def _read_saved(folder: Path, sha256: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Sizes and weights of a folder that `MsClap.save` wrote."""
-    if sha256 is not None:
-        weight_files.check_sha256(folder / WEIGHTS, sha256)
-    sizes = artifacts.read_json(folder / CONFIG)
-    if not isinstance(sizes, dict) or sizes.keys() != SIZES or sizes["kind"] != msclap_file.KIND:
-        raise SoundjudgeError(f"{folder / CONFIG} is not as soundjudge writes it.")
-    return sizes, artifacts.load_tensors(folder / WEIGHTS)
-
-
-def _read_tokenizer(folder: Path) -> Any:  # noqa: ANN401  transformers types none
-    try:
-        tokenizer = model_folder.read_tokenizer(AutoTokenizer, folder)
-    except SoundjudgeError as error:
-        raise SoundjudgeError(
-            f"{folder} holds no tokenizer: put gpt2's config.json, tokenizer.json and "
-            f"tokenizer_config.json beside {PUBLISHED}."
-        ) from error
-    if tokenizer.convert_tokens_to_ids(PADDING) != 0 or END not in tokenizer.get_vocab():
-        raise SoundjudgeError(f"{folder}: the tokenizer is not GPT-2's: put that of gpt2 there.")
-    return tokenizer

@@ -33,7 +33,8 @@ class RegressionConfig:
     """How the regressor is fitted; section `regress` of params.yaml."""
 
     extra_claps: tuple[Path | ClapSource, ...] = ()
-    """CLAPs whose features stand beside those of encoders.clap: paths, or {path, backend, sha256}.
+    """Encoders whose features stand beside those of encoders.clap: paths, or {path, backend,
+    sha256}, of CLAPs, of Whispers (sound alone) and of sentence encoders (text alone).
     DVC tracks this list and not their files: predict refuses other weights under an old path."""
     c: float  # weight of the errors against smoothness
     epsilon: float  # error that costs nothing, on the scale -1..1

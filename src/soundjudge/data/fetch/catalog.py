@@ -3,83 +3,13 @@
 The hashes are those that other public projects state; a download is checked against them.
 """
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from soundjudge.data.fetch.entries import Entry, Mirror, RemoteFile
 from soundjudge.errors import SoundjudgeError
 
 OFFICIAL = Path("checkpoints/official")  # where the recipes look
 DOWNLOADS = Path("downloads")  # in the user's cache
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mirror:
-    """A repository of the hub that has the files."""
-
-    repository: str
-    kind: Literal["model", "dataset"] = "model"
-    revision: str = "main"
-
-    @property
-    def page(self) -> str:
-        """Its path below the hub's address."""
-        return f"datasets/{self.repository}" if self.kind == "dataset" else self.repository
-
-    def __str__(self) -> str:
-        return f"{self.page}@{self.revision}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoteFile:
-    """A file of a repository."""
-
-    name: str
-    bytes: int
-    "about so many, to plan with; the hub says how many exactly"
-    sha256: str | None = None
-    "that it must have; null = that of the first download, kept beside the file"
-    optional: bool = False
-    "not every repository of its kind has it"
-
-    @property
-    def is_weights(self) -> bool:
-        """Whether its hash is recorded where none is known."""
-        return Path(self.name).suffix in (".safetensors", ".pt", ".pth")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One thing to fetch."""
-
-    description: str
-    mirrors: tuple[Mirror, ...]
-    "in the order in which they are tried"
-    files: tuple[RemoteFile, ...]
-    license: str
-    path: Path
-    "the file, or the folder of the files"
-    in_cache: bool = False
-    "`path` starts from the user's cache, not from the working folder"
-    companion: str = ""
-    "the entry of another repository whose files belong into the same folder"
-
-    @property
-    def is_file(self) -> bool:
-        """Whether `path` is a lone file."""
-        return self.path.suffix == ".pt"
-
-    @property
-    def target(self) -> Path:
-        """Where it is put unless somebody says otherwise."""
-        return user_cache(self.path.as_posix()) if self.in_cache else self.path
-
-
-def user_cache(name: str) -> Path:
-    """A folder of this name for all that one user fetches."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "soundjudge" / name
 
 
 # The text side of a CLAP, and what transformers reads it with.
@@ -221,6 +151,47 @@ CATALOG = {
         ),
         license="Apache-2.0",
         path=OFFICIAL / "pe-av-small",
+    ),
+    "whisper-small": Entry(
+        description="Whisper (small) of OpenAI, whose encoder regress can use",
+        mirrors=(
+            Mirror(
+                repository="openai/whisper-small",
+                revision="973afd24965f72e36ca33b3055d56a652f456b4d",
+            ),
+        ),
+        files=(
+            RemoteFile(name="config.json", bytes=2_000),
+            RemoteFile(name="preprocessor_config.json", bytes=185_000),
+            RemoteFile(name="tokenizer.json", bytes=2_500_000),
+            RemoteFile(name="model.safetensors", bytes=967_000_000),
+        ),
+        license="Apache-2.0",
+        path=OFFICIAL / "whisper-small",
+    ),
+    "minilm": Entry(
+        description="all-MiniLM-L6-v2, a sentence encoder that regress can use",
+        mirrors=(
+            Mirror(
+                repository="sentence-transformers/all-MiniLM-L6-v2",
+                revision="1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+            ),
+        ),
+        files=(
+            RemoteFile(name="1_Pooling/config.json", bytes=200),
+            RemoteFile(name="config.json", bytes=600),
+            RemoteFile(name="modules.json", bytes=400),
+            RemoteFile(name="sentence_bert_config.json", bytes=100),
+            RemoteFile(name="tokenizer.json", bytes=500_000),
+            RemoteFile(name="tokenizer_config.json", bytes=400),
+            RemoteFile(
+                name="model.safetensors",
+                bytes=90_900_000,
+                sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            ),
+        ),
+        license="Apache-2.0",
+        path=OFFICIAL / "all-MiniLM-L6-v2",
     ),
     TMU: Entry(
         description="the weights of the TMU system of the XACLE challenge 2026, as a judge",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundjudge.data.fetch.catalog import Entry, Mirror, RemoteFile
+from soundjudge.data.fetch.entries import Entry, Mirror, RemoteFile
 from soundjudge.errors import HubError, SoundjudgeError
 from soundjudge.runtime import artifacts
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.data.fetch import catalog, download
-from soundjudge.data.fetch.catalog import TMU, TMU_TOKENIZER, user_cache
+from soundjudge.data.fetch.catalog import TMU, TMU_TOKENIZER
+from soundjudge.data.fetch.entries import user_cache
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.judge.card_reader import read_card
 from soundjudge.scoring.judge.manifest import read_manifest

@@ -1,0 +1,74 @@
+"""What an entry of the catalog says: repositories, files, hashes, license, and where it is put."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """A repository of the hub that has the files."""
+
+    repository: str
+    kind: Literal["model", "dataset"] = "model"
+    revision: str = "main"
+
+    @property
+    def page(self) -> str:
+        """Its path below the hub's address."""
+        return f"datasets/{self.repository}" if self.kind == "dataset" else self.repository
+
+    def __str__(self) -> str:
+        return f"{self.page}@{self.revision}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file of a repository."""
+
+    name: str
+    bytes: int
+    "about so many, to plan with; the hub says how many exactly"
+    sha256: str | None = None
+    "that it must have; null = that of the first download, kept beside the file"
+    optional: bool = False
+    "not every repository of its kind has it"
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether its hash is recorded where none is known."""
+        return Path(self.name).suffix in (".safetensors", ".pt", ".pth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing to fetch."""
+
+    description: str
+    mirrors: tuple[Mirror, ...]
+    "in the order in which they are tried"
+    files: tuple[RemoteFile, ...]
+    license: str
+    path: Path
+    "the file, or the folder of the files"
+    in_cache: bool = False
+    "`path` starts from the user's cache, not from the working folder"
+    companion: str = ""
+    "the entry of another repository whose files belong into the same folder"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether `path` is a lone file."""
+        return self.path.suffix == ".pt"
+
+    @property
+    def target(self) -> Path:
+        """Where it is put unless somebody says otherwise."""
+        return user_cache(self.path.as_posix()) if self.in_cache else self.path
+
+
+def user_cache(name: str) -> Path:
+    """A folder of this name for all that one user fetches."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "soundjudge" / name
