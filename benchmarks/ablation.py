@@ -40,7 +40,7 @@ PREPARED, TARGETS = ROOT / "data/prepared", ROOT / "data/targets"
 CHECKPOINTS = {  # stage and its argument -> its checkpoint
     "tune_clap": "checkpoints/clapscore",
     "caption": "checkpoints/caption",
-    "pretrain": "checkpoints/pretrain",
+    "pretrain captioned": "checkpoints/pretrain/captioned",
     "finetune full1": "checkpoints/finetune/full1",
 }
 
@@ -59,24 +59,29 @@ TRAININGS = {  # each after those that it reads; a new language model takes its 
     "tune-mean": Training("tune_clap", {"target": "mean"}),
     "tune-spo": Training("tune_clap", {"target": "spo"}),
     "caption": Training("caption", {}),
-    "pretrain": Training("pretrain", {"warm_start": "caption"}, ("caption",)),
-    "pretrain-alone": Training("pretrain", {"warm_start": "none"}, ("caption",)),
+    "pretrain": Training("pretrain captioned", {"warm_start": "caption"}, ("caption",)),
+    "pretrain-alone": Training("pretrain captioned", {"warm_start": "none"}, ("caption",)),
     "3": Training("finetune full1", {"warm_start": "none"}, ("caption", "pretrain")),
-    "2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "pretrain-alone")),
-    "1+2+3": Training("finetune full1", {"warm_start": "pretrain"}, ("caption", "pretrain")),
+    "2+3": Training(
+        "finetune full1", {"warm_start": "pretrain/captioned"}, ("caption", "pretrain-alone")
+    ),
+    "1+2+3": Training(
+        "finetune full1", {"warm_start": "pretrain/captioned"}, ("caption", "pretrain")
+    ),
 }
 FORMER = {  # settings of pretrain up to version 0.2.0
-    "pretrain.optimization.learning_rate": 1.0e-3,
-    "pretrain.optimization.epochs": 5,
-    "pretrain.optimization.warmup_steps": 20,
-    "pretrain.optimization.ema_decay": None,
+    "pretrain.training.optimization.learning_rate": 1.0e-3,
+    "pretrain.training.optimization.epochs": 5,
+    "pretrain.training.optimization.warmup_steps": 20,
+    "pretrain.training.optimization.ema_decay": None,
 }
 SETTINGS = {
-    "present": Training("pretrain", {"warm_start": "caption"}),
+    "present": Training("pretrain captioned", {"warm_start": "caption"}),
     "present, without the average": Training(
-        "pretrain", {"warm_start": "caption", "pretrain.optimization.ema_decay": None}
+        "pretrain captioned",
+        {"warm_start": "caption", "pretrain.training.optimization.ema_decay": None},
     ),
-    "former": Training("pretrain", {"warm_start": "caption", **FORMER}),
+    "former": Training("pretrain captioned", {"warm_start": "caption", **FORMER}),
 }
 CLAP, SPO = "CLAP as it came", "CLAP tuned on standardized ratings (SPO)"
 REGRESSOR, FULL = "regressor on CLAP features", "language model, 1+2+3"
@@ -235,7 +240,9 @@ def settings_table(seeds: list[int]) -> str:
     lines = ["| setting | " + " | ".join(("teacher", *truths)) + " |", "|---" * 4 + "|"]
     for setting in SETTINGS:
         folders = {str(seed): one[setting] for seed, one in zip(seeds, trained, strict=True)}
-        metrics = [folder.parent.parent / "metrics/pretrain.json" for folder in folders.values()]
+        metrics = [
+            folder.parents[2] / "metrics/pretrain/captioned.json" for folder in folders.values()
+        ]
         columns = [[artifacts.read_json(path)["validation_srcc"] for path in metrics]]
         for split, truth in truths.items():
             scores = score(folders, split).set_index("wav_file_name")

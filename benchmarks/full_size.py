@@ -38,10 +38,10 @@ CHANGES: dict[str, dict[str, object]] = {
     "tmu2026": {
         "tune_clap.optimization.epochs": 1,
         "caption.llm.compile": False,
-        "pretrain.llm.compile": False,
+        "pretrain.training.llm.compile": False,
         "finetune.training.llm.compile": False,
         "caption.optimization.epochs": 2,
-        "pretrain.optimization.epochs": 1,
+        "pretrain.training.optimization.epochs": 1,
         "finetune.training.optimization.epochs": 1,
         "pseudolabel.num_random": 0.5,  # there are too few texts for 1.9 per caption
         "pseudolabel.hard_similarity_range": [-1.0, 1.0],  # random weights find all texts alike

@@ -45,7 +45,11 @@ CACHE = ROOT / "work/likelihood"
 SEEDS, SIZES, ALPHAS = (0, 1, 2), (2, 4, 8, 16, 32), (0.0, 0.25, 0.5, 0.75, 1.0)
 FRESH, SCENES = 800, {"order": 200, "missing": 200, "extra": 200, "count": 100, "wrong": 100}
 RESAMPLES = 2000
-OTHERS = {"clapscore": "clapscore", "regress": "regress", "lalm": "pretrain"}  # -> checkpoint
+OTHERS = {
+    "clapscore": "clapscore",
+    "regress": "regress",
+    "lalm": "pretrain/captioned",
+}  # -> checkpoint
 Values = NDArray[np.float64]
 
 

@@ -221,7 +221,9 @@ def main() -> None:
 
     torch.manual_seed(0)
     device = devices.process_state(options.device).device
-    config = params.build(pretrain.PretrainConfig, RECIPE["pretrain"], "pretrain")
+    config = params.build(
+        pretrain.PretrainConfig, RECIPE["pretrain"]["training"], "pretrain.training"
+    )
     optimization = replace(config.optimization, precision=options.precision)
     sizes = operations.published(options.layers)
     beats = Beats(sizes.beats).eval().to(device)

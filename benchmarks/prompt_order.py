@@ -55,7 +55,7 @@ def trainings(order: str, llm: Path) -> dict[str, Training]:
     changes = {"encoders.llm": str(llm), "caption.model.order": order}
     return {
         caption: Training("caption", changes),
-        pretrain: Training("pretrain", changes, (caption,)),
+        pretrain: Training("pretrain captioned", changes, (caption,)),
         finetune: Training("finetune full1", changes, (caption, pretrain)),
     }
 
@@ -78,7 +78,9 @@ def scores(trained: dict[str, Path]) -> dict[str, float]:
 def best_validation(checkpoint: Path) -> float:
     """The best SRCC on validation in the history of `pretrain`."""
     return float(
-        pd.read_csv(checkpoint.parents[1] / "plots/pretrain/history.csv")["validation"].max()
+        pd.read_csv(checkpoint.parents[2] / "plots/pretrain/captioned/history.csv")[
+            "validation"
+        ].max()
     )
 
 

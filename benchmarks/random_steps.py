@@ -53,7 +53,9 @@ class RandomTraining:
     def __init__(
         self, sizes: Sizes, folder: Path, device: torch.device, precision: str, way: Way
     ) -> None:
-        config = params.build(pretrain.PretrainConfig, RECIPE["pretrain"], "pretrain")
+        config = params.build(
+            pretrain.PretrainConfig, RECIPE["pretrain"]["training"], "pretrain.training"
+        )
         optimization = replace(config.optimization, precision=precision)
         self.way, self.device = way, device
         torch.manual_seed(0)

@@ -1,7 +1,7 @@
 """Language model training 3, once per member: rank pairs as listeners do.
 
-reads   data/targets/, data/features/, data/prepared/ clips and shards, checkpoints/pretrain/,
-        checkpoints/caption/, and the encoder and language model named in params
+reads   data/targets/, data/features/, data/prepared/ clips and shards, the checkpoint that the
+        member starts from, checkpoints/caption/, and the encoder and language model of params
 writes  checkpoints/finetune/<member>/, metrics/ and plots/finetune/<member>
 """
 
@@ -23,7 +23,7 @@ from soundjudge.training import finetune
 from soundjudge.training.lalm.warm_start import initialize_lalm
 
 TARGETS, FEATURES, PREPARED = Path("data/targets"), Path("data/features"), Path("data/prepared")
-WARM_STARTS = {"pretrain": Path("checkpoints/pretrain"), "caption": Path("checkpoints/caption")}
+WARM_STARTS, CAPTION = Path("checkpoints"), Path("checkpoints/caption")
 CHECKPOINTS, METRICS = Path("checkpoints/finetune"), Path("metrics/finetune")
 HISTORIES = Path("plots/finetune")
 
@@ -40,10 +40,10 @@ def main(name: str) -> None:
     stores = ArrayStore(FEATURES), ClipStore(PREPARED)
     audio_encoder = load_audio_encoder(encoder, devices.process_state(device).device)
     sounds = finetune.TrainingSounds(*stores, audio_encoder, member.specaugment)
-    warm_start, reference = WARM_STARTS.get(member.warm_start), WARM_STARTS["caption"]
-    lalm = initialize_lalm(warm_start, reference=reference, llm=llm)
-    inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", *WARM_STARTS.values(), llm, encoder]
-    work = work_folder("finetune", [config, member], inputs)
+    warm_start = None if member.warm_start == "none" else WARM_STARTS / member.warm_start
+    lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
+    inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", warm_start or llm, CAPTION, llm]
+    work = work_folder("finetune", [config, member], [*inputs, encoder])
     history = HISTORIES / name / "history.csv"
     result = finetune.train(
         lalm, sounds, targets, validation, config, member, work=work, device=device, history=history

@@ -26,12 +26,13 @@ def test_every_folder_of_plots_is_drawn() -> None:
     assert {folder.removesuffix("/${key}") for folder in folders} == plotted
 
 
-def test_a_training_is_drawn_over_its_steps_and_the_members_of_finetune_in_one_plot() -> None:
+def test_a_training_is_drawn_over_its_steps_and_the_members_of_one_in_one_plot() -> None:
     for name in TRAININGS:
         files = [f"plots/{name}/history.csv"]
-        if name == "finetune":
-            files = [f"plots/finetune/{key}/history.csv" for key in PARAMS["finetune"]["members"]]
-        columns = "validation" if name == "finetune" else ["loss", "validation"]
+        columns: str | list[str] = ["loss", "validation"]
+        if "members" in PARAMS[name]:
+            files = [f"plots/{name}/{key}/history.csv" for key in PARAMS[name]["members"]]
+            columns = "validation"
         assert PLOTS[name]["x"] == "steps"
         assert PLOTS[name]["y"] == dict.fromkeys(files, columns)
 

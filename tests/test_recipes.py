@@ -197,8 +197,10 @@ def test_every_stage_can_read_every_recipe(script: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_has_every_value_that_dvc_yaml_asks_for(name: str) -> None:
     keys = set(re.findall(r"\$\{([a-z_.]+)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
-    for dotted in keys - {"key", "item"}:
+    for dotted in keys - {"key", "item", "item.warm_start"}:
         assert value(VALUES[name], dotted) or dotted == "refit.members", dotted  # none is fine
+    for member in value(VALUES[name], "finetune.members").values():
+        assert member["warm_start"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -259,12 +261,12 @@ def unmet(name: str, folder: Path) -> set[str]:
         ("caption.model.order", "text_first"),
         ("caption.optimization.learning_rate", 1e-5),
         ("caption.optimization.epochs", 3),
-        ("pretrain.list_size", 16),
-        ("pretrain.captions_per_clip", None),
-        ("pretrain.temperature", 1.0),
-        ("pretrain.optimization.learning_rate", 1e-5),
-        ("pretrain.optimization.epochs", 20),
-        ("pretrain.optimization.batch_size", 1),
+        ("pretrain.training.list_size", 16),
+        ("pretrain.training.captions_per_clip", None),
+        ("pretrain.training.temperature", 1.0),
+        ("pretrain.training.optimization.learning_rate", 1e-5),
+        ("pretrain.training.optimization.epochs", 20),
+        ("pretrain.training.optimization.batch_size", 1),
         ("finetune.training.list_size", 16),
         ("finetune.training.temperature", 1.0),
         ("finetune.training.optimization.learning_rate", 6.2e-6),
@@ -276,7 +278,7 @@ def unmet(name: str, folder: Path) -> set[str]:
         ("finetune.members.full1.specaugment.per", "batch"),
         ("finetune.members.full1.target", "mean"),
         ("finetune.members.full1.sample_weights", "none"),
-        ("pretrain.loss", "listnet"),
+        ("pretrain.training.loss", "listnet"),
         ("finetune.training.loss", "listnet"),
     ],
 )
@@ -284,7 +286,7 @@ def test_tmu2026_has_the_published_numbers(dotted: str, published: object) -> No
     assert setting("tmu2026", dotted) == published
 
 
-@pytest.mark.parametrize("training", ["caption", "pretrain", "finetune.training"])
+@pytest.mark.parametrize("training", ["caption", "pretrain.training", "finetune.training"])
 def test_tmu2026_steps_as_published(training: str) -> None:
     steps = dataclasses.asdict(setting("tmu2026", f"{training}.optimization"))
     published = {"optimizer": "adamw", "weight_decay": 0.01, "warmup_steps": 0}

@@ -23,25 +23,25 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarni
 
 # The intents: key: (another value, the stages that use it, the stages that may follow). That each
 # stage tracks exactly the keys that it reads is proved below.
-LALM = "finetune@full1 finetune@full2"
+LALM = "pretrain@captioned finetune@full1 finetune@full2"
 PREDICTIONS = "predict@clapscore predict@regress predict@fusion predict@full1 predict@full2"
 TABLE = {
     "prepare.silence_dbfs": (
         -50.0,
         "prepare",
         "screen standardize tune_clap regress embed pseudolabel features caption likelihood"
-        f" fusion pretrain {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",
+        f" fusion {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",
     ),
     "screen.tolerance": (
         3,
         "screen standardize",
-        f"tune_clap regress fusion embed pseudolabel pretrain {LALM}"
+        f"tune_clap regress fusion embed pseudolabel {LALM}"
         f" {PREDICTIONS} ensemble evaluate package",
     ),
     "tune_clap.margin_weight": (
         0.0,
         "tune_clap",
-        f"embed pseudolabel pretrain {LALM}"
+        f"embed pseudolabel {LALM}"
         " predict@clapscore predict@full1 predict@full2 ensemble evaluate package",
     ),
     "likelihood.alpha": (
@@ -54,14 +54,19 @@ TABLE = {
     "pseudolabel.exclude_rated": (
         ["test"],
         "pseudolabel caption",
-        f"likelihood fusion pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
+        f"likelihood fusion {LALM} predict@full1 predict@full2 predict@likelihood"
         " predict@fusion ensemble evaluate package",
     ),
     "features.frontend.audio_tokens": (
         8,
         "features caption",
-        f"likelihood fusion pretrain {LALM} predict@full1 predict@full2 predict@likelihood"
+        f"likelihood fusion {LALM} predict@full1 predict@full2 predict@likelihood"
         " predict@fusion ensemble evaluate package",
+    ),
+    "pretrain.members.captioned.seed": (
+        7,
+        "pretrain@captioned",
+        "finetune@full1 finetune@full2 predict@full1 predict@full2 ensemble evaluate package",
     ),
     "finetune.members.full2.seed": (7, "finetune@full2", "predict@full2 ensemble evaluate package"),
     "ensemble.method": ("mean", "ensemble", "evaluate package"),

@@ -43,7 +43,7 @@ SMALL = {
         "pseudolabel.num_random": 0.5,  # a split of three clips has few texts
         "pseudolabel.hard_similarity_range": [-1.0, 1.0],  # untrained: all texts are alike
         "caption.optimization.epochs": 1,
-        "pretrain.optimization.epochs": 1,
+        "pretrain.training.optimization.epochs": 1,
         "finetune.training.optimization.epochs": 1,
         "ensemble.folds": 2,
         "evaluate.bootstrap": 100,
@@ -175,9 +175,9 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     ran, ran_there = repro(one, other)
     assert set(ran) == {
         "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "tune_clap", "regress",
-        "embed", "pseudolabel", "features", "caption", "likelihood", "fusion", "pretrain",
-        "finetune@full1", "predict@clapscore", "predict@regress", "predict@full1",
-        "predict@likelihood", "predict@fusion", "ensemble", "evaluate", "package",
+        "embed", "pseudolabel", "features", "caption", "likelihood", "fusion",
+        "pretrain@captioned", "finetune@full1", "predict@clapscore", "predict@regress",
+        "predict@full1", "predict@likelihood", "predict@fusion", "ensemble", "evaluate", "package",
     }  # fmt: skip
     assert len(ran) == 22
     assert sorted(ran_there) == sorted(ran)

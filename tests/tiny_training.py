@@ -133,7 +133,12 @@ def repository(root: Path) -> None:
     tables.write_table(rated, root / "data/prepared/rated.parquet", tables.RATED)
     tiny_lalm.llm_folder(root / "encoders/llm")
     save_beats(encoder(), root / "encoders/beats.pt")
-    member = {"seed": 1, "warm_start": "pretrain", "target": "mean", "selection_target": "mean"}
+    member = {
+        "seed": 1,
+        "warm_start": "pretrain/captioned",
+        "target": "mean",
+        "selection_target": "mean",
+    }
     masks = {"freq_mask": 15, "time_mask": 30, "per": "sound"}
     common = {"llm": vars(FULL), "optimization": vars(OPTIMIZATION), "list_size": 4}
     write_params(
@@ -148,7 +153,10 @@ def repository(root: Path) -> None:
             "optimization": vars(OPTIMIZATION),
             "generation": {"clips": 2, "num_beams": 2, "max_tokens": 5, "batch_size": 2},
         },
-        pretrain=common | {"captions_per_clip": 2, "temperature": 0.5, "eval_batch_size": 3},
+        pretrain={
+            "training": common | {"captions_per_clip": 2, "temperature": 0.5, "eval_batch_size": 3},
+            "members": {"captioned": {"seed": 1, "warm_start": "caption"}},
+        },
         finetune={
             "training": common | {"eval_batch_size": 5},
             "members": {

@@ -16,7 +16,7 @@ from soundjudge.errors import ParamsError
 
 RECIPES = Path("recipes")
 DEFAULT = "sample"
-FREE_NAMES = ("finetune.members", "ensemble.members")
+FREE_NAMES = ("pretrain.members", "finetune.members", "ensemble.members")
 """Mappings whose keys are names that users choose: the names in a recipe are all there are."""
 
 

@@ -44,10 +44,12 @@ def test_tmu_runs_every_stage_but_the_regressor():
     stages = {stage.name: stage for stage in run_of("tmu2026")}
     assert list(stages) == [
         "prepare", "screen", "standardize", "tune_clap", "embed", "pseudolabel", "features",
-        "caption", "pretrain", "finetune@full1", "finetune@full2", "predict@full1", "predict@full2",
-        "ensemble", "evaluate", "package",
+        "caption", "pretrain@captioned", "pretrain@uncaptioned", "finetune@full1",
+        "finetune@full2", "finetune@without1", "finetune@without2", "predict@full1",
+        "predict@full2", "predict@without1", "predict@without2", "ensemble", "evaluate", "package",
     ]  # fmt: skip
     assert stages["finetune@full2"].command == ["stages/finetune.py", "full2"]
+    assert Path("checkpoints/pretrain/uncaptioned") in stages["finetune@without2"].deps
     assert Path("checkpoints/finetune/full2") in stages["predict@full2"].deps
 
 

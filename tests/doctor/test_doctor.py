@@ -279,6 +279,10 @@ def test_what_a_stage_reads_is_what_the_doctor_checks(in_folder):
         ),
         ({"ensemble__members": {"x": "oracle"}}, "there are clapscore, regress"),
         (
+            {"finetune__members__full1": {"warm_start": "pretrain/caption"}},
+            "full1.warm_start is pretrain/caption, and no training makes that: did you mean pre",
+        ),
+        (
             {"prepare": {"audiocaps": "data/none", "vggsound": "data/none"}},
             "name no corpus, and full1, full2, fusion, likelihood of .* need captions",
         ),

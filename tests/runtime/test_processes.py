@@ -35,18 +35,18 @@ def repository(root):
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["caption"]["model"] |= {"projector_dropout": 0.0, "head_dropout": 0.0}
     # Four lists per epoch: a step of three, in shares of two and one, and a step of one.
-    params["pretrain"]["optimization"] |= {"batch_size": 3, "epochs": 4}
+    params["pretrain"]["training"]["optimization"] |= {"batch_size": 3, "epochs": 4}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     return root
 
 
-def run(root, stage, launcher=()):
-    command = [sys.executable, *launcher, str(STAGES / f"{stage}.py")]
+def run(root, stage, *member, launcher=()):
+    command = [sys.executable, *launcher, str(STAGES / f"{stage}.py"), *member]
     subprocess.run(command, cwd=root, env=ENVIRONMENT, check=True, timeout=600)
 
 
 def history(root):
-    with (root / "plots/pretrain/history.csv").open() as file:
+    with (root / "plots/pretrain/captioned/history.csv").open() as file:
         return [[float(value) for value in row.values()] for row in csv.DictReader(file)]
 
 
@@ -54,7 +54,7 @@ def history(root):
 def one(tmp_path_factory):
     root = repository(tmp_path_factory.mktemp("one"))
     run(root, "caption")
-    run(root, "pretrain")
+    run(root, "pretrain", "captioned")
     return root
 
 
@@ -64,7 +64,7 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path, one, launcher):
     root = repository(tmp_path)
     (root / "checkpoints").mkdir()
     (root / "checkpoints/caption").symlink_to(one / "checkpoints/caption")
-    run(root, "pretrain", ("-m", *LAUNCHERS[launcher]))
+    run(root, "pretrain", "captioned", launcher=("-m", *LAUNCHERS[launcher]))
     # Epoch, steps, learning rate, loss and validation, written with six digits.
     assert len(history(root)) == 4
     for row, expected in zip(history(root), history(one), strict=True):

@@ -180,13 +180,13 @@ def change(section, **values):
 
 
 def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_again(repository):
-    for stage in (["caption"], ["pretrain"], ["finetune", "full1"]):
+    for stage in (["caption"], ["pretrain", "captioned"], ["finetune", "full1"]):
         run_stage(*stage)
-    checkpoints = ("caption", "pretrain", "finetune/full1")
+    checkpoints = ("caption", "pretrain/captioned", "finetune/full1")
     first = {name: artifacts.sha256(Path("checkpoints") / name) for name in checkpoints}
     for name in checkpoints:
         assert checkpoint.load_lalm(Path("checkpoints") / name).frontend.audio_tokens == 4
-    assert artifacts.read_json(Path("metrics/pretrain.json")).keys() == {
+    assert artifacts.read_json(Path("metrics/pretrain/captioned.json")).keys() == {
         "best_epoch",
         "validation_srcc",
     }
@@ -197,7 +197,7 @@ def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_agai
     assert not list(Path("work").glob("*/*"))
 
     shutil.rmtree("checkpoints")
-    for stage in (["caption"], ["pretrain"], ["finetune", "full1"]):
+    for stage in (["caption"], ["pretrain", "captioned"], ["finetune", "full1"]):
         run_stage(*stage)
     assert first == {name: artifacts.sha256(Path("checkpoints") / name) for name in checkpoints}
 
@@ -228,8 +228,8 @@ def test_without_a_selection_run_a_last_fit_is_refused(repository):
 
 def test_a_warm_start_from_none_takes_the_shape_of_the_captioning_model_and_no_weight(repository):
     run_stage("caption")
-    change("pretrain", warm_start="none")
-    run_stage("pretrain")
+    change("pretrain", members={"fresh": {"seed": 1, "warm_start": "none"}})
+    run_stage("pretrain", "fresh")
     run_stage("finetune", "fresh")
     fresh = checkpoint.load_lalm(Path("checkpoints/finetune/fresh"))
     assert fresh.config == checkpoint.load_lalm(Path("checkpoints/caption")).config

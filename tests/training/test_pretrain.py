@@ -18,7 +18,6 @@ from soundjudge.training.ranking.listnet import listnet
 
 def config(**changes):
     values = {
-        "warm_start": "none",
         "llm": tiny_training.FULL,
         "list_size": 4,
         "captions_per_clip": 2,
@@ -27,10 +26,12 @@ def config(**changes):
         "train_splits": ("train",),
         "validation_splits": ("validation",),
         "eval_batch_size": 3,
-        "seed": 1,
         "optimization": tiny_training.OPTIMIZATION,
     }
     return pretrain.PretrainConfig(**{**values, **changes})
+
+
+MEMBER = pretrain.PretrainMember(seed=1, warm_start="none")
 
 
 def select(tmp_path, split):
@@ -44,7 +45,9 @@ def train(tmp_path, **changes):
     features = tiny_training.features(tmp_path / "rows", tiny_training.captioned_ids())
     train_pairs, validation_pairs = select(tmp_path, "train"), select(tmp_path, "validation")
     run = {"work": tmp_path, "device": "cpu", "log": tiny_training.silent}
-    result = pretrain.train(lalm, features, train_pairs, validation_pairs, config(**changes), **run)
+    result = pretrain.train(
+        lalm, features, train_pairs, validation_pairs, config(**changes), MEMBER, **run
+    )
     return lalm, features, train_pairs, validation_pairs, result
 
 
@@ -113,7 +116,7 @@ def test_the_loss_of_a_step_is_listnet_over_its_lists(tmp_path):
     scores = torch.from_numpy(predict_scores(lalm, features, train_pairs, 16))
     run = {"work": tmp_path, "device": "cpu", "log": tiny_training.silent}
     result = pretrain.train(
-        lalm, features, train_pairs, validation_pairs, lists_of_two_clips, **run
+        lalm, features, train_pairs, validation_pairs, lists_of_two_clips, MEMBER, **run
     )
     # 4 clips with 4 captions each, in 2 lists of 2 clips; the seed decides which.
     items = pretrain.clip_lists(train_pairs.clip, 8, 4)(np.random.default_rng([1, 1]))
@@ -133,7 +136,7 @@ def test_pairs_of_an_older_preparation_are_refused(tmp_path):
 
 
 def test_a_split_without_pairs_is_refused_by_name(tmp_path):
-    with pytest.raises(SoundjudgeError, match=r"pretrain\.train_splits is \['test'\]"):
+    with pytest.raises(SoundjudgeError, match=r"pretrain\.training\.train_splits is \['test'\]"):
         select(tmp_path, "test")
 
 

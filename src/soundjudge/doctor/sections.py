@@ -4,7 +4,7 @@ import difflib
 import importlib.util
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,10 +31,10 @@ from soundjudge.scoring.members.members import ROUNDING
 from soundjudge.scoring.members.windows import PredictionConfig
 from soundjudge.training.caption import CaptionConfig
 from soundjudge.training.finetune import FinetuneConfig, FinetuneMember
-from soundjudge.training.pretrain import PretrainConfig
+from soundjudge.training.pretrain import PretrainConfig, PretrainMember
 from soundjudge.training.tune_clap import TuneConfig
 
-FINETUNE = "finetune/"  # what the checkpoints of that training begin with, below checkpoints/
+PRETRAIN, FINETUNE = "pretrain/", "finetune/"  # how checkpoints begin, below checkpoints/
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,14 @@ class Encoders:
     audio: Path
     clap: ClapSource
     llm: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain:
+    """Section `pretrain`."""
+
+    training: PretrainConfig
+    members: dict[str, PretrainMember]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +80,7 @@ class Params:
     caption: CaptionConfig
     likelihood: LikelihoodConfig
     fusion: FusionConfig
-    pretrain: PretrainConfig
+    pretrain: Pretrain
     finetune: Finetune
     predict: PredictionConfig
     refit: RefitConfig
@@ -112,14 +120,19 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
     members = values.ensemble.members
     for name, training in members.items():
         if training not in trainings:
-            close = difflib.get_close_matches(training, trainings, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(trainings)}"
+            hint = _hint(training, trainings)
             yield f"ensemble.members.{name} is {training}, and no training makes that: {hint}"
     if clap_kind(root / values.encoders.clap.path) == SENTENCE:
         yield (
             f"encoders.clap is {values.encoders.clap.path}, which reads texts alone: name a CLAP "
             "there, and this one in regress.extra_claps"
         )
+    starts = ["caption", "none", *(PRETRAIN + name for name in values.pretrain.members)]
+    for name, member in values.finetune.members.items():
+        if member.warm_start not in starts:
+            hint = _hint(member.warm_start, starts)
+            where = f"finetune.members.{name}.warm_start"
+            yield f"{where} is {member.warm_start}, and no training makes that: {hint}"
     yield from _missing_choice(values)
     yield from _idle_refits(values)
     learned = [name for name, training in members.items() if trainings.get(training)]
@@ -134,7 +147,7 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             f"predict.window_seconds is {window:g}, and {', '.join(learned)} of ensemble.members "
             f"are trained with {longest:g} (features.frontend.window_seconds): shorten the former"
         )
-    trained = (values.caption.llm, values.pretrain.llm, values.finetune.training.llm)
+    trained = (values.caption.llm, values.pretrain.training.llm, values.finetune.training.llm)
     engines = (values.embed.engine, values.features.engine)
     for package, extra, is_used in (
         ("peft", "lora", any(llm.training == "lora" for llm in trained)),
@@ -142,6 +155,11 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
     ):
         if is_used and importlib.util.find_spec(package) is None:
             yield f"the package {package} is not installed: pip install 'soundjudge[{extra}]'"
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
 
 
 def _missing_choice(values: Params) -> Iterator[str]:

@@ -52,7 +52,7 @@ class FinetuneMember:
     """Section `finetune.members.<name>` of params.yaml."""
 
     seed: int
-    warm_start: Literal["pretrain", "caption", "none"]
+    warm_start: str  # pretrain/<member>, caption or none, the folder below checkpoints
     target: Target  # mean or latent score on -1..1, mean standardized rating, or auto: the chosen
     sample_weights: SampleWeights = "none"  # precision: certain pairs count more
     selection_target: Score = "mean"  # whose SRCC on validation selects the epoch

@@ -1,8 +1,9 @@
 """Trains the language model to rank pairs as the teacher does: a list loss on pseudo-labels.
 
-The second training of the TMU system, by its authors' ablation the one that matters most. The
-items of the loop are lists of pairs. In the order audio_first, the captions of a clip in a list
-share its audio tokens.
+The second training of the TMU system, by its authors' ablation the one that matters most, once
+per member: TMU has some that can caption sounds and some that never learned it. The items of the
+loop are lists of pairs. In the order audio_first, the captions of a clip in a list share its audio
+tokens.
 Letters: P = pairs.
 """
 
@@ -34,13 +35,11 @@ from soundjudge.training.ranking.ranking import RankingConfig, list_loss
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(RankingConfig):
-    """Section `pretrain` of params.yaml."""
+    """Section `pretrain.training` of params.yaml: what all members share."""
 
-    warm_start: Literal["caption", "none"]
     captions_per_clip: int | None  # pairs of one clip in a list; null = any pairs
     train_splits: tuple[str, ...]  # of the captioned corpora
     validation_splits: tuple[str, ...]
-    seed: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,6 +50,14 @@ class PretrainConfig(RankingConfig):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PretrainMember:
+    """Section `pretrain.members.<name>` of params.yaml."""
+
+    seed: int
+    warm_start: Literal["caption", "none"]
+
+
 def select_pseudolabeled(
     labels: pd.DataFrame,
     captions: pd.DataFrame,
@@ -58,7 +65,7 @@ def select_pseudolabeled(
     splits: Sequence[str],
     key: str,
 ) -> TrainingPairs:
-    """The pseudo-labeled pairs whose clips are in `splits`, the value of `pretrain.<key>`.
+    """The pseudo-labeled pairs whose clips are in `splits`, the value of `pretrain.training.<key>`.
 
     Raises SoundjudgeError if there are none.
     """
@@ -73,7 +80,7 @@ def select_pseudolabeled(
     rows = split.isin(splits)
     if not rows.any():
         raise SoundjudgeError(
-            f"pretrain.{key} is {list(splits)}, and no pair is in it: choose among "
+            f"pretrain.training.{key} is {list(splits)}, and no pair is in it: choose among "
             f"{sorted(split.unique())}."
         )
     return make_pairs(labels["clip_id"][rows], text[rows], labels["clap_score"][rows])
@@ -85,6 +92,7 @@ def train(
     train_pairs: TrainingPairs,
     validation_pairs: TrainingPairs,
     config: PretrainConfig,
+    member: PretrainMember,
     *,
     work: Path,
     device: str,
@@ -120,7 +128,7 @@ def train(
         lists,
         ListLoss(read=read, scores=scores, loss=loss, list_size=size, group=group),
         optimization=config.optimization,
-        seed=config.seed,
+        seed=member.seed,
         validate=validate,
         work=work,
         device=device,

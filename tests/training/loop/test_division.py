@@ -177,9 +177,9 @@ for name, order, changes in [
     lalm, where = start(name, order)
     values = {"list_size": 4, "captions_per_clip": 2, "optimization": optimization()} | changes
     config = pretrain.PretrainConfig(
-        **ranking, **values, warm_start="none", seed=1, train_splits=("train",),
-        validation_splits=("validation",))
-    pretrain.train(lalm, features, select("train"), select("validation"), config, **where)
+        **ranking, **values, train_splits=("train",), validation_splits=("validation",))
+    member = pretrain.PretrainMember(seed=1, warm_start="none")
+    pretrain.train(lalm, features, select("train"), select("validation"), config, member, **where)
     save(lalm)
 
 lalm, where = start("finetune")

@@ -22,15 +22,15 @@ STEPS = EPOCHS * EPOCH_STEPS
 STOPS = sorted(np.random.default_rng(0).integers(1, STEPS * 2 // 3, 2).tolist())
 
 
-def start(root, name):
+def start(root, name, *member):
     """Starts a stage in `root`."""
-    command = [sys.executable, str(STAGES / f"{name}.py")]
+    command = [sys.executable, str(STAGES / f"{name}.py"), *member]
     return subprocess.Popen(command, cwd=root, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
 
 
-def run(root, name):
+def run(root, name, *member):
     """Runs a stage to its end and returns its log."""
-    with start(root, name) as child:
+    with start(root, name, *member) as child:
         _, stderr = child.communicate(timeout=300)
     assert child.returncode == 0, stderr
     return stderr
@@ -44,7 +44,7 @@ def states(root):
 
 def kill(root, after):
     """Runs `pretrain` up to a SIGKILL soon after the state of step `after` or a later one."""
-    with start(root, "pretrain") as child:
+    with start(root, "pretrain", "captioned") as child:
         end = time.monotonic() + 120
         while child.poll() is None and time.monotonic() < end:
             if states(root)[-1:] >= [after]:
@@ -56,14 +56,14 @@ def kill(root, after):
 
 
 def change(root, **values):
-    """Changes keys of the section `pretrain`."""
+    """Changes keys of the section `pretrain.training`."""
     params = yaml.safe_load((root / "params.yaml").read_text())
-    params["pretrain"].update(values)
+    params["pretrain"]["training"].update(values)
     (root / "params.yaml").write_text(yaml.safe_dump(params))
 
 
 def outputs(root):
-    paths = ("checkpoints/pretrain", "metrics/pretrain.json", "plots/pretrain/history.csv")
+    paths = ("checkpoints/pretrain", "metrics/pretrain", "plots/pretrain")
     return {path: artifacts.sha256(root / path) for path in paths}
 
 
@@ -82,7 +82,7 @@ def started(tmp_path_factory):
 def uninterrupted(started, tmp_path_factory):
     root = tmp_path_factory.mktemp("uninterrupted") / "root"
     shutil.copytree(started, root)
-    run(root, "pretrain")
+    run(root, "pretrain", "captioned")
     return root
 
 
@@ -102,7 +102,7 @@ def test_a_stage_killed_at_random_steps_ends_with_the_bytes_of_one_left_alone(
     assert len(states(root)) <= 4  # three are kept; the kill may come before the fourth is dropped
     kill(root, STOPS[1])
     last = states(root)[-1]
-    assert f"continued after step {last}" in run(root, "pretrain")
+    assert f"continued after step {last}" in run(root, "pretrain", "captioned")
     assert outputs(root) == outputs(uninterrupted)
     assert not list(root.glob("work/*/*"))
 
@@ -112,6 +112,6 @@ def test_a_changed_parameter_never_continues_an_old_training(tmp_path, killed, u
     shutil.copytree(killed, root)
     last = states(root)
     change(root, loss="listmle")
-    assert "continued" not in run(root, "pretrain")
+    assert "continued" not in run(root, "pretrain", "captioned")
     assert outputs(root) != outputs(uninterrupted)
     assert states(root) == last  # the old one waits for its own parameters

@@ -34,7 +34,7 @@ class Lora:
 
 @dataclass(frozen=True, kw_only=True)
 class LlmTraining:
-    """Key `llm` of the sections `caption`, `pretrain` and `finetune.training` of params.yaml."""
+    """Key `llm` of the sections `caption`, `pretrain.training` and `finetune.training`."""
 
     training: Literal["full", "lora", "frozen"]  # all weights, Lora's matrices, or none
     lora: Lora | None = None  # of training lora; merged into the weights at the end

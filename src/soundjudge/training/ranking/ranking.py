@@ -23,7 +23,7 @@ ListLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class RankingConfig:
-    """The settings that `pretrain` and `finetune.training` share in params.yaml."""
+    """The settings that `pretrain.training` and `finetune.training` share in params.yaml."""
 
     llm: LlmTraining
     list_size: int  # pairs per list
