@@ -1,7 +1,7 @@
 """Combines the members: weights and calibration, fitted on validation only.
 
 reads   data/predictions/members/, data/targets/{train,validation}.csv, data/prepared/: which pairs
-        there are and which sounds are silent; for hold_out clips and a CLAP, too
+        there are and which sounds are silent; for hold_out clips, CLAPs, data/clap_features/
 writes  data/predictions/ensemble/ predictions and intervals; validation_crossfitted.csv is by fits
         without the pair's fold; checkpoints/ensemble.json, metrics/ensemble.json and its details
 """
@@ -20,6 +20,7 @@ from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, panel, r
 
 MEMBERS, TARGETS = Path("data/predictions/members"), Path("data/targets")
 PREPARED, BLENDS = Path("data/prepared"), Path("data/predictions/ensemble")
+CLAP_FEATURES = Path("data/clap_features")
 ENSEMBLE, METRICS = Path("checkpoints/ensemble.json"), Path("metrics/ensemble.json")
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     for name in panel.unknown_members(MEMBERS, names):
         logging.warning("%s is no member in params.yaml: not used", MEMBERS / name)
-    inputs = validation, train, rated, PREPARED, regression, claps
+    inputs = validation, train, rated, PREPARED, CLAP_FEATURES, regression, claps
     refitted = refits.refit_members(config, *inputs, device)
     pairs = panel.rated_scores(validation, targets, rated, names, refitted, config.silent_score)
     chosen = crossfit.choose(pairs, config)

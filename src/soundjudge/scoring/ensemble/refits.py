@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.features.stored_clap import load_stored
 from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.clips.clip_store import ClipStore
@@ -32,6 +32,7 @@ def refit_members(
     train: pd.DataFrame,
     rated: pd.DataFrame,
     prepared: Path,
+    features: Path,
     regression: RegressionConfig,
     sources: Sequence[ClapSource],
     device: str,
@@ -39,16 +40,18 @@ def refit_members(
     """By generator of both splits: a column of scores (N,) per member, fitted without its pairs.
 
     None where `hold_out` is none. `panel` are the pairs of validation, `train` the TARGETS of
-    train, `rated` a RATED table; `prepared` holds the clips.
+    train, `rated` a RATED table; `prepared` holds the clips, `features` what clap_features
+    stored.
     """
     names = [name for name, checkpoint in config.members.items() if checkpoint == REGRESS]
     if config.hold_out == "none":
         return {}
     processor = devices.process_state(device).device
-    claps = [checkpoints.load_encoder(source, processor) for source in sources]
+    clips = ClipStore(prepared)
+    claps = [load_stored(source, processor, clips, features) for source in sources]
     sounds, texts = regressor.embed_pairs(
         claps,
-        ClipStore(prepared),
+        clips,
         [tables.rated_clip_id(n) for f in (train, panel) for n in f["wav_file_name"]],
         [text for frame in (train, panel) for text in frame["text"]],
         regression.batch_size,
