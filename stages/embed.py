@@ -38,8 +38,8 @@ def main() -> None:
     clips, captions = read_table(inputs[0], CLIPS), read_table(inputs[1], CAPTIONS)
     work = work_folder("embed", chunks.chunk_params(config), inputs)
     distinct = {
-        "clips": embeddings.distinct_clips(captions, clips),
-        "captions": embeddings.distinct_texts(captions),
+        "clips": embeddings.distinct_clips(captions["clip_id"], clips),
+        "captions": embeddings.distinct_texts(captions["caption_id"], captions["text"]),
     }
     jobs = {
         kind: chunks.split_chunks(kind, group.items, work, chunks.MAX_CHUNK_ITEMS)

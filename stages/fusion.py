@@ -1,7 +1,7 @@
 """Fits a kernel regressor on the features of frozen CLAPs and the captioner's likelihood.
 
 reads   data/targets/ train.csv and global.json, data/features/, data/prepared/ clips and shards,
-        checkpoints/likelihood/, encoders.clap, the CLAPs of fusion.extra_claps
+        data/clap_features/, checkpoints/likelihood/, encoders.clap, the CLAPs of fusion.extra_claps
 writes  checkpoints/fusion/; the last fit names other targets and another checkpoint
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.features.stored_clap import load_stored
 from soundjudge.clap.regression import regressor
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
@@ -21,6 +22,7 @@ from soundjudge.runtime import artifacts, devices
 
 TARGETS = Path("data/targets")
 FEATURES, PREPARED = Path("data/features"), Path("data/prepared")
+CLAP_FEATURES = Path("data/clap_features")
 CAPTIONER, CHECKPOINT = Path("checkpoints/likelihood"), Path("checkpoints/fusion")
 
 
@@ -31,13 +33,14 @@ def main(folder: Path = TARGETS, checkpoint: Path = CHECKPOINT) -> None:
     checkpoints.check_one_m2d([source.path for source in sources])
     device = devices.process_state(params.load("device", str)).device
 
-    claps = [checkpoints.load_encoder(source, device) for source in sources]
+    clips = ClipStore(PREPARED)
+    claps = [load_stored(source, device, clips, CLAP_FEATURES) for source in sources]
     captioner = likelihood.load_likelihood(CAPTIONER, device)
     targets = tables.read_table(folder / "train.csv", tables.TARGETS)
     clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
     texts, scale = list(targets["text"]), artifacts.read_json(folder / "global.json")
     scores = regressor.target_scores(targets, config.target, **scale)
-    stores = ClipStore(PREPARED), ArrayStore(FEATURES)
+    stores = clips, ArrayStore(FEATURES)
     machine = fusion.fit_fusion(claps, captioner, *stores, clip_ids, texts, scores, config)
     with artifacts.atomic_folder(checkpoint) as temporary:
         names = [clap.name() for clap in claps]

@@ -27,7 +27,7 @@ JUDGE, SCORE_ID = Path("checkpoints/judge"), Path("metrics/package.json")
 
 def main() -> None:
     packaging = params.load("package", Packaging)
-    prediction = params.load("predict", predict.PredictionConfig)
+    prediction = params.load("predict", predict.PredictionSection)
     members = params.load("ensemble.members", dict[str, str])
     checkpoints = {name: CHECKPOINTS / path for name, path in members.items()}
     for name, checkpoint in checkpoints.items():

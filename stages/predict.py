@@ -1,7 +1,7 @@
 """One member's scores of every validation and test pair.
 
 reads   checkpoints/<folder of the member>/, the encoders it names,
-        data/prepared/ clips, shards and rated pairs
+        data/prepared/ clips, shards and rated pairs, data/clap_features/, predict.features
 writes  data/predictions/members/<member>/{validation,test}.csv and checkpoint.json, which
         says what was scored with; the last fit names other folders for both
 """
@@ -12,24 +12,33 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.runtime import artifacts, devices
 from soundjudge.scoring.members import members, predict
+from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 
-PREPARED = Path("data/prepared")
+PREPARED, CLAP_FEATURES = Path("data/prepared"), Path("data/clap_features")
 CHECKPOINTS = Path("checkpoints")
 PREDICTIONS = Path("data/predictions/members")
 SPLITS = ("validation", "test")
 
 
 def main(name: str, checkpoints: Path = CHECKPOINTS, predictions: Path = PREDICTIONS) -> None:
-    prediction = params.load("predict", predict.PredictionConfig)
+    prediction = params.load("predict", predict.PredictionSection)
     checkpoint = checkpoints / params.load(f"ensemble.members.{name}", str)
     device = devices.resolve_device(params.load("device", str))
 
     clips = ClipStore(PREPARED)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
+    stored = PipelineEncodings(
+        clips=clips,
+        clap_features=CLAP_FEATURES,
+        features=prediction.features,
+        audio=params.load("encoders.audio", Path),
+        frontend=params.load("features.frontend", AudioFrontend),
+    )
     window = prediction.window_seconds
-    loader = members.MemberLoader(root=Path(), device=device, window_seconds=window)
+    loader = members.MemberLoader(root=Path(), device=device, window_seconds=window, stored=stored)
     member = loader.member(checkpoint)
 
     with artifacts.atomic_folder(predictions / name) as folder:

@@ -1,11 +1,12 @@
 """Fits CLAP to the listeners' targets: SPO-CLAPScore, the pseudo-label teacher and a member.
 
 reads   data/targets/{train,validation}.csv, data/targets/global.json, data/prepared/ clips, shards,
-        encoders.clap
+        data/clap_features/first/, encoders.clap
 writes  checkpoints/clapscore/, metrics/tune_clap.json, plots/tune_clap/history.csv
 """
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from soundjudge import params
@@ -18,7 +19,7 @@ from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training import tune_clap
 
-PREPARED = Path("data/prepared")
+PREPARED, CLAP_FEATURES = Path("data/prepared"), Path("data/clap_features")
 TARGET_FOLDER = Path("data/targets")
 CHECKPOINT = Path("checkpoints/clapscore")
 METRICS = Path("metrics/tune_clap.json")
@@ -41,9 +42,8 @@ def main() -> None:
     )
     model = ClapScore(checkpoints.load_tunable(source, "cpu"), **scale)
     clips, work = ClipStore(PREPARED), work_folder("tune_clap", tuning, inputs)
-    fit = tune_clap.train(
-        model, train, validation, clips, tuning, work=work, device=device, history=HISTORY
-    )
+    tune = partial(tune_clap.train, history=HISTORY, features=CLAP_FEATURES)
+    fit = tune(model, train, validation, clips, tuning, work=work, device=device)
 
     if devices.process_state(device).is_main_process:
         with artifacts.atomic_folder(CHECKPOINT) as folder:

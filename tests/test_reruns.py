@@ -29,8 +29,8 @@ TABLE = {
     "prepare.silence_dbfs": (
         -50.0,
         "prepare",
-        "screen standardize tune_clap regress embed pseudolabel features caption likelihood"
-        f" fusion {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",
+        "screen standardize clap_features tune_clap regress embed pseudolabel features caption"
+        f" likelihood fusion {LALM} {PREDICTIONS} predict@likelihood ensemble evaluate package",
     ),
     "screen.tolerance": (
         3,
@@ -59,9 +59,19 @@ TABLE = {
     ),
     "features.frontend.audio_tokens": (
         8,
-        "features caption",
-        f"likelihood fusion {LALM} predict@full1 predict@full2 predict@likelihood"
-        " predict@fusion ensemble evaluate package",
+        f"features caption {PREDICTIONS} predict@likelihood",
+        f"likelihood fusion {LALM} ensemble evaluate package",
+    ),
+    "predict.features": (
+        "data/none",
+        f"{PREDICTIONS} predict@likelihood package",
+        "ensemble evaluate",
+    ),
+    "regress.extra_claps": (
+        ["checkpoints/other"],
+        "clap_features regress",
+        f"tune_clap fusion embed pseudolabel {LALM} {PREDICTIONS} predict@likelihood"
+        " evaluate package",  # of which tune_clap finds its part unchanged: see below
     ),
     "pretrain.members.captioned.seed": (
         7,
@@ -157,6 +167,12 @@ def test_screening_does_not_reach_what_has_nothing_to_do_with_ratings(default):
 
 def test_another_ensemble_method_reaches_the_ensemble_the_report_and_the_judge(default):
     assert default.after({"ensemble"}) == {"evaluate", "package"}
+
+
+def test_another_clap_of_regress_leaves_what_the_first_is_tuned_on_unchanged(default):
+    """So DVC skips tune_clap, and what learns from it."""
+    read = [dep for dep in default.stages["tune_clap"]["deps"] if dep.startswith("data/clap")]
+    assert read == ["data/clap_features/first"]
 
 
 def test_the_defaults_need_the_sample_and_its_standins(default):

@@ -55,6 +55,8 @@ tune_clap:
     patience: null
     precision: fp32
     checkpoint_minutes: 10
+clap_features: {batch_size: 8, engine: local, workers: null}
+fusion: {extra_claps: []}
 regress: {extra_claps: [checkpoints/clap2], c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
 embed: {batch_size: 8, precision: fp32, dtype: float32, engine: local, workers: null}
 pseudolabel:
@@ -142,7 +144,7 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     outputs = [Path(name) for name in ("checkpoints", "data", "metrics", "plots")]
     hashes = []
     for _ in range(2):
-        for name in ("tune_clap", "regress", "embed", "pseudolabel"):
+        for name in ("clap_features", "tune_clap", "regress", "embed", "pseudolabel"):
             stage(name)
         hashes.append([artifacts.sha256(path) for path in outputs])
     assert hashes[0] == hashes[1]
@@ -172,6 +174,39 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     references = read_member(Path("checkpoints/regress")).encoders["clap"]
     assert [ref.path for ref in references] == ["checkpoints/clap", "checkpoints/clap2"]
     assert [ref.name for ref in references] == [clap.name() for clap in claps]
+
+
+def test_rated_clips_are_heard_once_for_all_stages(pipeline, monkeypatch):
+    heard = []
+    pool = TransformersClap.pool_mels
+
+    def count(self, mels):
+        heard.append(len(mels))
+        return pool(self, mels)
+
+    monkeypatch.setattr(TransformersClap, "pool_mels", count)
+    for name in ("tune_clap", "regress"):
+        stage(name)
+    assert sum(heard) == 18 + 2 * 12  # by each stage for itself
+    machine = regressor.load_machine(Path("checkpoints/regress"))
+    expected = machine(machine.sounds, machine.texts)
+    heard.clear()
+    for name in ("clap_features", "tune_clap", "regress"):
+        stage(name)
+    assert sum(heard) == 2 * 18
+    for folder in ("first", "extra"):
+        for kind, keys in (("clips", 18), ("texts", 6)):
+            (rows,) = Path("data/clap_features").glob(f"{folder}/*/*/*/{kind}")
+            assert len(ArrayStore(rows)) == keys
+    machine = regressor.load_machine(Path("checkpoints/regress"))
+    assert machine(machine.sounds, machine.texts) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_clap_that_gives_no_finite_vector_stops_the_stage(pipeline, monkeypatch):
+    monkeypatch.setattr(TransformersClap, "pool_mels", lambda _, mels: mels.sum((1, 2)) / 0)
+    with pytest.raises(SoundjudgeError, match=r"no finite vector for 'xacle/00000\.wav'"):
+        stage("clap_features")
+    assert not Path("data/clap_features").exists()
 
 
 def test_a_tuned_m2d_clap_teaches_from_its_differences_and_its_users_copy(pipeline):

@@ -64,11 +64,15 @@ def write(folder, distinct, encode, embedding, work, count=chunks.MAX_CHUNK_ITEM
     chunks.gather_chunks(folder, parts, distinct.keys, distinct.rows)
 
 
+def texts_of(captions: pd.DataFrame) -> DistinctItems:
+    return embeddings.distinct_texts(captions["caption_id"], captions["text"])
+
+
 def test_captions_of_equal_text_are_read_once_and_short_ones_first():
     captions = pd.DataFrame(
         {"caption_id": list("dcba"), "text": ["rain", "a long caption", "rain", "wind"]}
     )
-    distinct = embeddings.distinct_texts(captions)
+    distinct = texts_of(captions)
     assert distinct.items == ["rain", "wind", "a long caption"]
     assert dict(zip(distinct.keys, distinct.rows.tolist(), strict=True)) == {
         "b": 0,
@@ -76,14 +80,14 @@ def test_captions_of_equal_text_are_read_once_and_short_ones_first():
         "a": 1,
         "c": 2,
     }
-    again = embeddings.distinct_texts(captions.sample(frac=1, random_state=1))
+    again = texts_of(captions.sample(frac=1, random_state=1))
     assert (again.keys, again.items) == (distinct.keys, distinct.items)
 
 
 def test_clips_of_equal_samples_are_heard_once_and_those_without_caption_not():
     clips = pd.DataFrame({"clip_id": list("cabd"), "sha256": ["1", "2", "1", "3"]})
     captions = pd.DataFrame({"clip_id": ["c", "b", "a", "a"]})
-    distinct = embeddings.distinct_clips(captions, clips)
+    distinct = embeddings.distinct_clips(captions["clip_id"], clips)
     assert (distinct.keys, distinct.items, distinct.rows.tolist()) == (
         ["a", "b", "c"],
         ["a", "b"],
@@ -93,8 +97,8 @@ def test_clips_of_equal_samples_are_heard_once_and_those_without_caption_not():
 
 def test_a_caption_of_an_unknown_clip_is_named():
     clips = pd.DataFrame({"clip_id": ["a"], "sha256": ["1"]})
-    with pytest.raises(SoundjudgeError, match="'x', and clips.parquet has no such clip"):
-        embeddings.distinct_clips(pd.DataFrame({"clip_id": ["a", "x"]}), clips)
+    with pytest.raises(SoundjudgeError, match="clips.parquet has no clip 'x'"):
+        embeddings.distinct_clips(["a", "x"], clips)
 
 
 def test_each_item_is_encoded_once_and_found_by_all_its_keys(tmp_path):
@@ -156,7 +160,7 @@ def test_a_clap_embeds_a_caption_of_5000_words_and_one_of_a_single_sign(tmp_path
     clap = tiny_clap.clap()
     long = " ".join(["a dog barks"] * 1667)
     captions = pd.DataFrame({"caption_id": ["a", "b", "c"], "text": [long, "!", "a dog barks"]})
-    distinct = embeddings.distinct_texts(captions)
+    distinct = texts_of(captions)
     write(tmp_path / "out", distinct, clap.embed_texts, config(), tmp_path / "work")
     store = ArrayStore(tmp_path / "out")
     np.testing.assert_allclose(np.linalg.norm(store.gather(["a", "b", "c"]), axis=1), 1, 1e-6)
@@ -171,7 +175,7 @@ def test_bf16_changes_little_and_still_gives_unit_vectors(tmp_path):
     for precision in ("fp32", "bf16"):
         write(
             tmp_path / precision,
-            embeddings.distinct_texts(captions),
+            texts_of(captions),
             clap.embed_texts,
             config(precision=precision),
             tmp_path / f"work-{precision}",

@@ -34,6 +34,7 @@ SAMPLE = {
         "llm": "checkpoints/sample/llm",
     },
     "regress": {"extra_claps": []},
+    "fusion": {"extra_claps": []},
 }
 
 
@@ -139,7 +140,7 @@ def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_f
     assert (other.requirement.key, other.status) == ("regress.extra_claps[0]", "missing")
     assert (m2d.requirement.key, m2d.status) == ("regress.extra_claps[1]", "incomplete")
     assert "m2d_clap_*/checkpoint-*.pth" in m2d.lacking
-    assert other.requirement.stages == m2d.requirement.stages == ("regress",)
+    assert other.requirement.stages == m2d.requirement.stages == ("clap_features", "regress")
 
 
 def test_a_clap_by_its_id_on_the_hub_is_offered_as_the_command_that_downloads_it(in_folder):

@@ -1,9 +1,10 @@
-"""Embeddings of very many clips and captions, each distinct one computed once.
+"""Embeddings of very many clips and texts, each distinct one computed once.
 
-N keys, U distinct items, C items of a chunk, B items of a batch, E embedding dimensions.
+N keys, U distinct items, C items of a chunk, B items of a batch, E embedding dimensions, H width of
+a tower.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from soundjudge.clap.encoders.encoder import encode_batches
 from soundjudge.data.jobs import chunks
 from soundjudge.data.jobs.chunks import Chunk
+from soundjudge.data.tables.tables import rated_clip_id
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
@@ -23,12 +25,10 @@ Encode = Callable[[Sequence[str]], Tensor]  # items -> (B, E)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingConfig:
-    """Section `embed` of params.yaml."""
+class EncodingConfig:
+    """How a CLAP encodes very many items; section `clap_features` of params.yaml."""
 
-    batch_size: int  # clips or captions at once
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16 moves cosines by about 0.002
-    dtype: Literal["float32", "float16"] = "float32"  # float16 moves cosines by 0.0002 at most
+    batch_size: int  # clips or texts at once
     engine: chunks.Engine = "local"
     """local = this process; ray = actors on a running Ray cluster whose nodes share this folder;
     the same bytes on devices of the same kind."""
@@ -42,36 +42,63 @@ class EmbeddingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmbeddingConfig(EncodingConfig):
+    """Section `embed` of params.yaml."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16 moves cosines by about 0.002
+    dtype: Literal["float32", "float16"] = "float32"  # float16 moves cosines by 0.0002 at most
+
+
+@dataclass(frozen=True, kw_only=True)
 class DistinctItems:
-    """Clips or captions, those of equal content as one item."""
+    """Clips or texts, those of equal content as one item."""
 
     keys: list[str]  # (N,)
     items: list[str]  # (U,) what is encoded, in order of first appearance
     rows: NDArray[np.int64]  # (N,) the item of each key
 
 
-def distinct_clips(captions: pd.DataFrame, clips: pd.DataFrame) -> DistinctItems:
-    """The captioned clips, in order of their ids; those of equal samples are one item."""
-    captioned = captions[["clip_id"]].drop_duplicates().sort_values("clip_id", ignore_index=True)
-    digests = captioned.join(clips.set_index("clip_id"), on="clip_id")["sha256"]
+def distinct_clips(clip_ids: Iterable[str], clips: pd.DataFrame) -> DistinctItems:
+    """Clips of a CLIPS table, in order of their ids; those of equal samples are one item."""
+    keys = sorted(set(clip_ids))
+    digests = clips.set_index("clip_id")["sha256"].reindex(keys)
     if digests.isna().any():
         raise SoundjudgeError(
-            f"captions.parquet names {captioned['clip_id'][digests.isna()].iloc[0]!r}, and "
-            "clips.parquet has no such clip: run the stage prepare again."
+            f"clips.parquet has no clip {digests.index[digests.isna()][0]!r}, which another table "
+            "names: run the stage prepare again."
         )
-    rows, _ = pd.factorize(digests)
+    rows, _ = pd.factorize(digests.to_numpy())
     first = np.unique(rows, return_index=True)[1]
-    keys = captioned["clip_id"].tolist()
     return DistinctItems(keys=keys, items=[keys[row] for row in first], rows=rows.astype(np.int64))
 
 
-def distinct_texts(captions: pd.DataFrame) -> DistinctItems:
-    """The captions, equal texts as one item; ordered by length: batches are padded little."""
-    lengths = captions["text"].str.len()
-    ordered = captions.assign(length=lengths).sort_values(["length", "text", "caption_id"])
+def distinct_texts(keys: Iterable[str], texts: Iterable[str]) -> DistinctItems:
+    """Texts (N,), equal ones as one item; ordered by length: batches are padded little."""
+    frame = pd.DataFrame({"key": list(keys), "text": list(texts)})
+    ordered = frame.assign(length=frame["text"].str.len()).sort_values(["length", "text", "key"])
     rows, items = pd.factorize(ordered["text"])
-    keys = list(ordered["caption_id"])
-    return DistinctItems(keys=keys, items=list(items), rows=rows.astype(np.int64))
+    return DistinctItems(keys=list(ordered["key"]), items=list(items), rows=rows.astype(np.int64))
+
+
+def distinct_rated(rated: pd.DataFrame, clips: pd.DataFrame) -> tuple[DistinctItems, DistinctItems]:
+    """The clips, by their ids, and the texts, by themselves, of a RATED table."""
+    texts = sorted(set(rated["text"]))
+    clip_ids = map(rated_clip_id, rated["wav_file_name"])
+    return distinct_clips(clip_ids, clips), distinct_texts(texts, texts)
+
+
+def write_encoding_chunk(chunk: Chunk, encode: Encode, config: EncodingConfig) -> None:
+    """Writes what `encode` makes of a chunk's items, float32: an array file (C, H), or none."""
+    encoded = np.concatenate(list(encode_batches(encode, chunk.items, config.batch_size)))
+    finite = np.isfinite(encoded).reshape(len(encoded), -1).all(axis=1)  # (C,)
+    if not finite.all():
+        item = chunk.items[int(finite.argmin())]
+        raise SoundjudgeError(
+            f"a CLAP gives no finite vector for {item[:80]!r}: check that sound or text, and the "
+            "weights that encoders.clap and extra_claps name."
+        )
+    with artifacts.atomic_file(chunk.path) as temporary:
+        np.save(temporary, encoded)
 
 
 def write_embedding_chunk(

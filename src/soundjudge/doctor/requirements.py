@@ -43,11 +43,12 @@ def find_requirements(path: Path, root: Path = Path()) -> list[Finding]:
             findings.append(_check(requirement, params.load(requirement.key, Path, path), root))
         elif requirement == claps[0]:  # all kinds of CLAP are one requirement
             findings.append(_check_clap(claps, params.load(CLAP, ClapSource, path), root))
-    extra = params.load("regress.extra_claps", tuple[Path | ClapSource, ...], path)
-    for number, entry in enumerate(extra):
-        key = f"regress.extra_claps[{number}]"
-        kinds = [replace(kind, key=key, stages=("regress",)) for kind in claps]
-        findings.append(_check_clap(kinds, as_source(entry), root))
+    for stage in ("regress", "fusion"):
+        extra = params.load(f"{stage}.extra_claps", tuple[Path | ClapSource, ...], path)
+        for number, entry in enumerate(extra):
+            key = f"{stage}.extra_claps[{number}]"
+            kinds = [replace(kind, key=key, stages=("clap_features", stage)) for kind in claps]
+            findings.append(_check_clap(kinds, as_source(entry), root))
     return findings
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from soundjudge import params
-from soundjudge.clap.embeddings import EmbeddingConfig
+from soundjudge.clap.embeddings import EmbeddingConfig, EncodingConfig
 from soundjudge.clap.encoders.checkpoints import clap_kind
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import RegressionConfig
@@ -28,7 +28,7 @@ from soundjudge.scoring.ensemble.refits import RefitConfig
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.members.members import ROUNDING
-from soundjudge.scoring.members.windows import PredictionConfig
+from soundjudge.scoring.members.windows import PredictionSection
 from soundjudge.training.caption import CaptionConfig
 from soundjudge.training.finetune import FinetuneConfig, FinetuneMember
 from soundjudge.training.pretrain import PretrainConfig, PretrainMember
@@ -72,6 +72,7 @@ class Params:
     prepare: Preparation
     screen: Screening
     standardize: Standardization
+    clap_features: EncodingConfig
     tune_clap: TuneConfig
     regress: RegressionConfig
     embed: EmbeddingConfig
@@ -82,7 +83,7 @@ class Params:
     fusion: FusionConfig
     pretrain: Pretrain
     finetune: Finetune
-    predict: PredictionConfig
+    predict: PredictionSection
     refit: RefitConfig
     ensemble: EnsembleConfig
     evaluate: EvaluationConfig
@@ -148,7 +149,7 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             f"are trained with {longest:g} (features.frontend.window_seconds): shorten the former"
         )
     trained = (values.caption.llm, values.pretrain.training.llm, values.finetune.training.llm)
-    engines = (values.embed.engine, values.features.engine)
+    engines = (values.clap_features.engine, values.embed.engine, values.features.engine)
     for package, extra, is_used in (
         ("peft", "lora", any(llm.training == "lora" for llm in trained)),
         ("ray", "ray", "ray" in engines),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from soundjudge.data.clips.clip_store import ClipStore
@@ -47,7 +48,9 @@ def encode_clips(
     for start in range(0, len(clip_ids), config.batch_size):
         batch = clip_ids[start : start + config.batch_size]
         waves = [clips.wave(clip_id) for clip_id in batch]
-        features = encode_waves(encoder, waves, config.frontend)
+        # TF32 convolutions round to three digits; predict reads these features and a judge hears.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            features = encode_waves(encoder, waves, config.frontend)
         block = features.cpu().numpy().astype(config.dtype)
         for clip_id, row in zip(batch, block, strict=True):
             if not np.isfinite(row).all():

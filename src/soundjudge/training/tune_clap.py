@@ -1,7 +1,8 @@
 """Fits a CLAP to listeners' ratings: the training story of SPO-CLAPScore.
 
 Every list of pairs gives a squared error and a pairwise margin loss on the listeners' standardized
-scale. What stays frozen runs once: log-mel spectrograms always, a frozen tower's outputs too.
+scale. What stays frozen runs once: log-mel spectrograms always, a frozen tower's outputs too, which
+the stage clap_features has stored.
 
 N pairs, B at once or lists of L pairs, F frames, M mel bands, H tower width, E embedding
 dimensions.
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from soundjudge.clap.clapscore import ClapScore, Trainable
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
+from soundjudge.clap.features.stored_clap import StoredTowers
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
@@ -34,6 +36,8 @@ from soundjudge.training.ranking.class_balance import class_weights
 from soundjudge.training.ranking.rank_correlation import rank_correlation
 from soundjudge.training.targets import choice
 from soundjudge.training.targets.choice import Target
+
+NO_FEATURES = Path("data/none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,17 +117,19 @@ def train(
     device: str,
     log: loop.Log = loop.log_line,
     history: Path | None = None,
+    features: Path = NO_FEATURES,
 ) -> loop.TrainingResult:
     """Trains `model` in place; the best epoch by SRCC on `validation` counts, zero included.
 
-    Without validation, the last one counts.
+    Without validation, the last one counts. `features` holds what the stage clap_features stored:
+    outputs of frozen towers are read there.
     """
     state = devices.process_state(device)
     model.to(state.device).eval()
     model.set_trainable(tuning.trainable)
     with state.main_process_first():
         pairs = [train] if validation is None else [train, validation]
-        inputs = TuneInputs(model, pairs, clips, tuning, work)
+        inputs = TuneInputs(model, pairs, clips, tuning, work, features)
 
     beta = tuning.class_balance
     balance = None if beta is None else class_weights(train.mean_scores, beta)  # (N,)
@@ -175,24 +181,26 @@ class TuneInputs:
         clips: ClipStore,
         tuning: TuneConfig,
         work: Path,
+        features: Path = NO_FEATURES,
     ) -> None:
         self.clap, self.model = model.clap, model
         self.trains_audio = tuning.trainable in ("audio", "both")
         self.trains_text = tuning.trainable in ("text", "both")
         self.batch_size = tuning.encode_batch_size
+        self.towers = StoredTowers(self.clap, self.clap.device, clips, features)
         self.sounds = self._sounds(pairs, clips, work / "sounds")
         self.texts: dict[str, NDArray[np.float32]] = {}
         if not self.trains_text:
             texts = sorted({text for split in pairs for text in split.texts})
-            pooled = encode_distinct(self.clap.pool_texts, texts, self.batch_size)
+            pooled = encode_distinct(self.towers.pool_texts, texts, self.batch_size)
             self.texts = dict(zip(texts, pooled, strict=True))
 
     def _sounds(self, pairs: Sequence[RatedPairs], clips: ClipStore, folder: Path) -> ArrayStore:
         """On disk, because spectrograms of a whole challenge take gigabytes."""
 
         def encode(clip_ids: Sequence[str]) -> Tensor:
-            mels = self.clap.log_mel([clips.wave(clip_id) for clip_id in clip_ids])  # (B, 1, F, M)
-            return mels if self.trains_audio else self.clap.pool_mels(mels)
+            waves = [clips.wave(clip_id) for clip_id in clip_ids]
+            return self.clap.log_mel(waves) if self.trains_audio else self.towers.pool_sounds(waves)
 
         if not folder.exists():
             keys = sorted({clip_id for split in pairs for clip_id in split.clip_ids})

@@ -24,6 +24,7 @@ from soundjudge.scoring.members.encodings import (
     RegressorMember,
     SharedEncoder,
 )
+from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 
 # Seconds by which a window may exceed a member's: rounding of a model's own sample rate.
 ROUNDING = 0.01
@@ -40,6 +41,8 @@ class MemberLoader:
     m2d: Path | None = None
     "the user's own M2D-CLAP, for a judge that stands on one"
     encoders: dict[Path, SharedEncoder] = field(default_factory=dict)
+    stored: PipelineEncodings | None = None
+    "what the pipeline has encoded before, which members then read"
 
     def member(self, folder: Path) -> Member:
         """The checkpoint in `folder`, strictly, in evaluation mode."""
@@ -57,7 +60,8 @@ class MemberLoader:
         from soundjudge.clap.encoders import checkpoints
 
         source = referenced_clap(reference, self.clap_path(reference))
-        return checkpoints.load_encoder(source, self.device)
+        clap = checkpoints.load_encoder(source, self.device)
+        return clap if self.stored is None else self.stored.clap(clap, self.device)
 
     def audio_encoder(self, reference: EncoderReference) -> SharedEncoder:
         """The encoder of a language model, shared with the other members."""
@@ -65,7 +69,11 @@ class MemberLoader:
 
         path = reference.locate(self.root)
         if path not in self.encoders:
-            self.encoders[path] = SharedEncoder(load_audio_encoder(path, self.device))
+            encoder = load_audio_encoder(path, self.device)
+            shared = SharedEncoder(encoder)
+            if self.stored is not None and path == self.stored.audio:
+                shared = self.stored.audio_encoder(encoder, self.device)
+            self.encoders[path] = shared
         return self.encoders[path]
 
     def check_window(self, folder: Path, seconds: float) -> None:

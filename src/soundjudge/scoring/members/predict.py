@@ -16,7 +16,8 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.members.encodings import Member
 from soundjudge.scoring.members.pair_scorer import PairScorer
-from soundjudge.scoring.members.windows import PredictionConfig as PredictionConfig
+from soundjudge.scoring.members.windows import PredictionConfig
+from soundjudge.scoring.members.windows import PredictionSection as PredictionSection
 
 PROVENANCE = "checkpoint.json"
 

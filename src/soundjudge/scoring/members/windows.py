@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
@@ -30,6 +31,15 @@ class PredictionConfig:
     def window_samples(self) -> int:
         """The window in samples."""
         return round(self.window_seconds * SAMPLE_RATE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSection(PredictionConfig):
+    """Section `predict` of params.yaml."""
+
+    features: Path
+    """data/features, which language models among the members read; data/none = they encode sounds
+    themselves, and a judge without one needs no stage features"""
 
 
 def split_windows(samples: int, window: int) -> list[slice]:
