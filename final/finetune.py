@@ -1,8 +1,8 @@
 """Language model training 3 without validation, for as many epochs as validation selected.
 
-reads   a folder of targets, data/features/, data/prepared/ clips and shards, checkpoints/pretrain/,
-        checkpoints/caption/, the encoder and language model named in params,
-        metrics/finetune/<member>.json
+reads   a folder of targets, data/features/, data/prepared/ clips and shards, the
+        checkpoint that the member starts from, checkpoints/caption/, the encoder and language model
+        of params,         metrics/finetune/<member>.json
 writes  a checkpoint and a history
 """
 
@@ -26,7 +26,7 @@ from soundjudge.training.lalm.warm_start import initialize_lalm
 from soundjudge.training.last_fit import selected_length
 
 FEATURES, PREPARED, METRICS = Path("data/features"), Path("data/prepared"), Path("metrics/finetune")
-WARM_STARTS = {"pretrain": Path("checkpoints/pretrain"), "caption": Path("checkpoints/caption")}
+WARM_STARTS, CAPTION = Path("checkpoints"), Path("checkpoints/caption")
 
 
 def main(name: str, folder: Path, place: Path, history: Path) -> None:
@@ -38,10 +38,10 @@ def main(name: str, folder: Path, place: Path, history: Path) -> None:
     torch.manual_seed(member.seed)
     epochs = selected_length.selected_epochs(METRICS / f"{name}.json")
     targets = read_table(folder / "train.csv", TARGETS)
-    warm_start = WARM_STARTS.get(member.warm_start)
-    lalm = initialize_lalm(warm_start, reference=WARM_STARTS["caption"], llm=llm)
-    inputs = [folder, FEATURES, PREPARED / "clips.parquet", *WARM_STARTS.values(), llm, encoder]
-    work = work_folder("final_finetune", [config, member, epochs], inputs)
+    warm_start = None if member.warm_start == "none" else WARM_STARTS / member.warm_start
+    lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
+    inputs = [folder, FEATURES, PREPARED / "clips.parquet", warm_start or llm, CAPTION, llm]
+    work = work_folder("final_finetune", [config, member, epochs], [*inputs, encoder])
     if epochs > 0:  # else the start was the best
         stores = ArrayStore(FEATURES), ClipStore(PREPARED)
         audio_encoder = load_audio_encoder(encoder, devices.process_state(device).device)

@@ -28,7 +28,7 @@ INTERVALS, REPORT = Path("data/predictions/ensemble/intervals.json"), Path("metr
 
 def main() -> None:
     packaging = params.load("package", Packaging)
-    prediction = params.load("predict", predict.PredictionConfig)
+    prediction = params.load("predict", predict.PredictionSection)
     members = params.load("ensemble.members", dict[str, str])
     device = params.load("device", str)
     checkpoints = {name: CHECKPOINTS / path for name, path in members.items()}

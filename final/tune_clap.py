@@ -1,12 +1,14 @@
 """Fits CLAP without validation, for as many epochs as validation selected.
 
-reads   a folder of targets, data/prepared/ clips, shards, encoders.clap, metrics/tune_clap.json
+reads   a folder of targets, data/prepared/ clips, shards, data/clap_features/first/,
+        encoders.clap, metrics/tune_clap.json
 writes  a checkpoint and a history
 """
 
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from soundjudge import params
@@ -20,7 +22,8 @@ from soundjudge.runtime.work import work_folder
 from soundjudge.training import tune_clap
 from soundjudge.training.last_fit import selected_length
 
-PREPARED, SELECTION = Path("data/prepared"), Path("metrics/tune_clap.json")
+PREPARED, CLAP_FEATURES = Path("data/prepared"), Path("data/clap_features")
+SELECTION = Path("metrics/tune_clap.json")
 
 
 def main(targets: Path, checkpoint: Path, history: Path) -> None:
@@ -39,9 +42,8 @@ def main(targets: Path, checkpoint: Path, history: Path) -> None:
     if epochs > 0:  # else the CLAP as downloaded was the best
         tuning = replace(tuning, optimization=selected_length.shorten(tuning.optimization, epochs))
         clips = ClipStore(PREPARED)
-        tune_clap.train(
-            model, pairs, None, clips, tuning, work=work, device=device, history=history
-        )
+        tune = partial(tune_clap.train, history=history, features=CLAP_FEATURES)
+        tune(model, pairs, None, clips, tuning, work=work, device=device)
 
     if devices.process_state(device).is_main_process:
         if epochs == 0:

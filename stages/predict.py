@@ -30,13 +30,9 @@ def main(name: str, checkpoints: Path = CHECKPOINTS, predictions: Path = PREDICT
 
     clips = ClipStore(PREPARED)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
-    stored = PipelineEncodings(
-        clips=clips,
-        clap_features=CLAP_FEATURES,
-        features=prediction.features,
-        audio=params.load("encoders.audio", Path),
-        frontend=params.load("features.frontend", AudioFrontend),
-    )
+    encoder = params.load("encoders.audio", Path)
+    frontend = params.load("features.frontend", AudioFrontend)
+    stored = PipelineEncodings(clips, CLAP_FEATURES, prediction.features, encoder, frontend)
     window = prediction.window_seconds
     loader = members.MemberLoader(root=Path(), device=device, window_seconds=window, stored=stored)
     member = loader.member(checkpoint)

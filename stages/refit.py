@@ -1,7 +1,7 @@
 """A member without each generator: its scores of validation, for folds that hold out generators.
 
-reads   data/targets/, data/prepared/ clips, shards and rated pairs, and what the member's own stage
-        reads, for which checkpoints/<member>/ stands
+reads   data/targets/, data/prepared/ clips, shards and rated pairs, data/clap_features/,
+        predict.features, and what made checkpoints/<member>/
 writes  data/predictions/members/refit/<member>.csv
 """
 
@@ -15,22 +15,30 @@ import pandas as pd
 from soundjudge import params
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.runtime import devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.scoring.ensemble import refits
 from soundjudge.scoring.members import members, predict
+from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 
 TARGETS, PREPARED, CHECKPOINTS = Path("data/targets"), Path("data/prepared"), Path("checkpoints")
+CLAP_FEATURES = Path("data/clap_features")
 REFITS = Path("data/predictions/members") / refits.FOLDER
 
 
 def main(name: str) -> None:
-    prediction = params.load("predict", predict.PredictionConfig)
+    prediction = params.load("predict", predict.PredictionSection)
     device = devices.resolve_device(params.load("device", str))
     train = tables.read_table(TARGETS / "train.csv", tables.TARGETS)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     validation, clips = rated[rated["split"] == "validation"], ClipStore(PREPARED)
     work = work_folder("refit", [name, prediction], [TARGETS, CHECKPOINTS / name])
+    encoder = params.load("encoders.audio", Path)
+    frontend = params.load("features.frontend", AudioFrontend)
+    stored = PipelineEncodings(clips, CLAP_FEATURES, prediction.features, encoder, frontend)
+    window = prediction.window_seconds
+    loader = members.MemberLoader(root=Path(), device=device, window_seconds=window, stored=stored)
     parts = []
     for number, (generator, others) in enumerate(refits.held_out_generators(train, rated)):
         folder = work / str(number)
@@ -38,10 +46,9 @@ def main(name: str) -> None:
         if not scored.is_file():  # else of a run that was stopped
             refits.write_targets(folder / "targets", TARGETS, others)
             subprocess.run([sys.executable, *refits.fit_command(name, folder)], check=True)
-            window = prediction.window_seconds
-            loader = members.MemberLoader(root=Path(), device=device, window_seconds=window)
-            member = loader.member(folder / "checkpoint")
-            scores = predict.predict(member, clips, validation, prediction)
+            scores = predict.predict(
+                loader.member(folder / "checkpoint"), clips, validation, prediction
+            )
             tables.write_table(scores.assign(generator=generator), scored, refits.REFITS)
             shutil.rmtree(folder / "checkpoint")
         parts.append(tables.read_table(scored, refits.REFITS))

@@ -17,6 +17,7 @@ import pytest
 import typer.testing
 import yaml
 from numpy.typing import NDArray
+from tiny_cluster import two_nodes as two_nodes
 
 from soundjudge import torchaudio_shim
 

@@ -87,7 +87,8 @@ def test_the_numbers_of_the_readmes_table_are_those_of_the_evaluation() -> None:
 def write_systems() -> None:
     """What the pages on generators assume: a judge, two systems' sounds, prompts, takes."""
     tiny_judge.build(Path("checkpoints/judge"), Path())
-    shutil.copytree("checkpoints/judge", "checkpoints/clap-judge")
+    for copy in ("clap-judge", "final/judge"):
+        shutil.copytree("checkpoints/judge", Path("checkpoints", copy))
     folders = ("wav", "tango2", "audiogen", ".")
     takes = ("take1", "take2", "take3", "dog")
     names = {"wav": "ab", "tango2": "abcd", "audiogen": "abcd", ".": takes}

@@ -87,7 +87,12 @@ def closure(path: Path) -> set[Path]:
 def test_a_stage_has_one_name_in_dvc_yaml_in_stages_and_in_params() -> None:
     assert {path.stem for path in (ROOT / "stages").glob("*.py")} == set(DVC)
     keys = {stage: body(stage).get("params", []) for stage in DVC}
-    with_section = {s for s in DVC if any(key.split(".")[0] == s for key in keys[s])}
+    with_section = {
+        stage
+        for stage in DVC
+        if any(key.split(".")[0] == stage for key in keys[stage])
+        or f"${{{stage}." in str(DVC[stage].get("foreach"))
+    }
     assert set(PARAMS) - SHARED == with_section
     assert {stage for stage in DVC if keys[stage]} == with_section  # others read no params
 

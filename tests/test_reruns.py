@@ -71,7 +71,7 @@ TABLE = {
         ["checkpoints/other"],
         "clap_features regress",
         f"tune_clap fusion embed pseudolabel {LALM} {PREDICTIONS} predict@likelihood"
-        " evaluate package",  # of which tune_clap finds its part unchanged: see below
+        " ensemble evaluate package",  # of which tune_clap finds its part unchanged: see below
     ),
     "pretrain.members.captioned.seed": (
         7,

@@ -121,8 +121,7 @@ def train(
 ) -> loop.TrainingResult:
     """Trains `model` in place; the best epoch by SRCC on `validation` counts, zero included.
 
-    Without validation, the last one counts. `features` holds what the stage clap_features stored:
-    outputs of frozen towers are read there.
+    Without validation the last one does. `features`: what the stage clap_features stored.
     """
     state = devices.process_state(device)
     model.to(state.device).eval()

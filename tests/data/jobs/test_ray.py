@@ -17,7 +17,7 @@ import tiny_clap
 import tiny_training
 import torch
 from repository import run_stage, write_params
-from tiny_cluster import needs_ray, two_nodes  # noqa: F401  a fixture
+from tiny_cluster import needs_ray
 
 from soundjudge.clap import clapscore
 from soundjudge.data.jobs import chunks, ray_cluster

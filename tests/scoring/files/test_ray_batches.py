@@ -8,7 +8,7 @@ import pytest
 import tiny_judge
 import tiny_pairs
 import torch
-from tiny_cluster import needs_ray, two_nodes  # noqa: F401  a fixture
+from tiny_cluster import needs_ray
 from tiny_pairs import LengthJudge, spoil
 from typer.testing import CliRunner, Result
 
@@ -127,7 +127,7 @@ def test_what_an_engine_cannot_do_is_said_before_a_judge_is_loaded(table, words,
 
 @needs_ray
 @pytest.mark.slow
-def test_two_nodes_score_a_table_as_one_process_does(two_nodes, tmp_path, monkeypatch):  # noqa: F811
+def test_two_nodes_score_a_table_as_one_process_does(two_nodes, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_batches, "BATCHES", 1)
     torch.set_num_threads(1)  # as an actor of one processor has
     root = tmp_path / "repository"

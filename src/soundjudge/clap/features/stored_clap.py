@@ -19,13 +19,14 @@ from torch import Tensor
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.encoder import ClapEncoder
 from soundjudge.clap.encoders.m2d import M2dClap
+from soundjudge.clap.encoders.msclap import MsClap
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.encodings.stored_encodings import StoredEncodings, clip_finder, same_text
 
-TunableClap = TransformersClap | M2dClap | TowersClap
+TunableClap = TransformersClap | M2dClap | MsClap | TowersClap
 # Below data/clap_features: the CLAP that tune_clap starts from, and those of regress and fusion
 # beside it. Apart, so that another one of these does not tune the first again.
 FIRST, EXTRA = "first", "extra"
@@ -34,12 +35,12 @@ Encode = Callable[[Sequence[str]], Tensor]  # items -> (B, ...)
 Waves = Sequence[NDArray[np.float32]]
 
 
-def runs_in_parts(clap: ClapEncoder) -> TypeGuard[TransformersClap | TowersClap]:
+def runs_in_parts(clap: ClapEncoder) -> TypeGuard[TransformersClap | MsClap | TowersClap]:
     """Whether towers and projections, one after the other, are certain to make up the whole.
 
     Of M2D-CLAP `check_parts` alone knows, copy by copy.
     """
-    return isinstance(clap, TransformersClap | TowersClap)
+    return isinstance(clap, TransformersClap | MsClap | TowersClap)
 
 
 def encode_sounds(clap: ClapEncoder, waves: Waves) -> Tensor:

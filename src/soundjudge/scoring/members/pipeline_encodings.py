@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from soundjudge.model.frontend.frontend import AudioFrontend
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PipelineEncodings:
     """Where they are, and by which audio encoder and front end the features."""
 
