@@ -1,6 +1,7 @@
 """The page of an evaluation: its numbers, its pictures, and that it needs nothing else."""
 
 import re
+from collections import Counter
 from functools import cache
 
 import numpy as np
@@ -68,6 +69,10 @@ def test_the_page_shows_every_number_of_a_split_and_asks_for_nothing():
     links = [link[1:] for link in page.attributes("a", "href")]
     targets = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     assert links and set(links) <= targets
+    # Zero is marked where differences are shown, and nowhere else.
+    assert html.count('stroke-dasharray="3 3"') == 2
+    rivals = [r["srcc"] for r in one.slices[one.best_member] if "srcc" in r]
+    assert html.count('class="ring"') == len(rivals)
 
 
 def test_an_interval_lies_where_its_axis_says_and_the_ceiling_is_a_band():
@@ -97,12 +102,17 @@ def test_the_parts_of_an_error_fill_its_bar():
         assert float(bars[start + 2][0]) == pytest.approx(widths[0] + widths[1], abs=0.05)
 
 
-def test_a_scatter_holds_every_pair():
-    plot = html_page.scatter(split())
-    shares = np.array([share for *_, share in plot.cells])
-    # Counts are whole multiples of the smallest share, which is a pair.
-    assert (shares / shares.min()).round(6).sum() == pytest.approx(60)
-    assert all(0 <= left < 100 and 0 <= top < 100 for left, top, _ in plot.cells)
+def test_a_scatter_counts_every_pair_in_its_cell_and_ratings_rise_upwards():
+    one = split()
+    plot = html_page.scatter(one)
+    frame = one.comparison.frame
+    across = (frame["ensemble"] - plot.axis.low) / (plot.axis.high - plot.axis.low)
+    columns = np.minimum(np.floor(20 * across), 19)
+    rows = np.minimum(np.floor(2 * frame["average_score"]), 19)
+    expected = Counter(zip(5 * columns, 95 - 5 * rows, strict=True))
+    most = max(expected.values())
+    shown = {(left, top): share for left, top, share in plot.cells}
+    assert shown == {place: pytest.approx(count / most) for place, count in expected.items()}
 
 
 def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
