@@ -2,49 +2,18 @@
 
 import re
 from collections import Counter
-from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 from html_elements import Elements
+from tiny_evaluation import FIT, evaluated_split
 from typer.testing import CliRunner
 
 from soundjudge.cli import app
-from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.evaluation import evaluation, html_page
+from soundjudge.scoring.evaluation import html_page
 from soundjudge.scoring.evaluation.coverage import Coverage
-from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
-
-CONFIG = EvaluationConfig(bootstrap=60, seed=0)
-FIT = FitReport(
-    note="", method="nnls", calibration="linear", folds_by="none", crossfitted={}, methods={},
-    members=("a", "b"), weights={"a": 0.7, "b": 0.3}, weight_intervals={"a": (0.55, 0.9)},
-    resamples_without_weights=0, weak_folds={}, refitted=(),
-)  # fmt: skip
-
-
-@cache
-def split(systems=("a", "b", "ensemble"), raters=4, generators=("g0", "g1"), pairs=60, seed=0):
-    """Systems with more noise from one to the next, on pairs of uniform quality."""
-    rng = np.random.default_rng(seed)
-    truth = rng.uniform(1, 9, size=pairs)
-    scores = pd.DataFrame(
-        {
-            "wav_file_name": [f"{p}.wav" for p in range(pairs)],
-            "text": [f"t {p}" for p in range(pairs)],
-        }
-    )
-    row = np.repeat(np.arange(pairs), raters)
-    ratings = scores.iloc[row].reset_index(drop=True)
-    ratings["score"] = np.clip(truth[row] + rng.normal(size=len(row)), 0, 10)
-    ratings["listener_id"] = [f"l{k}" for k in range(raters)] * pairs
-    ratings["split"] = "test"
-    ratings["model_id"] = [generators[p % len(generators)] for p in row]
-    for k, name in enumerate(systems):
-        scores[name] = truth + (k + 1) * rng.normal(size=pairs)
-    return evaluation.evaluate_split(scores, ratings, CONFIG)
 
 
 def show(*splits, **options):
@@ -53,7 +22,7 @@ def show(*splits, **options):
 
 
 def test_the_page_shows_every_number_of_a_split_and_asks_for_nothing():
-    one = split()
+    one = evaluated_split()
     html, page = show(one, note="simulated ratings", fit=FIT)
     assert page.asks_for_nothing(html)
     assert "Simulated ratings: these numbers show how the tool works" in page.text
@@ -76,7 +45,7 @@ def test_the_page_shows_every_number_of_a_split_and_asks_for_nothing():
 
 
 def test_an_interval_lies_where_its_axis_says_and_the_ceiling_is_a_band():
-    one = split()
+    one = evaluated_split()
     html, _ = show(one)
     rows = [*one.metrics.values()]
     ends = [r[f"srcc_{e}"] for r in rows for e in ("lo", "hi")]
@@ -93,7 +62,7 @@ def test_an_interval_lies_where_its_axis_says_and_the_ceiling_is_a_band():
 
 
 def test_the_parts_of_an_error_fill_its_bar():
-    html, _ = show(split())
+    html, _ = show(evaluated_split())
     bars = re.findall(r'class="part-\d" x="([\d.]+)%" width="([\d.]+)%"', html)
     assert len(bars) == 3 * 3
     for start in range(0, 9, 3):
@@ -103,7 +72,7 @@ def test_the_parts_of_an_error_fill_its_bar():
 
 
 def test_a_scatter_counts_every_pair_in_its_cell_and_ratings_rise_upwards():
-    one = split()
+    one = evaluated_split()
     plot = html_page.scatter(one)
     frame = one.comparison.frame
     across = (frame["ensemble"] - plot.axis.low) / (plot.axis.high - plot.axis.low)
@@ -116,7 +85,7 @@ def test_a_scatter_counts_every_pair_in_its_cell_and_ratings_rise_upwards():
 
 
 def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
-    lonely = split(systems=("guess",), raters=1, generators=("g0",))
+    lonely = evaluated_split(systems=("guess",), raters=1, generators=("g0",))
     html, page = show(lonely)
     assert "No noise ceiling: " in page.text and 'class="band"' not in html
     assert "minus each member" not in page.text and "The ensemble" not in page.text
@@ -128,12 +97,14 @@ def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
 
 def test_names_of_the_user_stay_text():
     evil = "<script>alert(1)</script>"
-    html, page = show(split(systems=(evil, "ensemble"), generators=(evil, "g")), title=evil)
+    html, page = show(
+        evaluated_split(systems=(evil, "ensemble"), generators=(evil, "g")), title=evil
+    )
     assert page.asks_for_nothing(html) and evil in page.text
 
 
 def test_the_same_evaluation_gives_the_same_bytes():
-    assert show(split())[0] == show(split.__wrapped__())[0]
+    assert show(evaluated_split())[0] == show(evaluated_split.__wrapped__())[0]
 
 
 def test_what_intervals_of_scores_hold_is_told():
@@ -142,7 +113,9 @@ def test_what_intervals_of_scores_hold_is_told():
         "widest": 7.0,
     }  # fmt: skip
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
-    _, page = show(split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned))
+    _, page = show(
+        evaluated_split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned)
+    )
     assert "test: within its interval lies the mean rating of 90.0% of pairs" in page.text
 
 
