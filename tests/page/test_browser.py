@@ -1,5 +1,6 @@
 """Both pages in headless Chromium, where there is one: they work, and ask for nothing outside."""
 
+import dataclasses
 import shutil
 import socket
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import soundfile
+import tiny_evaluation
 import tiny_judge
 import tiny_systems
 
@@ -21,6 +23,7 @@ playwright = pytest.importorskip(
 uvicorn = pytest.importorskip("uvicorn", reason="an extra: pip install 'soundjudge[page]'")
 
 from soundjudge.page.application import create_application  # noqa: E402
+from soundjudge.scoring.evaluation import html_page  # noqa: E402
 from soundjudge.scoring.judge.judge import Judge  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -136,3 +139,18 @@ def test_the_report_opens_from_disk_plays_and_asks_for_nothing(page, tmp_path):
         assert fits(page)
         assert all(url.startswith(("file://", "data:")) for url in page.requested)
         assert page.complaints == [], name
+
+
+def test_the_page_of_an_evaluation_fits_and_asks_for_nothing(page, tmp_path):
+    members = ("a", "a_member_with_a_long_name_of_its_own", "ensemble")
+    split = tiny_evaluation.evaluated_split(systems=members)
+    fit = dataclasses.replace(
+        tiny_evaluation.FIT, members=members[:2], weights=dict.fromkeys(members[:2], 0.5)
+    )
+    out = tmp_path / "evaluation.html"
+    html_page.write_page([split, split], out, note="simulated ratings", fit=fit)
+    page.goto(out.as_uri())
+    assert fits(page)
+    assert page.requested == [out.as_uri()] and page.complaints == []
+    square = page.locator("svg.square").first.bounding_box()
+    assert square["height"] == pytest.approx(square["width"], abs=1)

@@ -94,6 +94,10 @@ def test_the_library_takes_other_scales_and_refuses_bad_rows():
     assert numbers["floor_mse"] == pytest.approx(
         soundjudge.reliability(ratings(), resamples=50)["floor_mse"]
     )
+    chosen = soundjudge.study(five, splits=2, resamples=50, scale=(1, 5))
+    same = soundjudge.study(ratings(), splits=2, resamples=50)
+    # Not equal: rounding breaks ties of mean ratings.
+    assert chosen.table["srcc"].tolist() == pytest.approx(same.table["srcc"].tolist(), abs=0.01)
     bad = ratings().assign(score=11.0)
     for report in (soundjudge.study, soundjudge.reliability):
         with pytest.raises(SoundjudgeError, match="ratings.*11"):

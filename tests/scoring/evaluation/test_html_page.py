@@ -1,49 +1,19 @@
 """The page of an evaluation: its numbers, its pictures, and that it needs nothing else."""
 
 import re
-from functools import cache
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 from html_elements import Elements
+from tiny_evaluation import FIT, evaluated_split
 from typer.testing import CliRunner
 
 from soundjudge.cli import app
-from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.evaluation import evaluation, html_page
+from soundjudge.scoring.evaluation import html_page
 from soundjudge.scoring.evaluation.coverage import Coverage
-from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
-
-CONFIG = EvaluationConfig(bootstrap=60, seed=0)
-FIT = FitReport(
-    note="", method="nnls", calibration="linear", folds_by="none", crossfitted={}, methods={},
-    members=("a", "b"), weights={"a": 0.7, "b": 0.3}, weight_intervals={"a": (0.55, 0.9)},
-    resamples_without_weights=0, weak_folds={}, refitted=(),
-)  # fmt: skip
-
-
-@cache
-def split(systems=("a", "b", "ensemble"), raters=4, generators=("g0", "g1"), pairs=60, seed=0):
-    """Systems with more noise from one to the next, on pairs of uniform quality."""
-    rng = np.random.default_rng(seed)
-    truth = rng.uniform(1, 9, size=pairs)
-    scores = pd.DataFrame(
-        {
-            "wav_file_name": [f"{p}.wav" for p in range(pairs)],
-            "text": [f"t {p}" for p in range(pairs)],
-        }
-    )
-    row = np.repeat(np.arange(pairs), raters)
-    ratings = scores.iloc[row].reset_index(drop=True)
-    ratings["score"] = np.clip(truth[row] + rng.normal(size=len(row)), 0, 10)
-    ratings["listener_id"] = [f"l{k}" for k in range(raters)] * pairs
-    ratings["split"] = "test"
-    ratings["model_id"] = [generators[p % len(generators)] for p in row]
-    for k, name in enumerate(systems):
-        scores[name] = truth + (k + 1) * rng.normal(size=pairs)
-    return evaluation.evaluate_split(scores, ratings, CONFIG)
 
 
 def show(*splits, **options):
@@ -52,7 +22,7 @@ def show(*splits, **options):
 
 
 def test_the_page_shows_every_number_of_a_split_and_asks_for_nothing():
-    one = split()
+    one = evaluated_split()
     html, page = show(one, note="simulated ratings", fit=FIT)
     assert page.asks_for_nothing(html)
     assert "Simulated ratings: these numbers show how the tool works" in page.text
@@ -68,10 +38,14 @@ def test_the_page_shows_every_number_of_a_split_and_asks_for_nothing():
     links = [link[1:] for link in page.attributes("a", "href")]
     targets = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     assert links and set(links) <= targets
+    # Zero is marked where differences are shown, and nowhere else.
+    assert html.count('stroke-dasharray="3 3"') == 2
+    rivals = [r["srcc"] for r in one.slices[one.best_member] if "srcc" in r]
+    assert html.count('class="ring"') == len(rivals)
 
 
 def test_an_interval_lies_where_its_axis_says_and_the_ceiling_is_a_band():
-    one = split()
+    one = evaluated_split()
     html, _ = show(one)
     rows = [*one.metrics.values()]
     ends = [r[f"srcc_{e}"] for r in rows for e in ("lo", "hi")]
@@ -88,7 +62,7 @@ def test_an_interval_lies_where_its_axis_says_and_the_ceiling_is_a_band():
 
 
 def test_the_parts_of_an_error_fill_its_bar():
-    html, _ = show(split())
+    html, _ = show(evaluated_split())
     bars = re.findall(r'class="part-\d" x="([\d.]+)%" width="([\d.]+)%"', html)
     assert len(bars) == 3 * 3
     for start in range(0, 9, 3):
@@ -97,16 +71,21 @@ def test_the_parts_of_an_error_fill_its_bar():
         assert float(bars[start + 2][0]) == pytest.approx(widths[0] + widths[1], abs=0.05)
 
 
-def test_a_scatter_holds_every_pair():
-    plot = html_page.scatter(split())
-    shares = np.array([share for *_, share in plot.cells])
-    # Counts are whole multiples of the smallest share, which is a pair.
-    assert (shares / shares.min()).round(6).sum() == pytest.approx(60)
-    assert all(0 <= left < 100 and 0 <= top < 100 for left, top, _ in plot.cells)
+def test_a_scatter_counts_every_pair_in_its_cell_and_ratings_rise_upwards():
+    one = evaluated_split()
+    plot = html_page.scatter(one)
+    frame = one.comparison.frame
+    across = (frame["ensemble"] - plot.axis.low) / (plot.axis.high - plot.axis.low)
+    columns = np.minimum(np.floor(20 * across), 19)
+    rows = np.minimum(np.floor(2 * frame["average_score"]), 19)
+    expected = Counter(zip(5 * columns, 95 - 5 * rows, strict=True))
+    most = max(expected.values())
+    shown = {(left, top): share for left, top, share in plot.cells}
+    assert shown == {place: pytest.approx(count / most) for place, count in expected.items()}
 
 
 def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
-    lonely = split(systems=("guess",), raters=1, generators=("g0",))
+    lonely = evaluated_split(systems=("guess",), raters=1, generators=("g0",))
     html, page = show(lonely)
     assert "No noise ceiling: " in page.text and 'class="band"' not in html
     assert "minus each member" not in page.text and "The ensemble" not in page.text
@@ -118,12 +97,14 @@ def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
 
 def test_names_of_the_user_stay_text():
     evil = "<script>alert(1)</script>"
-    html, page = show(split(systems=(evil, "ensemble"), generators=(evil, "g")), title=evil)
+    html, page = show(
+        evaluated_split(systems=(evil, "ensemble"), generators=(evil, "g")), title=evil
+    )
     assert page.asks_for_nothing(html) and evil in page.text
 
 
 def test_the_same_evaluation_gives_the_same_bytes():
-    assert show(split())[0] == show(split.__wrapped__())[0]
+    assert show(evaluated_split())[0] == show(evaluated_split.__wrapped__())[0]
 
 
 def test_what_intervals_of_scores_hold_is_told():
@@ -132,7 +113,9 @@ def test_what_intervals_of_scores_hold_is_told():
         "widest": 7.0,
     }  # fmt: skip
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
-    _, page = show(split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned))
+    _, page = show(
+        evaluated_split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned)
+    )
     assert "test: within its interval lies the mean rating of 90.0% of pairs" in page.text
 
 
