@@ -150,6 +150,7 @@ def default(tmp_path_factory):
     return pipeline(tmp_path_factory.mktemp("default"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", TABLE)
 def test_a_changed_key_reruns_the_stages_that_use_it_and_what_follows(key, default, tmp_path):
     value, uses, follow = TABLE[key]

@@ -140,6 +140,7 @@ def pipeline(in_folder: Path) -> Path:
     return in_folder
 
 
+@pytest.mark.slow
 def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     outputs = [Path(name) for name in ("checkpoints", "data", "metrics", "plots")]
     hashes = []

@@ -53,6 +53,7 @@ def test_a_lock_that_a_kill_cut_is_restored(project, content):
     assert "restored" not in run(project, "make", "repro")
 
 
+@pytest.mark.slow
 def test_an_unpacked_archive_without_git_is_reproduced(project):
     (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     assert "the metrics" in run(project, "make", "repro")

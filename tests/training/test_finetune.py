@@ -179,6 +179,7 @@ def change(section, **values):
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
+@pytest.mark.slow
 def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_again(repository):
     for stage in (["caption"], ["pretrain", "captioned"], ["finetune", "full1"]):
         run_stage(*stage)
@@ -235,6 +236,7 @@ def test_a_warm_start_from_none_takes_the_shape_of_the_captioning_model_and_no_w
     assert fresh.config == checkpoint.load_lalm(Path("checkpoints/caption")).config
 
 
+@pytest.mark.slow
 def test_a_killed_stage_goes_on_where_it_was(repository, monkeypatch):
     run_stage("caption")
     uninterrupted = artifacts.sha256(Path("checkpoints/caption"))

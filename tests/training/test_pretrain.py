@@ -72,6 +72,7 @@ def test_lora_leaves_a_plain_model_whose_scores_are_those_of_the_best_epoch(tmp_
     assert modules == {"q_proj", "v_proj", "embed_tokens", "lm_head"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["listmle", "margin", "mse"])
 def test_every_loss_teaches_the_teachers_order(tmp_path, loss):
     longer = replace(tiny_training.OPTIMIZATION, epochs=15)
@@ -79,6 +80,7 @@ def test_every_loss_teaches_the_teachers_order(tmp_path, loss):
     assert result.history[-1]["loss"] < result.history[0]["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("captions_per_clip", [2, 4, None])
 def test_training_lowers_the_loss_however_lists_are_composed(tmp_path, captions_per_clip):
     longer = replace(tiny_training.OPTIMIZATION, epochs=20)

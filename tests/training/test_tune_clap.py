@@ -123,6 +123,7 @@ def test_what_is_cached_scores_as_the_model_does(clips, tmp_path, trainable):
         )
 
 
+@pytest.mark.slow
 def test_two_runs_end_with_the_same_bytes(clips, tmp_path, monkeypatch):
     for name in ("a", "b"):
         tiny_tuning.validations(monkeypatch, [0.1, 0.3, 0.2])
@@ -149,6 +150,7 @@ def test_an_epoch_is_selected_by_rank_correlation_with_the_validation_targets(cl
     assert fit.best_value == pytest.approx(reached.statistic)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(clips, tmp_path):
     _, fit = run(
         clips, tiny_tuning.tuning(trainable="both", optimization={"epochs": 8}), tmp_path / "work"

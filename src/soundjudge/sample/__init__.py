@@ -1,4 +1,4 @@
-"""The built-in sample: small corpora and checkpoints in the layouts of the official ones."""
+"""The built-in sample: small corpora in the layouts of the official ones."""
 
 from soundjudge import torchaudio_shim
 

@@ -385,6 +385,7 @@ def test_the_table_of_listeners_says_who_and_why():
     pd.testing.assert_series_equal(isolated, 1 - confirmed, check_names=False)
 
 
+@pytest.mark.slow
 def test_the_stage_writes_its_tables_and_the_same_bytes_again(in_folder):
     lonely = ratings(("x.wav", "l0001", 0), ("x.wav", "l0002", 10))
     valid = simulate(pairs=60, seed=2).assign(split="validation")

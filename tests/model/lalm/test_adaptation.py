@@ -178,6 +178,7 @@ def test_a_compiled_model_has_the_scores_and_gradients_of_the_plain_one(tmp_path
     assert len(graphs) == compiled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_all_layers_and_lengths_share_two_graphs_in_training_and_one_in_validation(
     tmp_path, monkeypatch, attention

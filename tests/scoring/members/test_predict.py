@@ -207,6 +207,7 @@ def stage(name: str, *arguments: str) -> None:
         runpy.run_path(str(STAGES / f"{name}.py"), run_name="__main__")
 
 
+@pytest.mark.slow
 def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     tiny_judge.write_checkpoints(in_folder)
     rated = write_prepared(in_folder, {"train": 1, "validation": 9, "test": 4})
