@@ -167,7 +167,9 @@ def test_sounds_are_ranked_for_a_text_and_what_is_not_told_apart_shares_a_rank(
     difference = (values[0] - values[3]) / 2 + (values[0] - values[4]) / 2
     tiny_judge.forge(noisy, lambda v: v.update(intervals=learned | {"difference": difference}))
     told = run("rank", "a dog barks", *paths, "--model", noisy, "--json")
-    ranks = [row["rank"] for row in json.loads(told.stdout)]
+    record = json.loads(told.stdout)
+    assert record["score_id"] == told.stderr.splitlines()[0] and record["precision"] == "fp32"
+    ranks = [row["rank"] for row in record["ranked"]]
     assert ranks == [1, 1, 1, 1, 2]  # the last is lower than the first alone by that much
     assert f"within {difference:.1f} points" in told.stderr
 
