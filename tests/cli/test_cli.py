@@ -251,7 +251,13 @@ def test_rows_without_a_score_show_in_the_exit_code(judge, sounds, table, tmp_pa
     assert "row 5" in stopped.stderr.splitlines()[-1]  # it is missing: known before row 3 is read
     left_out = run(*words, tmp_path / "skip.csv", "--on-error", "skip")
     assert left_out.exit_code == 1
-    assert "2 rows have no score" in left_out.stderr
+    assert "3 of 5 rows, scored by tiny@" in left_out.stderr
+    assert "2 rows have no score: " in left_out.stderr and "--audio-dir" not in left_out.stderr
+    (tmp_path / "empty").mkdir()
+    words[words.index(sounds)] = tmp_path / "empty"
+    nothing = run(*words, tmp_path / "none.csv", "--on-error", "skip")
+    assert "0 of 5 rows, scored by" in nothing.stderr
+    assert "errors.csv, all of them: is --audio-dir right?" in nothing.stderr
 
 
 def test_mistakes_are_one_sentence_each(judge, sounds, tmp_path):
