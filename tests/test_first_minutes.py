@@ -42,33 +42,39 @@ def run(words: list[str]) -> Result:
     return result
 
 
-def first_command() -> tuple[list[str], str]:
-    """The command that scores on the first screen, and the output that the page shows below it."""
-    blocks = re.findall(r"^```(bash|text)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    (bash, commands), (text, output) = blocks[:2]
-    assert (bash, text) == ("bash", "text")
-    return shlex.split(commands.splitlines()[-1]), output
+def shown_outputs() -> list[tuple[str, str]]:
+    """Each command of a page that is followed by its output, and that output."""
+    pages = [README, *(page.read_text("utf-8") for page in sorted((ROOT / "docs").glob("*.md")))]
+    pattern = r"^```bash\n(.*?)^```\n\n```text\n(.*?)^```$"
+    found = [pair for page in pages for pair in re.findall(pattern, page, re.M | re.S)]
+    return [(commands.splitlines()[-1], output) for commands, output in found]
 
 
-def test_the_score_id_of_the_readme_is_that_of_the_packaged_judge() -> None:
+def test_the_score_id_that_pages_show_is_that_of_the_packaged_judge() -> None:
     packaged = json.loads(PACKAGED.read_text(encoding="utf-8"))["score_id"]
-    assert first_command()[1].splitlines()[1] == packaged
+    shown = [line for _, output in shown_outputs() for line in output.splitlines() if "@" in line]
+    assert len(shown) >= 2 and set(shown) == {packaged}
 
 
-def test_the_readme_shows_what_its_first_command_prints() -> None:
+def numbers_apart(text: str) -> tuple[str, list[float]]:
+    """The words of an output, and its numbers of four decimals: stable to about 1e-3."""
+    return re.sub(r"\d+\.\d{4}\b", "#", text), [float(n) for n in re.findall(r"\d+\.\d{4}\b", text)]
+
+
+@pytest.mark.parametrize(("command", "output"), shown_outputs(), ids=lambda text: text[:30])
+def test_a_page_shows_what_its_command_prints(command: str, output: str) -> None:
     if not JUDGE.is_dir():
         pytest.skip("the pipeline has not run here: there is no checkpoints/judge")
     packaged = json.loads(PACKAGED.read_text(encoding="utf-8"))["score_id"]
     if read_manifest(JUDGE).score_id != packaged:
         pytest.skip("the judge here is another machine's than the one that README was written on")
-    words, output = first_command()
     with chdir(ROOT):
-        result = run(words)
+        result = run(shlex.split(command))
     assert result.exit_code == 0, result.output
-    number, *told = output.splitlines()
-    assert result.stderr.splitlines() == told
-    assert float(result.stdout) == pytest.approx(float(number), abs=1e-3)
-    assert re.fullmatch(r"\d+\.\d{4}\n", result.stdout)
+    words, numbers = numbers_apart(result.stdout + result.stderr)
+    shown_words, shown_numbers = numbers_apart(output)
+    assert words == shown_words
+    assert numbers == pytest.approx(shown_numbers, abs=1e-3)
 
 
 def test_the_numbers_of_the_readmes_table_are_those_of_the_evaluation() -> None:

@@ -167,7 +167,9 @@ def test_sounds_are_ranked_for_a_text_and_what_is_not_told_apart_shares_a_rank(
     difference = (values[0] - values[3]) / 2 + (values[0] - values[4]) / 2
     tiny_judge.forge(noisy, lambda v: v.update(intervals=learned | {"difference": difference}))
     told = run("rank", "a dog barks", *paths, "--model", noisy, "--json")
-    ranks = [row["rank"] for row in json.loads(told.stdout)]
+    record = json.loads(told.stdout)
+    assert record["score_id"] == told.stderr.splitlines()[0] and record["precision"] == "fp32"
+    ranks = [row["rank"] for row in record["ranked"]]
     assert ranks == [1, 1, 1, 1, 2]  # the last is lower than the first alone by that much
     assert f"within {difference:.1f} points" in told.stderr
 
@@ -249,7 +251,13 @@ def test_rows_without_a_score_show_in_the_exit_code(judge, sounds, table, tmp_pa
     assert "row 5" in stopped.stderr.splitlines()[-1]  # it is missing: known before row 3 is read
     left_out = run(*words, tmp_path / "skip.csv", "--on-error", "skip")
     assert left_out.exit_code == 1
-    assert "2 rows have no score" in left_out.stderr
+    assert "3 of 5 rows, scored by tiny@" in left_out.stderr
+    assert "2 rows have no score: " in left_out.stderr and "--audio-dir" not in left_out.stderr
+    (tmp_path / "empty").mkdir()
+    words[words.index(sounds)] = tmp_path / "empty"
+    nothing = run(*words, tmp_path / "none.csv", "--on-error", "skip")
+    assert "0 of 5 rows, scored by" in nothing.stderr
+    assert "errors.csv, all of them: is --audio-dir right?" in nothing.stderr
 
 
 def test_mistakes_are_one_sentence_each(judge, sounds, tmp_path):

@@ -318,6 +318,51 @@ def test_a_forged_file_that_no_library_can_read_is_one_sentence(judge, name, con
     refused(judge, name.rpartition("/")[0])
 
 
+CLAP_CONFIG, EXTRACTOR = f"{CLAP}/config.json", f"{CLAP}/preprocessor_config.json"
+BEATS, LALM = "encoders/audio/config.json", "members/one/member.json"
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "reason"),
+    [
+        (CLAP_CONFIG, "audio_config.patch_stride", [10**12, 4], "whole numbers of 1 to 4"),
+        (CLAP_CONFIG, "audio_config.patch_stride", [4, -1], "whole numbers of 1 to 4"),
+        (CLAP_CONFIG, "audio_config.spec_size", 10**12, "it must be 1 to 4096"),
+        (CLAP_CONFIG, "audio_config.spec_size", 2**70, "it must be 1 to 4096"),
+        (CLAP_CONFIG, "audio_config.spec_size", 100_000, "it must be 1 to 4096"),
+        (CLAP_CONFIG, "audio_config.hidden_dropout_prob", NAN, "is nan: a finite number"),
+        (CLAP_CONFIG, "text_config.num_attention_heads", -1, "num_attention_heads is -1"),
+        (CLAP_CONFIG, "text_config.chunk_size_feed_forward", 10**12, "write 0"),
+        (EXTRACTOR, "feature_size", 10**12, "it is 1024 at most"),
+        (EXTRACTOR, "fft_window_size", 10**12, "fft_window_size is 1000000000000: it is"),
+        (EXTRACTOR, "fft_window_size", 100_000, "fft_window_size is 100000: it is"),
+        (EXTRACTOR, "hop_length", 2**63, "hop_length is 9223372036854775808: it is"),
+        (EXTRACTOR, "max_length_s", 1e300, "at most 3600.0 s"),
+        (EXTRACTOR, "max_length_s", NAN, "at most 3600.0 s"),
+        (EXTRACTOR, "sampling_rate", 10**12, "at most 3600.0 s at 768000 Hz"),
+        (BEATS, "max_distance", 0, "max_distance is 0: it must be 1 to"),
+        (BEATS, "max_distance", 4, "must exceed a quarter of num_buckets 16"),
+        (BEATS, "encoder_embed_dim", 10**12, "it must be 1 to"),
+        (BEATS, "dropout", NAN, "dropout is nan: it must be 0 to 1"),
+        (LALM, "settings.config.head", [10**12], "a width of head is 1000000000000"),
+        (LALM, "settings.config.projector_hidden", 2**70, "projector_hidden is 118"),
+        (LALM, "settings.feature_dim", -1, "feature_dim is -1, it must be 1 to"),
+        (LALM, "settings.feature_dim", 10**12, "feature_dim is 1000000000000, it must be 1 to"),
+    ],
+)
+def test_a_number_that_no_network_has_is_one_sentence(judge, name, key, value, reason):
+    values = json.loads((judge / name).read_text())
+    *outer, last = key.split(".")
+    section = values
+    for part in outer:
+        section = section[part]
+    section[last] = value
+    (judge / name).write_text(json.dumps(values))
+    tiny_judge.forge(judge)
+    assert name.rpartition("/")[0] in refused(judge, reason)
+
+
 @pytest.mark.parametrize(
     "change",
     [

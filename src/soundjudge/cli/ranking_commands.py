@@ -65,7 +65,10 @@ def rank(
     difference = judge.intervals.difference if judge.intervals else 0.0
     rows = _ranked(names, pairs, difference)
     if as_json:
-        typer.echo(json.dumps([_record(*row) for row in rows], ensure_ascii=False))
+        from soundjudge.scoring.files import pair_reports
+
+        record = {"ranked": [_record(*row) for row in rows], **pair_reports.judge_json(judge)}
+        typer.echo(json.dumps(record, ensure_ascii=False))
     else:
         typer.echo("\n".join(f"{place}  {pair.value:.4f}  {name}" for place, name, pair in rows))
     typer.echo(judge.score_id, err=True)

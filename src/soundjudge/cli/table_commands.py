@@ -181,12 +181,16 @@ def _engine(
 
 def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
     resumed = f", {summary.resumed} of them before" if summary.resumed else ""
-    typer.echo(f"{summary.rows} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
+    scored = (
+        f"{summary.rows - summary.failed} of {summary.rows}" if summary.failed else summary.rows
+    )
+    typer.echo(f"{scored} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
     for sentence, names in summary.flagged.items():
         typer.echo(f"{sentence} ({len(names)} rows, {names[0]} first)", err=True)
     tell_note(judge)
     if summary.failed:
-        typer.echo(f"{summary.failed} rows have no score: {out}.errors.csv", err=True)
+        hint = ", all of them: is --audio-dir right?" if summary.failed == summary.rows else ""
+        typer.echo(f"{summary.failed} rows have no score: {out}.errors.csv{hint}", err=True)
         raise typer.Exit(FAILED_ROWS)
 
 

@@ -24,6 +24,8 @@ from soundjudge.errors import SoundjudgeError
 
 INT16 = 32_767  # steps of a 16 bit sample on each side of 0, as LAION counts them
 MEL_FLOOR = 1e-10  # power, the extractor's
+# More is nonsense, and fills the memory.
+MAX_MEL_BANDS, MAX_SECONDS, MAX_SAMPLE_RATE = 1024, 3600.0, 768_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,18 @@ class FeatureExtractor:
         for name in ("feature_size", "sampling_rate", "hop_length", "fft_window_size"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)!r}: it counts something.")
+        if not 0 < self.max_length_s <= MAX_SECONDS or self.sampling_rate > MAX_SAMPLE_RATE:
+            raise SoundjudgeError(
+                f"a window of {self.max_length_s} s at {self.sampling_rate} Hz: at most "
+                f"{MAX_SECONDS} s at {MAX_SAMPLE_RATE} Hz make sense."
+            )
+        for name, most in (
+            ("feature_size", MAX_MEL_BANDS),
+            ("hop_length", self.samples),
+            ("fft_window_size", self.samples),
+        ):
+            if getattr(self, name) > most:
+                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it is {most} at most.")
         if self.truncation not in ("rand_trunc", "fusion"):
             raise SoundjudgeError(
                 f"truncation: {self.truncation!r} is neither 'rand_trunc' nor 'fusion'."

@@ -9,6 +9,7 @@ L tokens.
 """
 
 import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, ClapConfig, ClapFeatureExtractor
 
+from soundjudge.clap.encoders.clap_config import check_config, check_window
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
 from soundjudge.clap.encoders.tokenization import (
@@ -48,6 +50,7 @@ class TransformersClap(nn.Module):
 
     def __init__(self, model: Any, tokenizer: Any, extractor: FeatureExtractor) -> None:  # noqa: ANN401
         super().__init__()
+        check_config(model.config)
         check_tokenizer(tokenizer, model.config.text_config)
         check_window(extractor, model.config.audio_config)
         self.model = model
@@ -77,10 +80,11 @@ class TransformersClap(nn.Module):
         model_folder.load_weights(model, weights, folder, COMPUTED)
         tokenizer = model_folder.read_tokenizer(AutoTokenizer, folder)
         with model_folder.reading(folder):
-            numbers = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True).to_dict()
-            extractor = FeatureExtractor(
-                **{name: numbers[name] for name in FeatureExtractor.__dataclass_fields__}
+            # Not built by the library, which computes filters of any size that a file names.
+            numbers, _ = ClapFeatureExtractor.get_feature_extractor_dict(
+                folder, local_files_only=True
             )
+            extractor = FeatureExtractor(**{name: numbers.get(name, d) for name, d in _defaults()})
             return cls(model, tokenizer, extractor).to(device).eval()
 
     def save(self, folder: Path) -> None:
@@ -161,16 +165,7 @@ class TransformersClap(nn.Module):
         return self.project_texts(self.pool_texts(texts))
 
 
-def check_window(extractor: FeatureExtractor, config: Any) -> None:  # noqa: ANN401
-    """Raises SoundjudgeError if the audio tower cannot encode the front end's spectrogram."""
-    if extractor.feature_size != config.num_mel_bins:
-        raise SoundjudgeError(
-            f"the front end makes {extractor.feature_size} mel bands, "
-            f"the audio tower takes {config.num_mel_bins}: take both from one checkpoint."
-        )
-    width = config.spec_size * (config.spec_size // config.num_mel_bins)
-    if extractor.frames > width:
-        raise SoundjudgeError(
-            f"a window of {extractor.max_length_s} s has {extractor.frames} frames, "
-            f"the audio tower takes at most {width}: shorten max_length_s or lengthen hop_length."
-        )
+def _defaults() -> list[tuple[str, Any]]:
+    """The numbers of an extractor whose file does not name them."""
+    parameters = inspect.signature(ClapFeatureExtractor.__init__).parameters
+    return [(name, parameters[name].default) for name in FeatureExtractor.__dataclass_fields__]

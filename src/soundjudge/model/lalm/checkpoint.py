@@ -11,7 +11,7 @@ from soundjudge import params
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.model.lalm.lalm_config import LalmConfig
+from soundjudge.model.lalm.lalm_config import LalmConfig, check_size
 from soundjudge.model.lalm.llm import build_llm, load_tokenizer
 from soundjudge.runtime import artifacts, model_folder
 from soundjudge.runtime.member_record import (
@@ -35,6 +35,9 @@ class LalmSettings:
     frontend: AudioFrontend
     feature_dim: int
     llm: dict[str, Any]  # of transformers' config
+
+    def __post_init__(self) -> None:
+        check_size("feature_dim", self.feature_dim)
 
 
 FIELDS = LalmSettings.__dataclass_fields__

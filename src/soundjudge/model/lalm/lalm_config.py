@@ -6,6 +6,14 @@ from typing import Literal
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.prompt import Order
 
+MAX_SIZE = 1 << 20  # more is nonsense, and fills the memory
+
+
+def check_size(name: str, value: int) -> None:
+    """Raises SoundjudgeError for a width or a number of tokens that no model has."""
+    if not 1 <= value <= MAX_SIZE:
+        raise SoundjudgeError(f"{name} is {value}, it must be 1 to {MAX_SIZE}.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LalmConfig:
@@ -20,11 +28,12 @@ class LalmConfig:
     attention: Literal["eager", "sdpa"]  # eager is faster for a small model on a CPU
 
     def __post_init__(self) -> None:
-        if not self.head or min(self.head) < 1:
-            raise SoundjudgeError(f"head is {list(self.head)}, it must list widths of at least 1.")
+        if not self.head:
+            raise SoundjudgeError("head is [], it must list widths.")
+        for width in self.head:
+            check_size("a width of head", width)
         for name in ("projector_hidden", "max_text_tokens"):
-            if getattr(self, name) < 1:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}, it must be at least 1.")
+            check_size(name, getattr(self, name))
         for name in ("projector_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)}, it must be in [0, 1).")

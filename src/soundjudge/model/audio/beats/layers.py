@@ -14,6 +14,7 @@ from torch.nn import functional
 from soundjudge.errors import SoundjudgeError
 
 MEL_BINS = 128
+MAX_SIZE = 1 << 20  # of anything that is counted; more is nonsense, and fills the memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,17 @@ class BeatsConfig:
                 raise SoundjudgeError(
                     f"BEATs: {field.name} is {value!r}: it must be of type {kind.__name__}."
                 )
+            if kind is int and not 1 <= value <= MAX_SIZE:
+                raise SoundjudgeError(
+                    f"BEATs: {field.name} is {value}: it must be 1 to {MAX_SIZE}."
+                )
+            if kind is float and not 0 <= value <= 1:
+                raise SoundjudgeError(f"BEATs: {field.name} is {value}: it must be 0 to 1.")
+        if self.max_distance <= self.num_buckets // 4:  # which are of one distance each
+            raise SoundjudgeError(
+                f"BEATs: max_distance {self.max_distance} must exceed a quarter of num_buckets "
+                f"{self.num_buckets}."
+            )
         if self.activation_fn not in ("gelu", "relu"):
             raise SoundjudgeError(
                 f"BEATs: activation_fn '{self.activation_fn}' is not gelu or relu."
