@@ -3,7 +3,7 @@
 reads   checkpoints/<folder of the member>/, the encoders it names,
         data/prepared/ clips, shards and rated pairs
 writes  data/predictions/members/<member>/{validation,test}.csv and checkpoint.json, which
-        says what was scored with
+        says what was scored with; of regress encoder_blocks.csv, validation with shuffled features
 """
 
 import sys
@@ -13,7 +13,8 @@ from soundjudge import params
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts, devices
-from soundjudge.scoring.members import members, predict
+from soundjudge.scoring.members import encoder_blocks, members, predict
+from soundjudge.scoring.members.encodings import RegressorMember
 
 PREPARED = Path("data/prepared")
 CHECKPOINTS = Path("checkpoints")
@@ -37,6 +38,14 @@ def main(name: str) -> None:
             pairs = rated[rated["split"] == split]
             scores = predict.predict(member, clips, pairs, prediction)
             tables.write_table(scores, folder / f"{split}.csv", tables.PREDICTIONS)
+        if isinstance(member, RegressorMember):
+            encoder_blocks.write_blocks(
+                member.regressor,
+                clips,
+                rated[rated["split"] == "validation"],
+                prediction.batch_size,
+                folder,
+            )
         predict.write_provenance(folder, checkpoint)
 
 

@@ -118,8 +118,8 @@ REQUIREMENTS = (
     Requirement(
         key="encoders.clap",
         kind="mgaclap",
-        description="MGA-CLAP with the tokenizer of bert-base-uncased beside it, or a folder of ours "
-        "(regress.extra_claps)",
+        description="MGA-CLAP with the tokenizer of bert-base-uncased beside it, or a folder of "
+        "ours (regress.extra_claps)",
         weights="mga*.pt",
         files=(("mga*.pt", "model.safetensors"), ("tokenizer.json", "vocab.txt")),
         needs_folder=True,
