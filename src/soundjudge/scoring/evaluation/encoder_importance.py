@@ -54,5 +54,6 @@ def plot_falls(falls: Falls, note: str) -> Figure:
         axes.plot([min(values), max(values)], [height, height], color="tab:blue", linewidth=2)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [label for label, _ in reversed(rows)])
-    axes.set(xlabel="fall of SRCC when its features are shuffled among pairs (line: all shuffles)")
+    label = "fall of SRCC when its features are shuffled\n(line: from the least to the most)"
+    axes.set(xlabel=label)
     return figure
