@@ -17,11 +17,11 @@ from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, fit_report, intervals, panel
 from soundjudge.scoring.evaluation import coverage, evaluation, figures, html_page, markdown_page
+from soundjudge.scoring.evaluation.encoder_importance import measure_falls
 
 RATINGS = [Path("data/prepared/ratings.parquet"), Path("data/test_labels/ratings.parquet")]
-PREDICTIONS = Path("data/predictions")
+PREDICTIONS, METRICS = Path("data/predictions"), Path("metrics")
 ENSEMBLE, FIT = Path("checkpoints/ensemble.json"), Path("metrics/details/ensemble.json")
-METRICS = Path("metrics")
 
 
 def main() -> None:
@@ -47,12 +47,13 @@ def main() -> None:
     headline = evaluation.headline_metrics(splits, note) | covered.shares
     artifacts.write_json(METRICS / "evaluate.json", headline)
     results = evaluation.evaluation_results(splits, note) | {"intervals": covered.rows}
-    artifacts.write_json(METRICS / "details/evaluate.json", results)
+    falls = measure_falls(PREDICTIONS / "members", fit.members, splits[0].comparison.frame)
+    artifacts.write_json(METRICS / "details/evaluate.json", results | {"encoders": falls})
     markdown_page.write_page(splits, fit, note, METRICS / "evaluate.md", covered.lines)
     html_page.write_page(splits, METRICS / "evaluate.html", note=note, fit=fit, coverage=covered)
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
     with artifacts.atomic_folder(Path("plots/evaluate")) as folder:
-        for name, figure in figures.draw_figures(splits, fit, note).items():
+        for name, figure in figures.draw_figures(splits, fit, falls, note).items():
             plotting.save_figure(figure, folder / f"{name}.png")
 
 

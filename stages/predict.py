@@ -3,7 +3,8 @@
 reads   checkpoints/<folder of the member>/, the encoders it names,
         data/prepared/ clips, shards and rated pairs, data/clap_features/, predict.features
 writes  data/predictions/members/<member>/{validation,test}.csv and checkpoint.json, which
-        says what was scored with; the last fit names other folders for both
+        says what was scored with; of regress encoder_blocks.csv, validation with shuffled features;
+        the last fit names other folders for both
 """
 
 import sys
@@ -14,7 +15,8 @@ from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.runtime import artifacts, devices
-from soundjudge.scoring.members import members, predict
+from soundjudge.scoring.members import encoder_blocks, members, predict
+from soundjudge.scoring.members.encodings import RegressorMember
 from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 
 PREPARED, CLAP_FEATURES = Path("data/prepared"), Path("data/clap_features")
@@ -42,6 +44,14 @@ def main(name: str, checkpoints: Path = CHECKPOINTS, predictions: Path = PREDICT
             pairs = rated[rated["split"] == split]
             scores = predict.predict(member, clips, pairs, prediction)
             tables.write_table(scores, folder / f"{split}.csv", tables.PREDICTIONS)
+        if isinstance(member, RegressorMember):
+            encoder_blocks.write_blocks(
+                member.regressor,
+                clips,
+                rated[rated["split"] == "validation"],
+                prediction.batch_size,
+                folder,
+            )
         predict.write_provenance(folder, checkpoint)
 
 

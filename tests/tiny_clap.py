@@ -23,13 +23,13 @@ NUMBERS = {
 }
 
 
-def tokenizer(words: int = 120) -> PreTrainedTokenizerFast:
+def tokenizer(words: int = 120, ids: dict[str, int] | None = None) -> PreTrainedTokenizerFast:
     vocabulary = SPECIAL + WORDS + [f"word{number}" for number in range(words - len(WORDS))]
-    ids = {word: number for number, word in enumerate(vocabulary)}
+    ids = ids or {word: number for number, word in enumerate(vocabulary)}
     core = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     core.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+        single="<s> $A </s>", special_tokens=[(token, ids[token]) for token in ("<s>", "</s>")]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=core,

@@ -117,6 +117,21 @@ REQUIREMENTS = (
     ),
     Requirement(
         key="encoders.clap",
+        kind="mgaclap",
+        description="MGA-CLAP with the tokenizer of bert-base-uncased beside it, or a folder of "
+        "ours (regress.extra_claps)",
+        weights="mga*.pt",
+        files=(("mga*.pt", "model.safetensors"), ("tokenizer.json", "vocab.txt")),
+        needs_folder=True,
+        stages=("regress",),
+        size="about 0.6 GB, and what the training left",
+        license="MIT (the badge of the repository; for the weights see its page)",
+        source="https://github.com/Ming-er/MGA-CLAP (README: model.pt on Google Drive; save it as "
+        "mga-clap.pt); the tokenizer: hf download google-bert/bert-base-uncased config.json "
+        "tokenizer.json tokenizer_config.json --local-dir FOLDER",
+    ),
+    Requirement(
+        key="encoders.clap",
         kind="towers",
         description="CLAP on pretrained towers: projections on aisfx and all-MiniLM-L6-v2",
         files=(("towers.json",), ("model.safetensors",)),

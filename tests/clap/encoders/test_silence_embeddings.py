@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tiny_clap
 import tiny_m2d
+import tiny_mgaclap
+import tiny_msclap
 import tiny_towers
 import torch
 
@@ -21,6 +23,8 @@ KINDS = {
     "transformers": lambda _: tiny_clap.clap(),
     "fused": lambda _: tiny_clap.clap(truncation="fusion"),
     "towers": lambda _: tiny_towers.clap(),
+    "msclap": lambda _: tiny_msclap.clap(),
+    "mgaclap": lambda _: tiny_mgaclap.clap(),
     "m2d": m2d,
 }
 

@@ -13,6 +13,7 @@ from scipy import stats
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.scoring.blocks import block_table
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.intervals import Intervals
@@ -422,6 +423,12 @@ def write_inputs(with_test):
         for name, table in written.items():
             tables.write_table(table, Path(f"data/predictions/{name}.csv"), tables.PREDICTIONS)
     Path("data/predictions/members/old").mkdir()
+    pairs = tables.read_table(
+        Path("data/predictions/members/b/validation.csv"), tables.PREDICTIONS
+    ).iloc[::-1]
+    score = pairs["pred_score"].to_numpy()
+    blocks = {"score": score, "0 clap@1#0": score, "1 ears@1#0": -score}
+    block_table.write_block_table(Path("data/predictions/members/b"), pairs, blocks)
     artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted), exact=True)
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
     path = Path("data/predictions/ensemble/intervals.json")
@@ -464,8 +471,12 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     splits = ["validation", "test"] if with_test else ["validation"]
     headlines = dict(zip(splits, ["ensemble_crossfitted", "ensemble"], strict=False))
     assert set(metrics) == {"note", "interval_coverage", *splits}
-    assert set(details) == {"note", "confidence", "intervals", *splits}
+    assert set(details) == {"note", "confidence", "intervals", "encoders", *splits}
     assert details["confidence"] == 0.95
+    srcc_b = details["validation"]["b"]["srcc"]  # of minus the scores it is minus that
+    assert details["encoders"] == {
+        "b": {"0 clap@1": [0.0], "1 ears@1": [pytest.approx(2 * srcc_b, abs=1e-4)]}
+    }
     covered = details["intervals"]["validation"]["coverage"]
     assert metrics["interval_coverage"]["validation"] == covered
     assert metrics["note"] == details["note"] == "simulated ratings"
@@ -496,4 +507,5 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     assert systems["split"].tolist() == [s for s in splits for _ in range(4)]
     assert set(systems["note"]) == {"simulated ratings"}
     figures = sorted(p.stem for p in Path("plots/evaluate").iterdir())
-    assert figures == sorted(["correlations", "generators", "srcc", "weights", *splits])
+    names = ["correlations", "encoders", "generators", "srcc", "weights", *splits]
+    assert figures == sorted(names)

@@ -4,6 +4,8 @@ a folder with portable_m2d.py          M2D-CLAP by NTT's code
 a .pt file, or a folder with one       LAION's own, RoBERTa's tokenizer beside it
 CLAP_weights_2023.pth, or a folder     Microsoft's, GPT-2's tokenizer beside it
   with it or with msclap.json
+mga*.pt, or a folder with it or with   MGA-CLAP, BERT's tokenizer beside it, for regress
+  mgaclap.json
 a folder with towers.json              two pretrained towers with projections
 a folder with modules.json             a sentence encoder of sentence-transformers, for regress
 any other folder                       transformers' layout, of a ClapModel, or for regress of a
@@ -93,6 +95,12 @@ KINDS = {
         load=loaders.load_msclap,
         load_tunable=loaders.load_msclap,
         copy=lambda source, folder: loaders.load_msclap(source, "cpu").save(folder),
+    ),
+    "mgaclap": ClapKind(
+        marks=("mgaclap.json", "mga*.pt"),
+        load=loaders.load_mgaclap,
+        load_tunable=loaders.refuse_mgaclap,
+        copy=lambda source, folder: loaders.load_mgaclap(source, "cpu").save(folder),
     ),
     "towers": ClapKind(
         marks=("towers.json",),

@@ -92,3 +92,25 @@ def check_window(kernel: Tensor, mel_filters: Tensor) -> None:
         kernel[0, 0].float(), window, atol=1e-5
     ):
         raise SoundjudgeError("the window of this CLAP's front end is not that of HTSAT.")
+
+
+def frame_values(encoder: Any, mels: Tensor) -> Tensor:  # noqa: ANN401  transformers types none
+    """Frames by their own values in the last block, not mixed with others': MGA-CLAP's.
+
+    Y. Li et al., ACM Multimedia 2024, locality-aware block. `encoder` is that of a
+    `ClapAudioModel`: (B, 1, F, M) -> (B, N, H).
+    """
+    normalized = encoder.batch_norm(mels.transpose(1, 3)).transpose(1, 3)
+    states = encoder.patch_embed(encoder.reshape_mel2img(normalized))  # (B, patches, width)
+    for stage, resolution in zip(encoder.layers[:-1], encoder.input_resolutions, strict=False):
+        states = stage(states, resolution)[0]
+    *blocks, last = encoder.layers[-1].blocks
+    for block in blocks:
+        states = block(states, encoder.input_resolutions[-1])[0]
+    values = last.attention.self.value(last.layernorm_before(states))
+    values = states + last.attention.output.dense(values)
+    values = encoder.norm(values + last.layernorm_after(values))  # (B, patches, H)
+    side = math.isqrt(values.shape[1])
+    # Of the square of patches each band of rows is a stretch of time; a row in it is of mel bands.
+    square: Tensor = values.reshape(len(values), encoder.freq_ratio, -1, side, values.shape[-1])
+    return square.mean(dim=2).flatten(1, 2)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from soundjudge.clap.encoders.encoder import ClapEncoder as ClapEncoder
     from soundjudge.clap.encoders.m2d import M2dClap
+    from soundjudge.clap.encoders.mgaclap import MgaClap
     from soundjudge.clap.encoders.msclap import MsClap
     from soundjudge.clap.encoders.pe_audio import PeAudioClap
     from soundjudge.clap.encoders.sentence_transformer import SentenceTransformer
@@ -115,6 +116,21 @@ def load_msclap(source: ClapSource, device: Device) -> MsClap:
     from soundjudge.clap.encoders.msclap import MsClap
 
     return MsClap.load(source.path, device, source.sha256)
+
+
+def load_mgaclap(source: ClapSource, device: Device) -> MgaClap:
+    """MGA-CLAP."""
+    from soundjudge.clap.encoders.mgaclap import MgaClap
+
+    return MgaClap.load(source.path, device, source.sha256)
+
+
+def refuse_mgaclap(source: ClapSource, _: Device) -> NoReturn:
+    """Raises SoundjudgeError: it does not run as towers and projections, one after the other."""
+    raise SoundjudgeError(
+        f"{source.path}: MGA-CLAP can't be tuned; regress can use it: name it in "
+        "regress.extra_claps, and another CLAP in encoders.clap."
+    )
 
 
 def load_sentence(source: ClapSource, device: Device) -> SentenceTransformer:

@@ -38,6 +38,7 @@ class PublishedFile:
     mel_filters: str  # its name of (bins of the FFT, mel bands)
     stft_kernel: str  # its name of the real part of its Fourier transform
     infer_sizes: Callable[[Mapping[str, Tensor]], dict[str, Any]]
+    more_sizes: tuple[str, ...] = ()  # keys of its sizes beside SIZES
 
     def locate(self, path: Path) -> Path:
         """The file itself, or that of its folder."""
@@ -69,7 +70,8 @@ class PublishedFile:
             weight_files.check_sha256(folder / WEIGHTS, sha256)
         config = folder / f"{self.kind}.json"
         sizes = artifacts.read_json(config)
-        if not isinstance(sizes, dict) or sizes.keys() != SIZES or sizes["kind"] != self.kind:
+        keys = SIZES.union(self.more_sizes)
+        if not isinstance(sizes, dict) or sizes.keys() != keys or sizes["kind"] != self.kind:
             raise SoundjudgeError(f"{config} is not as soundjudge writes it.")
         return sizes, artifacts.load_tensors(folder / WEIGHTS)
 

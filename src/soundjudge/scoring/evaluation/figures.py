@@ -5,12 +5,18 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from soundjudge.scoring.ensemble.fit_report import FitReport
-from soundjudge.scoring.evaluation import ensemble_plots, evaluation_plots
+from soundjudge.scoring.evaluation import encoder_importance, ensemble_plots, evaluation_plots
+from soundjudge.scoring.evaluation.encoder_importance import Falls
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 
 
-def draw_figures(splits: Sequence[EvaluatedSplit], fit: FitReport, note: str) -> dict[str, Figure]:
-    """srcc, weights, correlations, a scatter per split, and generators where ratings name any."""
+def draw_figures(
+    splits: Sequence[EvaluatedSplit], fit: FitReport, falls: Falls, note: str
+) -> dict[str, Figure]:
+    """srcc, weights, correlations, a scatter per split; generators and encoders, if there are any.
+
+    `falls` are those of `encoder_importance.measure_falls`.
+    """
     figures = {
         "srcc": evaluation_plots.plot_agreement(splits, note),
         "weights": ensemble_plots.plot_weights(fit, note),
@@ -18,5 +24,7 @@ def draw_figures(splits: Sequence[EvaluatedSplit], fit: FitReport, note: str) ->
     }
     for split in splits:
         figures[split.name] = evaluation_plots.plot_scatter(split, split.headline, note)
+    if falls:
+        figures["encoders"] = encoder_importance.plot_falls(falls, note)
     generators = evaluation_plots.plot_generators(splits, note)
     return figures if generators is None else figures | {"generators": generators}

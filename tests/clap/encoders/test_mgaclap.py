@@ -1,0 +1,153 @@
+"""MGA-CLAP: the same embeddings as by its authors' code, and strict about its file."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_mgaclap
+import torch
+from tiny_mgaclap import PUBLISHED
+
+from soundjudge.clap.encoders import checkpoints, mgaclap_file
+from soundjudge.clap.encoders.mgaclap import MgaClap, sparsemax
+from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+
+# The names in `ASE` of the code of December 2024, with N for the number of a layer or block.
+RECORDED = set(Path(__file__).with_name("mgaclap_names.txt").read_text().split())
+TEXTS = ["a dog barks", "the bell rings then stops", "rain falls " * 20]
+# By that code with the weights of `tiny_mgaclap.clap()`.
+SOUND_EMBEDDINGS = [
+    [-0.527206, -0.052904, 0.021756, 0.240881, -0.119172, 0.797382, -0.026225, -0.100250],
+    [-0.490161, -0.004738, 0.115154, 0.308622, -0.251156, 0.764910, -0.050234, -0.022847],
+    [-0.493722, -0.012932, 0.110963, 0.302046, -0.255122, 0.763727, -0.062507, -0.015895],
+]
+TEXT_EMBEDDINGS = [
+    [-0.627345, 0.010380, 0.098403, 0.606871, -0.024752, 0.324942, 0.348884, -0.020837],
+    [-0.601000, 0.088540, 0.028381, 0.489356, -0.080946, 0.597781, 0.136668, -0.090069],
+    [-0.622769, 0.050320, 0.028828, 0.523885, -0.016315, 0.513460, 0.245104, -0.101774],
+]
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    samples = round(seconds * 16_000)
+    swell = np.linspace(0.1, 1, samples) ** (seed + 1)
+    return (0.1 * np.random.default_rng(seed).normal(size=samples) * swell).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    tiny_mgaclap.write(folder, tiny_mgaclap.state(tiny_mgaclap.clap()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clap(folder: Path) -> MgaClap:
+    loaded = checkpoints.load_encoder(ClapSource(folder), "cpu")
+    assert isinstance(loaded, MgaClap)
+    return loaded
+
+
+def test_embeddings_equal_those_of_its_authors_code(clap):
+    with torch.no_grad():
+        sounds = clap.embed_sounds([noise(2.5, 0), noise(7, 1), noise(10, 2)])
+        texts = clap.embed_texts(TEXTS)
+    np.testing.assert_allclose(sounds, SOUND_EMBEDDINGS, atol=2e-5)
+    np.testing.assert_allclose(texts, TEXT_EMBEDDINGS, atol=2e-6)
+    assert (clap.sample_rate, clap.dimensions, clap.window_seconds) == (32_000, 8, 10.0)
+    protocol = "32k-first10s-zeros/codebook@1"
+    assert re.fullmatch(rf"mgaclap-[0-9a-f]{{8}}/{protocol}", clap.name())
+
+
+def test_no_embedding_depends_on_its_batch_mates(clap):
+    waves = [noise(0.001, 1), noise(3, 0), noise(12, 2), np.zeros(900, np.float32)]
+    texts = [*TEXTS, "", "!?"]
+    with torch.no_grad():
+        together, words = clap.embed_sounds(waves), clap.embed_texts(texts)
+        for row, wave in enumerate(waves):
+            np.testing.assert_allclose(together[row], clap.embed_sounds([wave])[0], atol=1e-5)
+        for row, text in enumerate(texts):
+            np.testing.assert_allclose(words[row], clap.embed_texts([text])[0], atol=1e-5)
+        assert torch.equal(clap.embed_sounds([waves[2][:160_000]]), clap.embed_sounds([waves[2]]))
+    np.testing.assert_allclose(together.norm(dim=-1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(words.norm(dim=-1), 1.0, atol=1e-5)
+
+
+def test_punctuation_is_taken_out_and_a_long_text_is_cut(clap):
+    with torch.no_grad():
+        plain, marked = clap.embed_texts(["a dog then a bell", 'a "dog", then (a bell!'])
+    np.testing.assert_allclose(plain, marked, atol=1e-6)
+    assert clap.cut_texts(["a dog!!", TEXTS[2]]) == [False, True]
+
+
+def test_sparsemax_is_the_nearest_point_of_the_simplex():
+    logits = torch.tensor([[0.5, 0.5, -3.0], [2.0, 0.0, 0.0], [0.6, 0.4, 0.0], [0.0, 0.0, 0.0]])
+    expected = [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.6, 0.4, 0.0], [1 / 3] * 3]  # by hand
+    np.testing.assert_allclose(sparsemax(logits), expected, atol=1e-6)
+    rows = sparsemax(torch.randn(5, 40, generator=torch.Generator().manual_seed(0)))
+    assert (rows >= 0).all() and (rows == 0).any()
+    np.testing.assert_allclose(rows.sum(dim=-1), 1.0, atol=1e-6)
+
+
+def test_a_judges_copy_is_the_same_and_its_bytes_repeat(folder, clap, tmp_path):
+    for name in ("a", "b"):
+        checkpoints.copy_encoder(ClapSource(folder), tmp_path / name)
+    assert artifacts.sha256(tmp_path / "a") == artifacts.sha256(tmp_path / "b")
+    again = checkpoints.load_encoder(ClapSource(tmp_path / "a"), "cpu")
+    with torch.no_grad():
+        assert torch.equal(again.embed_texts(TEXTS), clap.embed_texts(TEXTS))
+        assert torch.equal(again.embed_sounds([noise(9, 2)]), clap.embed_sounds([noise(9, 2)]))
+    assert again.name() == clap.name()
+
+
+def test_the_table_knows_every_weight_and_drops_the_rest_knowingly():
+    model = tiny_mgaclap.clap()
+    state = tiny_mgaclap.state(model)
+    renamed = mgaclap_file.TABLE.rename(state)
+    assert renamed.keys() == model.state_dict().keys()
+    assert all(torch.equal(renamed[name], w) for name, w in model.state_dict().items())
+    names = {re.sub(r"(layers?|blocks)\.\d+", r"\1.N", name) for name in state}
+    assert names == RECORDED | {f"{mgaclap_file.TEXT}embeddings.position_ids"}
+
+
+def test_it_is_not_tuned_and_the_error_names_the_key(folder):
+    with pytest.raises(SoundjudgeError, match=r"can't be tuned.*regress\.extra_claps"):
+        checkpoints.load_tunable(ClapSource(folder), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"codebook": None}, "has no 'codebook': it is no MGA-CLAP"),
+        ({"word_proj.4.bias": None}, r"missing.*word_projection\.4\.bias"),
+        ({"strange.weight": torch.zeros(1)}, r"strange\.weight.*HTSAT and a BERT"),
+        ({"frame_proj.1.bias": torch.zeros(3)}, r"other shape.*frame_projection\.1\.bias"),
+        ({"frame_proj.1.bias": torch.full((8,), torch.inf)}, r"1\.bias holds infinite"),
+    ],
+)
+def test_other_weights_are_refused_in_a_sentence(tmp_path, changes, message):
+    state = tiny_mgaclap.state(tiny_mgaclap.clap()) | changes
+    kept = {name: tensor for name, tensor in state.items() if tensor is not None}
+    path = tiny_mgaclap.write(tmp_path, kept)
+    with pytest.raises(SoundjudgeError, match=f"{re.escape(str(path))}.*{message}"):
+        checkpoints.load_encoder(ClapSource(tmp_path), "cpu")
+
+
+def test_what_is_no_mga_clap_is_refused_in_a_sentence(folder, tmp_path):
+    path = tmp_path / PUBLISHED
+    whole = (folder / PUBLISHED).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SoundjudgeError, match="no whole PyTorch file"):
+        checkpoints.load_encoder(ClapSource(path), "cpu")
+    torch.save({"model": Path("a")}, path)
+    with pytest.raises(SoundjudgeError, match="could run foreign code"):
+        checkpoints.load_encoder(ClapSource(path), "cpu")
+    path.write_bytes(whole)
+    with pytest.raises(SoundjudgeError, match=r"config\.json, tokenizer\.json.*bert-base-uncased"):
+        checkpoints.load_encoder(ClapSource(path), "cpu")
+    (tmp_path / "mga2.pt").touch()
+    with pytest.raises(SoundjudgeError, match=r"holds 2 files mga\*\.pt: name one"):
+        checkpoints.load_encoder(ClapSource(tmp_path), "cpu")
