@@ -36,7 +36,9 @@ def expand_stages(dvc: dict[str, Any], values: dict[str, Any]) -> Iterator[Stage
         if "foreach" not in stage:
             yield _fill_in(name, stage, values)
             continue
-        for key, item in lookup(values, stage["foreach"].strip("${}")).items():
+        items = lookup(values, stage["foreach"].strip("${}"))
+        named = items if isinstance(items, dict) else {str(item): item for item in items}
+        for key, item in named.items():
             yield _fill_in(f"{name}@{key}", stage["do"], values | {"key": key, "item": item})
 
 

@@ -36,7 +36,7 @@ def test_the_report_says_first_that_no_test_is_left_and_whose_numbers_follow():
     table = scores(one=[1.0, 2.0, 3.0])
     text = report.report_text(table, table, {"test": 600, "train": 1600}, "# Agreement\n.702\n")
     assert text.startswith("# No honest test is left\n")
-    assert "(test 600, train 1,600)" in text
+    assert ": test 600, train 1,600. Weights" in text
     assert "| one | 1.000 | +0.00 | 1.00 |" in text
     before, _, after = text.partition("# Of the selection run, not of this judge\n")
     assert ".702" in after

@@ -19,10 +19,11 @@ SPLITS = ("validation", "test")
 STATEMENT = """\
 # No honest test is left
 
-The members of this judge learned all rated pairs ({pairs}), for as many epochs as validation
-had selected before. Weights, calibration and intervals are those of the selection run: they cannot
-be fitted on pairs that members have learned. So no number can tell how well this judge agrees with
-listeners; the selection run, whose members learned train alone, is the evidence for its choices.
+The members of this judge learned all rated pairs, for as many epochs as validation had selected
+before: {pairs}. Weights, calibration and intervals are those of the selection run,
+as they cannot be fitted on pairs that members have learned. So no number can tell how well this
+judge agrees with listeners; the selection run, whose members learned train alone, is the evidence
+for its choices.
 
 Agreement of the two runs' scores on the {count} pairs of validation and test, without any rating:
 
@@ -30,7 +31,8 @@ Agreement of the two runs' scores on the {count} pairs of validation and test, w
 |---|---|---|---|
 {rows}
 
-A member far below the others went wrong in the last fit: look at its loss in plots/final/.
+A member far below the others went wrong in the last fit: look at its loss in plots/final/. What
+members have learned, they spread more: a std above 1 is no fault.
 
 # Of the selection run, not of this judge
 
