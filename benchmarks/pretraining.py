@@ -5,7 +5,7 @@
 `diagnose` takes seconds: forward passes and closed forms on what `dvc repro` has built. `train`
 runs `pretrain` with other pseudo-labels or another start, minutes per seed, into work/pretraining/.
 `table` compares what was trained; test is read with --test alone.
-P = pairs, S = statistics of the captioner, E = embedding dimensions.
+P = pairs, S = statistics of the captioner, H = width of the language model.
 """
 
 import argparse
@@ -225,13 +225,33 @@ def diagnose(sample: Sample) -> None:
             f"student with listeners given the teacher {np.corrcoef(own, truth)[0, 1]:.3f}"
         )
         likely = evidence(member, sample.features, clip_ids, texts)
-        inputs[split] = np.column_stack([student, likely]), ratings
-    for name, columns in {"score": [0], "evidence": [1, 2, 3], "both": [0, 1, 2, 3]}.items():
+        states = hidden_states(lalm, sample.features, pairs)
+        inputs[split] = np.column_stack([student, likely, states]), ratings
+    hidden = [0, *range(4, inputs["train"][0].shape[1])]
+    for name, columns in {
+        "score": [0],
+        "evidence": [1, 2, 3],
+        "score, evidence": [0, 1, 2, 3],
+        "score, hidden state": hidden,
+        "score, hidden state, evidence": [*hidden, 1, 2, 3],
+    }.items():
         machine = make_pipeline(StandardScaler(), SVR(C=0.5, epsilon=0.08))
         machine.fit(inputs["train"][0][:, columns], inputs["train"][1] / 5 - 1)
         predicted = machine.predict(inputs["validation"][0][:, columns])
         value = srcc(predicted, inputs["validation"][1])
         print(f"kernel machine on ratings, {name}: validation {value:.3f}")
+
+
+@torch.no_grad()
+def hidden_states(lalm: Lalm, features: ArrayStore, pairs: TrainingPairs) -> Values:
+    """The language model's states at [SCORE]: (P, H)."""
+    parts = []
+    for start in range(0, len(pairs), BATCH):
+        rows = np.arange(start, min(start + BATCH, len(pairs)))
+        sequences = lalm.scoring_sequences(lalm.tokenize(pairs.texts_of(rows)))
+        sounds = gather_features(features, pairs.clip_ids_of(rows))
+        parts.append(lalm.hidden_states(sequences, sounds)[sequences.score_positions])
+    return torch.cat(parts).double().numpy()
 
 
 def print_by_heart(sample: Sample, lalm: Lalm) -> None:
