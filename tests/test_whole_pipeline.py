@@ -172,8 +172,8 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     ran, ran_there = repro(one, other)
     assert set(ran) == {
         "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "clap_features",
-        "tune_clap", "regress", "embed", "pseudolabel", "features", "caption", "likelihood", "fusion", "pretrain",
-        "finetune@full1", "predict@clapscore", "predict@regress", "predict@full1",
+        "tune_clap", "regress", "embed", "pseudolabel", "features", "caption", "likelihood",
+        "fusion", "pretrain", "finetune@full1", "predict@clapscore", "predict@regress", "predict@full1",
         "predict@likelihood", "predict@fusion", "ensemble", "evaluate", "package",
     }  # fmt: skip
     assert len(ran) == 23
