@@ -173,8 +173,8 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     assert set(ran) == {
         "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "clap_features",
         "tune_clap", "regress", "embed", "pseudolabel", "features", "caption", "likelihood",
-        "fusion", "pretrain", "finetune@full1", "predict@clapscore", "predict@regress", "predict@full1",
-        "predict@likelihood", "predict@fusion", "ensemble", "evaluate", "package",
+        "fusion", "pretrain", "finetune@full1", "predict@clapscore", "predict@regress",
+        "predict@full1", "predict@likelihood", "predict@fusion", "ensemble", "evaluate", "package",
     }  # fmt: skip
     assert len(ran) == 23
     assert sorted(ran_there) == sorted(ran)
