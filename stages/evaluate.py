@@ -26,8 +26,7 @@ ENSEMBLE, FIT = Path("checkpoints/ensemble.json"), Path("metrics/details/ensembl
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    note = params.load("note", str)
-    config = params.load("evaluate", evaluation.EvaluationConfig)
+    note, config = params.load("note", str), params.load("evaluate", evaluation.EvaluationConfig)
     fit = fit_report.read_report(FIT)
     fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
     learned = intervals.read_intervals(PREDICTIONS / "ensemble/intervals.json")

@@ -46,9 +46,8 @@ def main(name: str) -> None:
         if not scored.is_file():  # else of a run that was stopped
             refits.write_targets(folder / "targets", TARGETS, others)
             subprocess.run([sys.executable, *refits.fit_command(name, folder)], check=True)
-            scores = predict.predict(
-                loader.member(folder / "checkpoint"), clips, validation, prediction
-            )
+            member = loader.member(folder / "checkpoint")
+            scores = predict.predict(member, clips, validation, prediction)
             tables.write_table(scores.assign(generator=generator), scored, refits.REFITS)
             shutil.rmtree(folder / "checkpoint")
         parts.append(tables.read_table(scored, refits.REFITS))

@@ -174,12 +174,12 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
 
     ran, ran_there = repro(one, other)
     assert set(ran) == {
-        "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "tune_clap", "regress",
-        "embed", "pseudolabel", "features", "caption", "likelihood", "fusion",
-        "pretrain@captioned", "finetune@full1", "predict@clapscore", "predict@regress",
+        "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "clap_features",
+        "tune_clap", "regress", "embed", "pseudolabel", "features", "caption", "likelihood",
+        "fusion", "pretrain@captioned", "finetune@full1", "predict@clapscore", "predict@regress",
         "predict@full1", "predict@likelihood", "predict@fusion", "ensemble", "evaluate", "package",
     }  # fmt: skip
-    assert len(ran) == 22
+    assert len(ran) == 23
     assert sorted(ran_there) == sorted(ran)
     assert locks(one) == locks(other), "two folders made other bytes"
     metrics = json.loads((one / "metrics/details/evaluate.json").read_text(encoding="utf-8"))
