@@ -35,17 +35,17 @@ def run_of(name):
 
 def test_spo_runs_what_its_judge_needs_and_nothing_of_a_language_model():
     assert [stage.name for stage in run_of("spo2026")] == [
-        "prepare", "screen", "standardize", "tune_clap", "predict@clapscore", "ensemble",
-        "evaluate", "package",
+        "prepare", "screen", "standardize", "clap_features", "tune_clap", "predict@clapscore",
+        "ensemble", "evaluate", "package",
     ]  # fmt: skip
 
 
 def test_tmu_runs_every_stage_but_the_regressor():
     stages = {stage.name: stage for stage in run_of("tmu2026")}
     assert list(stages) == [
-        "prepare", "screen", "standardize", "tune_clap", "embed", "pseudolabel", "features",
-        "caption", "pretrain", "finetune@full1", "finetune@full2", "predict@full1", "predict@full2",
-        "ensemble", "evaluate", "package",
+        "prepare", "screen", "standardize", "clap_features", "tune_clap", "embed", "pseudolabel",
+        "features", "caption", "pretrain", "finetune@full1", "finetune@full2", "predict@full1",
+        "predict@full2", "ensemble", "evaluate", "package",
     ]  # fmt: skip
     assert stages["finetune@full2"].command == ["stages/finetune.py", "full2"]
     assert Path("checkpoints/finetune/full2") in stages["predict@full2"].deps
