@@ -167,7 +167,7 @@ def write_untuned() -> Path:
 
 def score(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
     """wav_file_name, text and one column of raw scores per checkpoint."""
-    prediction = params.load("predict", predict.PredictionConfig, PARAMS)
+    prediction = params.load("predict", predict.PredictionSection, PARAMS)
     device = devices.resolve_device(params.load("device", str, PARAMS))
     loader = members.MemberLoader(
         root=ROOT, device=device, window_seconds=prediction.window_seconds

@@ -232,7 +232,7 @@ def recordings(root: Path, split: str) -> list[Recording]:
 
 def score_others(root: Path, waves: list[scenes.Wave], texts: list[str]) -> dict[str, Values]:
     """Raw scores of the members of OTHERS, and of `likelihood` where it is there."""
-    window = params.load("predict", predict.PredictionConfig, ROOT / "params.yaml")
+    window = params.load("predict", predict.PredictionSection, ROOT / "params.yaml")
     loader = members.MemberLoader(
         root=root, device=torch.device("cpu"), window_seconds=window.window_seconds
     )

@@ -35,16 +35,16 @@ def run_of(name):
 
 def test_spo_runs_what_its_judge_needs_and_nothing_of_a_language_model():
     assert [stage.name for stage in run_of("spo2026")] == [
-        "prepare", "screen", "standardize", "tune_clap", "predict@clapscore", "ensemble",
-        "evaluate", "package",
+        "prepare", "screen", "standardize", "clap_features", "tune_clap", "predict@clapscore",
+        "ensemble", "evaluate", "package",
     ]  # fmt: skip
 
 
 def test_tmu_runs_every_stage_but_the_regressor():
     stages = {stage.name: stage for stage in run_of("tmu2026")}
     assert list(stages) == [
-        "prepare", "screen", "standardize", "tune_clap", "embed", "pseudolabel", "features",
-        "caption", "pretrain@captioned", "pretrain@uncaptioned", "finetune@full1",
+        "prepare", "screen", "standardize", "clap_features", "tune_clap", "embed", "pseudolabel",
+        "features", "caption", "pretrain@captioned", "pretrain@uncaptioned", "finetune@full1",
         "finetune@full2", "finetune@without1", "finetune@without2", "predict@full1",
         "predict@full2", "predict@without1", "predict@without2", "ensemble", "evaluate", "package",
     ]  # fmt: skip

@@ -30,8 +30,9 @@ WORDS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell
 
 PARAMS = yaml.safe_load("""
 device: cpu
-predict: {window_seconds: 1.0, batch_size: 8}
-encoders: {clap: {path: checkpoints/clap, backend: transformers, sha256: null}}
+predict: {window_seconds: 1.0, batch_size: 8, features: data/none}
+encoders: {clap: {path: checkpoints/clap, backend: transformers, sha256: null}, audio: none}
+features: {frontend: {audio_tokens: 4, window_seconds: 1.0}}
 note: simulated
 tune_clap:
   target: spo

@@ -126,7 +126,7 @@ def test_a_sentence_encoder_is_a_need_of_regress_and_no_clap(in_folder):
     path.write_text(yaml.safe_dump(values))
     (need,) = requirements.unmet_requirements(requirements.find_requirements(path))
     assert need.requirement.kind == "sentence" and "model.safetensors" in need.lacking
-    assert need.requirement.stages == ("regress",)
+    assert need.requirement.stages == ("clap_features", "regress")
 
 
 def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_folder):

@@ -206,7 +206,7 @@ def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_agai
 @pytest.mark.parametrize("best", [0, 1])
 def test_a_last_fit_on_the_same_pairs_is_the_selected_model(repository, monkeypatch, best):
     values = iter([0.3, 0.2, 0.1] if best == 0 else [0.1, 0.3, 0.2])
-    for stage in (["caption"], ["pretrain"]):
+    for stage in (["caption"], ["pretrain", "captioned"]):
         run_stage(*stage)
     monkeypatch.setattr(finetune, "rank_correlation", lambda *_: next(values))
     run_stage("finetune", "full1")

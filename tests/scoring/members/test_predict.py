@@ -183,7 +183,13 @@ def write_prepared(folder: Path, splits: dict[str, int]) -> pd.DataFrame:
 def write_params(folder: Path) -> None:
     values = {
         "device": "cpu",
-        "predict": {"window_seconds": tiny_judge.SECONDS, "batch_size": 4},
+        "encoders": {"audio": "checkpoints/encoders/beats.pt"},
+        "features": {"frontend": {"audio_tokens": 4, "window_seconds": tiny_judge.SECONDS}},
+        "predict": {
+            "window_seconds": tiny_judge.SECONDS,
+            "batch_size": 4,
+            "features": "data/none",
+        },
         "ensemble": {
             "members": {
                 name: path.removeprefix("checkpoints/")
