@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from soundjudge.errors import SoundjudgeError
@@ -49,7 +50,7 @@ def run_tasks(
             raise SoundjudgeError(f"the Ray cluster gave up: {error}") from error
 
 
-def _distribute(ray: Any, tasks: Sequence[T], actors: list[Any]) -> Iterator[tuple[T, str]]:
+def _distribute(ray: ModuleType, tasks: Sequence[T], actors: list[Any]) -> Iterator[tuple[T, str]]:
     """Gives every actor that has started one task at a time, until all are completed."""
     # An actor that waits for a processor must hold no task: it may never get one.
     awaited: dict[Any, tuple[Any, T | None]]
@@ -112,7 +113,7 @@ def plan_actors(resources: dict[str, float], device: str, workers: int | None) -
 
 
 @contextmanager
-def _connect() -> Iterator[Any]:
+def _connect() -> Iterator[ModuleType]:
     """The module ray, connected to the running cluster."""
     try:
         import ray
