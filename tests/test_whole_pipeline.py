@@ -194,7 +194,7 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     commands, output = re.findall(r"^```(?:bash|text)\n(.*?)^```$", readme, re.M | re.S)[:2]
     make, activate, score = commands.splitlines()
     assert (make, activate) == ("make repro", ". .venv/bin/activate")
-    said, _ = finish(start(one, *shlex.split(make), "--old-file=install"))
+    said = "".join(finish(start(one, *shlex.split(make), "--old-file=install")))
     assert "didn't change" in said and "\n## test, 12 pairs\n" in said
     said, told = finish(start(one, *shlex.split(score)))
     shown_score, shown_id, *shown = output.splitlines()
