@@ -43,9 +43,9 @@ def clap(seed: int = 0) -> MgaClap:
     built = MgaClap(SIZES, tokenizer())
     generator = torch.Generator().manual_seed(seed)
     for name, weights in built.named_parameters():
-        if "norm" not in name.lower():
-            # So that sounds and texts differ, and no order of names in memory counts.
-            nn.init.normal_(weights, std=0.3, generator=generator)
+        # So that sounds and texts differ, and no part is an identity.
+        mean = 1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0
+        nn.init.normal_(weights, mean=mean, std=0.3, generator=generator)
     with torch.no_grad():
         # Likeness to codes is divided by a thousand: trained ones are far from 0.
         built.codebook.mul_(300)

@@ -57,9 +57,9 @@ def clap(seed: int = 0) -> MsClap:
     built = MsClap(SIZES, tiny_gpt2.tokenizer())
     generator = torch.Generator().manual_seed(seed)
     for name, weights in built.named_parameters():
-        if "norm" not in name and "ln_" not in name:
-            # So that sounds and texts differ, and no order of names in memory counts.
-            nn.init.normal_(weights, std=0.3, generator=generator)
+        # So that sounds and texts differ, and no part is an identity.
+        is_scale = ("norm" in name or "ln_" in name) and name.endswith("weight")
+        nn.init.normal_(weights, mean=float(is_scale), std=0.3, generator=generator)
     built.log_mel.mel_filters.copy_(mel_filters())
     built.audio_model.audio_encoder.batch_norm.running_mean.fill_(-40.0)  # dB, as after training
     built.audio_model.audio_encoder.batch_norm.running_var.fill_(400.0)
