@@ -45,7 +45,8 @@ def test_no_stage_of_the_selection_run_reads_anything_of_the_last_fit(both):
 
 def test_a_judge_of_ratings_alone_needs_no_captions_for_its_last_fit_and_its_refits(tmp_path):
     shutil.copytree(FOLDER, tmp_path / "final")
-    alone = pipeline(tmp_path, ensemble__members={"svr": "regress"}, refit__members=["regress"])
+    changes = {"ensemble__members": {"svr": "regress"}, "refit__members": ["regress"]}
+    alone = pipeline(tmp_path, predict__features="data/none", **changes)
     needed = alone.before({PREFIX + "package", "refit@regress"})
     assert {PREFIX + "regress", "regress", "predict@svr", "ensemble"} <= needed
     assert not needed & {"features", "caption", "likelihood", "embed", "pretrain", "tune_clap"}
