@@ -10,13 +10,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from soundjudge import Judge
 from soundjudge.data.audio import audio
 from soundjudge.data.tables.tables import SAMPLE_RATE
-from soundjudge.data.user_files.user_tables import read_user_table
-from soundjudge.scoring.files.score_table import PAIRS
+from soundjudge.labels.ratings.rating_arrays import PAIR
 
 SAMPLE = Path("data/sample/xacle")
 SECONDS = 8
@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
 
     judge = Judge.from_pretrained(options.judge)
-    pairs = read_user_table(SAMPLE / "meta_data" / "test.csv", PAIRS).drop_duplicates()
+    pairs = pd.read_csv(SAMPLE / "meta_data/test.csv", dtype=str)[PAIR].drop_duplicates()
     pairs = pairs.drop_duplicates("wav_file_name").head(options.sounds)
     texts = ["a dog barks", *pairs["text"]]
     noise = np.random.default_rng(0).normal(size=SECONDS * SAMPLE_RATE)
