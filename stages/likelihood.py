@@ -11,7 +11,9 @@ import torch
 from soundjudge import params
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
+from soundjudge.model.lalm.checkpoint import load_lalm
 from soundjudge.model.likelihood import likelihood
+from soundjudge.runtime import devices
 
 CAPTIONER = Path("checkpoints/caption")
 FEATURES = Path("data/features")
@@ -24,12 +26,20 @@ def main() -> None:
     config = params.load("likelihood", likelihood.LikelihoodConfig)
     splits = params.load("caption.train_splits", tuple[str, ...])
 
+    device = devices.process_state(params.load("device", str)).device
+
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
-    captioned = clips["clip_id"].isin(tables.read_table(CAPTIONS, tables.CAPTIONS)["clip_id"])
-    clip_ids = clips["clip_id"][captioned & clips["split"].isin(splits)].tolist()
+    captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
+    captioned = clips["clip_id"].isin(captions["clip_id"]) & clips["split"].isin(splits)
+    clip_ids = clips["clip_id"][captioned].tolist()
     selected = likelihood.select_references(features, clip_ids, config)
-    references = {clip: torch.from_numpy(features[clip]) for clip in selected}
-    likelihood.save_likelihood(CHECKPOINT, CAPTIONER, references, config)
+    references = torch.from_numpy(features.gather(selected)).float().to(device)
+    lalm = load_lalm(CAPTIONER).to(device)
+    texts = captions["text"][captions["clip_id"].isin(clip_ids)].tolist()
+    with torch.no_grad():
+        floor = likelihood.Likelihood(lalm, references, config).lowest_prior(texts)
+    member = likelihood.Likelihood(lalm, references, config, floor)
+    likelihood.save_likelihood(CHECKPOINT, CAPTIONER, selected, member)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ class FusedMachine:
     statistics: Floats  # (V, S) standardized
     center: Floats  # (S,) of the statistics
     scale: Floats  # (S,)
+    low: Floats  # (S,) of the standardized statistics of all training pairs
+    high: Floats  # (S,)
     weight: Floats  # (1,) likelihood_weight
 
     def __call__(self, sounds: Embeddings, texts: Embeddings, statistics: Floats) -> Floats:
@@ -57,8 +59,13 @@ class FusedMachine:
         return self.clap.scores(self.kernel(sounds, texts, statistics))
 
     def kernel(self, sounds: Embeddings, texts: Embeddings, statistics: Floats) -> Floats:
-        """How near pairs are to the support vectors: (N, V), 0 to 1."""
+        """How near pairs are to the support vectors: (N, V), 0 to 1.
+
+        Statistics beyond those of training count as the nearest of them: far from all support
+        vectors a radial kernel is 0, and every pair would have one score.
+        """
         standardized = (statistics - self.center) / self.scale  # (N, S)
+        standardized = standardized.clip(self.low, self.high)
         squares = squared_distances(standardized, self.statistics) / statistics.shape[1]
         kernel: Floats = self.clap.kernel(sounds, texts) * np.exp(-self.weight * squares)
         return kernel
@@ -102,6 +109,8 @@ def fit_fused_machine(
             statistics=pairs[rows],
             center=scaler.mean_,
             scale=scaler.scale_,
+            low=pairs.min(axis=0),
+            high=pairs.max(axis=0),
             weight=np.array([config.likelihood_weight]),
         )
 

@@ -5,7 +5,8 @@ A language model that captions sounds judges pairs without a rating: pointwise m
     (log P(text | sound) - alpha log mean over r P(text | reference r)) / tokens ^ length_exponent
 
 as in VisualGPTScore (Lin et al. 2023, "Revisiting the Role of Language Priors in Vision-Language
-Models", section 4: alpha debiases, chosen on validation); the length as in beam search.
+Models", section 4: alpha debiases, chosen on validation); the length as in beam search. A text in
+words that no caption had is brought to the least likely caption of training: see `evidence`.
 Letters: B = pairs, R = reference sounds, M = audio tokens, D = encoder width.
 """
 
@@ -31,7 +32,9 @@ from soundjudge.runtime.member_record import MEMBER_FILE, read_member, write_mem
 
 KIND = "likelihood"
 REFERENCES = "references.safetensors"
+PRIOR_FLOOR = "prior_floor"  # of the same file, as the references
 NUM_CANDIDATES = 2048  # clips of which the references are selected, drawn by the seed
+NUM_CAPTIONS = 512  # captions that the floor is taken of, drawn by the seed
 BATCH_TEXTS = 16  # behind one reference: attention grows with the square of their tokens
 NATS = 4.0  # brought to 1: the sample's scores then lie within about -1 to 1
 
@@ -60,9 +63,16 @@ class LikelihoodConfig:
 class Likelihood:
     """A captioning language model, and the sounds that it compares every sound with."""
 
-    def __init__(self, lalm: Lalm, references: Tensor, config: LikelihoodConfig) -> None:
-        """`references` are encoder features: (R, M, D)."""
+    def __init__(
+        self,
+        lalm: Lalm,
+        references: Tensor,
+        config: LikelihoodConfig,
+        prior_floor: float = -math.inf,
+    ) -> None:
+        """`references` are encoder features: (R, M, D); the floor is that of `lowest_prior`."""
         self.lalm, self.references, self.config = lalm, references, config
+        self.prior_floor = prior_floor
 
     @property
     def frontend(self) -> AudioFrontend:
@@ -86,7 +96,8 @@ class Likelihood:
         """What scores are made of, (B, 3).
 
         The text's log-probability given the sound and given the references, each over tokens ^
-        length_exponent, and its tokens.
+        length_exponent, and its tokens. Where the second is below the floor, both are scaled by one
+        factor that brings it there: how foreign a text's words are is no sign of a mismatch.
         """
         log_probs, lengths = text_log_probs(self.lalm, features, texts)  # (B,) both
         for text, length in zip(texts, lengths.tolist(), strict=True):
@@ -95,13 +106,22 @@ class Likelihood:
         divisors = lengths**self.config.length_exponent
         if priors is None:
             priors = self.log_priors(texts)
-        return torch.stack(
-            [log_probs / divisors, priors / divisors, lengths.to(log_probs.dtype)], dim=1
-        )
+        own, prior = log_probs / divisors, priors / divisors  # (B,) both, below 0
+        scale = (self.prior_floor / prior).clamp(max=1.0)
+        return torch.stack([own * scale, prior * scale, lengths.to(own.dtype)], dim=1)
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.lalm.cut_texts(texts)
+
+    def lowest_prior(self, captions: Sequence[str]) -> float:
+        """The least of what `evidence` has second, of at most NUM_CAPTIONS of the captions."""
+        distinct = sorted(set(captions))
+        order = np.random.default_rng(self.config.seed).permutation(len(distinct))
+        texts = [distinct[i] for i in order[:NUM_CAPTIONS]]
+        lengths = torch.tensor([len(tokens) + 1 for tokens in self.lalm.tokenize(texts)])  # an end
+        priors = self.log_priors(texts).cpu() / lengths**self.config.length_exponent
+        return float(priors.min())
 
     def log_priors(self, texts: Sequence[str]) -> Tensor:
         """Logarithm of each text's mean probability given the references: (B,)."""
@@ -150,19 +170,22 @@ def _farthest_points(vectors: NDArray[np.float64], count: int) -> list[int]:
 
 
 def save_likelihood(
-    folder: Path, captioner: Path, references: dict[str, Tensor], config: LikelihoodConfig
+    folder: Path, captioner: Path, clip_ids: Sequence[str], likelihood: Likelihood
 ) -> None:
-    """Writes a captioner's checkpoint with `references`, clip id -> features (M, D), beside it."""
+    """Writes a captioner's checkpoint with the references, which are of `clip_ids`, beside it."""
     record = read_member(captioner, checkpoint.KIND)
-    settings = record.settings | {KIND: asdict(config), "references": list(references)}
+    settings = {KIND: asdict(likelihood.config), "references": list(clip_ids)}
     with artifacts.atomic_folder(folder) as temporary:
         for path in sorted(captioner.iterdir()):
             artifacts.link_or_copy(path, temporary / path.name)
         # A new file: by a link it may be the captioner's own.
         (temporary / MEMBER_FILE).unlink()
-        write_member(temporary, replace(record, kind=KIND, settings=settings))
-        stacked = torch.stack(list(references.values())).float()  # (R, M, D)
-        artifacts.save_tensors(temporary / REFERENCES, {"references": stacked})
+        write_member(temporary, replace(record, kind=KIND, settings=record.settings | settings))
+        tensors = {
+            "references": likelihood.references.float().cpu(),  # (R, M, D)
+            PRIOR_FLOOR: torch.tensor(likelihood.prior_floor, dtype=torch.float64),
+        }
+        artifacts.save_tensors(temporary / REFERENCES, tensors)
 
 
 def load_likelihood(folder: Path, device: torch.device) -> Likelihood:
@@ -173,8 +196,11 @@ def load_likelihood(folder: Path, device: torch.device) -> Likelihood:
     path = folder / REFERENCES
     if not path.is_file():
         raise SoundjudgeError(f"{folder}: no {REFERENCES}: run the stage likelihood again")
-    references = artifacts.load_tensors(path).get("references")
+    tensors = artifacts.load_tensors(path)
+    references, floor = tensors.get("references"), tensors.get(PRIOR_FLOOR)
     expected = (config.num_references, lalm.frontend.audio_tokens, lalm.feature_dim)
     if references is None or tuple(references.shape) != expected:
         raise SoundjudgeError(f"{path}: no references of shape {expected} (R, M, D)")
-    return Likelihood(lalm, references.to(device), config)
+    if floor is None or floor.numel() != 1 or not floor < 0:
+        raise SoundjudgeError(f"{path}: no {PRIOR_FLOOR} below 0: run the stage likelihood again")
+    return Likelihood(lalm, references.to(device), config, float(floor))
