@@ -7,8 +7,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.model.lalm.checkpoint import load_lalm
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
+from soundjudge.model.likelihood import likelihood
+from soundjudge.model.likelihood.likelihood import Likelihood, LikelihoodConfig
 
 WORDS = ["<eos>", "<pad>", "<unk>", "a", "dog", "barks", "rain", "on", "roof", "car", "and"]
 SPARE_ROWS = 5  # official folders also have more embeddings than tokens
@@ -62,3 +65,16 @@ def features(batch: int, seed: int = 0) -> torch.Tensor:
     """Random features (batch, 4, 6)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, FRONTEND.audio_tokens, FEATURE_DIM, generator=generator)
+
+
+def save_likelihood(
+    folder: Path,
+    captioner: Path,
+    references: dict[str, torch.Tensor],
+    config: LikelihoodConfig,
+    prior_floor: float = -50.0,
+) -> None:
+    """A likelihood member of a captioner's checkpoint; `references` are features (M, D) by clip."""
+    stacked = torch.stack(list(references.values()))
+    member = Likelihood(load_lalm(captioner), stacked, config, prior_floor)
+    likelihood.save_likelihood(folder, captioner, list(references), member)

@@ -37,8 +37,23 @@ def test_scores_are_those_of_scikit_learn_on_features_side_by_side(gamma, weight
         return np.hstack([x, scaler.transform(statistics) * np.sqrt(weight / 3)])
 
     svr = SVR(C=0.5, epsilon=0.08, gamma=1.0).fit(scaled(sounds, texts, statistics), scores / 5 - 1)
-    expected = 5 * svr.predict(scaled(*pairs(9, 2))) + 5
-    np.testing.assert_allclose(machine(*pairs(9, 2)), expected, rtol=0, atol=1e-5)
+    sounds, texts, new = pairs(9, 2)
+    new = new.clip(statistics.min(axis=0), statistics.max(axis=0))
+    expected = 5 * svr.predict(scaled(sounds, texts, new)) + 5
+    np.testing.assert_allclose(machine(sounds, texts, new), expected, rtol=0, atol=1e-5)
+
+
+def test_statistics_beyond_training_score_as_those_at_its_edge_and_never_all_alike():
+    sounds, texts, statistics = pairs(60, 1)
+    scores = 5 + 4 * (sounds * texts).sum(1) + statistics[:, 0]
+    machine = fit_fused_machine(sounds, texts, [6], statistics, scores, FusionConfig(**CONFIG))
+    sounds, texts, _ = pairs(9, 2)
+    far = np.tile(statistics.min(axis=0) - [50, 500, 5000], (9, 1))
+    edge = np.tile(statistics.min(axis=0), (9, 1))
+    np.testing.assert_allclose(
+        machine(sounds, texts, far), machine(sounds, texts, edge), rtol=0, atol=1e-9
+    )
+    assert np.ptp(machine(sounds, texts, far)) > 0.1
 
 
 def test_what_only_the_statistics_tell_is_learned_beside_what_only_clap_tells():

@@ -52,7 +52,7 @@ def project(root):
     sounds = torch.randn(2, 4, 16, generator=torch.Generator().manual_seed(3))
     references = {"audiocaps/a": sounds[0], "audiocaps/b": sounds[1]}
     one = root / "checkpoints/finetune/one"
-    likelihood.save_likelihood(root / CAPTIONER, one, references, LIKELIHOOD)
+    tiny_lalm.save_likelihood(root / CAPTIONER, one, references, LIKELIHOOD)
     waves, texts = [tiny_judge.noise(1.0, n) for n in range(8)], tiny_judge.pairs(8)[1]
     sounds, words, statistics = inputs(root, waves, texts)
     machine = fit_fused_machine(
@@ -167,10 +167,15 @@ def test_the_stage_fits_the_ratings_and_ends_with_the_same_bytes_again(in_folder
     captioner = tiny_lalm.lalm(in_folder / "llm")
     checkpoint.save_lalm(in_folder / "checkpoints/caption", captioner, "beats.pt", {})
     references = {"audiocaps/a": tiny_lalm.features(1)[0], "audiocaps/b": tiny_lalm.features(2)[1]}
-    likelihood.save_likelihood(
+    tiny_lalm.save_likelihood(
         in_folder / CAPTIONER, in_folder / "checkpoints/caption", references, LIKELIHOOD
     )
-    write_params(in_folder, device="cpu", encoders__clap={"path": "clap"}, fusion=CONFIG)
+    write_params(
+        in_folder,
+        device="cpu",
+        encoders__clap={"path": "clap"},
+        fusion=CONFIG | {"extra_claps": []},
+    )
     run_stage("fusion")
 
     clap = TransformersClap.load(in_folder / "clap", "cpu")

@@ -149,11 +149,33 @@ def test_clips_that_sound_alike_are_each_selected_once_at_most(tmp_path):
         likelihood.select_references(features, features.keys[:2], PMI)
 
 
+def test_a_text_below_the_floor_is_brought_there_and_keeps_its_share_of_information(tmp_path):
+    model, references, sounds = lalm(tmp_path), features(3, seed=5), features(5)
+    free = Likelihood(model, references, PMI)
+    with torch.no_grad():
+        plain = free.evidence(sounds, TEXTS)
+        floor = float(plain[:, 1].median())
+        held = Likelihood(model, references, PMI, floor).evidence(sounds, TEXTS)
+    below = plain[:, 1] < floor
+    assert 0 < int(below.sum()) < len(TEXTS)
+    assert torch.equal(held[~below], plain[~below])
+    torch.testing.assert_close(held[below, 1], torch.full_like(held[below, 1], floor))
+    torch.testing.assert_close(held[below, 0] / held[below, 1], plain[below, 0] / plain[below, 1])
+    assert torch.equal(held[:, 2], plain[:, 2])
+
+
+def test_the_floor_is_the_least_likely_caption_by_what_evidence_has_second(tmp_path):
+    member = Likelihood(lalm(tmp_path), features(3, seed=5), PMI)
+    with torch.no_grad():
+        priors = member.evidence(features(5), TEXTS)[:, 1]
+        assert member.lowest_prior([*TEXTS, *TEXTS]) == pytest.approx(float(priors.min()), rel=1e-6)
+
+
 def saved(folder):
     """A captioner and the member that is made of it."""
     checkpoint.save_lalm(folder / "caption", lalm(folder / "llm"), "a/beats.pt", {"best_epoch": 3})
     references = dict(zip(["x", "y", "z"], features(3, seed=5), strict=True))
-    likelihood.save_likelihood(folder / "member", folder / "caption", references, PMI)
+    tiny_lalm.save_likelihood(folder / "member", folder / "caption", references, PMI)
     return folder / "member"
 
 

@@ -28,7 +28,7 @@ def project(root):
     tiny_judge.write_checkpoints(root)
     sounds = torch.randn(2, 4, 16, generator=torch.Generator().manual_seed(3))
     references = {"audiocaps/a": sounds[0], "audiocaps/b": sounds[1]}
-    likelihood.save_likelihood(
+    tiny_lalm.save_likelihood(
         root / CHECKPOINTS["captioner"], root / CHECKPOINTS["one"], references, CONFIG
     )
     return root
@@ -104,7 +104,7 @@ def test_the_stage_selects_references_among_captioned_training_clips(in_folder):
     captioner = tiny_lalm.lalm(in_folder / "llm")
     checkpoint.save_lalm(in_folder / "checkpoints/caption", captioner, "beats.pt", {})
     values = {"num_references": 4, "alpha": 0.5, "length_exponent": 0.5, "seed": 1}
-    written = {"likelihood": values, "caption": {"train_splits": ["train"]}}
+    written = {"device": "cpu", "likelihood": values, "caption": {"train_splits": ["train"]}}
     (in_folder / "params.yaml").write_text(yaml.safe_dump(written))
     run_stage("likelihood")
 
