@@ -46,3 +46,8 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary folder that is the working folder, as stages need it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: at the end one process would wait for the other."""
+    items.sort(key=lambda item: item.path.name != "test_whole_pipeline.py")

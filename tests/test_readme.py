@@ -39,8 +39,9 @@ def commands() -> list[str]:
 
 
 def outputs() -> list[str]:
-    """What the pipeline writes, as paths without members' names."""
-    bodies = [stage.get("do", stage) for stage in DVC.values()]
+    """What the pipelines write, as paths without members' names."""
+    last_fit = yaml.safe_load((ROOT / "final/dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    bodies = [stage.get("do", stage) for stage in (*DVC.values(), *last_fit.values())]
     listed = [o for b in bodies for kind in ("outs", "metrics", "plots") for o in b.get(kind, [])]
     return [(next(iter(o)) if isinstance(o, dict) else o).split("/$")[0] for o in listed]
 
