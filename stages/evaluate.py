@@ -3,7 +3,7 @@
 reads   data/prepared/ratings.parquet (validation), data/test_labels/ratings.parquet,
         data/predictions/members/, data/predictions/ensemble/, metrics/details/ensemble.json
 writes  metrics/evaluate.json, metrics/details/evaluate.json, metrics/evaluate.{md,html},
-        metrics/systems.csv, plots/evaluate/*.png
+        metrics/systems.csv, plots/evaluate/*.png, plots/print/*.pdf
 """
 
 import logging
@@ -13,7 +13,6 @@ import pandas as pd
 
 from soundjudge import params
 from soundjudge.data.tables import tables
-from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, fit_report, intervals, panel
 from soundjudge.scoring.evaluation import coverage, evaluation, figures, html_page, markdown_page
@@ -51,9 +50,8 @@ def main() -> None:
     markdown_page.write_page(splits, fit, note, METRICS / "evaluate.md", covered.lines)
     html_page.write_page(splits, METRICS / "evaluate.html", note=note, fit=fit, coverage=covered)
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
-    with artifacts.atomic_folder(Path("plots/evaluate")) as folder:
-        for name, figure in figures.draw_figures(splits, fit, falls, note).items():
-            plotting.save_figure(figure, folder / f"{name}.png")
+    drawn = figures.draw_figures(splits, fit, falls, note)
+    figures.save_figures(drawn, Path("plots/evaluate"), Path("plots/print"))
 
 
 if __name__ == "__main__":

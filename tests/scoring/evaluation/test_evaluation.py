@@ -509,3 +509,6 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     figures = sorted(p.stem for p in Path("plots/evaluate").iterdir())
     names = ["correlations", "encoders", "generators", "srcc", "weights", *splits]
     assert figures == sorted(names)
+    pages = sorted(Path("plots/print").iterdir())
+    assert [page.name for page in pages] == [f"{name}.pdf" for name in figures]
+    assert all(page.read_bytes().startswith(b"%PDF-") for page in pages)

@@ -1,9 +1,12 @@
 """All figures of the stage `evaluate`, by the names of their files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from soundjudge.reporting import plotting
+from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.evaluation import encoder_importance, ensemble_plots, evaluation_plots
 from soundjudge.scoring.evaluation.encoder_importance import Falls
@@ -28,3 +31,11 @@ def draw_figures(
         figures["encoders"] = encoder_importance.plot_falls(falls, note)
     generators = evaluation_plots.plot_generators(splits, note)
     return figures if generators is None else figures | {"generators": generators}
+
+
+def save_figures(drawn: Mapping[str, Figure], images: Path, prints: Path) -> None:
+    """Writes each figure as PNG into the folder `images`, which DVC shows, as PDF into `prints`."""
+    for folder, kind in ((images, "png"), (prints, "pdf")):
+        with artifacts.atomic_folder(folder) as temporary:
+            for name, figure in drawn.items():
+                plotting.save_figure(figure, temporary / f"{name}.{kind}")
