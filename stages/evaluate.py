@@ -50,8 +50,8 @@ def main() -> None:
     markdown_page.write_page(splits, fit, note, METRICS / "evaluate.md", covered.lines)
     html_page.write_page(splits, METRICS / "evaluate.html", note=note, fit=fit, coverage=covered)
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
-    drawn = figures.draw_figures(splits, fit, falls, note)
-    figures.save_figures(drawn, Path("plots/evaluate"), Path("plots/print"))
+    plots = figures.draw_figures(splits, fit, falls, note)
+    figures.save_figures(plots, Path("plots/evaluate"), Path("plots/print"))
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ def draw_figures(
     return figures if generators is None else figures | {"generators": generators}
 
 
-def save_figures(drawn: Mapping[str, Figure], images: Path, prints: Path) -> None:
+def save_figures(plots: Mapping[str, Figure], images: Path, prints: Path) -> None:
     """Writes each figure as PNG into the folder `images`, which DVC shows, as PDF into `prints`."""
     for folder, kind in ((images, "png"), (prints, "pdf")):
         with artifacts.atomic_folder(folder) as temporary:
-            for name, figure in drawn.items():
+            for name, figure in plots.items():
                 plotting.save_figure(figure, temporary / f"{name}.{kind}")
