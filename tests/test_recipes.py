@@ -341,7 +341,7 @@ def test_frozen2027_needs_ratings_and_claps_alone_and_they_can_be_fetched(
 ) -> None:
     (tmp_path / "data/none").mkdir(parents=True)
     (tmp_path / "data/none/README.md").write_text("no corpus\n")
-    claps = {"encoders.clap", "regress.extra_claps[0]", "regress.extra_claps[1]"}
+    claps = {"encoders.clap", "regress.extra_encoders[0]", "regress.extra_encoders[1]"}
     assert unmet("frozen2027", tmp_path) == {"prepare.xacle", *claps}
     monkeypatch.chdir(tmp_path)
     plan = fetch_plan.plan_fetch(Path("params.yaml"))

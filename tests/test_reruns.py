@@ -67,7 +67,7 @@ TABLE = {
         f"{PREDICTIONS} predict@likelihood package",
         "ensemble evaluate",
     ),
-    "regress.extra_claps": (
+    "regress.extra_encoders": (
         ["checkpoints/other"],
         "clap_features regress",
         f"tune_clap fusion embed pseudolabel {LALM} {PREDICTIONS} predict@likelihood"

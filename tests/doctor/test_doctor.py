@@ -33,8 +33,8 @@ SAMPLE = {
         "audio": "checkpoints/sample/beats.pt",
         "llm": "checkpoints/sample/llm",
     },
-    "regress": {"extra_claps": []},
-    "fusion": {"extra_claps": []},
+    "regress": {"extra_encoders": []},
+    "fusion": {"extra_encoders": []},
 }
 
 
@@ -122,7 +122,7 @@ def test_a_sentence_encoder_is_a_need_of_regress_and_no_clap(in_folder):
     (folder / "modules.json").touch()
     path = params(in_folder)
     values = yaml.safe_load(path.read_text())
-    values["regress"]["extra_claps"] = ["checkpoints/words"]
+    values["regress"]["extra_encoders"] = ["checkpoints/words"]
     path.write_text(yaml.safe_dump(values))
     (need,) = requirements.unmet_requirements(requirements.find_requirements(path))
     assert need.requirement.kind == "sentence" and "model.safetensors" in need.lacking
@@ -132,13 +132,13 @@ def test_a_sentence_encoder_is_a_need_of_regress_and_no_clap(in_folder):
 def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_folder):
     path = params(in_folder)
     values = yaml.safe_load(path.read_text())
-    values["regress"]["extra_claps"] = ["checkpoints/other", "checkpoints/m2d"]
+    values["regress"]["extra_encoders"] = ["checkpoints/other", "checkpoints/m2d"]
     path.write_text(yaml.safe_dump(values))
     (in_folder / "checkpoints/m2d").mkdir(parents=True)
     (in_folder / "checkpoints/m2d/portable_m2d.py").touch()
     other, m2d = requirements.unmet_requirements(requirements.find_requirements(path))
-    assert (other.requirement.key, other.status) == ("regress.extra_claps[0]", "missing")
-    assert (m2d.requirement.key, m2d.status) == ("regress.extra_claps[1]", "incomplete")
+    assert (other.requirement.key, other.status) == ("regress.extra_encoders[0]", "missing")
+    assert (m2d.requirement.key, m2d.status) == ("regress.extra_encoders[1]", "incomplete")
     assert "m2d_clap_*/checkpoint-*.pth" in m2d.lacking
     assert other.requirement.stages == m2d.requirement.stages == ("clap_features", "regress")
 
@@ -166,7 +166,7 @@ def test_another_sha256_than_the_one_asked_for_is_incomplete(in_folder):
 
     def states(first: str, second: str) -> list[str]:
         values["encoders"]["clap"]["sha256"] = first
-        values["regress"]["extra_claps"] = [{"path": "two", "sha256": second}]
+        values["regress"]["extra_encoders"] = [{"path": "two", "sha256": second}]
         path.write_text(yaml.safe_dump(values))
         findings = requirements.find_requirements(path)
         return [f.status for f in findings if f.path.name in ("one", "two")]

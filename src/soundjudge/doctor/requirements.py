@@ -44,9 +44,9 @@ def find_requirements(path: Path, root: Path = Path()) -> list[Finding]:
         elif requirement == claps[0]:  # all kinds of CLAP are one requirement
             findings.append(_check_clap(claps, params.load(CLAP, ClapSource, path), root))
     for stage in ("regress", "fusion"):
-        extra = params.load(f"{stage}.extra_claps", tuple[Path | ClapSource, ...], path)
+        extra = params.load(f"{stage}.extra_encoders", tuple[Path | ClapSource, ...], path)
         for number, entry in enumerate(extra):
-            key = f"{stage}.extra_claps[{number}]"
+            key = f"{stage}.extra_encoders[{number}]"
             kinds = [replace(kind, key=key, stages=("clap_features", stage)) for kind in claps]
             findings.append(_check_clap(kinds, as_source(entry), root))
     return findings

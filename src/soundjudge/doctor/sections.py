@@ -126,7 +126,7 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
     if clap_kind(root / values.encoders.clap.path) == SENTENCE:
         yield (
             f"encoders.clap is {values.encoders.clap.path}, which reads texts alone: name a CLAP "
-            "there, and this one in regress.extra_claps"
+            "there, and this one in regress.extra_encoders"
         )
     starts = ["caption", "none", *(PRETRAIN + name for name in values.pretrain.members)]
     for name, member in values.finetune.members.items():

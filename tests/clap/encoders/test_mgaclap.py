@@ -114,7 +114,7 @@ def test_the_table_knows_every_weight_and_drops_the_rest_knowingly():
 
 
 def test_it_is_not_tuned_and_the_error_names_the_key(folder):
-    with pytest.raises(SoundjudgeError, match=r"can't be tuned.*regress\.extra_claps"):
+    with pytest.raises(SoundjudgeError, match=r"can't be tuned.*regress\.extra_encoders"):
         checkpoints.load_tunable(ClapSource(folder), "cpu")
 
 

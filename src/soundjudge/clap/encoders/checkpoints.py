@@ -78,7 +78,7 @@ def check_one_m2d(paths: Sequence[Path]) -> None:
     if len(names) > 1:
         raise SoundjudgeError(
             f"{' and '.join(names)} are M2D-CLAPs, and a judge can ask its user for one alone: "
-            "take all others out of encoders.clap and regress.extra_claps."
+            "take all others out of encoders.clap and regress.extra_encoders."
         )
 
 

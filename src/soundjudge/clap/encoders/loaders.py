@@ -68,7 +68,7 @@ def load_tunable_transformers(source: ClapSource, device: Device) -> Transformer
     if not isinstance(clap, TransformersClap):
         raise SoundjudgeError(
             f"{source.path}: what is no ClapModel, as PE-AV and Whisper, can't be tuned; regress "
-            "can use it: name it in regress.extra_claps, and a CLAP in encoders.clap."
+            "can use it: name it in regress.extra_encoders, and a CLAP in encoders.clap."
         )
     return clap
 
@@ -129,7 +129,7 @@ def refuse_mgaclap(source: ClapSource, _: Device) -> NoReturn:
     """Raises SoundjudgeError: it does not run as towers and projections, one after the other."""
     raise SoundjudgeError(
         f"{source.path}: MGA-CLAP can't be tuned; regress can use it: name it in "
-        "regress.extra_claps, and another CLAP in encoders.clap."
+        "regress.extra_encoders, and another CLAP in encoders.clap."
     )
 
 
@@ -146,7 +146,7 @@ def load_sentence(source: ClapSource, device: Device) -> SentenceTransformer:
 def refuse_sentence(source: ClapSource, _: Device) -> NoReturn:
     """Raises SoundjudgeError: text alone makes no CLAP."""
     raise SoundjudgeError(
-        f"{source.path} reads texts alone: name it in regress.extra_claps, and a CLAP here."
+        f"{source.path} reads texts alone: name it in regress.extra_encoders, and a CLAP here."
     )
 
 
