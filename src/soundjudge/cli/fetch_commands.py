@@ -1,21 +1,13 @@
 """Commands for what is published: download it, make judges of it, list them, upload one."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 app = typer.Typer()
 
 NewFolder = Annotated[Path, typer.Option("--output", "-o", help="The judge's folder, a new one.")]
-
-
-class Long(StrEnum):
-    """What is scored of a sound of more than 10 s."""
-
-    windows = "windows"
-    cut = "cut"
 
 
 def tell(line: str) -> None:
@@ -123,9 +115,9 @@ def import_tmu(
         typer.Option(help="A BEATs .pt to compare with; the weights are those of model.pt."),
     ] = None,
     long: Annotated[
-        Long,
+        Literal["windows", "cut"],
         typer.Option(help="A sound of more than 10 s: all windows, or cut as the published system"),
-    ] = Long.windows,
+    ] = "windows",
     beats_out: Annotated[
         Path | None, typer.Option(help="Also write its BEATs here, for encoders.audio.")
     ] = None,
@@ -138,7 +130,7 @@ def import_tmu(
         out,
         llm=llm or installed.fetch_tokenizer(tell),
         beats=beats,
-        long=long.value,
+        long=long,
         beats_out=beats_out,
     )
     tell(f"{imported.manifest.score_id}: {out}")

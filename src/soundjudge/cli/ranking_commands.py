@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundjudge.cli.judge_options import (
-    JUDGE,
-    BatchSize,
-    Device,
-    Json,
-    Model,
-    NoVerify,
-    Precision,
-    PrecisionOption,
-    load_judge,
-    tell_note,
-)
+from soundjudge.cli import judge_options as options
 from soundjudge.errors import SoundjudgeError
 
 if TYPE_CHECKING:
@@ -37,12 +26,12 @@ def rank(
     texts: Annotated[
         Path | None, typer.Option(help="Texts for one sound: a file, one per line; - reads input.")
     ] = None,
-    model: Model = JUDGE,
-    as_json: Json = False,
-    batch_size: BatchSize = 32,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    no_verify: NoVerify = False,
+    model: options.Model = options.JUDGE,
+    as_json: options.Json = False,
+    batch_size: options.BatchSize = 32,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
 ) -> None:
     """Rank sounds for a text, or texts for a sound, best first: rank, score, name.
 
@@ -60,7 +49,7 @@ def rank(
         waves, written = [audio.read_sound(Path(first))] * len(names), names
     for text in written:
         clean_text(text)
-    judge = load_judge(model, device, no_verify, precision)
+    judge = options.load_judge(model, device, no_verify, precision)
     pairs = judge.score_sounds(waves, written, batch_size)
     difference = judge.intervals.difference if judge.intervals else 0.0
     rows = _ranked(names, pairs, difference)
@@ -76,7 +65,7 @@ def rank(
         for sentence in pair.flag_sentences():
             typer.echo(f"{name}: {sentence}", err=True)
     typer.echo(_tie_sentence(judge.intervals), err=True)
-    tell_note(judge)
+    options.tell_note(judge)
 
 
 def _ranked(

@@ -1,8 +1,7 @@
 """Commands for the ratings of any listening test: screen them, make targets of them."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,20 +38,12 @@ def tell(sentence: str) -> None:
     typer.echo(f"note: {sentence}", err=True)
 
 
-class Method(StrEnum):
-    """Methods of screening that drop something."""
-
-    rating = "rating"
-    listener = "listener"
-    both = "both"
-
-
 @app.command()
 def screen(
     ratings: Ratings,
     out: Annotated[Path, typer.Option("--output", "-o", help="The ratings that are kept.")],
     method: Annotated[
-        Method | None,
+        Literal["rating", "listener", "both"] | None,
         typer.Option(
             help="Drop ratings that no other rating of the same pair comes near, careless "
             "listeners, or both: first those listeners, then such ratings.",
@@ -87,13 +78,13 @@ def screen(
 
     if published and method is not None:
         raise SoundjudgeError(f"--published is --method {PUBLISHED_METHOD}: give one of the two")
-    if tolerance is not None and method is Method.listener:
+    if tolerance is not None and method == "listener":
         raise SoundjudgeError(
             "--tolerance is of --method rating and both: listener has no use for it"
         )
     default = Screening.method if tolerance is None and not published else PUBLISHED_METHOD
     rules = Screening(
-        method=default if method is None else method.value,
+        method=method or default,
         tolerance=Screening.tolerance if tolerance is None else tolerance,
         careless_threshold=careless_threshold,
         straightline_min_ratings=straightline_min_ratings,

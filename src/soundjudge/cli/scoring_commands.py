@@ -6,21 +6,7 @@ from typing import Annotated
 
 import typer
 
-from soundjudge.cli.judge_options import (
-    JUDGE,
-    Device,
-    Interval,
-    Json,
-    Members,
-    Model,
-    NoVerify,
-    Precision,
-    PrecisionOption,
-    Spread,
-    Windows,
-    load_judge,
-    tell_note,
-)
+from soundjudge.cli import judge_options as options
 
 app = typer.Typer()
 
@@ -31,18 +17,18 @@ def score(
     text: Annotated[
         str, typer.Argument(help="What the sound should match; -- goes before one like -x.")
     ],
-    model: Model = JUDGE,
-    members: Members = False,
-    spread: Spread = False,
-    interval: Interval = False,
-    windows: Windows = False,
+    model: options.Model = options.JUDGE,
+    members: options.Members = False,
+    spread: options.Spread = False,
+    interval: options.Interval = False,
+    windows: options.Windows = False,
     events: Annotated[
         bool, typer.Option("--events", help="Each event of the text alone, and their order.")
     ] = False,
-    as_json: Json = False,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    no_verify: NoVerify = False,
+    as_json: options.Json = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
     from soundjudge.data.audio import audio
@@ -54,7 +40,7 @@ def score(
 
         split_events(text)
     loaded = audio.read_sound(sound)
-    judge = load_judge(model, device, no_verify, precision)
+    judge = options.load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
     from soundjudge.scoring.files.added_columns import Details
 
@@ -73,4 +59,4 @@ def score(
         typer.echo("\n".join(lines))
     for line in (judge.score_id, *pair.flag_sentences()):
         typer.echo(line, err=True)
-    tell_note(judge)
+    options.tell_note(judge)
