@@ -14,8 +14,9 @@ from torch import Tensor
 from transformers import AutoTokenizer, ClapConfig, ClapFeatureExtractor, ClapModel
 
 from soundjudge.clap.encoders import weight_files
-from soundjudge.clap.encoders.htsat import count_layers, infer_audio_config
-from soundjudge.clap.encoders.laion_names import AUDIO, rename_weights
+from soundjudge.clap.encoders.htsat import infer_audio_config
+from soundjudge.clap.encoders.laion_names import AUDIO, TEXT, rename_weights
+from soundjudge.clap.encoders.name_tables import infer_bert_config
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import COMPUTED, TransformersClap
 from soundjudge.errors import SoundjudgeError
@@ -32,7 +33,6 @@ FRONTEND: dict[str, Any] = {
     "padding": "repeatpad",
 }
 MAX_TOKENS = 77  # of a text; longer ones were cut in training
-TEXT_HEAD = 64  # width of an attention head of RoBERTa; no tensor says so
 
 
 def load_laion(path: Path, device: str | torch.device, sha256: str | None) -> TransformersClap:
@@ -76,18 +76,7 @@ def infer_config(state: Mapping[str, Tensor]) -> ClapConfig:
 
 def infer_text_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The sizes of the RoBERTa, under the names of its config."""
-    words, hidden = state["text_branch.embeddings.word_embeddings.weight"].shape
-    layers = count_layers(state, r"text_branch\.encoder\.layer\.(\d+)\.")
-    return {
-        "vocab_size": words,
-        "hidden_size": hidden,
-        "num_hidden_layers": layers,
-        "num_attention_heads": hidden // TEXT_HEAD,
-        "intermediate_size": len(state["text_branch.encoder.layer.0.intermediate.dense.weight"]),
-        "max_position_embeddings": len(state["text_branch.embeddings.position_embeddings.weight"]),
-        "type_vocab_size": len(state["text_branch.embeddings.token_type_embeddings.weight"]),
-        "layer_norm_eps": 1e-5,  # RoBERTa's
-    }
+    return infer_bert_config(state, TEXT) | {"layer_norm_eps": 1e-5}  # RoBERTa's
 
 
 def check_frontend(state: Mapping[str, Tensor]) -> None:

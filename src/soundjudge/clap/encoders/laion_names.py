@@ -1,8 +1,15 @@
 """What LAION calls each weight of a CLAP, and what transformers calls it."""
 
-from soundjudge.clap.encoders.name_tables import NameTable, Row, htsat_dropped, htsat_rows, same
+from soundjudge.clap.encoders.name_tables import (
+    NameTable,
+    Row,
+    bert_rows,
+    htsat_dropped,
+    htsat_rows,
+    same,
+)
 
-AUDIO = "audio_branch."
+AUDIO, TEXT = "audio_branch.", "text_branch."
 
 TABLE: tuple[Row, ...] = (
     (
@@ -25,23 +32,7 @@ TABLE: tuple[Row, ...] = (
             **same("patch_embed.fusion_model.local_att.N", "patch_embed.fusion_model.global_att.N"),
         },
     ),
-    (
-        "text_branch.",
-        "text_model.",
-        {
-            **same("embeddings.word_embeddings", "embeddings.position_embeddings"),
-            **same("embeddings.token_type_embeddings", "embeddings.LayerNorm", "pooler.dense"),
-        },
-    ),
-    (
-        "text_branch.encoder.layer.N.",
-        "text_model.encoder.layer.N.",
-        {
-            **same("attention.self.query", "attention.self.key", "attention.self.value"),
-            **same("attention.output.dense", "attention.output.LayerNorm"),
-            **same("intermediate.dense", "output.dense", "output.LayerNorm"),
-        },
-    ),
+    *bert_rows(TEXT),
 )
 DROPPED = {
     **htsat_dropped(AUDIO),

@@ -4,8 +4,6 @@ The file, a .pt or .pth, holds a state dict under "model"; sizes follow from its
 writes safetensors, sizes and tokenizer, so that a judge needs no foreign file.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +124,5 @@ class PublishedClap(nn.Module):
 
     def checkpoint_name(self) -> str:
         """Kind, and the first digits of a sha256 of weights and vocabulary."""
-        vocabulary = json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
-        digest = hashlib.sha256(vocabulary.encode())
-        digest.update(deltas.weights_digest(self.state_dict()).encode())
-        return f"{self.file.kind}-{digest.hexdigest()[:8]}"
+        digits = deltas.short_digest(self.tokenizer.get_vocab(), self.state_dict())
+        return f"{self.file.kind}-{digits}"

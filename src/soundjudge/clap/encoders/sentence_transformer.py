@@ -6,8 +6,6 @@ sentence, and perhaps that the sentence is brought to length 1, as it always is 
 B batch, T samples at 16 kHz, L tokens, E width of the encoder.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,10 +82,9 @@ class SentenceTransformer:
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
         settings = [self.encoder.tokenizer.get_vocab(), self.encoder.max_tokens]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        digest.update(deltas.weights_digest(self.encoder.state_dict()).encode())
+        digits = deltas.short_digest(settings, self.encoder.state_dict())
         protocol = f"{self.encoder.max_tokens}-tokens/{self.encoder.pooling}"
-        return f"sentence-{digest.hexdigest()[:8]}/{protocol}@{VERSION}"
+        return f"sentence-{digits}/{protocol}@{VERSION}"
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """The number 1 for each sound: (B, 1)."""

@@ -8,8 +8,6 @@ B batch, T samples at 16 kHz, N blocks of L frames of M mel bands, H width of a 
 dimensions.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -111,11 +109,9 @@ class TowersClap(nn.Module):
 
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        vocabulary = json.dumps(self.text_model.tokenizer.get_vocab(), sort_keys=True)
-        digest = hashlib.sha256(vocabulary.encode())
-        digest.update(deltas.weights_digest(self.state_dict()).encode())
+        digits = deltas.short_digest(self.text_model.tokenizer.get_vocab(), self.state_dict())
         protocol = f"{AISFX_SAMPLE_RATE / 1000:g}k-first{WINDOW_SECONDS:g}s-peak"
-        return f"{KIND}-{digest.hexdigest()[:8]}/{protocol}/projection@{VERSION}"
+        return f"{KIND}-{digits}/{protocol}/projection@{VERSION}"
 
     @property
     def device(self) -> torch.device:
