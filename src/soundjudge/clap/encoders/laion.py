@@ -15,13 +15,56 @@ from transformers import AutoTokenizer, ClapConfig, ClapFeatureExtractor, ClapMo
 
 from soundjudge.clap.encoders import weight_files
 from soundjudge.clap.encoders.htsat import infer_audio_config
-from soundjudge.clap.encoders.laion_names import AUDIO, TEXT, rename_weights
-from soundjudge.clap.encoders.name_tables import infer_bert_config
+from soundjudge.clap.encoders.name_tables import (
+    NameTable,
+    Row,
+    bert_rows,
+    htsat_dropped,
+    htsat_rows,
+    infer_bert_config,
+    same,
+)
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import COMPUTED, TransformersClap
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import model_folder
 
+AUDIO, TEXT = "audio_branch.", "text_branch."
+
+TABLE: tuple[Row, ...] = (
+    (
+        "",
+        "",
+        {
+            **same("logit_scale_a", "logit_scale_t"),
+            "audio_projection.0": "audio_projection.linear1",
+            "audio_projection.2": "audio_projection.linear2",
+            "text_projection.0": "text_projection.linear1",
+            "text_projection.2": "text_projection.linear2",
+        },
+    ),
+    *htsat_rows(AUDIO),
+    (
+        AUDIO,
+        "audio_model.audio_encoder.",
+        {  # of fused models alone
+            **same("patch_embed.mel_conv2d"),
+            **same("patch_embed.fusion_model.local_att.N", "patch_embed.fusion_model.global_att.N"),
+        },
+    ),
+    *bert_rows(TEXT),
+)
+DROPPED = {
+    **htsat_dropped(AUDIO),
+    "text_branch.embeddings.position_ids": "the model computes it itself",
+    "audio_branch.spectrogram_extractor.stft.conv_real": "front end, compared with ours",
+    "audio_branch.spectrogram_extractor.stft.conv_imag": "front end, compared with ours",
+    "audio_branch.logmel_extractor.melW": "front end, compared with ours",
+    "audio_transform.sequential.N": "a branch of the training's loss; no part of an embedding",
+    "text_transform.sequential.N": "a branch of the training's loss; no part of an embedding",
+}
+LAION = NameTable(TABLE, DROPPED, "LAION's files with an HTSAT and a RoBERTa")
+rename_weights = LAION.rename
 FRONTEND: dict[str, Any] = {
     "feature_size": 64,
     "sampling_rate": 48_000,

@@ -21,7 +21,7 @@ from soundjudge.clap.encoders import deltas
 from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
-from soundjudge.clap.encoders.sentence_encoder import SentenceEncoder
+from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
