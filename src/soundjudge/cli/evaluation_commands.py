@@ -134,9 +134,9 @@ def write_submission(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the challenge's whole entry: checked scores and a description per system, one zip."""
-    from soundjudge.scoring.files import entry
+    from soundjudge.scoring.files import submission
 
-    written = entry.write_entry(
+    written = submission.write_entry(
         predictions,
         pair_list,
         out,
@@ -150,5 +150,5 @@ def write_submission(
         typer.echo(f"{name}: {summary}, checked", err=True)
     for name, count in written.unfinished.items():
         if count:
-            typer.echo(f"{name}: complete {count} {entry.MARKED}", err=True)
-    typer.echo(entry.UNKNOWN, err=True)
+            typer.echo(f"{name}: complete {count} {submission.MARKED}", err=True)
+    typer.echo(submission.UNKNOWN, err=True)

@@ -81,8 +81,7 @@ def push(
     ] = False,
 ) -> None:
     """Upload a judge to the Hugging Face hub, where others load it by owner/name."""
-    from soundjudge.scoring.judge.card_reader import read_card
-    from soundjudge.scoring.judge.judge_folder import JudgeFolder
+    from soundjudge.scoring.judge.judge_folder import JudgeFolder, read_card
     from soundjudge.scoring.judge.manifest import read_manifest
 
     judge, card = JudgeFolder(read_manifest(folder), folder), read_card(folder)

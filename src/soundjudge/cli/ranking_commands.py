@@ -72,7 +72,7 @@ def _ranked(
     names: Sequence[str], pairs: Sequence["PairScore"], difference: float
 ) -> list[tuple[int, str, "PairScore"]]:
     """Rank, name and score, best first."""
-    from soundjudge.scoring.judge.ranking import rank_scores
+    from soundjudge.scoring.judge.pair_score import rank_scores
 
     ranks = rank_scores([pair.value for pair in pairs], difference)
     rows = list(zip(ranks, names, pairs, strict=True))

@@ -147,12 +147,12 @@ def _engine(
     workers: int | None,
     target: Path,
 ) -> "ScoreBatches":
-    from soundjudge.scoring.files import batch_scores, ray_batches
+    from soundjudge.scoring.files import batch_scores
 
     if engine == "local":
         return batch_scores.score_batches
     folder = target.absolute().with_name(f".{target.name}.parts")
-    return ray_batches.RayBatches(load=load, device=device, workers=workers, folder=folder)
+    return batch_scores.RayBatches(load=load, device=device, workers=workers, folder=folder)
 
 
 def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:

@@ -10,7 +10,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.page.judging import NamedSound
 from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
 from soundjudge.page.zipped_sounds import ZippedSounds, open_sounds
-from soundjudge.scoring.files import pair_columns, pair_table
+from soundjudge.scoring.files import listed_pairs, pair_table
 from soundjudge.scoring.files.pair_table import PairTable
 from soundjudge.scoring.members.windows import clean_text
 
@@ -116,8 +116,8 @@ def _read_pairs(path: Path, name: str, sounds: ZippedSounds) -> PairTable:
     def is_there(column: str) -> bool:
         return all(sounds.has(cell) for cell in table.column(column))
 
-    audio = pair_columns.audio_column(table.columns, None, name, is_there)
-    text = pair_columns.text_column(table.columns, None, name)
+    audio = listed_pairs.find_audio_column(table.columns, None, name, is_there)
+    text = listed_pairs.find_text_column(table.columns, None, name)
     return replace(table, audio=audio, text=text)
 
 

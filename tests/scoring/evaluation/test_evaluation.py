@@ -17,13 +17,7 @@ from soundjudge.scoring.blocks import block_table
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.evaluation import (
-    ensemble_plots,
-    evaluation,
-    evaluation_plots,
-    groups,
-    report,
-)
+from soundjudge.scoring.evaluation import evaluation, evaluation_plots, groups, report
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
@@ -387,7 +381,7 @@ def test_ratings_without_generators_have_no_figure_of_them():
 def test_correlations_of_members_are_those_of_their_ranks():
     truth, ratings = rated("test")
     split = evaluated(ratings, "ensemble", "a", "b", truth=truth)
-    image = ensemble_plots.plot_correlations(split, "").axes[0].images[0].get_array()
+    image = evaluation_plots.plot_correlations(split, "").axes[0].images[0].get_array()
     frame = split.comparison.frame
     assert image[0, 1] == pytest.approx(stats.spearmanr(frame["a"], frame["b"]).statistic)
     assert image.shape == (2, 2)

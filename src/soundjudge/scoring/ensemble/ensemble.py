@@ -162,3 +162,14 @@ def apply_ensemble(
 def ensemble_from_json(values: object, where: str) -> Ensemble:
     """The ensemble that `dataclasses.asdict` wrote; ParamsError names a wrong key."""
     return params.build(Ensemble, values, where)
+
+
+def identity_ensemble(member: str) -> Ensemble:
+    """Weight 1, no shift, no stretch: the score of the member, clipped to 0..10."""
+    return Ensemble(
+        members=(member,),
+        mean=(0.0,),
+        std=(1.0,),
+        weights=(1.0,),
+        calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
+    )

@@ -1,21 +1,26 @@
-"""Figures of an evaluation: SRCC of every system and generator, scores against mean ratings.
+"""All figures of the stage `evaluate`: of systems, of generators and of the ensemble.
 
 All are readable in grey: marks and lines differ, and not colors alone.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from soundjudge.reporting import plotting
-from soundjudge.scoring.evaluation import evaluation
+from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble.fit_report import FitReport
+from soundjudge.scoring.evaluation import encoder_importance, evaluation
 from soundjudge.scoring.evaluation.calibration_curve import calibration_curve
+from soundjudge.scoring.evaluation.encoder_importance import Falls
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
 
 CELLS = 25  # of a scatter's hexagons, along the scores
 OFFSET = 0.13  # of two marks of one row
+DARK = 0.6  # of a cell: its number is white
 
 
 def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
@@ -102,3 +107,63 @@ def _plot_interval(
     fill = color if mark == "o" else "white"
     axes.plot([row["srcc_lo"], row["srcc_hi"]], [height, height], color=color)
     axes.plot(row["srcc"], height, mark, color=color, markerfacecolor=fill, label=label)
+
+
+def plot_weights(fit: FitReport, note: str) -> Figure:
+    """Each member's weight with its interval over pairs of validation."""
+    title = f"Weights of the ensemble by {fit.method}"
+    figure = plotting.create_figure(5.6, 1.2 + 0.35 * len(fit.weights), title, note)
+    axes = figure.subplots()
+    names = list(reversed(fit.members))
+    axes.barh(names, [fit.weights[name] for name in names], color="lightgray", edgecolor="black")
+    for height, name in enumerate(names):
+        if name in fit.weight_intervals:
+            axes.plot(fit.weight_intervals[name], [height, height], "|-", color="black")
+    axes.set(xlabel="weight of standardized scores, 95 % intervals", xlim=(0, None))
+    return figure
+
+
+def plot_correlations(split: EvaluatedSplit, note: str) -> Figure:
+    """SRCC between members on a split: near-clones are dark."""
+    names = split.members
+    agreement = split.member_correlations
+    size = 2.4 + 0.6 * len(names)
+    title = f"SRCC between members, {split.name}"
+    figure = plotting.create_figure(size + 0.6, size - 0.4, title, note)
+    axes = figure.subplots()
+    image = axes.imshow(agreement, cmap="Greys", vmin=0, vmax=1)
+    figure.colorbar(image)
+    for (row, column), value in np.ndenumerate(agreement):
+        color = "white" if value > DARK else "black"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=color)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    return figure
+
+
+def draw_figures(
+    splits: Sequence[EvaluatedSplit], fit: FitReport, falls: Falls, note: str
+) -> dict[str, Figure]:
+    """srcc, weights, correlations, a scatter per split; generators and encoders, if there are any.
+
+    `falls` are those of `encoder_importance.measure_falls`.
+    """
+    figures = {
+        "srcc": plot_agreement(splits, note),
+        "weights": plot_weights(fit, note),
+        "correlations": plot_correlations(splits[-1], note),
+    }
+    for split in splits:
+        figures[split.name] = plot_scatter(split, split.headline, note)
+    if falls:
+        figures["encoders"] = encoder_importance.plot_falls(falls, note)
+    generators = plot_generators(splits, note)
+    return figures if generators is None else figures | {"generators": generators}
+
+
+def save_figures(plots: Mapping[str, Figure], images: Path, prints: Path) -> None:
+    """Writes each figure as PNG into the folder `images`, which DVC shows, as PDF into `prints`."""
+    for folder, kind in ((images, "png"), (prints, "pdf")):
+        with artifacts.atomic_folder(folder) as temporary:
+            for name, figure in plots.items():
+                plotting.save_figure(figure, temporary / f"{name}.{kind}")

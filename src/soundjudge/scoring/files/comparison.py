@@ -14,7 +14,7 @@ from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import html_page, report
-from soundjudge.scoring.evaluation.one_system import SystemEvaluation, evaluate_system
+from soundjudge.scoring.evaluation.report import SystemEvaluation, evaluate_system
 from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
 

@@ -1,4 +1,4 @@
-"""All that a judge can tell of a pair beside its score."""
+"""All that a judge can tell of a pair beside its score, and ranks of several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -97,3 +97,12 @@ def _flags(sound: Sound, cut_text: bool, first_seconds: float | None) -> tuple[s
     if first_seconds is not None and len(sound.wave) > round(first_seconds * SAMPLE_RATE):
         flags.append(CUT_SOUND)
     return (*flags, CUT_TEXT) if cut_text else tuple(flags)
+
+
+def rank_scores(scores: Sequence[float], difference: float) -> list[int]:
+    """The rank of each score: 1 + the number of scores that are higher by more than `difference`.
+
+    Scores of one rank are not told apart, neither from one another nor from any of a better rank
+    that is not higher by more than that.
+    """
+    return [1 + sum(other - score > difference for other in scores) for score in scores]
