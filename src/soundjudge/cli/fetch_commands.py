@@ -30,9 +30,9 @@ def fetch(
 
     targets = {name: catalog.find_entry(name).target for name in names or ()}
     if params is not None:
-        from soundjudge.doctor import fetch_plan
+        from soundjudge.doctor import requirements
 
-        plan = fetch_plan.plan_fetch(params)
+        plan = requirements.plan_fetch(params)
         targets |= plan.targets
         for finding in plan.others:
             need = finding.requirement

@@ -133,7 +133,7 @@ def serve(
     from soundjudge.page.limits import Limits
 
     try:
-        from soundjudge.page import serve as serving
+        from soundjudge.page import application as serving
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn", "multipart", "python_multipart"):
             raise

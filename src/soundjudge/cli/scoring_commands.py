@@ -1,14 +1,20 @@
-"""The command that scores one pair."""
+"""Commands that score one pair, or rank: sounds for a text, or texts for a sound."""
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soundjudge.cli import judge_options as options
+from soundjudge.errors import SoundjudgeError
+
+if TYPE_CHECKING:
+    from soundjudge.scoring.ensemble.intervals import Intervals
 
 app = typer.Typer()
+STDIN = Path("-")
 
 
 @app.command()
@@ -60,3 +66,76 @@ def score(
     for line in (judge.score_id, *pair.flag_sentences()):
         typer.echo(line, err=True)
     options.tell_note(judge)
+
+
+@app.command()
+def rank(
+    first: Annotated[str, typer.Argument(metavar="TEXT", help="The text; with --texts, a sound.")],
+    sounds: Annotated[list[Path] | None, typer.Argument(help="Sounds, for that text.")] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts for one sound: a file, one per line; - reads input.")
+    ] = None,
+    model: options.Model = options.JUDGE,
+    as_json: options.Json = False,
+    batch_size: options.BatchSize = 32,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
+) -> None:
+    """Rank sounds for a text, or texts for a sound, best first: rank, score, name.
+
+    Those that the judge's noise does not let it tell apart share a rank.
+    """
+    from soundjudge.data.audio import audio
+    from soundjudge.scoring.members.windows import clean_text
+
+    if (texts is None) == (not sounds):
+        raise SoundjudgeError("name a text and its sounds, or one sound and --texts FILE")
+    names = [str(sound) for sound in sounds] if sounds else _read_texts(texts or STDIN)
+    if sounds:
+        waves, written = [audio.read_sound(sound) for sound in sounds], [first] * len(sounds)
+    else:
+        waves, written = [audio.read_sound(Path(first))] * len(names), names
+    for text in written:
+        clean_text(text)
+    judge = options.load_judge(model, device, no_verify, precision)
+    from soundjudge.scoring.files import pair_reports
+    from soundjudge.scoring.judge.pair_score import rank_scores
+
+    pairs = judge.score_sounds(waves, written, batch_size)
+    difference = judge.intervals.difference if judge.intervals else 0.0
+    ranks = rank_scores([pair.value for pair in pairs], difference)
+    rows = sorted(zip(ranks, names, pairs, strict=True), key=lambda row: -row[2].value)
+    if as_json:
+        ranked = [{"rank": r, "name": name, **pair_reports.pair_json(p)} for r, name, p in rows]
+        record = {"ranked": ranked, **pair_reports.judge_json(judge)}
+        typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(f"{place}  {pair.value:.4f}  {name}" for place, name, pair in rows))
+    typer.echo(judge.score_id, err=True)
+    for _, name, pair in rows:
+        for sentence in pair.flag_sentences():
+            typer.echo(f"{name}: {sentence}", err=True)
+    typer.echo(_tie_sentence(judge.intervals), err=True)
+    options.tell_note(judge)
+
+
+def _tie_sentence(intervals: "Intervals | None") -> str:
+    if intervals is None:
+        return "how much of a difference is noise was not learned for this judge: none is a tie"
+    return (
+        f"equal ranks: within {intervals.difference:.1f} points; listeners share the order of "
+        f"scores that differ by more in {intervals.coverage:.0%} of cases or more"
+    )
+
+
+def _read_texts(path: Path) -> list[str]:
+    """The lines of a file that are not blank."""
+    try:
+        content = sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SoundjudgeError(f"{path} is not UTF-8: save it so, one text per line") from error
+    lines = [line.strip() for line in content.split("\n") if line.strip()]
+    if not lines:
+        raise SoundjudgeError(f"{path} has no text: write one per line")
+    return lines

@@ -1,4 +1,4 @@
-"""Resamples of pairs as weights, and correlations under many weights at once.
+"""Resamples of pairs as weights, correlations under many weights at once, and many tests at once.
 
 A resample is how often each pair was drawn, so values are sorted once and not per resample.
 N = pairs, R = resamples of a block, K = columns, G = distinct values of a column.
@@ -159,3 +159,12 @@ def _count_below(x: NDArray[np.intp], y: NDArray[np.intp]) -> NDArray[np.intp]:
     result = np.empty_like(count)
     result[order] = count
     return result
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for the number of tests, in the order of `p_values` (Holm 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    corrected = np.empty(len(order))
+    corrected[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1)
+    return [float(p) for p in corrected]

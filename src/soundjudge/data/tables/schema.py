@@ -1,18 +1,121 @@
-"""The rules of a table, and the check of them: an error names the first bad row and a remedy."""
+"""The rules of a table, and the check of them: an error names the first bad row and a remedy.
 
+N = rows, D = distinct texts of a column.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
-from soundjudge.data.tables import text_columns
-from soundjudge.data.tables.text_columns import Series, TextColumn
 from soundjudge.errors import SoundjudgeError
 
+Series: TypeAlias = "pd.Series[Any]"
 Kind = Literal["str", "int", "float", "bool"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextColumn:
+    """A column of N texts: the code of each row, and the text of each code."""
+
+    name: str
+    codes: NDArray[np.integer[Any]]  # (N,) 0 to D - 1, or -1 where the cell is empty
+    texts: Series  # (D,)
+
+    def rows_with(self, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows have a text that is `bad`. (D,) -> (N,)"""
+        flags = np.append(bad, False)  # the last for -1
+        rows: NDArray[np.bool_] = flags[self.codes]
+        return rows
+
+    def at(self, row: int) -> str | None:
+        """The text of a row; None where the cell is empty."""
+        code = int(self.codes[row])
+        return None if code < 0 else str(self.texts.iloc[code])
+
+
+def check_not_blank(column: TextColumn, where: str) -> None:
+    """SoundjudgeError if a cell has nothing but blanks."""
+    blank = column.texts.str.strip().eq("").to_numpy(dtype=np.bool_)
+    bad = column.rows_with(blank) | (column.codes < 0)
+    if bad.any():
+        cell = f"{first_bad_row(bad)}: {column.name} is empty{bad_row_count(bad)}"
+        raise SoundjudgeError(f"{where}, {cell}: fill it in or remove the row")
+
+
+def check_file_names(column: TextColumn, where: str) -> None:
+    """SoundjudgeError if a file name is absolute or leads out of its folder, on any system."""
+    # Few names have these characters at all: only they are parsed.
+    suspect = column.texts.str.contains(r"^[/\\]|:|\.\.", regex=True).to_numpy(dtype=np.bool_)
+    outside = np.zeros(len(suspect), dtype=np.bool_)  # (D,)
+    for code in np.flatnonzero(suspect):
+        outside[code] = _leaves_folder(column.texts.iloc[code])
+    bad = column.rows_with(outside)
+    if bad.any():
+        name = f"{column.name} {column.at(int(bad.argmax()))!r}"
+        raise SoundjudgeError(
+            f"{where}, {first_bad_row(bad)}: {name} must be a file name relative to its folder, "
+            f"without '..'{bad_row_count(bad)}: correct it or remove the row"
+        )
+
+
+def check_unique(columns: Sequence[TextColumn], where: str) -> None:
+    """SoundjudgeError if two rows have the same texts in all of these columns."""
+    rows = len(columns[0].codes)
+    codes, size = np.zeros(rows, dtype=np.int64), 1  # of the texts of all columns so far
+    for column in columns:
+        texts = len(column.texts) + 1  # + 1: empty
+        if size * texts > np.iinfo(np.int64).max:
+            codes, size = pd.factorize(codes)[0], rows
+        codes, size = codes * texts + column.codes + 1, size * texts
+    repeated = pd.Series(codes).duplicated().to_numpy()
+    if repeated.any():
+        row = int(repeated.argmax())
+        earlier = int((codes == codes[row]).argmax())
+        values = ", ".join(f"{column.name} {column.at(row)!r}" for column in columns)
+        raise SoundjudgeError(
+            f"{where}, row {row + 1}: {values} stands here a second time, after row "
+            f"{earlier + 1}: keep one of the rows"
+        )
+
+
+def check_determines(first: TextColumn, second: TextColumn, where: str) -> None:
+    """SoundjudgeError if two rows have the same `first` text and not the same `second` one."""
+    partner = np.zeros(len(first.texts) + 1, dtype=second.codes.dtype)  # (D + 1,) any one of each
+    partner[first.codes] = second.codes
+    if not np.array_equal(partner[first.codes], second.codes):
+        first_rows = np.zeros(len(partner), dtype=np.intp)  # (D + 1,)
+        first_rows[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
+        row = int((second.codes != second.codes[first_rows[first.codes]]).argmax())
+        earlier = int(first_rows[first.codes[row]])
+        here, there = second.at(row), second.at(earlier)
+        has = f"no {second.name}" if here is None else f"the {second.name} {here!r}"
+        raise SoundjudgeError(
+            f"{where}, row {row + 1}: {first.name} {first.at(row)!r} has {has}, but "
+            f"{'none' if there is None else repr(there)} in row {earlier + 1}: correct one, or "
+            f"give one of them another {first.name}"
+        )
+
+
+def first_bad_row(bad: NDArray[np.bool_]) -> str:
+    """Which row is the first bad one, counted from 1."""
+    return f"row {int(bad.argmax()) + 1}"
+
+
+def bad_row_count(bad: NDArray[np.bool_]) -> str:
+    """How many bad rows there are, if several."""
+    return f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+
+
+def _leaves_folder(name: str) -> bool:
+    windows = PureWindowsPath(name)
+    rooted = PurePosixPath(name).is_absolute() or bool(windows.drive or windows.root)
+    return rooted or ".." in windows.parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +159,7 @@ def check_table(frame: pd.DataFrame, table: Table, where: str) -> None:
         if kind == "str":
             texts[column] = _text_column(frame[column], column, where)
             if not nullable:
-                text_columns.check_not_blank(texts[column], where)
+                check_not_blank(texts[column], where)
         else:
             _check_number(frame[column], kind, nullable=nullable, where=where)
     for column, (low, high) in table.ranges.items():
@@ -64,11 +167,11 @@ def check_table(frame: pd.DataFrame, table: Table, where: str) -> None:
         reason = f"lies outside {low:g} to {high:g}"
         _refuse(outside, frame[column], where, reason, "bring all to that scale or remove the row")
     for column in table.files:
-        text_columns.check_file_names(texts[column], where)
+        check_file_names(texts[column], where)
     if table.key:
-        text_columns.check_unique([texts[name] for name in table.key], where)
+        check_unique([texts[name] for name in table.key], where)
     for first, second in table.determines:
-        text_columns.check_determines(texts[first], texts[second], where)
+        check_determines(texts[first], texts[second], where)
 
 
 def _text_column(values: Series, name: str, where: str) -> TextColumn:
@@ -104,6 +207,6 @@ def _refuse(bad: NDArray[np.bool_], values: Series, where: str, reason: str, rem
         value = values.iloc[int(bad.argmax())]
         shown = repr(value) if isinstance(value, str) else str(value)
         raise SoundjudgeError(
-            f"{where}, {text_columns.first_bad_row(bad)}: {values.name} {shown} {reason}"
-            f"{text_columns.bad_row_count(bad)}: {remedy}"
+            f"{where}, {first_bad_row(bad)}: {values.name} {shown} {reason}"
+            f"{bad_row_count(bad)}: {remedy}"
         )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from soundjudge.data.tables.text_columns import Series, TextColumn
+from soundjudge.data.tables.schema import Series, TextColumn
 from soundjudge.errors import SoundjudgeError
 
 IDS = ("wav_file_name", "listener_id", "model_id")

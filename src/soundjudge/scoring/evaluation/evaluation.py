@@ -16,7 +16,7 @@ from scipy import stats
 
 from soundjudge.errors import ReliabilityError, SoundjudgeError
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
-from soundjudge.reporting import multiple_tests
+from soundjudge.reporting import resampling
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
@@ -195,7 +195,7 @@ def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
             key if key.startswith("p_") else f"lcc_{key}": value for key, value in of_lcc.items()
         }
     for test in ("p_bootstrap", "p_williams"):
-        corrected = multiple_tests.holm([row[test] for row in rows.values()])
+        corrected = resampling.holm([row[test] for row in rows.values()])
         for row, p in zip(rows.values(), corrected, strict=True):
             row[f"{test}_holm"] = p
     return rows

@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.reporting import metrics, multiple_tests
+from soundjudge.reporting import metrics, resampling
 from soundjudge.scoring.evaluation import evaluation, groups, reference_tables, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
@@ -174,7 +174,7 @@ def _metric_differences(
     ]
     table = pd.DataFrame(rows)
     for name in [str(column) for column in table if str(column).startswith("p_")]:
-        table[f"{name}_holm"] = multiple_tests.holm(list(table[name]))
+        table[f"{name}_holm"] = resampling.holm(list(table[name]))
     return table.assign(n=len(reference))
 
 

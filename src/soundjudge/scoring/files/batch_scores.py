@@ -1,7 +1,7 @@
-"""Batches of rows to scores; here, or on a Ray cluster, in the order and bytes of one process.
+"""Batches of rows to scores, here or on a Ray cluster, in the order and bytes of one process.
 
-Threads read the sounds of the next batch meanwhile. Each actor of a cluster loads the judge once; its
-batches come back as files, by a folder on the file system that the nodes share.
+Threads read the sounds of the next batch meanwhile. Each actor of a cluster loads the judge once;
+its batches come back as files, by a folder on the file system that the nodes share.
 """
 
 import shutil

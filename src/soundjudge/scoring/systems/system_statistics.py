@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.reporting import multiple_tests, resampling
+from soundjudge.reporting import resampling
 from soundjudge.scoring.evaluation import significance
 from soundjudge.scoring.evaluation.systems import CONFIDENCE, Estimate
 
@@ -103,7 +103,7 @@ def compare_systems(
             losses=int(np.sum(column < -TIE)),
         )
         for (a, b), estimate, p, p_holm, column in zip(
-            pairs, estimates, p_values, multiple_tests.holm(p_values), differences.T, strict=True
+            pairs, estimates, p_values, resampling.holm(p_values), differences.T, strict=True
         )
     ]
 
