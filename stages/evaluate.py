@@ -15,13 +15,7 @@ from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, fit_report, intervals, panel
-from soundjudge.scoring.evaluation import (
-    coverage,
-    evaluation,
-    evaluation_plots,
-    html_page,
-    markdown_page,
-)
+from soundjudge.scoring.evaluation import coverage, evaluation, figures, html_page, markdown_page
 from soundjudge.scoring.evaluation.encoder_importance import measure_falls
 
 RATINGS = [Path("data/prepared/ratings.parquet"), Path("data/test_labels/ratings.parquet")]
@@ -56,8 +50,8 @@ def main() -> None:
     markdown_page.write_page(splits, fit, note, METRICS / "evaluate.md", covered.lines)
     html_page.write_page(splits, METRICS / "evaluate.html", note=note, fit=fit, coverage=covered)
     evaluation.write_generators(splits, note, METRICS / "systems.csv")
-    plots = evaluation_plots.draw_figures(splits, fit, falls, note)
-    evaluation_plots.save_figures(plots, Path("plots/evaluate"), Path("plots/print"))
+    plots = figures.draw_figures(splits, fit, falls, note)
+    figures.save_figures(plots, Path("plots/evaluate"), Path("plots/print"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -134,9 +135,8 @@ def score_table(
         if out == STDOUT:
             sys.stdout.buffer.write(target.read_bytes())
     if as_json:
-        typer.echo(
-            json.dumps(pair_reports.summary_json(summary, out) | pair_reports.judge_json(judges[0]))
-        )
+        record = asdict(summary) | {"output": str(out)} | pair_reports.judge_json(judges[0])
+        typer.echo(json.dumps(record))
     _tell_summary(summary, judges[0], out)
 
 

@@ -55,7 +55,7 @@ def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, lis
         ),
         axis=axis,
         histograms=histograms,
-        highest_bin=max(max(histogram.counts) for histogram in histograms),
+        highest_bin=max(map(max, histograms)),
         meanings=_flag_meanings() if report.flag_counts() else {},
         tie=system_statistics.TIE,
         significant=SIGNIFICANT,

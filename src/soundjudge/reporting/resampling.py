@@ -18,6 +18,15 @@ Floats = NDArray[np.float64]
 BLOCK_WEIGHTS = 100_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its interval."""
+
+    value: float
+    lo: float
+    hi: float
+
+
 def resample_weights(
     pairs: int, resamples: int, *, seed: int, clusters: Sequence[NDArray[np.int32]] = ()
 ) -> Iterator[NDArray[np.int64]]:

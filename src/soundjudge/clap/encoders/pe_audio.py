@@ -18,12 +18,7 @@ from transformers import AutoModel, AutoTokenizer, PeAudioConfig, PeAudioFeature
 
 from soundjudge.clap.encoders import deltas
 from soundjudge.clap.encoders.spectrogram import resample_waves
-from soundjudge.clap.encoders.tokenization import (
-    are_cut,
-    check_tokenizer,
-    save_tokenizer,
-    tokenize,
-)
+from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 

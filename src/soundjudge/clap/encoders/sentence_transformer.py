@@ -23,12 +23,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig
 
 from soundjudge.clap.encoders import deltas, weight_files
-from soundjudge.clap.encoders.tokenization import (
-    are_cut,
-    check_tokenizer,
-    save_tokenizer,
-    tokenize,
-)
+from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.clap.encoders.transformers_clap import COMPUTED
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError

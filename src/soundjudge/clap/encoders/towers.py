@@ -160,11 +160,6 @@ def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
     return network, SentenceEncoder.load(text_folder)
 
 
-def attributions() -> tuple[str, ...]:
-    """What a model card must say of the towers, a line each."""
-    return AISFX.attribution, MINILM.attribution
-
-
 def _load_towers(folder: Path, config: Mapping[str, Any]) -> tuple[AisfxNetwork, SentenceEncoder]:
     if config["audio"].get("package") is None:
         network = AisfxNetwork(config["audio"]["channels"])

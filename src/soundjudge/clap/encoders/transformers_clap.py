@@ -25,12 +25,7 @@ from transformers import AutoModel, AutoTokenizer, ClapConfig, ClapFeatureExtrac
 
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
-from soundjudge.clap.encoders.tokenization import (
-    are_cut,
-    check_tokenizer,
-    save_tokenizer,
-    tokenize,
-)
+from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 

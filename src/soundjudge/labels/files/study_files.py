@@ -1,10 +1,8 @@
 """Reports on the ratings of any listening test: reliability, and the study of targets."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
-from soundjudge.data.user_files.outputs import locked_output
+from soundjudge.data.user_files.outputs import optional_output
 from soundjudge.labels import rating_reports
 from soundjudge.labels.files import rating_files
 from soundjudge.labels.files.rating_files import Tell
@@ -30,12 +28,13 @@ def study_file(
 
     Raises SoundjudgeError.
     """
-    with _json_output(out, path, overwrite) as write:
+    with optional_output(out, [path], ".json", overwrite=overwrite) as target:
         ratings = rating_files.read_arrays(path, scale)
         result = study.study_ratings(ratings, rating_reports.SETTINGS, config, where=str(path))
         for sentence in result.notes():
             tell(sentence)
-        write(result.as_json())
+        if target:
+            artifacts.write_json(target, result.as_json())
         if plots is not None:
             plots.mkdir(parents=True, exist_ok=True)
             plotting.save_for_print(study_plots.plot_study(result), plots / "study")
@@ -56,7 +55,7 @@ def reliability_file(
 
     Raises SoundjudgeError.
     """
-    with _json_output(out, path, overwrite) as write:
+    with optional_output(out, [path], ".json", overwrite=overwrite) as target:
         ratings = rating_files.read_ratings(path, scale)
         design = panel.describe_panel(rating_arrays.rating_arrays(ratings))
         for sentence in design.notes():
@@ -64,16 +63,6 @@ def reliability_file(
         numbers = rating_reports.reliability_numbers(
             ratings, design, resamples=resamples, seed=seed
         )
-        write(numbers)
+        if target:
+            artifacts.write_json(target, numbers)
     return numbers
-
-
-@contextmanager
-def _json_output(
-    out: Path | None, path: Path, overwrite: bool
-) -> Iterator[Callable[[Mapping[str, object]], None]]:
-    if out is None:
-        yield lambda _: None
-        return
-    with locked_output(out, [path], (".json",), overwrite=overwrite) as target:
-        yield lambda values: artifacts.write_json(target, values)

@@ -11,13 +11,14 @@ import numpy as np
 
 from soundjudge.html import figures, rendering
 from soundjudge.html.figures import Axis
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.evaluation import evaluation, markdown_page, systems
 from soundjudge.scoring.evaluation.calibration_curve import CalibrationCurve, calibration_curve
 from soundjudge.scoring.evaluation.coverage import Coverage
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
-from soundjudge.scoring.evaluation.systems import Estimate, estimate
+from soundjudge.scoring.evaluation.systems import estimate
 
 CELLS = 20  # of a scatter, along either axis
 CEILINGS = ("ceiling", "deconvolved")

@@ -77,23 +77,6 @@ def evaluate(
     ).numbers
 
 
-def evaluate_slices(
-    predictions: pd.DataFrame,
-    reference: pd.DataFrame,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-    cluster: Cluster = "none",
-) -> pd.DataFrame:
-    """The metrics of each slice of the pairs, such as a generator or a band of ratings: a row each.
-
-    Parameters as in `evaluate`; columns and what they leave out as in `groups.slices`.
-    """
-    return evaluate_system(
-        predictions, reference, resamples=resamples, seed=seed, cluster=cluster
-    ).slices
-
-
 def compare(
     predictions: Mapping[str, pd.DataFrame],
     reference: pd.DataFrame,

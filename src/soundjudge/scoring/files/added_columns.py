@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from soundjudge.data.audio.audio import Sound
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.judge.pair_score import PairScore, Window
+from soundjudge.scoring.judge.pair_score import PairScore, SoundScorer, Window
 
 DECIMALS = 4
 TEXT_COLUMNS = ("windows", "flags")  # the others hold numbers
 
 
-class Scorer(Protocol):
+class Scorer(SoundScorer, Protocol):
     """The part of a judge that a table needs."""
 
     @property
@@ -27,11 +26,6 @@ class Scorer(Protocol):
     @property
     def intervals(self) -> Intervals | None:
         """Of its scores, where they were learned."""
-
-    def score_sounds(
-        self, sounds: Sequence[Sound], texts: Sequence[str], batch_size: int
-    ) -> list[PairScore]:
-        """A score per pair, with details."""
 
 
 @dataclass(frozen=True, kw_only=True)

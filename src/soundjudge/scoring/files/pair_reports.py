@@ -1,12 +1,10 @@
 """A scored pair, and a run over a table, as lines for people and as JSON."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.files.added_columns import DECIMALS, Details, number_text
-from soundjudge.scoring.files.score_table import ScoreSummary
 from soundjudge.scoring.judge.events import EventScores
 from soundjudge.scoring.judge.pair_score import PairScore
 
@@ -73,11 +71,6 @@ def judge_json(judge: "Judge") -> dict[str, object]:
         "note": judge.note,
         "interval_coverage": coverage,
     }
-
-
-def summary_json(summary: ScoreSummary, out: Path) -> dict[str, object]:
-    """Counts of rows, and where the scores are."""
-    return asdict(summary) | {"output": str(out)}
 
 
 def _rounded(number: float) -> float:

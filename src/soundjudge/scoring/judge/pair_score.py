@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,15 @@ class PairScore:
     def flag_sentences(self) -> list[str]:
         """The flags with their meaning."""
         return [f"{flag.replace('_', ' ')}: {FLAG_MEANINGS[flag]}" for flag in self.flags]
+
+
+class SoundScorer(Protocol):
+    """The part of a judge that scores sounds that are read already."""
+
+    def score_sounds(
+        self, sounds: Sequence[Sound], texts: Sequence[str], batch_size: int
+    ) -> list[PairScore]:
+        """A score per pair, with details."""
 
 
 def pair_scores(

@@ -18,8 +18,9 @@ from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.reporting import resampling
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.scoring.evaluation import significance
-from soundjudge.scoring.evaluation.systems import CONFIDENCE, Estimate
+from soundjudge.scoring.evaluation.systems import CONFIDENCE
 
 TIE = 0.005  # points of the 0-10 scale: smaller differences do not show in two decimals
 MIN_PROMPTS = 4  # of an interval and a test

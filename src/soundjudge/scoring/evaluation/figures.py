@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.fit_report import FitReport
-from soundjudge.scoring.evaluation import encoder_importance, evaluation
+from soundjudge.scoring.evaluation import encoder_importance
 from soundjudge.scoring.evaluation.calibration_curve import calibration_curve
 from soundjudge.scoring.evaluation.encoder_importance import Falls
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
@@ -30,7 +30,7 @@ def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
     figure = plotting.create_figure(4.8 * len(splits), 1.2 + 0.35 * rows, title, note)
     panels = figure.subplots(1, len(splits), squeeze=False, sharex=True)[0]
     for axes, split in zip(panels, splits, strict=True):
-        numbers = evaluation.system_metrics(split)
+        numbers = split.metrics
         for height, system in enumerate(reversed(split.comparison.systems)):
             _plot_interval(axes, numbers[system], height, "o")
         axes.set_yticks(range(len(split.comparison.systems)), reversed(split.comparison.systems))
