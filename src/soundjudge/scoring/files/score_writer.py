@@ -60,7 +60,7 @@ class ScoreWriter:
         self.scores = dict(scores)
         self.failures: dict[int, str] = {}
         self._path = working_path(out)
-        self._lines = ScoreLines(pairs, added, self._path.suffix.lower())
+        self._suffix, self._added = self._path.suffix.lower(), list(added)
         self._blank = blank
         self._unsaved = 0  # scores that are not in OUT
         self._is_current = False  # whether OUT holds the first `done` rows, all but the unsaved
@@ -100,8 +100,7 @@ class ScoreWriter:
         if not self._is_current or self._unsaved:
             self._rewrite()
         if self._path != self.out:
-            added = self._lines.added
-            write_parquet(self.pairs, added, self.scores, self.out, blank=self._blank)
+            write_parquet(self.pairs, self._added, self.scores, self.out, blank=self._blank)
             self._path.unlink()
         if not self.failures:
             self.report.unlink(missing_ok=True)
@@ -111,46 +110,32 @@ class ScoreWriter:
             artifacts.atomic_file(self._path) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
-            file.write(self._lines.header() + self._text(0))
+            file.write(self._header() + self._text(0))
         self._is_current, self._unsaved = True, 0
 
     def _text(self, start: int) -> str:
         return "".join(
-            self._lines.line(row, self.scores.get(row))
+            self._line(row, self.scores.get(row))
             for row in range(start, self.done)
             if self._blank or row in self.scores
         )
 
-
-def _append(path: Path, text: str) -> None:
-    with path.open("a", newline="", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-class ScoreLines:
-    """The lines of one output; `added` are the columns behind the table's own."""
-
-    def __init__(self, pairs: PairTable, added: Sequence[str], suffix: str) -> None:
-        self.pairs, self.added, self.suffix = pairs, list(added), suffix
-
-    def header(self) -> str:
+    def _header(self) -> str:
         """The first line; none in JSON Lines."""
-        if self.suffix == ".jsonl":
+        if self._suffix == ".jsonl":
             return ""
-        return self._delimited([*self.pairs.columns, *self.added])
+        return self._delimited([*self.pairs.columns, *self._added])
 
-    def line(self, row: int, cells: Sequence[str] | None) -> str:
+    def _line(self, row: int, cells: Sequence[str] | None) -> str:
         """A row with the cells of the added columns, empty ones for None."""
-        cells = cells or [""] * len(self.added)
-        if self.suffix == ".jsonl":
+        cells = cells or [""] * len(self._added)
+        if self._suffix == ".jsonl":
             return self._record(row, cells)
         return self._delimited([*self.pairs.rows[row], *cells])
 
     def _delimited(self, cells: list[str]) -> str:
         text = io.StringIO(newline="")
-        delimited.write_rows(text, [cells], "\t" if self.suffix == ".tsv" else ",")
+        delimited.write_rows(text, [cells], "\t" if self._suffix == ".tsv" else ",")
         return text.getvalue()
 
     def _record(self, row: int, cells: Sequence[str]) -> str:
@@ -160,8 +145,15 @@ class ScoreLines:
         else:
             names = zip(self.pairs.columns, self.pairs.rows[row], strict=True)
             start = _open(json.dumps(dict(names), ensure_ascii=False))
-        added = (f"{json.dumps(n)}: {_json(c)}" for n, c in zip(self.added, cells, strict=True))
+        added = (f"{json.dumps(n)}: {_json(c)}" for n, c in zip(self._added, cells, strict=True))
         return f"{start}, {', '.join(added)}}}\n"
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", newline="", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _open(record: str) -> str:
