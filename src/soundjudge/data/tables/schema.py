@@ -1,9 +1,5 @@
-"""The rules of a table, and the check of them: an error names the first bad row and a remedy.
+"""The rules of a table, and the check of them: an error names the first bad row and a remedy."""
 
-N = rows, D = distinct texts of a column.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal, TypeAlias
@@ -15,107 +11,8 @@ from pandas.api.types import infer_dtype
 
 from soundjudge.errors import SoundjudgeError
 
-Series: TypeAlias = "pd.Series[Any]"
 Kind = Literal["str", "int", "float", "bool"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextColumn:
-    """A column of N texts: the code of each row, and the text of each code."""
-
-    name: str
-    codes: NDArray[np.integer[Any]]  # (N,) 0 to D - 1, or -1 where the cell is empty
-    texts: Series  # (D,)
-
-    def rows_with(self, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which rows have a text that is `bad`. (D,) -> (N,)"""
-        flags = np.append(bad, False)  # the last for -1
-        rows: NDArray[np.bool_] = flags[self.codes]
-        return rows
-
-    def at(self, row: int) -> str | None:
-        """The text of a row; None where the cell is empty."""
-        code = int(self.codes[row])
-        return None if code < 0 else str(self.texts.iloc[code])
-
-
-def check_not_blank(column: TextColumn, where: str) -> None:
-    """SoundjudgeError if a cell has nothing but blanks."""
-    blank = column.texts.str.strip().eq("").to_numpy(dtype=np.bool_)
-    bad = column.rows_with(blank) | (column.codes < 0)
-    if bad.any():
-        cell = f"{first_bad_row(bad)}: {column.name} is empty{bad_row_count(bad)}"
-        raise SoundjudgeError(f"{where}, {cell}: fill it in or remove the row")
-
-
-def check_file_names(column: TextColumn, where: str) -> None:
-    """SoundjudgeError if a file name is absolute or leads out of its folder, on any system."""
-    # Few names have these characters at all: only they are parsed.
-    suspect = column.texts.str.contains(r"^[/\\]|:|\.\.", regex=True).to_numpy(dtype=np.bool_)
-    outside = np.zeros(len(suspect), dtype=np.bool_)  # (D,)
-    for code in np.flatnonzero(suspect):
-        outside[code] = _leaves_folder(column.texts.iloc[code])
-    bad = column.rows_with(outside)
-    if bad.any():
-        name = f"{column.name} {column.at(int(bad.argmax()))!r}"
-        raise SoundjudgeError(
-            f"{where}, {first_bad_row(bad)}: {name} must be a file name relative to its folder, "
-            f"without '..'{bad_row_count(bad)}: correct it or remove the row"
-        )
-
-
-def check_unique(columns: Sequence[TextColumn], where: str) -> None:
-    """SoundjudgeError if two rows have the same texts in all of these columns."""
-    rows = len(columns[0].codes)
-    codes, size = np.zeros(rows, dtype=np.int64), 1  # of the texts of all columns so far
-    for column in columns:
-        texts = len(column.texts) + 1  # + 1: empty
-        if size * texts > np.iinfo(np.int64).max:
-            codes, size = pd.factorize(codes)[0], rows
-        codes, size = codes * texts + column.codes + 1, size * texts
-    repeated = pd.Series(codes).duplicated().to_numpy()
-    if repeated.any():
-        row = int(repeated.argmax())
-        earlier = int((codes == codes[row]).argmax())
-        values = ", ".join(f"{column.name} {column.at(row)!r}" for column in columns)
-        raise SoundjudgeError(
-            f"{where}, row {row + 1}: {values} stands here a second time, after row "
-            f"{earlier + 1}: keep one of the rows"
-        )
-
-
-def check_determines(first: TextColumn, second: TextColumn, where: str) -> None:
-    """SoundjudgeError if two rows have the same `first` text and not the same `second` one."""
-    partner = np.zeros(len(first.texts) + 1, dtype=second.codes.dtype)  # (D + 1,) any one of each
-    partner[first.codes] = second.codes
-    if not np.array_equal(partner[first.codes], second.codes):
-        first_rows = np.zeros(len(partner), dtype=np.intp)  # (D + 1,)
-        first_rows[first.codes[::-1]] = np.arange(len(first.codes))[::-1]
-        row = int((second.codes != second.codes[first_rows[first.codes]]).argmax())
-        earlier = int(first_rows[first.codes[row]])
-        here, there = second.at(row), second.at(earlier)
-        has = f"no {second.name}" if here is None else f"the {second.name} {here!r}"
-        raise SoundjudgeError(
-            f"{where}, row {row + 1}: {first.name} {first.at(row)!r} has {has}, but "
-            f"{'none' if there is None else repr(there)} in row {earlier + 1}: correct one, or "
-            f"give one of them another {first.name}"
-        )
-
-
-def first_bad_row(bad: NDArray[np.bool_]) -> str:
-    """Which row is the first bad one, counted from 1."""
-    return f"row {int(bad.argmax()) + 1}"
-
-
-def bad_row_count(bad: NDArray[np.bool_]) -> str:
-    """How many bad rows there are, if several."""
-    return f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-
-
-def _leaves_folder(name: str) -> bool:
-    windows = PureWindowsPath(name)
-    rooted = PurePosixPath(name).is_absolute() or bool(windows.drive or windows.root)
-    return rooted or ".." in windows.parts
+Series: TypeAlias = "pd.Series[Any]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,15 +48,12 @@ class Table:
 
 def check_table(frame: pd.DataFrame, table: Table, where: str) -> None:
     """Raises SoundjudgeError, with the first bad row, unless the frame keeps the table's rules."""
-    texts: dict[str, TextColumn] = {}
     for column, kind in table.columns.items():
         if column not in frame:
             raise SoundjudgeError(f"{where}: the column {column!r} is missing ({table.name} table)")
         nullable = column in table.nullable
         if kind == "str":
-            texts[column] = _text_column(frame[column], column, where)
-            if not nullable:
-                check_not_blank(texts[column], where)
+            _check_text(frame[column], nullable=nullable, where=where)
         else:
             _check_number(frame[column], kind, nullable=nullable, where=where)
     for column, (low, high) in table.ranges.items():
@@ -167,25 +61,31 @@ def check_table(frame: pd.DataFrame, table: Table, where: str) -> None:
         reason = f"lies outside {low:g} to {high:g}"
         _refuse(outside, frame[column], where, reason, "bring all to that scale or remove the row")
     for column in table.files:
-        check_file_names(texts[column], where)
+        _check_file_names(frame[column], where)
     if table.key:
-        check_unique([texts[name] for name in table.key], where)
+        _check_unique(frame[list(table.key)], where)
     for first, second in table.determines:
-        check_determines(texts[first], texts[second], where)
+        _check_determines(frame[[first, second]], where)
 
 
-def _text_column(values: Series, name: str, where: str) -> TextColumn:
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        codes, texts = values.cat.codes.to_numpy(), values.cat.categories
-    else:
-        if not isinstance(values.dtype, pd.StringDtype) and (
-            infer_dtype(values) not in ("string", "empty")  # fast; only then one by one
-        ):
-            is_text = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=np.bool_)
-            bad = ~is_text & ~values.isna().to_numpy()
-            _refuse(bad, values, where, "is not text", "store it as text")
-        codes, texts = pd.factorize(values)
-    return TextColumn(name=name, codes=codes, texts=pd.Series(texts, dtype="str"))
+def _check_text(values: Series, *, nullable: bool, where: str) -> None:
+    is_category = isinstance(values.dtype, pd.CategoricalDtype)
+    is_known = is_category or isinstance(values.dtype, pd.StringDtype)
+    if not is_known and infer_dtype(values) not in ("string", "empty"):  # only then one by one
+        is_text = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=np.bool_)
+        other = ~is_text & ~values.isna().to_numpy()
+        _refuse(other, values, where, "is not text", "store it as text")
+    distinct = values.cat.categories.to_series() if is_category else values  # few, of many rows
+    if nullable or not (values.isna().any() or _is_blank(distinct).any()):
+        return
+    bad = (values.isna() | _is_blank(values)).to_numpy(dtype=np.bool_)
+    if bad.any():
+        cell = f"{_first_row(bad)}: {values.name} is empty{_count(bad)}"
+        raise SoundjudgeError(f"{where}, {cell}: fill it in or remove the row")
+
+
+def _is_blank(values: Series) -> Series:
+    return values.astype("str").str.strip().eq("")
 
 
 def _check_number(values: Series, kind: Kind, *, nullable: bool, where: str) -> None:
@@ -202,11 +102,74 @@ def _check_number(values: Series, kind: Kind, *, nullable: bool, where: str) -> 
         _refuse(bad, values, where, "is not a finite number", "correct or remove the row")
 
 
+def _check_file_names(values: Series, where: str) -> None:
+    """No name is absolute or leads out of its folder, on any system."""
+    # Few names have these characters at all: only they are parsed.
+    suspect = values.astype("str").str.contains(r"^[/\\]|:|\.\.", regex=True, na=False)
+    bad = suspect.to_numpy(dtype=np.bool_, copy=True)
+    bad[bad] = [_leaves_folder(name) for name in values[bad]]
+    if bad.any():
+        raise SoundjudgeError(
+            f"{where}, {_first_row(bad)}: {_cell(values, int(bad.argmax()))} must be a file name "
+            f"relative to its folder, without '..'{_count(bad)}: correct it or remove the row"
+        )
+
+
+def _check_unique(columns: pd.DataFrame, where: str) -> None:
+    """No two rows have the same texts in all of these columns."""
+    repeated = columns.duplicated().to_numpy()
+    if repeated.any():
+        row = int(repeated.argmax())
+        earlier = int((~columns[: row + 1].duplicated(keep=False)).argmin())
+        texts = ", ".join(_cell(columns[name], row) for name in columns)
+        raise SoundjudgeError(
+            f"{where}, row {row + 1}: {texts} stands here a second time, after row "
+            f"{earlier + 1}: keep one of the rows"
+        )
+
+
+def _check_determines(columns: pd.DataFrame, where: str) -> None:
+    """Rows with the same text in the first column have the same in the second."""
+    rows = columns.reset_index(drop=True).drop_duplicates()
+    first, second = (rows[name] for name in rows)
+    again = first.duplicated().to_numpy()
+    if again.any():
+        at = int(again.argmax())
+        earlier = int(first.eq(first.iloc[at]).to_numpy().argmax())
+        row, here, there = int(rows.index[at]), second.iloc[at], second.iloc[earlier]
+        has = f"no {second.name}" if pd.isna(here) else f"the {second.name} {here!r}"
+        raise SoundjudgeError(
+            f"{where}, row {row + 1}: {_cell(columns[first.name], row)} has {has}, but "
+            f"{'none' if pd.isna(there) else repr(there)} in row {rows.index[earlier] + 1}: "
+            f"correct one, or give one of them another {first.name}"
+        )
+
+
 def _refuse(bad: NDArray[np.bool_], values: Series, where: str, reason: str, remedy: str) -> None:
     if bad.any():
         value = values.iloc[int(bad.argmax())]
         shown = repr(value) if isinstance(value, str) else str(value)
         raise SoundjudgeError(
-            f"{where}, {first_bad_row(bad)}: {values.name} {shown} {reason}"
-            f"{bad_row_count(bad)}: {remedy}"
+            f"{where}, {_first_row(bad)}: {values.name} {shown} {reason}{_count(bad)}: {remedy}"
         )
+
+
+def _cell(values: Series, row: int) -> str:
+    value = values.iloc[row]
+    return f"{values.name} {None if pd.isna(value) else value!r}"
+
+
+def _first_row(bad: NDArray[np.bool_]) -> str:
+    """Which row is the first bad one, counted from 1."""
+    return f"row {int(bad.argmax()) + 1}"
+
+
+def _count(bad: NDArray[np.bool_]) -> str:
+    """How many bad rows there are, if several."""
+    return f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+
+
+def _leaves_folder(name: str) -> bool:
+    windows = PureWindowsPath(name)
+    rooted = PurePosixPath(name).is_absolute() or bool(windows.drive or windows.root)
+    return rooted or ".." in windows.parts
