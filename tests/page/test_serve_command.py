@@ -11,6 +11,7 @@ import pytest
 import tiny_judge
 from typer.testing import CliRunner
 
+import soundjudge.page
 from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
 
@@ -18,6 +19,7 @@ from soundjudge.errors import SoundjudgeError
 def test_without_the_extra_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "soundjudge.page.application", raising=False)
+    monkeypatch.delattr(soundjudge.page, "application", raising=False)
     result = CliRunner().invoke(app, ["serve"])
     assert result.exit_code == 2
     assert "pip install 'soundjudge[page]'" in result.stderr

@@ -48,7 +48,7 @@ def score(
     loaded = audio.read_sound(sound)
     judge = options.load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
-    from soundjudge.scoring.files.added_columns import Details
+    from soundjudge.scoring.files.pair_reports import Details
 
     details = Details(members=members, spread=spread, interval=interval, windows=windows)
     details.columns(judge)  # refuses intervals where there are none

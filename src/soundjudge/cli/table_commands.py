@@ -93,7 +93,7 @@ def score_table(
     """
     from soundjudge.scoring.files import listed_pairs, pair_reports
     from soundjudge.scoring.files import score_table as tables
-    from soundjudge.scoring.files.added_columns import Details
+    from soundjudge.scoring.files.pair_reports import Details
 
     if out == STDOUT and (resume or as_json or engine == "ray"):
         raise SoundjudgeError(

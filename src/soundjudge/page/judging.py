@@ -19,7 +19,7 @@ from soundjudge.errors import AudioError, SoundjudgeError
 from soundjudge.page.jobs import Progress, Result
 from soundjudge.page.limits import Limits
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.files.added_columns import number_text
+from soundjudge.scoring.files.pair_reports import number_text
 from soundjudge.scoring.files.pair_table import PairTable
 from soundjudge.scoring.judge.judge import Judge
 

@@ -16,9 +16,9 @@ from soundjudge.cli import app
 from soundjudge.data.jobs import ray_cluster
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.files import batch_scores
-from soundjudge.scoring.files.added_columns import Details
 from soundjudge.scoring.files.batch_scores import RayBatches, Task
 from soundjudge.scoring.files.listed_pairs import list_pairs
+from soundjudge.scoring.files.pair_reports import Details
 from soundjudge.scoring.files.score_table import score_table
 
 ALL = Details(members=True, spread=True, interval=True, windows=True, flags=True)

@@ -15,8 +15,8 @@ from soundjudge.data.audio import audio
 from soundjudge.data.jobs import chunks, ray_cluster
 from soundjudge.errors import AudioError
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.files.added_columns import Details, Scorer
 from soundjudge.scoring.files.listed_pairs import ListedPairs
+from soundjudge.scoring.files.pair_reports import Details, Scorer
 from soundjudge.scoring.judge.reading import read_ahead
 
 BATCHES = 4  # of a task: its sounds are read ahead, and what rows share is encoded once

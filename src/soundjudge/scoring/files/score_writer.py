@@ -17,7 +17,7 @@ from soundjudge.data.user_files import delimited
 from soundjudge.data.user_files.user_tables import NUMBERS
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.matching import PAIR
-from soundjudge.scoring.files.added_columns import TEXT_COLUMNS
+from soundjudge.scoring.files.pair_reports import TEXT_COLUMNS
 from soundjudge.scoring.files.pair_table import PairTable
 
 if TYPE_CHECKING:
