@@ -64,7 +64,7 @@ def evaluate(
     console.print_numbers({n: value for n, value in numbers.items() if not isinstance(value, str)})
     console.print_table(evaluation.slices)
     for name, reason in notes.items():
-        typer.echo(f"{name.replace('_', ' ')}: {reason}", err=True)
+        console.tell(f"{name.replace('_', ' ')}: {reason}")
 
 
 @app.command()
@@ -112,7 +112,7 @@ def submit(
     from soundjudge.scoring.files import submission
 
     summary = submission.write_submission(predictions, pair_list, out, overwrite=overwrite)
-    typer.echo(f"{summary}, checked: {out}", err=True)
+    console.tell(f"{summary}, checked: {out}")
 
 
 @app.command(name="submission")
@@ -147,8 +147,8 @@ def write_submission(
         overwrite=overwrite,
     )
     for name, summary in written.systems.items():
-        typer.echo(f"{name}: {summary}, checked", err=True)
+        console.tell(f"{name}: {summary}, checked")
     for name, count in written.unfinished.items():
         if count:
-            typer.echo(f"{name}: complete {count} {submission.MARKED}", err=True)
-    typer.echo(submission.UNKNOWN, err=True)
+            console.tell(f"{name}: complete {count} {submission.MARKED}")
+    console.tell(submission.UNKNOWN)

@@ -5,14 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from soundjudge.cli.console import tell
+
 app = typer.Typer()
 
 NewFolder = Annotated[Path, typer.Option("--output", "-o", help="The judge's folder, a new one.")]
-
-
-def tell(line: str) -> None:
-    """A line on standard error."""
-    typer.echo(line, err=True)
 
 
 @app.command()

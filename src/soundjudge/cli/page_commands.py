@@ -102,11 +102,11 @@ def report(
             progress=progress,
         )
     console.print_table(result.table())
-    typer.echo(f"score id {result.score_id}: {out}", err=True)
+    console.tell(f"score id {result.score_id}: {out}")
     if result.clap is not None:
-        typer.echo(f"clap: {result.clap.score_id}", err=True)
+        console.tell(f"clap: {result.clap.score_id}")
     if left_out := len(result.scores.left_out):
-        typer.echo(f"{left_out} prompts are left out: the page lists them", err=True)
+        console.tell(f"{left_out} prompts are left out: the page lists them")
 
 
 @app.command()
@@ -147,7 +147,7 @@ def serve(
         port=port,
         names=allow_host or (),
         limits=Limits(megabytes=max_megabytes, seconds=max_seconds),
-        tell=lambda line: typer.echo(line, err=True),
+        tell=console.tell,
     )
 
 

@@ -38,7 +38,7 @@ COLUMNS = ["screening", "target", "srcc", "lcc", "difference", "difference_lo", 
 
 def tell(sentence: str) -> None:
     """A line on standard error about what the ratings cannot show."""
-    typer.echo(f"note: {sentence}", err=True)
+    console.tell(f"note: {sentence}")
 
 
 @app.command()
@@ -100,10 +100,9 @@ def screen(
     )
     if report is not None:
         screening_report.write_report(ratings, report, rules, limits)
-    typer.echo(
+    console.tell(
         f"kept {kept.ratings} of {read.ratings} ratings, {kept.listeners} of {read.listeners} "
-        f"listeners, {kept.pairs} of {read.pairs} pairs: {out}",
-        err=True,
+        f"listeners, {kept.pairs} of {read.pairs} pairs: {out}"
     )
 
 
@@ -166,7 +165,7 @@ def standardize(
         overwrite=overwrite,
         tell=tell,
     )
-    typer.echo(f"{pairs} targets: {out}", err=True)
+    console.tell(f"{pairs} targets: {out}")
 
 
 COLUMNS += ["p_holm", "pairs_lost", "ratings_dropped"]
@@ -198,7 +197,7 @@ def study(
     )
     console.print_table(result.table[COLUMNS])
     typer.echo(f"verdict: {result.verdict}")
-    typer.echo(INTERVALS, err=True)
+    console.tell(INTERVALS)
 
 
 @app.command()
@@ -225,4 +224,4 @@ def reliability(
         tell=tell,
     )
     console.print_numbers(numbers)
-    typer.echo("95 % intervals for other pairs, rated by the same listeners", err=True)
+    console.tell("95 % intervals for other pairs, rated by the same listeners")

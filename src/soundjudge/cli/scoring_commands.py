@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from soundjudge.cli import console
 from soundjudge.cli import judge_options as options
 from soundjudge.errors import SoundjudgeError
 
@@ -64,7 +65,7 @@ def score(
         lines += pair_reports.event_lines(scored) if scored else []
         typer.echo("\n".join(lines))
     for line in (judge.score_id, *pair.flag_sentences()):
-        typer.echo(line, err=True)
+        console.tell(line)
     options.tell_note(judge)
 
 
@@ -112,11 +113,11 @@ def rank(
         typer.echo(json.dumps(record, ensure_ascii=False))
     else:
         typer.echo("\n".join(f"{place}  {pair.value:.4f}  {name}" for place, name, pair in rows))
-    typer.echo(judge.score_id, err=True)
+    console.tell(judge.score_id)
     for _, name, pair in rows:
         for sentence in pair.flag_sentences():
-            typer.echo(f"{name}: {sentence}", err=True)
-    typer.echo(_tie_sentence(judge.intervals), err=True)
+            console.tell(f"{name}: {sentence}")
+    console.tell(_tie_sentence(judge.intervals))
     options.tell_note(judge)
 
 

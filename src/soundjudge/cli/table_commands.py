@@ -160,13 +160,13 @@ def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
     scored = (
         f"{summary.rows - summary.failed} of {summary.rows}" if summary.failed else summary.rows
     )
-    typer.echo(f"{scored} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
+    console.tell(f"{scored} rows{resumed}, scored by {judge.score_id}: {out}")
     for sentence, names in summary.flagged.items():
-        typer.echo(f"{sentence} ({len(names)} rows, {names[0]} first)", err=True)
+        console.tell(f"{sentence} ({len(names)} rows, {names[0]} first)")
     options.tell_note(judge)
     if summary.failed:
         hint = ", all of them: is --audio-dir right?" if summary.failed == summary.rows else ""
-        typer.echo(f"{summary.failed} rows have no score: {out}.errors.csv{hint}", err=True)
+        console.tell(f"{summary.failed} rows have no score: {out}.errors.csv{hint}")
         raise typer.Exit(options.FAILED_ROWS)
 
 
