@@ -43,8 +43,7 @@ def report(
         ),
     ] = None,
     embed_sounds: Annotated[
-        float,
-        typer.Option(min=0, help="Megabytes of sounds inside the page; more become links."),
+        float, typer.Option(min=0, help="Megabytes of sounds inside the page; more become links.")
     ] = 20.0,
     listen: Annotated[
         int, typer.Option(min=0, help="Lost prompts per system whose sounds the page plays.")
@@ -117,8 +116,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 is any free one.")] = 8765,
     allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A further name that browsers may call the page by."),
+        list[str] | None, typer.Option(help="A further name that browsers may call the page by.")
     ] = None,
     max_megabytes: Annotated[float, typer.Option(min=0.1, help="Of one request.")] = 200.0,
     max_seconds: Annotated[float, typer.Option(min=1, help="Of one sound.")] = 120.0,

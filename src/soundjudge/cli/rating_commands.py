@@ -111,8 +111,7 @@ def standardize(
     ratings: Ratings,
     out: Annotated[Path, typer.Option("--output", "-o", help="One target per pair.")],
     statistics_from: Annotated[
-        Path | None,
-        typer.Option(help="Training ratings: their listeners keep their own scale."),
+        Path | None, typer.Option(help="Training ratings: their listeners keep their own scale.")
     ] = None,
     shrinkage: Annotated[
         str | None,

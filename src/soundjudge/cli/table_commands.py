@@ -141,11 +141,7 @@ def score_table(
 
 
 def _engine(
-    engine: str,
-    load: "Callable[[str], Judge]",
-    device: str,
-    workers: int | None,
-    target: Path,
+    engine: str, load: "Callable[[str], Judge]", device: str, workers: int | None, target: Path
 ) -> "ScoreBatches":
     from soundjudge.scoring.files import batch_scores
 

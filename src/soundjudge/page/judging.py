@@ -84,11 +84,7 @@ def judge_grid(
 
 
 def judge_table(
-    judge: Judge,
-    table: PairTable,
-    files: Mapping[str, Path],
-    limits: Limits,
-    progress: Progress,
+    judge: Judge, table: PairTable, files: Mapping[str, Path], limits: Limits, progress: Progress
 ) -> Result:
     """Every row of a table; one whose sound cannot be read has an empty score and a reason."""
     scores: dict[int, float] = {}
@@ -161,12 +157,6 @@ def spectrogram_png(wave: NDArray[np.float32]) -> bytes:
     top = max(float(level.max()), -60.0)  # silence is dark
     buffer = io.BytesIO()
     image.imsave(
-        buffer,
-        level,
-        vmin=top - RANGE_DB,
-        vmax=top,
-        cmap="magma",
-        origin="lower",
-        format="png",
+        buffer, level, vmin=top - RANGE_DB, vmax=top, cmap="magma", origin="lower", format="png"
     )
     return buffer.getvalue()

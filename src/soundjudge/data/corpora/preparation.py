@@ -117,9 +117,7 @@ def write_prepared(
     tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
     tables.write_table(rejected, folder / "rejected.csv", tables.REJECTED)
     levels = ClipLevels(
-        silence_dbfs=config.silence_dbfs,
-        level_dbfs=config.level_dbfs,
-        silent=tuple(result.silent),
+        silence_dbfs=config.silence_dbfs, level_dbfs=config.level_dbfs, silent=tuple(result.silent)
     )
     write_levels(folder, levels)
     return PreparationResult(

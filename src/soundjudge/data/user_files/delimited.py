@@ -97,10 +97,7 @@ def separator(path: Path) -> str:
 
 def copy_rows(path: Path, out: Path, kept: Iterable[bool]) -> None:
     """Writes to the file `out` the header of `path` and those of its rows that are `kept`."""
-    with (
-        closing(iter_rows(path)) as rows,
-        out.open("w", newline="", encoding="utf-8") as file,
-    ):
+    with closing(iter_rows(path)) as rows, out.open("w", newline="", encoding="utf-8") as file:
         write_rows(file, chain([next(rows)], compress(rows, kept)), separator(out))
 
 

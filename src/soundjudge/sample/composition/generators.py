@@ -127,10 +127,7 @@ def _filter_and_add_noise(
 
 
 def _sample_other(
-    scene: Scene,
-    pool: Sequence[Recording],
-    rng: np.random.Generator,
-    events: Sequence[int] = (1,),
+    scene: Scene, pool: Sequence[Recording], rng: np.random.Generator, events: Sequence[int] = (1,)
 ) -> Scene:
     """A random scene that shares no label with `scene`."""
     labels = {event.recording.label for event in scene.events}

@@ -141,9 +141,7 @@ def _standardize(
 
 
 def apply_ensemble(
-    ensemble: Ensemble,
-    member_scores: NDArray[np.float64],
-    silent: NDArray[np.bool_] | None = None,
+    ensemble: Ensemble, member_scores: NDArray[np.float64], silent: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
     """Scores (N,), 0 to 10, of `member_scores` (N, K); a score depends on its own pair alone.
 

@@ -70,8 +70,7 @@ def fit_lines(fit: FitReport) -> list[str]:
             "other members keep their training"
         )
     lines = [
-        f"Ensemble by {fit.method}, calibration {fit.calibration}; "
-        f"its cross-fit holds out {folds}.",
+        f"Ensemble by {fit.method}, calibration {fit.calibration}; its cross-fit holds out {folds}."
     ]
     if fit.weak_folds:
         lines += [f"Folds without a fit, whose pairs have a mean rating: {len(fit.weak_folds)}."]
