@@ -64,10 +64,7 @@ def import_clap(source: str, out: Path, license_name: str = "other") -> JudgeMan
             folder,
             ensemble=identity_ensemble(MEMBER),
             checkpoints={MEMBER: Path(temporary)},
-            root=Path(),
-            window_seconds=float(
-                clap.window_seconds
-            ),  # a whole number would be read back as a float
+            window_seconds=clap.window_seconds,
             packaging=packaging,
             report=REPORT.format(protocol=protocol),
         )

@@ -87,7 +87,7 @@ def import_tmu(
     with artifacts.atomic_folder(out) as folder:
         save_beats_folder(tmu.encoder, folder / ENCODER)
         checkpoint.save_lalm(folder / "members" / MEMBER, tmu.lalm, ENCODER, {})
-        manifest = package.write_manifest(
+        manifest = package.build_judge(
             folder,
             ensemble=identity_ensemble(MEMBER),
             window_seconds=tmu_checkpoint.WINDOW_SECONDS,
