@@ -163,29 +163,13 @@ def _folder_sha256(folder: Path, file_sha256: Callable[[Path], str]) -> str:
     return digest.hexdigest()
 
 
-def save_tensors(
-    path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str] | None = None
-) -> None:
+def save_tensors(path: Path, tensors: "Mapping[str, Tensor]") -> None:
     """Writes a safetensors file whose bytes depend on its contents alone."""
     from safetensors.torch import save_file
 
     contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     with atomic_file(path) as temporary:
-        save_file(contiguous, temporary, metadata=dict(metadata) if metadata else None)
-        _sort_metadata(temporary)
-
-
-def _sort_metadata(path: Path) -> None:
-    # safetensors writes its metadata in the order of a hash map, which differs between runs.
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        if "__metadata__" in header:
-            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-            text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-            assert len(text) <= size, f"the header of {path} grew from {size} to {len(text)} bytes"
-            file.seek(8)
-            file.write(text.ljust(size))
+        save_file(contiguous, temporary)
 
 
 def load_tensors(path: Path) -> "dict[str, Tensor]":

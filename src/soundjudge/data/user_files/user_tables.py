@@ -51,16 +51,14 @@ def read_user_table(
     path: Path,
     table: Table,
     *,
-    extra: bool = False,
     names: Mapping[str, str] | None = None,
-    check_ids: bool = True,
     join_lines: bool = False,
 ) -> pd.DataFrame:
-    """The checked rows of a file, columns in the table's order; `extra` keeps all others as text.
+    """The checked rows of a file, columns in the table's order; others are left out.
 
     A nullable column that the file lacks comes back empty. `names` maps other names that columns
-    may have to the table's. `check_ids` refuses ids that differ only by their spelling. For
-    `join_lines` see `delimited.read_rows`. Raises SoundjudgeError.
+    may have to the table's. Ids that differ only by their spelling are refused. For `join_lines`
+    see `delimited.read_rows`. Raises SoundjudgeError.
     """
     if path.is_dir():
         raise SoundjudgeError(f"{path} is a folder: name a file ({table.name} table)")
@@ -72,13 +70,12 @@ def read_user_table(
         frame = tables.read_table(path, table)
     elif suffix in delimited.SUFFIXES:
         header, rows = delimited.read_rows(path, join_lines=join_lines)
-        frame = _to_frame(rename(header, names or {}), rows, path, table, extra=extra)
-        check_table(frame[list(table.columns)], table, str(path))
+        frame = _to_frame(rename(header, names or {}), rows, path, table)
+        check_table(frame, table, str(path))
     else:
         kinds = ", ".join(delimited.SUFFIXES)
         raise SoundjudgeError(f"{path}: the {table.name} table is read from {kinds} or .parquet")
-    if check_ids:
-        spellings.check_ids(frame, str(path))
+    spellings.check_ids(frame, str(path))
     return frame
 
 
@@ -115,9 +112,7 @@ def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
             raise SoundjudgeError(f"{path}: {name} is {values}: store it as {form}")
 
 
-def _to_frame(
-    header: list[str], rows: list[list[str]], path: Path, table: Table, *, extra: bool
-) -> pd.DataFrame:
+def _to_frame(header: list[str], rows: list[list[str]], path: Path, table: Table) -> pd.DataFrame:
     for name in table.columns:
         if name not in header and name not in table.nullable:
             raise missing_column_error(name, header, path)
@@ -130,9 +125,6 @@ def _to_frame(
             for row, cell in enumerate(cells, start=1)
         ]
         frame[name] = pd.Series(values, dtype=_dtype(kind, values))
-    if extra:
-        others = [name for name in header if name not in frame]
-        frame |= {name: pd.Series(columns.get(name, ()), dtype="str") for name in others}
     return pd.DataFrame(frame)
 
 

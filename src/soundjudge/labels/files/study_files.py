@@ -23,11 +23,11 @@ GREYS = {"none": "white", "rating": "0.75", "listener": "0.45", "both": "black"}
 HEADING = "Agreement of targets with held-out listeners"
 
 
-def plot_study(study: Study, note: str = "") -> Figure:
+def plot_study(study: Study) -> Figure:
     """SRCC with held-out listeners, and its difference to the default, with intervals."""
     table, config = study.table, study.config
     targets = list(dict.fromkeys(table["target"]))
-    figure = plotting.create_figure(9, 1.6 + 0.6 * len(targets), HEADING, note)
+    figure = plotting.create_figure(9, 1.6 + 0.6 * len(targets), HEADING, note="")
     axes = figure.subplots(1, 2, sharey=True)
     for plot, name in zip(axes, ("srcc", "difference"), strict=True):
         _plot_intervals(plot, study, name, targets)

@@ -124,9 +124,9 @@ def sign_flip_p(differences: Values, seed: int) -> float:
     return float(result.pvalue)
 
 
-def expanded_confidence(prompts: int, confidence: float = CONFIDENCE) -> float:
-    """The level at which a percentile interval of a mean covers `confidence` (Hesterberg 2015)."""
-    quantile = stats.t.ppf((1 + confidence) / 2, prompts - 1)
+def expanded_confidence(prompts: int) -> float:
+    """The level at which a percentile interval of a mean covers CONFIDENCE (Hesterberg 2015)."""
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, prompts - 1)
     return float(1 - 2 * stats.norm.sf(np.sqrt(prompts / (prompts - 1)) * quantile))
 
 
