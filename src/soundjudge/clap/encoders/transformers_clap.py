@@ -148,13 +148,9 @@ class TransformersClap(nn.Module):
         """Whether each text is longer than what is read of it."""
         return are_cut(self.tokenizer, texts, self.max_tokens)
 
-    def embed_mels(self, mels: Tensor) -> Tensor:
-        """Unit embeddings of log-mel spectrograms: (B, 1, F, M) -> (B, E)."""
-        return self.project_sounds(self.pool_mels(mels))
-
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds: (B, E)."""
-        return self.embed_mels(self.log_mel(waves))
+        return self.project_sounds(self.pool_mels(self.log_mel(waves)))
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E)."""
