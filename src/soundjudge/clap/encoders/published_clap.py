@@ -64,8 +64,7 @@ class PublishedFile:
 
     def read_saved(self, folder: Path, sha256: str | None) -> tuple[Any, dict[str, Tensor]]:
         """Sizes and weights of a folder that `PublishedClap.save` wrote."""
-        if sha256 is not None:
-            weight_files.check_sha256(folder / WEIGHTS, sha256)
+        weight_files.check_sha256(folder / WEIGHTS, sha256)
         config = folder / f"{self.kind}.json"
         sizes = artifacts.read_json(config)
         keys = SIZES.union(self.more_sizes)
