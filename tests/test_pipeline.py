@@ -30,7 +30,7 @@ ALLOWED = {
     "torchaudio_shim": set(),
     "runtime": {"errors", "params"},
     "reporting": {"errors", "runtime"},
-    "html": set(),
+    "html": {"reporting"},
     "data": BELOW,
     "labels": {*BELOW, "data"},
     "clap": {*BELOW, "data"},

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from soundjudge.cli import app, console
 from soundjudge.cli.evaluation_commands import compare, evaluate
-from soundjudge.cli.study_commands import reliability, study
+from soundjudge.cli.rating_commands import reliability, study
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import rating_reports
 from soundjudge.scoring.evaluation import report

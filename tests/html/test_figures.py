@@ -32,5 +32,5 @@ def test_scores_are_shown_from_0_to_10_and_others_where_they_are():
 
 def test_a_histogram_counts_every_value_once_also_at_the_ends():
     axis = figures.score_axis(np.array([0.0, 10.0]))
-    counts = figures.histogram(np.array([0.0, 0.1, 5.1, 10.0]), axis).counts
+    counts = figures.histogram(np.array([0.0, 0.1, 5.1, 10.0]), axis)
     assert (counts[0], counts[10], counts[-1], sum(counts)) == (2, 1, 1, 4)

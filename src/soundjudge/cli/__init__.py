@@ -10,11 +10,8 @@ from soundjudge.cli import (
     evaluation_commands,
     fetch_commands,
     page_commands,
-    ranking_commands,
     rating_commands,
-    recipe_commands,
     scoring_commands,
-    study_commands,
     table_commands,
 )
 
@@ -29,14 +26,11 @@ app = typer.Typer(
 for commands in (
     scoring_commands,
     table_commands,
-    ranking_commands,
     doctor_commands,
     fetch_commands,
     rating_commands,
-    study_commands,
     evaluation_commands,
     page_commands,
-    recipe_commands,
 ):
     app.add_typer(commands.app)
 

@@ -53,6 +53,11 @@ def error_sentence(error: Exception) -> str | None:
     return None
 
 
+def tell(line: str) -> None:
+    """A line on standard error."""
+    typer.echo(line, err=True)
+
+
 def print_numbers(numbers: Mapping[str, float]) -> None:
     """A line per number on standard output, with its interval; counts stay whole."""
     for name, value in numbers.items():

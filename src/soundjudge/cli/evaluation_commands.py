@@ -1,23 +1,13 @@
 """Commands for predictions: evaluate, compare and submit them."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from soundjudge.cli import console
 
 app = typer.Typer()
-
-
-class ClusterName(StrEnum):
-    """What the bootstrap resamples as a whole; none = single pairs."""
-
-    none = "none"
-    text = "text"
-    model_id = "model_id"
-    both = "both"
 
 
 Predictions = Annotated[Path, typer.Argument(help="CSV with wav_file_name and pred_score.")]
@@ -28,7 +18,8 @@ Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 Cluster = Annotated[
-    ClusterName, typer.Option(help="Resample all pairs of a text, a generator, or both crosswise.")
+    Literal["none", "text", "model_id", "both"],
+    typer.Option(help="Resample all pairs of a text, a generator, or both crosswise."),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
 
@@ -49,7 +40,7 @@ def evaluate(
     ] = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
-    cluster: Cluster = ClusterName.none,
+    cluster: Cluster = "none",
     overwrite: Overwrite = False,
 ) -> None:
     """Correlate predictions with mean ratings."""
@@ -66,14 +57,14 @@ def evaluate(
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
-        cluster=cluster.value,
+        cluster=cluster,
     )
     numbers = evaluation.numbers
     notes = {name: value for name, value in numbers.items() if isinstance(value, str)}
     console.print_numbers({n: value for n, value in numbers.items() if not isinstance(value, str)})
     console.print_table(evaluation.slices)
     for name, reason in notes.items():
-        typer.echo(f"{name.replace('_', ' ')}: {reason}", err=True)
+        console.tell(f"{name.replace('_', ' ')}: {reason}")
 
 
 @app.command()
@@ -85,7 +76,7 @@ def compare(
     out: Output = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
-    cluster: Cluster = ClusterName.none,
+    cluster: Cluster = "none",
     overwrite: Overwrite = False,
 ) -> None:
     """Test whether judges of the same pairs agree with listeners differently.
@@ -102,7 +93,7 @@ def compare(
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
-        cluster=cluster.value,
+        cluster=cluster,
     )
     console.print_table(table)
 
@@ -121,7 +112,7 @@ def submit(
     from soundjudge.scoring.files import submission
 
     summary = submission.write_submission(predictions, pair_list, out, overwrite=overwrite)
-    typer.echo(f"{summary}, checked: {out}", err=True)
+    console.tell(f"{summary}, checked: {out}")
 
 
 @app.command(name="submission")
@@ -143,9 +134,9 @@ def write_submission(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the challenge's whole entry: checked scores and a description per system, one zip."""
-    from soundjudge.scoring.files import entry
+    from soundjudge.scoring.files import submission
 
-    written = entry.write_entry(
+    written = submission.write_entry(
         predictions,
         pair_list,
         out,
@@ -156,8 +147,8 @@ def write_submission(
         overwrite=overwrite,
     )
     for name, summary in written.systems.items():
-        typer.echo(f"{name}: {summary}, checked", err=True)
+        console.tell(f"{name}: {summary}, checked")
     for name, count in written.unfinished.items():
         if count:
-            typer.echo(f"{name}: complete {count} {entry.MARKED}", err=True)
-    typer.echo(entry.UNKNOWN, err=True)
+            console.tell(f"{name}: complete {count} {submission.MARKED}")
+    console.tell(submission.UNKNOWN)

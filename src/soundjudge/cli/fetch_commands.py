@@ -1,26 +1,15 @@
 """Commands for what is published: download it, make judges of it, list them, upload one."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from soundjudge.cli.console import tell
 
 app = typer.Typer()
 
 NewFolder = Annotated[Path, typer.Option("--output", "-o", help="The judge's folder, a new one.")]
-
-
-class Long(StrEnum):
-    """What is scored of a sound of more than 10 s."""
-
-    windows = "windows"
-    cut = "cut"
-
-
-def tell(line: str) -> None:
-    """A line on standard error."""
-    typer.echo(line, err=True)
 
 
 @app.command()
@@ -38,9 +27,9 @@ def fetch(
 
     targets = {name: catalog.find_entry(name).target for name in names or ()}
     if params is not None:
-        from soundjudge.doctor import fetch_plan
+        from soundjudge.doctor import requirements
 
-        plan = fetch_plan.plan_fetch(params)
+        plan = requirements.plan_fetch(params)
         targets |= plan.targets
         for finding in plan.others:
             need = finding.requirement
@@ -89,8 +78,7 @@ def push(
     ] = False,
 ) -> None:
     """Upload a judge to the Hugging Face hub, where others load it by owner/name."""
-    from soundjudge.scoring.judge.card_reader import read_card
-    from soundjudge.scoring.judge.judge_folder import JudgeFolder
+    from soundjudge.scoring.judge.judge_folder import JudgeFolder, read_card
     from soundjudge.scoring.judge.manifest import read_manifest
 
     judge, card = JudgeFolder(read_manifest(folder), folder), read_card(folder)
@@ -123,9 +111,9 @@ def import_tmu(
         typer.Option(help="A BEATs .pt to compare with; the weights are those of model.pt."),
     ] = None,
     long: Annotated[
-        Long,
+        Literal["windows", "cut"],
         typer.Option(help="A sound of more than 10 s: all windows, or cut as the published system"),
-    ] = Long.windows,
+    ] = "windows",
     beats_out: Annotated[
         Path | None, typer.Option(help="Also write its BEATs here, for encoders.audio.")
     ] = None,
@@ -138,7 +126,7 @@ def import_tmu(
         out,
         llm=llm or installed.fetch_tokenizer(tell),
         beats=beats,
-        long=long.value,
+        long=long,
         beats_out=beats_out,
     )
     tell(f"{imported.manifest.score_id}: {out}")

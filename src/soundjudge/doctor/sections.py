@@ -136,8 +136,9 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             yield f"{where} is {member.warm_start}, and no training makes that: {hint}"
     yield from _missing_choice(values)
     yield from _idle_refits(values)
+    captioned = (values.prepare.audiocaps, values.prepare.vggsound)
     learned = [name for name, training in members.items() if trainings.get(training)]
-    if learned and all(_is_omitted(folder, root) for folder in _captioned(values)):
+    if learned and all(_is_omitted(folder, root) for folder in captioned):
         yield (
             f"prepare.audiocaps and prepare.vggsound name no corpus, and {', '.join(learned)} of "
             "ensemble.members need captions (caption, pretrain): name one, or take those out"
@@ -185,10 +186,6 @@ def _idle_refits(values: Params) -> Iterator[str]:
         )
     for name in sorted({*refitted} - {*members}):
         yield f"refit.members names {name}, which is no checkpoint of ensemble.members: take it out"
-
-
-def _captioned(values: Params) -> tuple[Path, Path]:
-    return values.prepare.audiocaps, values.prepare.vggsound
 
 
 def _is_omitted(folder: Path, root: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -104,11 +105,10 @@ def test_crlf_a_byte_order_mark_another_column_order_and_na_texts_are_read(tmp_p
     assert frame["model_id"].isna().all()
 
 
-def test_extra_columns_are_dropped_or_kept_as_text(tmp_path):
+def test_extra_columns_are_dropped(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("wav_file_name,text,pred_score,note\n0.wav,a,1.5,007\n")
     assert "note" not in read_user_table(path, tables.PREDICTIONS)
-    assert read_user_table(path, tables.PREDICTIONS, extra=True)["note"].tolist() == ["007"]
 
 
 def test_a_table_without_a_column_is_checked_by_the_remaining_rules(tmp_path):
@@ -241,7 +241,7 @@ def csv_bytes(draw):
 def outcome(path):
     """The cells of a file, or the sentence about what is wrong."""
     try:
-        frame = read_user_table(path, SPARSE, extra=True)
+        frame = read_user_table(path, SPARSE)
     except SoundjudgeError as error:
         return str(error)
     return frame.columns.tolist(), frame.dtypes.tolist(), frame.astype(str).to_numpy().tolist()
@@ -410,7 +410,7 @@ def test_bad_json_lines_are_named(tmp_path, text, message):
 def test_json_lines_keep_texts_and_digits(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"id": "007", "r": 0.5, "note": 1.50}\n\n{"note": "x", "r": null, "id": 7}\n')
-    frame = read_user_table(path, SPARSE, extra=True)
+    frame = read_user_table(path, replace(SPARSE, columns=SPARSE.columns | {"note": "str"}))
     assert frame["id"].tolist() == ["007", "7"]
     assert frame["r"].isna().tolist() == [False, True]
     assert frame["note"].tolist() == ["1.50", "x"]

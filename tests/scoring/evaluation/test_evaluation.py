@@ -17,13 +17,7 @@ from soundjudge.scoring.blocks import block_table
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.evaluation import (
-    ensemble_plots,
-    evaluation,
-    evaluation_plots,
-    groups,
-    report,
-)
+from soundjudge.scoring.evaluation import evaluation, figures, groups, report
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
@@ -212,7 +206,9 @@ def test_every_number_has_an_interval_around_it():
 def test_slices_are_those_of_the_frame():
     reference = REFERENCE.assign(model_id=["g0", "g1"] * 30)
     table = predicted(RATINGS, TRUTH, noise=1.0)
-    slices = report.evaluate_slices(table, reference, **BOOTSTRAP).set_index(["slice", "value"])
+    slices = report.evaluate_system(table, reference, **BOOTSTRAP).slices.set_index(
+        ["slice", "value"]
+    )
     half = table[::2]["pred_score"], reference[::2]["average_score"]
     row = slices.loc["generator", "g0"]
     assert row["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
@@ -277,7 +273,7 @@ def test_the_ensemble_is_compared_with_every_member_and_p_values_are_corrected()
 def test_where_weights_were_fitted_the_cross_fitted_row_speaks():
     split = evaluated(RATINGS, "ensemble", "ensemble_crossfitted", "a")
     assert split.headline == "ensemble_crossfitted"
-    numbers = evaluation.system_metrics(split)
+    numbers = split.metrics
     difference = evaluation.ensemble_differences(split)["a"]["difference"]
     expected = numbers["ensemble_crossfitted"]["srcc"] - numbers["a"]["srcc"]
     assert difference == pytest.approx(expected)
@@ -291,10 +287,10 @@ def test_generators_are_averaged_and_correlated_where_there_are_enough():
     first = RATINGS[RATINGS["model_id"] == "g0"]["score"].mean()
     assert table["average_score"].iloc[0] == pytest.approx(first)
     expected = stats.spearmanr(table["ensemble"], table["average_score"]).statistic
-    assert evaluation.system_metrics(split)["ensemble"]["generator_srcc"] == pytest.approx(expected)
+    assert split.metrics["ensemble"]["generator_srcc"] == pytest.approx(expected)
     none = evaluated(rated("test", generators=0)[1], "ensemble")
     assert evaluation.generator_means(none).empty
-    assert "generator_srcc" not in evaluation.system_metrics(none)["ensemble"]
+    assert "generator_srcc" not in none.metrics["ensemble"]
 
 
 def test_with_one_rating_a_pair_there_is_no_ceiling_and_the_rest_stands(tmp_path):
@@ -353,7 +349,9 @@ def test_natural_recordings_are_a_slice_where_the_generators_tell():
     reference = REFERENCE.assign(model_id=["natural", "g1", "g2"] * 20)
     reference.loc[59, "model_id"] = None
     table = predicted(RATINGS, TRUTH, noise=1.0)
-    slices = report.evaluate_slices(table, reference, **BOOTSTRAP).set_index(["slice", "value"])
+    slices = report.evaluate_system(table, reference, **BOOTSTRAP).slices.set_index(
+        ["slice", "value"]
+    )
     rows = slices.loc["source"]
     assert rows["n"].to_dict() == {"natural": 20, "synthetic": 39}
     half = table[::3]["pred_score"], reference[::3]["average_score"]
@@ -361,14 +359,16 @@ def test_natural_recordings_are_a_slice_where_the_generators_tell():
     assert natural["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
     assert natural["srcc_lo"] < natural["srcc"] < natural["srcc_hi"]
     for names in (["g0", "g1"], ["real", "natural"]):  # one kind alone is no slice
-        alone = report.evaluate_slices(table, REFERENCE.assign(model_id=names * 30), **BOOTSTRAP)
+        alone = report.evaluate_system(
+            table, REFERENCE.assign(model_id=names * 30), **BOOTSTRAP
+        ).slices
         assert "source" not in set(alone["slice"])
 
 
 def test_the_scatter_holds_every_pair_and_the_calibration_line():
     truth, ratings = rated("test")
     split = evaluated(ratings, "ensemble", "a", truth=truth)
-    figure = evaluation_plots.plot_scatter(split, "ensemble", "")
+    figure = figures.plot_scatter(split, "ensemble", "")
     axes = figure.axes[0]
     assert axes.collections[0].get_array().sum() == 60
     frame = split.comparison.frame
@@ -381,13 +381,13 @@ def test_the_scatter_holds_every_pair_and_the_calibration_line():
 def test_ratings_without_generators_have_no_figure_of_them():
     truth, ratings = rated("test", generators=0)
     split = evaluated(ratings, "ensemble", "a", truth=truth)
-    assert evaluation_plots.plot_generators([split], "") is None
+    assert figures.plot_generators([split], "") is None
 
 
 def test_correlations_of_members_are_those_of_their_ranks():
     truth, ratings = rated("test")
     split = evaluated(ratings, "ensemble", "a", "b", truth=truth)
-    image = ensemble_plots.plot_correlations(split, "").axes[0].images[0].get_array()
+    image = figures.plot_correlations(split, "").axes[0].images[0].get_array()
     frame = split.comparison.frame
     assert image[0, 1] == pytest.approx(stats.spearmanr(frame["a"], frame["b"]).statistic)
     assert image.shape == (2, 2)

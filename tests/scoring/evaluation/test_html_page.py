@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,11 @@ from soundjudge.scoring.evaluation.coverage import Coverage
 
 
 def show(*splits, **options):
-    html = html_page.page_html(splits, **({"title": "Agreement"} | options))
+    with TemporaryDirectory() as folder:
+        html_page.write_page(
+            splits, Path(folder) / "page.html", **({"title": "Agreement"} | options)
+        )
+        html = (Path(folder) / "page.html").read_text(encoding="utf-8")
     return html, Elements(html)
 
 

@@ -11,8 +11,8 @@ import tiny_pairs
 from tiny_pairs import LengthJudge, read_cells
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.files.added_columns import Details
 from soundjudge.scoring.files.listed_pairs import list_pairs
+from soundjudge.scoring.files.pair_reports import Details
 from soundjudge.scoring.files.score_table import score_table
 
 

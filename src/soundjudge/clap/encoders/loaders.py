@@ -51,8 +51,7 @@ def load_transformers(source: ClapSource, device: Device) -> SavableEncoder:
     from soundjudge.clap.encoders.transformers_clap import TransformersClap
 
     folder = resolve_path(source.path)
-    if source.sha256 is not None:
-        weight_files.check_sha256(folder / "model.safetensors", source.sha256)
+    weight_files.check_sha256(folder / "model.safetensors", source.sha256)
     if pe_audio.is_pe_audio(folder):
         return pe_audio.PeAudioClap.load(folder, device)
     if whisper.is_whisper(folder):
@@ -138,8 +137,7 @@ def load_sentence(source: ClapSource, device: Device) -> SentenceTransformer:
     from soundjudge.clap.encoders import weight_files
     from soundjudge.clap.encoders.sentence_transformer import SentenceTransformer
 
-    if source.sha256 is not None:
-        weight_files.check_sha256(source.path / "model.safetensors", source.sha256)
+    weight_files.check_sha256(source.path / "model.safetensors", source.sha256)
     return SentenceTransformer.load(source.path, device)
 
 
@@ -154,6 +152,5 @@ def load_towers(source: ClapSource, device: Device) -> TowersClap:
     """Pretrained towers with projections."""
     from soundjudge.clap.encoders import towers, weight_files
 
-    if source.sha256 is not None:
-        weight_files.check_sha256(source.path / towers.WEIGHTS, source.sha256)
+    weight_files.check_sha256(source.path / towers.WEIGHTS, source.sha256)
     return towers.TowersClap.load(source.path, device)

@@ -40,6 +40,18 @@ def locked_output(
         yield target
 
 
+@contextmanager
+def optional_output(
+    out: Path | None, inputs: Sequence[Path | None], suffix: str, *, overwrite: bool
+) -> Iterator[Path | None]:
+    """`locked_output`; None where none is asked for."""
+    if out is None:
+        yield None
+    else:
+        with locked_output(out, inputs, (suffix,), overwrite=overwrite) as target:
+            yield target
+
+
 def check_output(out: Path, inputs: Sequence[Path | None], suffixes: Sequence[str]) -> None:
     """SoundjudgeError unless `out` is a file name of one of these kinds, and no input."""
     names = " or ".join(suffixes)

@@ -3,8 +3,9 @@
 CSV, TSV, JSON Lines or Parquet: the suffix decides.
 """
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,6 @@ import pyarrow.parquet as pq
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import Kind, Table, check_table
 from soundjudge.data.user_files import delimited
-from soundjudge.data.user_files.column_names import missing_column_error
 from soundjudge.errors import SoundjudgeError
 
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -37,22 +37,28 @@ PARQUET_TYPES: dict[Kind, tuple[tuple[Callable[[pa.DataType], bool], ...], str]]
     "bool": ((pa.types.is_boolean,), "true or false"),
 }
 DTYPES: dict[Kind, str] = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
+SPELLINGS = {
+    "wav_file_name": ("wave_file_name", "path", "audio", "file"),
+    "text": ("caption", "prompt"),
+    "listener_id": ("listener", "rater", "rater_id", "worker_id"),
+    "average_score": ("average_semantic_alignement_score",),
+}
+"""What users and the challenge's own pages write for our columns."""
+AVERAGES = ("average_score", "mean_score", "average_semantic_alignement_score")
 
 
 def read_user_table(
     path: Path,
     table: Table,
     *,
-    extra: bool = False,
     names: Mapping[str, str] | None = None,
-    check_ids: bool = True,
     join_lines: bool = False,
 ) -> pd.DataFrame:
-    """The checked rows of a file, columns in the table's order; `extra` keeps all others as text.
+    """The checked rows of a file, columns in the table's order; others are left out.
 
     A nullable column that the file lacks comes back empty. `names` maps other names that columns
-    may have to the table's. `check_ids` refuses ids that differ only by their spelling. For
-    `join_lines` see `delimited.read_rows`. Raises SoundjudgeError.
+    may have to the table's. Ids that differ only by their spelling are refused. For `join_lines`
+    see `delimited.read_rows`. Raises SoundjudgeError.
     """
     if path.is_dir():
         raise SoundjudgeError(f"{path} is a folder: name a file ({table.name} table)")
@@ -64,13 +70,12 @@ def read_user_table(
         frame = tables.read_table(path, table)
     elif suffix in delimited.SUFFIXES:
         header, rows = delimited.read_rows(path, join_lines=join_lines)
-        frame = _to_frame(rename(header, names or {}), rows, path, table, extra=extra)
-        check_table(frame[list(table.columns)], table, str(path))
+        frame = _to_frame(rename(header, names or {}), rows, path, table)
+        check_table(frame, table, str(path))
     else:
         kinds = ", ".join(delimited.SUFFIXES)
         raise SoundjudgeError(f"{path}: the {table.name} table is read from {kinds} or .parquet")
-    if check_ids:
-        spellings.check_ids(frame, str(path))
+    spellings.check_ids(frame, str(path))
     return frame
 
 
@@ -107,9 +112,7 @@ def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
             raise SoundjudgeError(f"{path}: {name} is {values}: store it as {form}")
 
 
-def _to_frame(
-    header: list[str], rows: list[list[str]], path: Path, table: Table, *, extra: bool
-) -> pd.DataFrame:
+def _to_frame(header: list[str], rows: list[list[str]], path: Path, table: Table) -> pd.DataFrame:
     for name in table.columns:
         if name not in header and name not in table.nullable:
             raise missing_column_error(name, header, path)
@@ -122,9 +125,6 @@ def _to_frame(
             for row, cell in enumerate(cells, start=1)
         ]
         frame[name] = pd.Series(values, dtype=_dtype(kind, values))
-    if extra:
-        others = [name for name in header if name not in frame]
-        frame |= {name: pd.Series(columns.get(name, ()), dtype="str") for name in others}
     return pd.DataFrame(frame)
 
 
@@ -153,3 +153,32 @@ def _value(cell: str, kind: Kind, *, nullable: bool, where: str) -> str | int | 
 def _dtype(kind: Kind, values: list[str | int | float | bool | None]) -> str:
     full = {"int": "int64", "bool": "bool"}
     return DTYPES[kind] if kind not in full or None in values else full[kind]
+
+
+def missing_column_error(column: str, header: Sequence[str], path: Path) -> SoundjudgeError:
+    """The error about a missing `column` of a file with this `header`."""
+    return SoundjudgeError(
+        f"{path}: the column {column!r} is missing (there are {', '.join(header)}): "
+        + _remedy(column, header)
+    )
+
+
+def has_text(header: Sequence[str], path: Path) -> bool:
+    """Whether a file has texts. SoundjudgeError if a column looks like texts under another name."""
+    if "text" not in header and _remedy("text", header).startswith("rename"):
+        raise missing_column_error("text", header, path)
+    return "text" in header
+
+
+def _remedy(column: str, header: Sequence[str]) -> str:
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+        return "separate columns by commas"
+    averages = [name for name in header if name in AVERAGES]
+    if column in ("listener_id", "score") and averages and "score" not in header:
+        return f"{averages[0]!r} holds averages, and each listener's own ratings are needed"
+    normalized = {name.strip().lower(): name for name in header}
+    for spelling in (column, *SPELLINGS.get(column, ())):
+        if spelling in normalized:
+            return f"rename {normalized[spelling]!r} to {column!r}"
+    close = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
+    return f"rename {close[0]!r} to {column!r}" if close else "add it, or name the file that has it"

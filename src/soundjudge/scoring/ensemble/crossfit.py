@@ -29,10 +29,7 @@ class CrossFit:
 
     def numbers(self, rating: NDArray[np.float64]) -> dict[str, float]:
         """SRCC and MSE against ratings (N,)."""
-        return {
-            "srcc": metrics.srcc(self.scores, rating),
-            "mse": metrics.mse(self.scores, rating),
-        }
+        return {"srcc": metrics.srcc(self.scores, rating), "mse": metrics.mse(self.scores, rating)}
 
 
 def crossfit(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:

@@ -141,9 +141,7 @@ def _standardize(
 
 
 def apply_ensemble(
-    ensemble: Ensemble,
-    member_scores: NDArray[np.float64],
-    silent: NDArray[np.bool_] | None = None,
+    ensemble: Ensemble, member_scores: NDArray[np.float64], silent: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
     """Scores (N,), 0 to 10, of `member_scores` (N, K); a score depends on its own pair alone.
 
@@ -162,3 +160,14 @@ def apply_ensemble(
 def ensemble_from_json(values: object, where: str) -> Ensemble:
     """The ensemble that `dataclasses.asdict` wrote; ParamsError names a wrong key."""
     return params.build(Ensemble, values, where)
+
+
+def identity_ensemble(member: str) -> Ensemble:
+    """Weight 1, no shift, no stretch: the score of the member, clipped to 0..10."""
+    return Ensemble(
+        members=(member,),
+        mean=(0.0,),
+        std=(1.0,),
+        weights=(1.0,),
+        calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
+    )

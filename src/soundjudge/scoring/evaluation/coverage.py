@@ -95,7 +95,4 @@ def _ordered(scores: Floats, rating: Floats, difference: float) -> dict[str, flo
     if not told.any():
         return {}
     couples = len(by_score) * (len(by_score) - 1) / 2
-    return {
-        "couples": float(told.sum() / couples),
-        "ordered": float((by_rating[told] > 0).mean()),
-    }
+    return {"couples": float(told.sum() / couples), "ordered": float((by_rating[told] > 0).mean())}

@@ -1,14 +1,17 @@
 """The public library of evaluation: one system's numbers, and tests between systems."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import combinations
 
 import pandas as pd
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.reporting import metrics, multiple_tests
-from soundjudge.scoring.evaluation import reference_tables, systems
-from soundjudge.scoring.evaluation.one_system import evaluate_system
+from soundjudge.reporting import metrics, resampling
+from soundjudge.scoring.evaluation import evaluation, groups, reference_tables, systems
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.evaluation.systems import Cluster, SystemComparison
 
 
@@ -72,23 +75,6 @@ def evaluate(
     return evaluate_system(
         predictions, reference, ratings=ratings, resamples=resamples, seed=seed, cluster=cluster
     ).numbers
-
-
-def evaluate_slices(
-    predictions: pd.DataFrame,
-    reference: pd.DataFrame,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-    cluster: Cluster = "none",
-) -> pd.DataFrame:
-    """The metrics of each slice of the pairs, such as a generator or a band of ratings: a row each.
-
-    Parameters as in `evaluate`; columns and what they leave out as in `groups.slices`.
-    """
-    return evaluate_system(
-        predictions, reference, resamples=resamples, seed=seed, cluster=cluster
-    ).slices
 
 
 def compare(
@@ -171,5 +157,64 @@ def _metric_differences(
     ]
     table = pd.DataFrame(rows)
     for name in [str(column) for column in table if str(column).startswith("p_")]:
-        table[f"{name}_holm"] = multiple_tests.holm(list(table[name]))
+        table[f"{name}_holm"] = resampling.holm(list(table[name]))
     return table.assign(n=len(reference))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemEvaluation:
+    """A system on the pairs of a reference."""
+
+    frame: pd.DataFrame  # the reference's rows with pred_score
+    split: EvaluatedSplit | None  # None for fewer than systems.MIN_PAIRS pairs
+
+    @cached_property
+    def numbers(self) -> dict[str, float | str]:
+        """The numbers of `report.evaluate`."""
+        score, rating = self.frame[PREDICTION], self.frame["average_score"]
+        row: dict[str, float | str] = {}
+        if self.split is None:
+            reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"
+            return (
+                row | asdict(metrics.correlation_metrics(score, rating)) | {"no_intervals": reason}
+            )
+        row |= self.split.metrics[PREDICTION]
+        scale = reference_tables.other_scale(score)
+        if scale is not None:
+            row |= {"mse_of_another_scale": scale}
+        if self.split.no_ceiling:
+            row |= {"no_ceiling": self.split.no_ceiling}
+        if self.split.ceilings is not None:
+            row |= systems.ceiling_metrics(self.split.comparison, self.split.ceilings)
+        return row
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """The rows of `groups.slices`; none for fewer than systems.MIN_PAIRS pairs."""
+        if self.split is None:
+            return pd.DataFrame()
+        return groups.slices(self.split.comparison, PREDICTION)
+
+
+def evaluate_system(
+    predictions: pd.DataFrame,
+    reference: pd.DataFrame,
+    *,
+    ratings: pd.DataFrame | None = None,
+    resamples: int,
+    seed: int,
+    cluster: Cluster = "none",
+    name: str = "",
+) -> SystemEvaluation:
+    """Matches the tables as `report.evaluate` does; `name` is that of the split on a page."""
+    frame = reference_tables.match_predictions(
+        predictions, reference_tables.rename_reference(reference), "the predictions"
+    )
+    if len(frame) < systems.MIN_PAIRS:
+        return SystemEvaluation(frame=frame, split=None)
+    comparison = systems.compare_systems(
+        frame, [PREDICTION], resamples=resamples, seed=seed, cluster=cluster
+    )
+    if ratings is not None:
+        ratings = reference_tables.ratings_in_order(comparison.frame, ratings)
+    return SystemEvaluation(frame=frame, split=evaluation.with_ceilings(name, comparison, ratings))

@@ -85,10 +85,7 @@ def bootstrap(
 
 
 def linear_metrics(
-    means: Values,
-    centers: Values,
-    prediction_scale: Values,
-    reference_scale: np.float64,
+    means: Values, centers: Values, prediction_scale: Values, reference_scale: np.float64
 ) -> dict[str, Values]:
     """LCC, MSE and its parts, (R, K) each, from the mean PRODUCTS (R, K, 5) of scaled columns."""
     x, y, xx, yy, xy = np.moveaxis(means, -1, 0)

@@ -15,6 +15,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings import noise_ceiling
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
 from soundjudge.reporting import metrics, resampling
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.scoring.evaluation import significance
 from soundjudge.scoring.evaluation.significance import BootstrapDraws
 
@@ -26,15 +27,6 @@ METRICS = ("srcc", "lcc", "ktau", "mse")
 Cluster = Literal["none", "text", "model_id", "both"]
 Numbers = dict[str, float]
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A number with its interval."""
-
-    value: float
-    lo: float
-    hi: float
 
 
 @dataclass(frozen=True, kw_only=True)

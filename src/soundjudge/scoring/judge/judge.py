@@ -22,12 +22,10 @@ from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge.judge_folder import JudgeFolder
 from soundjudge.scoring.judge.loading import LoadedJudge, load_judge
 from soundjudge.scoring.judge.manifest import Long
-from soundjudge.scoring.judge.pair_inputs import list_pairs
+from soundjudge.scoring.judge.pair_inputs import SoundInput, list_pairs
 from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
 from soundjudge.scoring.judge.reading import read_ahead
-from soundjudge.scoring.judge.sound_input import SoundInput
-from soundjudge.scoring.members.encoding_store import DEFAULT_BYTES
-from soundjudge.scoring.members.pair_scorer import PairScorer, WindowScores
+from soundjudge.scoring.members.pair_scorer import DEFAULT_BYTES, PairScorer, WindowScores
 from soundjudge.scoring.members.windows import PredictionConfig, clean_text
 
 Precision = Literal["fp32", "bf16"]  # of matrix products; sounds are read and framed in fp32

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from soundjudge.scoring.evaluation.systems import Estimate
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.scoring.systems import system_statistics
 from soundjudge.scoring.systems.system_scores import SystemScores
 from soundjudge.scoring.systems.system_statistics import SystemDifference, SystemSummary
