@@ -23,6 +23,7 @@ from soundjudge.scoring.evaluation import (
     evaluation_plots,
     groups,
     report,
+    systems,
 )
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
@@ -207,6 +208,28 @@ def test_every_number_has_an_interval_around_it():
             for _, part in frame.groupby(name)
         ]
         assert numbers[key] == pytest.approx(np.mean(each))
+
+
+def test_generators_are_resampled_independently_so_that_their_mean_is_steadier_than_one():
+    """Two generators with the same numbers: var((a + b) / 2) = var(a) / 2 for independent draws."""
+    rng = np.random.default_rng(0)
+    score = rng.normal(5, 1, 80)
+    rating = score + rng.normal(0, 1, 80)
+    frame = pd.DataFrame(
+        {
+            "average_score": np.tile(rating, 2),
+            "pred_score": np.tile(score, 2),
+            "model_id": ["a"] * 80 + ["b"] * 80,
+        }
+    )
+    both, one = (
+        systems.compare_systems(part, ["pred_score"], resamples=2000, seed=0)
+        for part in (frame, frame[:80])
+    )
+    of_mean = groups.group_metrics(both, "pred_score")
+    low, high = (of_mean[f"within_generator_srcc_{end}"] for end in ("lo", "hi"))
+    alone = np.ptp(np.quantile(one.draws.srcc[:, 0], [0.025, 0.975]))
+    assert (high - low) / alone == pytest.approx(0.5**0.5, abs=0.05)
 
 
 def test_slices_are_those_of_the_frame():
