@@ -47,6 +47,9 @@ def evaluate(
     page: Annotated[
         Path | None, typer.Option("--report", help="Numbers and pictures as one HTML file.")
     ] = None,
+    note: Annotated[
+        str, typer.Option(help="Stands beside the numbers, such as 'simulated ratings'.")
+    ] = "",
     resamples: Resamples = 2000,
     seed: Seed = 0,
     cluster: Cluster = ClusterName.none,
@@ -63,6 +66,7 @@ def evaluate(
         scale=None if scale is None else scales.parse_scale(scale),
         out=out,
         page=page,
+        note=note,
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
@@ -74,6 +78,8 @@ def evaluate(
     console.print_table(evaluation.slices)
     for name, reason in notes.items():
         typer.echo(f"{name.replace('_', ' ')}: {reason}", err=True)
+    if note:
+        typer.echo(note, err=True)
 
 
 @app.command()

@@ -27,6 +27,7 @@ def evaluate_files(
     scale: Scale | None = None,
     out: Path | None = None,
     page: Path | None = None,
+    note: str = "",
     overwrite: bool = False,
     resamples: int,
     seed: int,
@@ -34,7 +35,8 @@ def evaluate_files(
 ) -> SystemEvaluation:
     """The numbers of `report.evaluate` and its slices, also as JSON in `out`, as HTML in `page`.
 
-    `ratings` may hold further pairs, and be on another scale than 0-10.
+    `ratings` may hold further pairs, and be on another scale than 0-10. The `note` says where they
+    come from, "" for listeners, and stands in both files.
     """
     inputs = [predictions, reference, ratings]
     with (
@@ -51,8 +53,9 @@ def evaluate_files(
             cluster=cluster,
             name=reference.name,
         )
-        write_page(evaluation, f"{predictions.name} against {reference.name}")
-        write(evaluation.numbers | {"slices": _rows(evaluation.slices)})
+        write_page(evaluation, f"{predictions.name} against {reference.name}", note)
+        noted = {"note": note} if note else {}
+        write(noted | evaluation.numbers | {"slices": _rows(evaluation.slices)})
     return evaluation
 
 
@@ -93,19 +96,19 @@ def _json_output(
 @contextmanager
 def _html_output(
     page: Path | None, inputs: Sequence[Path | None], overwrite: bool
-) -> Iterator[Callable[[SystemEvaluation, str], None]]:
-    """Locks `page`, if there is one; yields the function that writes an evaluation with a title."""
+) -> Iterator[Callable[[SystemEvaluation, str, str], None]]:
+    """Locks `page`, if any; yields the function that writes an evaluation with title and note."""
     if page is None:
-        yield lambda evaluation, title: None
+        yield lambda evaluation, title, note: None
         return
     with locked_output(page, inputs, (".html",), overwrite=overwrite) as target:
 
-        def write(evaluation: SystemEvaluation, title: str) -> None:
+        def write(evaluation: SystemEvaluation, title: str, note: str) -> None:
             numbers = evaluation.numbers
             if evaluation.split is None:
                 raise SoundjudgeError(f"{inputs[1]}: {numbers['no_intervals']}, or no --report")
             remark = str(numbers.get("mse_of_another_scale", ""))
-            html_page.write_page([evaluation.split], target, title=title, remark=remark)
+            html_page.write_page([evaluation.split], target, title=title, note=note, remark=remark)
 
         yield write
 
