@@ -1,6 +1,5 @@
 """The page of an evaluation: its numbers, its pictures, and that it needs nothing else."""
 
-import dataclasses
 import json
 import re
 from collections import Counter
@@ -119,18 +118,6 @@ def test_what_intervals_of_scores_hold_is_told():
         evaluated_split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned)
     )
     assert "test: within its interval lies the mean rating of 90.0% of pairs" in page.text
-
-
-def test_the_interval_of_a_band_ends_where_the_scale_ends():
-    """Two pairs of a band: t with one degree of freedom reaches far beyond 0 to 10."""
-    scores = pd.DataFrame({"a": np.linspace(0, 10, 20)})
-    split = evaluated_split()
-    frame = split.comparison.frame.head(20).assign(ensemble=scores["a"].to_numpy())
-    comparison = dataclasses.replace(split.comparison, frame=frame)
-    html, _ = show(dataclasses.replace(split, comparison=comparison))
-    lines = re.findall(r'class="error" x1="[^"]*" x2="[^"]*" y1="([\d.-]+)%" y2="([\d.-]+)%"', html)
-    ends = [float(end) for line in lines for end in line]
-    assert len(lines) > 3 and min(ends) >= 0 and max(ends) <= 100
 
 
 def test_the_command_writes_the_page_and_over_nothing(tmp_path):
