@@ -101,7 +101,7 @@ def compare(
     """
     from soundjudge.scoring.files import comparison
 
-    table = comparison.compare_files(
+    table, remarks = comparison.compare_files(
         predictions,
         reference,
         out=out,
@@ -111,6 +111,8 @@ def compare(
         cluster=cluster.value,
     )
     console.print_table(table)
+    for name, sentence in remarks.items():
+        typer.echo(f"mse of another scale, {name}: {sentence}", err=True)
 
 
 PairList = Annotated[Path, typer.Option("--list", help="CSV with the wav_file_name to submit.")]

@@ -167,7 +167,19 @@ def test_one_system_is_no_comparison():
         report.compare({"a": predicted(RATINGS, TRUTH, 1.0)}, REFERENCE, **BOOTSTRAP)
 
 
-@pytest.mark.parametrize("change", ["shuffled", "ten times larger", "one pair"])
+def test_a_reference_off_the_scale_is_refused_by_every_command():
+    """Its MSE and its bands of ratings would mean nothing."""
+    table = predicted(RATINGS, TRUTH, 1.0)
+    larger = REFERENCE.assign(average_score=10 * REFERENCE["average_score"])
+    for command in (
+        lambda: report.evaluate(table, larger, **BOOTSTRAP),
+        lambda: report.compare({"a": table, "b": table}, larger, **BOOTSTRAP),
+    ):
+        with pytest.raises(SoundjudgeError, match="average_score .* lies outside 0 to 10"):
+            command()
+
+
+@pytest.mark.parametrize("change", ["shuffled", "a tenth", "one pair"])
 def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     table, reference = predicted(RATINGS, TRUTH, 1.0), REFERENCE.copy()
     if change == "shuffled":
@@ -175,7 +187,7 @@ def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     elif change == "one pair":
         reference.loc[3, "average_score"] += 0.2
     else:
-        reference["average_score"] *= 10
+        reference["average_score"] /= 10
     with pytest.raises(SoundjudgeError, match="the mean of the ratings is not the reference"):
         report.evaluate(table, reference, ratings=RATINGS, **BOOTSTRAP)
     rounded = REFERENCE.round({"average_score": 1})

@@ -15,6 +15,7 @@ from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import html_page, report
 from soundjudge.scoring.evaluation.one_system import SystemEvaluation, evaluate_system
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION, other_scale
 from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
 
@@ -68,8 +69,11 @@ def compare_files(
     resamples: int,
     seed: int,
     cluster: Cluster = "none",
-) -> pd.DataFrame:
-    """The table of `report.compare`, also as JSON in `out`; systems have their files' names."""
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table of `report.compare`, also as JSON in `out`; systems have their files' names.
+
+    And a sentence on each system whose predictions are on another scale than 0 to 10.
+    """
     with _json_output(out, [*predictions, reference], overwrite) as write:
         pairs = prediction_files.read_reference(reference)
         systems = {
@@ -77,8 +81,11 @@ def compare_files(
             for name, path in zip(_system_names(predictions), predictions, strict=True)
         }
         table = report.compare(systems, pairs, resamples=resamples, seed=seed, cluster=cluster)
-        write({"comparisons": _rows(table)})
-    return table
+        scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
+        remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
+        numbers: dict[str, object] = {"comparisons": _rows(table)}
+        write(numbers | ({"mse_of_another_scale": remarks} if remarks else {}))
+    return table, remarks
 
 
 @contextmanager
