@@ -114,10 +114,12 @@ def test_what_intervals_of_scores_hold_is_told():
         "widest": 7.0,
     }  # fmt: skip
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
-    _, page = show(
-        evaluated_split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned)
-    )
+    covered = Coverage(rows={"validation": row, "test": row}, intervals=learned)
+    _, page = show(evaluated_split(), fit=FIT, coverage=covered)
     assert "test: within its interval lies the mean rating of 90.0% of pairs" in page.text
+    of_fitted, of_test = covered.sentences
+    assert "fitted to these pairs, so this is no evidence" in of_fitted
+    assert "fitted" not in of_test
 
 
 def test_the_command_writes_the_page_and_over_nothing(tmp_path):
