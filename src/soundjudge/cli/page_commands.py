@@ -177,3 +177,23 @@ def serve(
         limits=Limits(megabytes=max_megabytes, seconds=max_seconds),
         tell=lambda line: typer.echo(line, err=True),
     )
+
+
+@app.command()
+def curves(
+    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    plots: Annotated[
+        Path, typer.Argument(help="Folder with the histories that trainings wrote.")
+    ] = Path("plots"),
+    note: Annotated[
+        str, typer.Option(help="Stands above the curves, such as 'simulated ratings'.")
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a page that exists.")
+    ] = False,
+) -> None:
+    """Draw the learning curves of all trainings of a pipeline, as one HTML file."""
+    from soundjudge.page import training_curves
+
+    count = training_curves.write_curves(plots, out, note=note, overwrite=overwrite)
+    typer.echo(f"learning curves of {count} trainings: {out}", err=True)
