@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import version
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner, Result
@@ -112,3 +113,11 @@ def test_a_command_and_its_function_have_the_same_defaults(command, function):
     assert names >= {"resamples", "seed"}
     for name in names:
         assert of_command[name].default == of_function[name].default
+
+
+def test_a_p_value_has_two_significant_digits_and_other_numbers_four_decimals(capsys):
+    """In four decimals the first would be 0.0001, and the second 0."""
+    table = pd.DataFrame({"difference": [0.000123, -0.5], "p_bootstrap": [0.000123, 3.84e-17]})
+    console.print_table(table)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["difference", "p_bootstrap"], ["0.0001", "0.00012"], ["-0.5000", "3.8e-17"]]

@@ -311,6 +311,28 @@ def test_params_that_contradict_each_other_are_found(in_folder, monkeypatch, cha
     assert re.search(problem, found)
 
 
+@pytest.mark.parametrize("folder", ["meta_data", "XACLE/XACLE_dataset/meta_data"])
+@pytest.mark.parametrize(
+    ("rows", "lacking"),
+    [("model_id\na.wav,g\nb.wav,\n", 1), ("text\na.wav,x\nb.wav,x\n", 2), ("model_id\na,g\n", 0)],
+)
+def test_folds_by_generator_need_the_generators_before_hours_of_training(
+    in_folder, folder, rows, lacking
+):
+    lists = Path("xacle") / folder
+    lists.mkdir(parents=True)
+    (lists / "validation.csv").write_text(f"wav_file_name,{rows}")
+    values = {"prepare": {"xacle": "xacle"}, "ensemble": {"folds_by": "both"}}
+    found = sections.find_problems(whole(in_folder, **values))
+    expected = [f"{lacking} of 2 rows of {lists}/validation.csv have no model_id"] * bool(lacking)
+    assert len(found) == len(expected)
+    assert all(text in problem for text, problem in zip(expected, found, strict=True))
+    (lists / "validation.csv").write_text("")
+    assert "is empty" in sections.find_problems(whole(in_folder, **values))[0]
+    values["ensemble"] = {"folds_by": "text"}
+    assert sections.find_problems(whole(in_folder, **values)) == []
+
+
 def test_the_params_of_the_repository_and_without_captions_have_no_problem(in_folder):
     assert sections.find_problems(repository.ROOT / "params.yaml") == []
     Path("data/none").mkdir(parents=True)

@@ -38,6 +38,9 @@ def evaluate(
     page: Annotated[
         Path | None, typer.Option("--report", help="Numbers and pictures as one HTML file.")
     ] = None,
+    note: Annotated[
+        str, typer.Option(help="Stands beside the numbers, such as 'simulated ratings'.")
+    ] = "",
     resamples: Resamples = 2000,
     seed: Seed = 0,
     cluster: Cluster = "none",
@@ -54,6 +57,7 @@ def evaluate(
         scale=None if scale is None else scales.parse_scale(scale),
         out=out,
         page=page,
+        note=note,
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
@@ -65,6 +69,8 @@ def evaluate(
     console.print_table(evaluation.slices)
     for name, reason in notes.items():
         console.tell(f"{name.replace('_', ' ')}: {reason}")
+    if note:
+        console.tell(note)
 
 
 @app.command()
@@ -86,7 +92,7 @@ def compare(
     """
     from soundjudge.scoring.files import comparison
 
-    table = comparison.compare_files(
+    table, remarks = comparison.compare_files(
         predictions,
         reference,
         out=out,
@@ -96,6 +102,8 @@ def compare(
         cluster=cluster,
     )
     console.print_table(table)
+    for name, sentence in remarks.items():
+        console.tell(f"mse of another scale, {name}: {sentence}")
 
 
 PairList = Annotated[Path, typer.Option("--list", help="CSV with the wav_file_name to submit.")]

@@ -149,6 +149,26 @@ def serve(
     )
 
 
+@app.command()
+def curves(
+    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    plots: Annotated[
+        Path, typer.Argument(help="Folder with the histories that trainings wrote.")
+    ] = Path("plots"),
+    note: Annotated[
+        str, typer.Option(help="Stands above the curves, such as 'simulated ratings'.")
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a page that exists.")
+    ] = False,
+) -> None:
+    """Draw the learning curves of all trainings of a pipeline, as one HTML file."""
+    from soundjudge.page import training_curves
+
+    count = training_curves.write_curves(plots, out, note=note, overwrite=overwrite)
+    console.tell(f"learning curves of {count} trainings: {out}")
+
+
 def _load(model: str, device: str, no_verify: bool, precision: options.Precision) -> "Judge":
     judge = options.load_judge(model, device, no_verify, precision)
     options.tell_note(judge)

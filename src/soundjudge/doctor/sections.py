@@ -16,8 +16,9 @@ from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.corpora import corpus
 from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.data.user_files import delimited
 from soundjudge.doctor.catalog import SENTENCE
-from soundjudge.errors import ParamsError
+from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.fusion.fused_machine import FusionConfig
 from soundjudge.labels.pairs.negatives import NegativeConfig
 from soundjudge.labels.ratings.config import Screening, Standardization
@@ -35,6 +36,7 @@ from soundjudge.training.pretrain import PretrainConfig, PretrainMember
 from soundjudge.training.tune_clap import TuneConfig
 
 PRETRAIN, FINETUNE = "pretrain/", "finetune/"  # how checkpoints begin, below checkpoints/
+BY_GENERATOR = ("generator", "both")  # values of ensemble.folds_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +138,7 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             yield f"{where} is {member.warm_start}, and no training makes that: {hint}"
     yield from _missing_choice(values)
     yield from _idle_refits(values)
+    yield from _missing_generators(values, root)
     captioned = (values.prepare.audiocaps, values.prepare.vggsound)
     learned = [name for name, training in members.items() if trainings.get(training)]
     if learned and all(_is_omitted(folder, root) for folder in captioned):
@@ -179,13 +182,35 @@ def _idle_refits(values: Params) -> Iterator[str]:
     """Refits without each generator that nothing uses."""
     folds_by, members = values.ensemble.folds_by, values.ensemble.members.values()
     refitted = values.refit.members
-    if refitted and folds_by not in ("generator", "both"):
+    if refitted and folds_by not in BY_GENERATOR:
         yield (
             f"refit.members names {', '.join(refitted)}, and ensemble.folds_by is {folds_by}: "
             "choose generator or both, or leave refit.members empty"
         )
     for name in sorted({*refitted} - {*members}):
         yield f"refit.members names {name}, which is no checkpoint of ensemble.members: take it out"
+
+
+def _missing_generators(values: Params, root: Path) -> Iterator[str]:
+    """Folds by generator, where pairs of validation have none: told before hours of training."""
+    if values.ensemble.folds_by not in BY_GENERATOR:
+        return
+    folder = root / values.prepare.xacle
+    for depth in ("", "*/", "*/*/"):
+        for path in sorted(folder.glob(f"{depth}meta_data/validation.csv")):
+            try:
+                header, rows = delimited.read_rows(path)
+            except SoundjudgeError as error:
+                yield str(error)
+                continue
+            column = header.index("model_id") if "model_id" in header else None
+            lacking = [row for row in rows if column is None or not row[column].strip()]
+            if lacking:
+                yield (
+                    f"ensemble.folds_by is {values.ensemble.folds_by}, and {len(lacking)} of "
+                    f"{len(rows)} rows of {path} have no model_id: choose text or none, and leave "
+                    "refit.members empty"
+                )
 
 
 def _is_omitted(folder: Path, root: Path) -> bool:

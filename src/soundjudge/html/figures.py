@@ -40,10 +40,15 @@ def interval_axis(estimates: Sequence[Estimate], *, zero: bool = False) -> Axis:
     return _axis(min(values), max(values), 5)
 
 
+def value_axis(values: NDArray[np.float64]) -> Axis:
+    """An axis that holds all values."""
+    return _axis(float(values.min()), float(values.max()), 5)
+
+
 def score_axis(values: NDArray[np.float64]) -> Axis:
     """The scale of scores, 0 to 10, or what other scores need."""
     low, high = float(values.min()), float(values.max())
-    return _axis(0.0, 10.0, 5) if low >= 0 and high <= 10 else _axis(low, high, 5)
+    return _axis(0.0, 10.0, 5) if low >= 0 and high <= 10 else value_axis(values)
 
 
 def histogram(values: NDArray[np.float64], axis: Axis) -> list[int]:

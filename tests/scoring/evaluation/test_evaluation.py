@@ -17,7 +17,7 @@ from soundjudge.scoring.blocks import block_table
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.evaluation import evaluation, figures, groups, report
+from soundjudge.scoring.evaluation import evaluation, figures, groups, report, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
@@ -160,7 +160,19 @@ def test_one_system_is_no_comparison():
         report.compare({"a": predicted(RATINGS, TRUTH, 1.0)}, REFERENCE, **BOOTSTRAP)
 
 
-@pytest.mark.parametrize("change", ["shuffled", "ten times larger", "one pair"])
+def test_a_reference_off_the_scale_is_refused_by_every_command():
+    """Its MSE and its bands of ratings would mean nothing."""
+    table = predicted(RATINGS, TRUTH, 1.0)
+    larger = REFERENCE.assign(average_score=10 * REFERENCE["average_score"])
+    for command in (
+        lambda: report.evaluate(table, larger, **BOOTSTRAP),
+        lambda: report.compare({"a": table, "b": table}, larger, **BOOTSTRAP),
+    ):
+        with pytest.raises(SoundjudgeError, match="average_score .* lies outside 0 to 10"):
+            command()
+
+
+@pytest.mark.parametrize("change", ["shuffled", "a tenth", "one pair"])
 def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     table, reference = predicted(RATINGS, TRUTH, 1.0), REFERENCE.copy()
     if change == "shuffled":
@@ -168,7 +180,7 @@ def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     elif change == "one pair":
         reference.loc[3, "average_score"] += 0.2
     else:
-        reference["average_score"] *= 10
+        reference["average_score"] /= 10
     with pytest.raises(SoundjudgeError, match="the mean of the ratings is not the reference"):
         report.evaluate(table, reference, ratings=RATINGS, **BOOTSTRAP)
     rounded = REFERENCE.round({"average_score": 1})
@@ -201,6 +213,28 @@ def test_every_number_has_an_interval_around_it():
             for _, part in frame.groupby(name)
         ]
         assert numbers[key] == pytest.approx(np.mean(each))
+
+
+def test_generators_are_resampled_independently_so_that_their_mean_is_steadier_than_one():
+    """Two generators with the same numbers: var((a + b) / 2) = var(a) / 2 for independent draws."""
+    rng = np.random.default_rng(0)
+    score = rng.normal(5, 1, 80)
+    rating = score + rng.normal(0, 1, 80)
+    frame = pd.DataFrame(
+        {
+            "average_score": np.tile(rating, 2),
+            "pred_score": np.tile(score, 2),
+            "model_id": ["a"] * 80 + ["b"] * 80,
+        }
+    )
+    both, one = (
+        systems.compare_systems(part, ["pred_score"], resamples=2000, seed=0)
+        for part in (frame, frame[:80])
+    )
+    of_mean = groups.group_metrics(both, "pred_score")
+    low, high = (of_mean[f"within_generator_srcc_{end}"] for end in ("lo", "hi"))
+    alone = np.ptp(np.quantile(one.draws.srcc[:, 0], [0.025, 0.975]))
+    assert (high - low) / alone == pytest.approx(0.5**0.5, abs=0.05)
 
 
 def test_slices_are_those_of_the_frame():

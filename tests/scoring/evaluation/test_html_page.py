@@ -1,5 +1,6 @@
 """The page of an evaluation: its numbers, its pictures, and that it needs nothing else."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -119,10 +120,12 @@ def test_what_intervals_of_scores_hold_is_told():
         "widest": 7.0,
     }  # fmt: skip
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
-    _, page = show(
-        evaluated_split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned)
-    )
+    covered = Coverage(rows={"validation": row, "test": row}, intervals=learned)
+    _, page = show(evaluated_split(), fit=FIT, coverage=covered)
     assert "test: within its interval lies the mean rating of 90.0% of pairs" in page.text
+    of_fitted, of_test = covered.sentences
+    assert "fitted to these pairs, so this is no evidence" in of_fitted
+    assert "fitted" not in of_test
 
 
 def test_the_command_writes_the_page_and_over_nothing(tmp_path):
@@ -152,6 +155,12 @@ def test_the_command_writes_the_page_and_over_nothing(tmp_path):
     cosines.to_csv(guess, index=False)
     result = CliRunner().invoke(app, [*command, "--resamples", "100", "--overwrite"])
     assert "calibrate them to 0 to 10" in Elements(out.read_text(encoding="utf-8")).text
+    noted = tmp_path / "noted.json"
+    options = ["--note", "simulated ratings", "--overwrite", "-o", str(noted)]
+    result = CliRunner().invoke(app, [*command, "--resamples", "100", *options])
+    assert "Simulated ratings: these numbers show" in Elements(out.read_text(encoding="utf-8")).text
+    assert json.loads(noted.read_text(encoding="utf-8"))["note"] == "simulated ratings"
+    assert result.stderr.splitlines()[-1] == "simulated ratings"
     few = tmp_path / "few.csv"
     pd.DataFrame({"wav_file_name": pairs[:3], "average_score": rating[:3]}).to_csv(few, index=False)
     pd.DataFrame({"wav_file_name": pairs[:3], "pred_score": rating[:3]}).to_csv(guess, index=False)

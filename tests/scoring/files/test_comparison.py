@@ -62,7 +62,8 @@ def test_a_system_does_not_differ_from_itself(tmp_path):
     reference = write(tmp_path / "average.csv", f"wav_file_name,average_score\n{rows}")
     guess = "".join(f"{n},{(5 * n + 3) % 11}\n" for n in range(11))
     path = write(tmp_path / "guess.csv", f"wav_file_name,pred_score\n{guess}")
-    table = comparison.compare_files([path, path], reference, resamples=200, seed=0)
+    table, remarks = comparison.compare_files([path, path], reference, resamples=200, seed=0)
+    assert not remarks
     assert table["metric"].tolist() == ["srcc", "lcc", "ktau", "mse"]
     assert table["first"][0] == f"{path} (1)"
     assert (table["difference"] == 0).all()
@@ -167,6 +168,18 @@ def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
     for wrong, message in ((out, "exists already"), (guess, r"end in \.json")):
         with pytest.raises(SoundjudgeError, match=message):
             comparison.evaluate_files(guess, reference, None, out=wrong, resamples=100, seed=0)
+
+
+def test_a_compared_system_of_another_scale_is_told(tmp_path):
+    first, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    second = write(
+        tmp_path / "cosine.csv",
+        "wav_file_name,pred_score\na.wav,0.1\nb.wav,0.3\nc.wav,0\nd.wav,1\n",
+    )
+    files, out = [first, second], tmp_path / "numbers.json"
+    _, remarks = comparison.compare_files(files, reference, out=out, resamples=100, seed=0)
+    assert list(remarks) == ["cosine"] and "within -1 to 1" in remarks["cosine"]
+    assert json.loads(out.read_text())["mse_of_another_scale"] == remarks
 
 
 def test_predictions_of_another_scale_are_told(tmp_path):

@@ -56,13 +56,14 @@ def evaluate(
         holds where ratings pile up at an end of the scale; share_of_ceiling, lcc_share_of_ceiling,
         share_of_deconvolved. Each number except n has its interval: _lo and _hi. What cannot be had
         is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
-        where all predictions lie within -1 to 1.
+        where all predictions lie within -1 to 1, or half of them outside of 0 to 10.
 
     Raises
     ------
     SoundjudgeError
-        A column or a number is missing, tables hold different pairs, a vector is constant, ratings
-        and reference differ, or there is nothing to cluster by.
+        A column or a number is missing, tables hold different pairs, a vector is constant, the
+        reference lies outside of 0 to 10 or differs from the ratings, or there is nothing to
+        cluster by.
 
     Examples
     --------

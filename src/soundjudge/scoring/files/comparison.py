@@ -13,6 +13,7 @@ from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import html_page, report
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION, other_scale
 from soundjudge.scoring.evaluation.report import SystemEvaluation, evaluate_system
 from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
@@ -27,6 +28,7 @@ def evaluate_files(
     scale: Scale | None = None,
     out: Path | None = None,
     page: Path | None = None,
+    note: str = "",
     overwrite: bool = False,
     resamples: int,
     seed: int,
@@ -34,7 +36,8 @@ def evaluate_files(
 ) -> SystemEvaluation:
     """The numbers of `report.evaluate` and its slices, also as JSON in `out`, as HTML in `page`.
 
-    `ratings` may hold further pairs, and be on another scale than 0-10.
+    `ratings` may hold further pairs, and be on another scale than 0-10. The `note` says where they
+    come from, "" for listeners, and stands in both files.
     """
     inputs = [predictions, reference, ratings]
     with (
@@ -52,10 +55,11 @@ def evaluate_files(
             name=reference.name,
         )
         if html:
-            _write_page(evaluation, html, predictions, reference)
+            _write_page(evaluation, html, predictions, reference, note)
         if numbers:
+            noted = {"note": note} if note else {}
             slices = {"slices": _rows(evaluation.slices)}
-            artifacts.write_json(numbers, evaluation.numbers | slices)
+            artifacts.write_json(numbers, noted | evaluation.numbers | slices)
     return evaluation
 
 
@@ -68,8 +72,11 @@ def compare_files(
     resamples: int,
     seed: int,
     cluster: Cluster = "none",
-) -> pd.DataFrame:
-    """The table of `report.compare`, also as JSON in `out`; systems have their files' names."""
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table of `report.compare`, also as JSON in `out`; systems have their files' names.
+
+    And a sentence on each system whose predictions are on another scale than 0 to 10.
+    """
     inputs = [*predictions, reference]
     with optional_output(out, inputs, ".json", overwrite=overwrite) as target:
         pairs = prediction_files.read_reference(reference)
@@ -78,20 +85,24 @@ def compare_files(
             for name, path in zip(system_names(predictions), predictions, strict=True)
         }
         table = report.compare(systems, pairs, resamples=resamples, seed=seed, cluster=cluster)
+        scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
+        remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
         if target:
-            artifacts.write_json(target, {"comparisons": _rows(table)})
-    return table
+            numbers: dict[str, object] = {"comparisons": _rows(table)}
+            scaled = {"mse_of_another_scale": remarks} if remarks else {}
+            artifacts.write_json(target, numbers | scaled)
+    return table, remarks
 
 
 def _write_page(
-    evaluation: SystemEvaluation, page: Path, predictions: Path, reference: Path
+    evaluation: SystemEvaluation, page: Path, predictions: Path, reference: Path, note: str
 ) -> None:
     numbers = evaluation.numbers
     if evaluation.split is None:
         raise SoundjudgeError(f"{reference}: {numbers['no_intervals']}, or no --report")
     title = f"{predictions.name} against {reference.name}"
     remark = str(numbers.get("mse_of_another_scale", ""))
-    html_page.write_page([evaluation.split], page, title=title, remark=remark)
+    html_page.write_page([evaluation.split], page, title=title, note=note, remark=remark)
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, object]]:

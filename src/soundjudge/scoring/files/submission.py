@@ -77,6 +77,11 @@ def submission_rows(predictions: Path, pair_list: Path, decimals: int = DECIMALS
         raise SoundjudgeError(f"{pair_list} lists {name} twice: the format has one row per clip")
     _check_scores(frame, predictions)
     texts = [f"{score:.{decimals}f}" for score in frame[PREDICTION]]
+    if len(texts) > 1 and len(set(texts)) == 1:
+        raise SoundjudgeError(
+            f"{predictions}: with {decimals} decimals all {len(texts)} scores are {texts[0]}, a "
+            "constant: calibrate them, or give submission more --decimals"
+        )
     return Submission(
         rows=[[name, text] for name, text in zip(frame[CLIP], texts, strict=True)],
         summary=_summarize(frame[PREDICTION], texts),
