@@ -3,16 +3,19 @@
     python benchmarks/gpu.py [-o gpu.md] [--minutes 4]
     python benchmarks/gpu.py --smoke                   at tiny sizes on the CPU: does it run?
 
-For a machine with CUDA, unattended: it needs torch, transformers, accelerate, pandas, pyarrow and
-PyYAML, no sound and no weights but the sample's (checkpoints/sample). What the minutes do not allow
-is left out and named. Prints markdown tables; random weights, so scores mean nothing.
+For a machine with CUDA, unattended: it needs torch, torchaudio, transformers, accelerate, pandas,
+pyarrow, scipy and PyYAML, no sound and no weights but the sample's (checkpoints/sample). What the
+minutes do not allow is left out and named; what fails is named, too, with its traceback on stderr,
+and the rest goes on. Prints markdown tables; random weights, so scores mean nothing.
 """
 
 import argparse
+import gc
 import statistics
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -59,6 +62,7 @@ class Report:
     path: Path | None
     start: float = field(default_factory=time.monotonic)
     lines: list[str] = field(default_factory=list)
+    failures: int = 0
 
     def add(self, *lines: str) -> None:
         """Prints lines at once, and writes all to the file: what is cut short keeps what it has."""
@@ -77,6 +81,17 @@ class Report:
             return True
         self.add("", f"{name}: left out, as {self.seconds / 60:g} minutes are over.")
         return False
+
+    @contextmanager
+    def attempt(self, name: str) -> Iterator[None]:
+        """Names what fails and goes on: nobody is there to start the rest again."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  compilers and drivers share no class
+            self.failures += 1
+            traceback.print_exc()
+            first = (str(error).splitlines() or [""])[0]
+            self.add("", f"{name}: **failed**, {type(error).__name__}: {first}", "")
 
 
 def random_waves(count: int, seconds: float) -> list[np.ndarray]:
@@ -162,24 +177,30 @@ def report_steps(
     for name, way in ways.items():
         if not report.has_time(f"Steps: {name}", 90.0 if way.compiled else 10.0):
             continue
-        with emptied(device):
+        with report.attempt(f"Steps: {name}"), emptied(device):
             training = RandomTraining(sizes, folder / "features", device, precision, way)
             first, milliseconds, processor = time_steps(training, device)
-        plain = plain or milliseconds
-        words = [
-            len(caption.split())
-            for items in training.lists[:STEPS]
-            for caption in training.pairs.texts_of(items)
-        ]
-        sequences = operations.alone(sizes.frontend, words)
-        count = sum(operations.step(sizes, sequences, len(words), plain=False).values()) / STEPS
-        cells = [f"{milliseconds:.1f}", f"{processor:.1f}", f"{plain / milliseconds:.2f}"]
-        cells += [
-            f"{1000 * count / milliseconds / rate:.0%}",
-            f"{peak(device):.1f}",
-            f"{first:.1f}",
-        ]
-        report.add(f"| {name} | {' | '.join(cells)} |")
+            count = count_operations(training, sizes)
+            plain = plain or milliseconds
+            cells = [f"{milliseconds:.1f}", f"{processor:.1f}", f"{plain / milliseconds:.2f}"]
+            cells += [
+                f"{1000 * count / milliseconds / rate:.0%}",
+                f"{peak(device):.1f}",
+                f"{first:.1f}",
+            ]
+            report.add(f"| {name} | {' | '.join(cells)} |")
+        training = None  # else it is there while the next one is made
+
+
+def count_operations(training: RandomTraining, sizes: operations.Sizes) -> float:
+    """Of a step, in the mean of those that are timed."""
+    words = [
+        len(caption.split())
+        for items in training.lists[:STEPS]
+        for caption in training.pairs.texts_of(items)
+    ]
+    sequences = operations.alone(sizes.frontend, words)
+    return sum(operations.step(sizes, sequences, len(words), plain=False).values()) / STEPS
 
 
 def time_steps(training: RandomTraining, device: torch.device) -> tuple[float, float, float]:
@@ -216,11 +237,14 @@ def report_scoring(
     scores = []
     for bf16 in (None, device):
         with torch.inference_mode(), devices.plain_arithmetic(bf16):
+            # Of the same size, as kernels are chosen by it.
             model.scores(sounds, texts)
+            wait(device)
             start = time.perf_counter()
             scores.append(model.scores(sounds, texts).float().cpu())
             speeds["pairs a second, features there"].append(batch / (time.perf_counter() - start))
-            encode_waves(encoder, waves[:2], sizes.frontend)
+            encode_waves(encoder, waves, sizes.frontend)
+            wait(device)
             start = time.perf_counter()
             encode_waves(encoder, waves, sizes.frontend).cpu()
             speeds["windows a second"].append(batch / (time.perf_counter() - start))
@@ -281,8 +305,9 @@ def trained(folder: Path, device: torch.device, stop: int) -> list[Tensor]:
 
 @contextmanager
 def emptied(device: torch.device) -> Iterator[None]:
-    """Gives the GPU's memory back before and after, and counts its peak anew."""
+    """Gives back the memory of the GPU that nothing uses any more, and counts its peak anew."""
     torch.compiler.reset()
+    gc.collect()  # a training and its optimizer refer to each other
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -308,10 +333,13 @@ def main() -> None:
     options = parser.parse_args()
     if not options.smoke and not torch.cuda.is_available():
         sys.exit("gpu.py: there is no CUDA device: run it on a machine that has one, or --smoke.")
+    report = Report(60 * options.minutes, options.output)
     try:
-        run(options.smoke, Report(60 * options.minutes, options.output))
+        run(options.smoke, report)
     except SoundjudgeError as error:
         sys.exit(f"gpu.py: {error}")
+    if report.failures:
+        sys.exit(f"gpu.py: {report.failures} of its parts failed: see above")
 
 
 def run(smoke: bool, report: Report) -> None:
@@ -324,10 +352,12 @@ def run(smoke: bool, report: Report) -> None:
     precision = "fp32" if smoke else "bf16"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        report_parity(report, device)
-        report_resume(report, device, folder)
+        with report.attempt("Parity"):
+            report_parity(report, device)
+        with report.attempt("Resume"):
+            report_resume(report, device, folder)
         if report.has_time("Scoring", 20.0):
-            with emptied(device):
+            with report.attempt("Scoring"), emptied(device):
                 report_scoring(report, device, sizes, batch=2 if smoke else 64)
         # A CPU would compile for minutes.
         ways = {name: way for name, way in WAYS.items() if not (smoke and way.compiled)}

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 import torch
@@ -53,6 +55,51 @@ def test_what_the_minutes_do_not_allow_is_named(capsys):
     assert report.has_time("Steps", 30.0)
     assert not report.has_time("Scoring", 61.0)
     assert "Scoring: left out, as 1 minutes are over." in capsys.readouterr().out
+
+
+def test_what_fails_is_named_and_the_rest_goes_on(capsys):
+    gpu = load_benchmark("gpu")
+    report = gpu.Report(60.0, None)
+    with report.attempt("Steps: and compiled"):
+        raise RuntimeError("no C compiler\nwas found")
+    report.add("next")
+    printed = capsys.readouterr()
+    assert "Steps: and compiled: **failed**, RuntimeError: no C compiler\n\nnext" in printed.out
+    assert "Traceback" in printed.err
+    assert report.failures == 1
+
+
+def test_a_training_is_gone_before_the_next_is_made_so_that_memory_is_its_own(
+    tmp_path, monkeypatch, deterministic
+):
+    gpu = load_benchmark("gpu")
+    models, alive = [], []
+
+    class WatchedTraining(gpu.RandomTraining):
+        def __init__(self, *arguments):
+            alive.append(sum(model() is not None for model in models))
+            super().__init__(*arguments)
+            models.append(weakref.ref(self.model))
+
+    monkeypatch.setattr(gpu, "RandomTraining", WatchedTraining)
+    ways = {"plain": random_steps.PLAIN, "ours": random_steps.Way()}
+    sizes, device = host.small_sizes(1, 8), torch.device("cpu")
+    gpu.report_steps(gpu.Report(600.0, None), device, sizes, "fp32", tmp_path, ways)
+    assert alive == [0, 0]
+
+
+def test_the_clock_of_scoring_starts_when_the_device_is_idle(monkeypatch):
+    gpu = load_benchmark("gpu")
+    events = []
+
+    def perf_counter():
+        events.append("clock")
+        return len(events)
+
+    monkeypatch.setattr(gpu, "wait", lambda device: events.append("idle"))
+    monkeypatch.setattr(time, "perf_counter", perf_counter)
+    gpu.report_scoring(gpu.Report(60.0, None), torch.device("cpu"), host.small_sizes(1, 32), 2)
+    assert events == ["idle", "clock", "clock"] * 4  # features and windows, fp32 and bf16
 
 
 @pytest.mark.slow

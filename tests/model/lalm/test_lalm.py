@@ -83,6 +83,15 @@ def test_the_score_depends_on_the_sound_and_on_the_text(tmp_path):
     assert abs(scores[0] - scores[2]) > 1e-4
 
 
+def test_in_bf16_the_score_head_keeps_scores_apart(tmp_path):
+    model, sounds = lalm(tmp_path), features(64)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        scores = model.scores(sounds, ["a dog barks"] * 64)
+    assert scores.dtype == torch.float32
+    assert len(scores.unique()) == 64
+    assert not torch.equal(scores, scores.bfloat16().float())
+
+
 def test_a_text_is_cut_at_its_end(tmp_path):
     model = lalm(tmp_path)
     eight = "a dog a dog a dog a dog"

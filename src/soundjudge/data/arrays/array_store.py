@@ -5,6 +5,7 @@ A folder of rows is keys.parquet, the row of each key, and shards/00000.npy, 000
 rows (n, ...) end to end. Keys of equal content share a row.
 """
 
+import errno
 import math
 import mmap
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ from soundjudge.data.tables.schema import Table
 from soundjudge.errors import SoundjudgeError
 
 SHARD_BYTES = 2**26  # of a shard, and of memory in use: 32,768 rows of 512 float32
+MAX_OPEN_FILES = 10_240  # where the system names no limit; macOS allows no more
 MADVISE_ROW_BYTES = 2**15  # smaller rows are not worth the call of madvise
 KEYS = Table(name="keys", columns={"key": "str", "row": "int"}, key=("key",))
 
@@ -34,8 +36,28 @@ def open_memmap(path: Path) -> NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r"))
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:
+            _allow_open_files(path)
+            return open_memmap(path)
         message = f"{path} cannot be read: run the stage that writes it again"
         raise SoundjudgeError(message) from error
+
+
+def _allow_open_files(path: Path) -> None:
+    """Lets this process open as many files as the system allows: every mapped shard is one.
+
+    Systems start with 1,024, which 64 GiB of shards use up. SoundjudgeError if no more are allowed.
+    """
+    import resource  # Windows lacks it, and has no such limit
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft >= most:
+        raise SoundjudgeError(
+            f"{path} is one open file too many for this system, which allows {soft}: raise the "
+            "limit (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def write_rows(

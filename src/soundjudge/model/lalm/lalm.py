@@ -124,10 +124,15 @@ class Lalm(nn.Module):
         return prompt.shared_prefix_sequences(texts, sounds, self.tokens, count)
 
     def sequence_scores(self, sequences: Sequences, features: Tensor) -> Tensor:
-        """The scores at every [SCORE], sequence by sequence, with sounds (B or G, M, D)."""
+        """The scores at every [SCORE], sequence by sequence, with sounds (B or G, M, D).
+
+        The score head is in float32 whatever the precision: bf16 knows 128 scores from 0.5 to 1,
+        and equal scores have no rank.
+        """
         rows, positions = (copy_to(index, self.device) for index in sequences.score_positions)
         hidden = self.hidden_states(sequences, features)[rows, positions]  # (B or G * C, H)
-        scores: Tensor = self.final_linear(self.score_head(hidden)).squeeze(1).float()
+        with torch.autocast(self.device.type, enabled=False):
+            scores: Tensor = self.final_linear(self.score_head(hidden.float())).squeeze(1)
         return scores
 
     def caption_sequences(self, texts: Sequence[Sequence[int]]) -> PromptSequences:
