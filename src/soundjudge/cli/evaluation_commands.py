@@ -159,5 +159,7 @@ def write_submission(
         typer.echo(f"{name}: {summary}, checked", err=True)
     for name, count in written.unfinished.items():
         if count:
-            typer.echo(f"{name}: complete {count} {entry.MARKED}", err=True)
+            typer.echo(
+                f"{name}: complete {count} {entry.MARKED}, in the zip or by --answers", err=True
+            )
     typer.echo(entry.UNKNOWN, err=True)
