@@ -103,7 +103,7 @@ def test_events_of_a_text_are_scored_by_themselves(judge, sounds):
         assert line == f"event {alone} {event}"
     assert lines[3].startswith("lowest ") and lines[4].startswith("order ")
     assert len(json.loads(run(*words, "--events", "--json").stdout)["events"]) == 2
-    assert "names no several events" in sentence(
+    assert "cannot be split into events" in sentence(
         run("score", sounds / "e.wav", "a dog", "--model", judge, "--events")
     )
 

@@ -158,5 +158,7 @@ def write_submission(
         console.tell(f"{name}: {summary}, checked")
     for name, count in written.unfinished.items():
         if count:
-            console.tell(f"{name}: complete {count} {submission.MARKED}")
+            console.tell(
+                f"{name}: complete {count} {submission.MARKED}, in the zip or by --answers"
+            )
     console.tell(submission.UNKNOWN)

@@ -38,7 +38,8 @@ def fetch(
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
-            typer.echo(f"{name}  {entry.description}; {entry.license}; {entry.target}")
+            size = sum(file.bytes for file in entry.files) / 1e6
+            typer.echo(f"{name:22}  {size:7,.1f} MB  {entry.description}; {entry.license}")
         return
     for name, target in targets.items():
         if name == catalog.TMU:
@@ -58,8 +59,13 @@ def judges() -> None:
     """List the judges that --model takes by name: score id, license and size."""
     from soundjudge.scoring.published import installed
 
-    for judge in installed.list_judges():
+    found = installed.list_judges()
+    for judge in found:
         typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
+    if not found:
+        tell("none here yet: 'soundjudge fetch tmu2026' gets one")
+    else:
+        tell(f"in {installed.judges_folder()}: in Python name the folder")
 
 
 @app.command()
@@ -112,7 +118,9 @@ def import_tmu(
     ] = None,
     long: Annotated[
         Literal["windows", "cut"],
-        typer.Option(help="A sound of more than 10 s: all windows, or cut as the published system"),
+        typer.Option(
+            help="A sound of more than 10 s: all windows, or cut as the published system."
+        ),
     ] = "windows",
     beats_out: Annotated[
         Path | None, typer.Option(help="Also write its BEATs here, for encoders.audio.")

@@ -51,6 +51,27 @@ def score_axis(values: NDArray[np.float64]) -> Axis:
     return _axis(0.0, 10.0, 5) if low >= 0 and high <= 10 else value_axis(values)
 
 
+def clip_segment(
+    scores: tuple[float, float], ratings: tuple[float, float], across: Axis, upward: Axis
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The part of a straight line that two axes hold, as scores and ratings of its ends.
+
+    None for a line outside. To clip both ends by themselves would turn the line.
+    """
+    first, last = 0.0, 1.0  # shares of the line
+    for (start, stop), axis in ((scores, across), (ratings, upward)):
+        if start == stop:
+            if not axis.low <= start <= axis.high:
+                return None
+            continue
+        enters, leaves = sorted((edge - start) / (stop - start) for edge in (axis.low, axis.high))
+        first, last = max(first, enters), min(last, leaves)
+    if first > last:
+        return None
+    x, y = ((s + first * (e - s), s + last * (e - s)) for s, e in (scores, ratings))
+    return x, y
+
+
 def histogram(values: NDArray[np.float64], axis: Axis) -> list[int]:
     """How many of values (N,) lie in each of BINS equal parts of an axis that holds them all."""
     counts = np.histogram(values, bins=BINS, range=(axis.low, axis.high))[0]

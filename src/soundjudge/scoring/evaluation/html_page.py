@@ -34,6 +34,12 @@ class Scatter:
     cells: list[tuple[float, float, float]]  # (C,) left and upper end in percent, share of the most
     curve: CalibrationCurve
 
+    def segment(
+        self, scores: tuple[float, float], ratings: tuple[float, float]
+    ) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """The part of a line that the picture holds."""
+        return figures.clip_segment(scores, ratings, self.axis, self.ratings)
+
 
 def write_page(
     splits: Sequence[EvaluatedSplit],

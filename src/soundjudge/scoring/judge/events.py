@@ -43,8 +43,8 @@ def split_events(text: str) -> tuple[list[str], list[str]]:
     events, joints = [part.strip(" ,") for part in parts[::2]], parts[1::2]
     if len(events) < 2 or not all(events):
         raise SoundjudgeError(
-            f"{text!r} names no several events: they are told apart by then, followed by, before, "
-            "while, as"
+            f"{text!r} cannot be split into events: they are told apart by then, followed by, "
+            "before, while, as"
         )
     return events, joints
 
