@@ -35,6 +35,7 @@ TASKS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "The pipeline": {
         "recipe": ("soundjudge recipe xacle2027 > params.yaml",),
+        "curves": ("soundjudge curves -o curves.html",),
         "doctor": ("soundjudge doctor", "soundjudge doctor --model checkpoints/judge"),
     },
     "The challenge": {
