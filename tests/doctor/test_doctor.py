@@ -33,6 +33,7 @@ SAMPLE = {
         "audio": "checkpoints/sample/beats.pt",
         "llm": "checkpoints/sample/llm",
     },
+    "zeroshot": {"path": "checkpoints/sample/clap"},
     "regress": {"extra_encoders": []},
     "fusion": {"extra_encoders": []},
 }
@@ -278,7 +279,7 @@ def test_what_a_stage_reads_is_what_the_doctor_checks(in_folder):
             {"ensemble__members": {"full3": "finetune/full3"}},
             "ensemble.members.full3 is finetune/full3, and no training makes that: did you mean",
         ),
-        ({"ensemble__members": {"x": "oracle"}}, "there are clapscore, regress"),
+        ({"ensemble__members": {"x": "oracle"}}, "there are clapscore, zeroshot, regress"),
         (
             {"finetune__members__full1": {"warm_start": "pretrain/caption"}},
             "full1.warm_start is pretrain/caption, and no training makes that: did you mean pre",
@@ -339,6 +340,7 @@ def test_the_params_of_the_repository_and_without_captions_have_no_problem(in_fo
     Path("data/none/README.md").write_text("no corpus\n")
     values = repository.params(prepare={"audiocaps": "data/none", "vggsound": "data/none"})
     values["ensemble"]["members"] = {"clapscore": "clapscore", "regress": "regress"}
+    values["ensemble"]["zero_weight"] = []
     Path("params.yaml").write_text(yaml.safe_dump(values))
     assert sections.find_problems(Path("params.yaml")) == []
     report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))

@@ -15,7 +15,7 @@ from soundjudge.doctor.catalog import REQUIREMENTS, SENTENCE, Requirement
 from soundjudge.runtime import artifacts
 
 SAMPLE_FOLDERS = (Path("data/sample"), Path("checkpoints/sample"))
-CLAP = "encoders.clap"
+CLAP, ZEROSHOT = "encoders.clap", "zeroshot"
 FETCH = "soundjudge fetch"
 LAION_PACKAGE = ("laion_clap", "laion")  # and the extra that brings it
 
@@ -44,6 +44,10 @@ def find_requirements(path: Path, root: Path = Path()) -> list[Finding]:
             findings.append(_check(requirement, params.load(requirement.key, Path, path), root))
         elif requirement == claps[0]:  # all kinds of CLAP are one requirement
             findings.append(_check_clap(claps, params.load(CLAP, ClapSource, path), root))
+    untuned = params.load(ZEROSHOT, ClapSource, path)
+    if untuned != params.load(CLAP, ClapSource, path):
+        kinds = [replace(kind, key=ZEROSHOT, stages=(ZEROSHOT,)) for kind in claps]
+        findings.append(_check_clap(kinds, untuned, root))
     for stage in ("regress", "fusion"):
         extra = params.load(f"{stage}.extra_encoders", tuple[Path | ClapSource, ...], path)
         for number, entry in enumerate(extra):

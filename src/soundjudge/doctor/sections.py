@@ -76,6 +76,7 @@ class Params:
     standardize: Standardization
     clap_features: EncodingConfig
     tune_clap: TuneConfig
+    zeroshot: ClapSource
     regress: RegressionConfig
     embed: EmbeddingConfig
     pseudolabel: NegativeConfig
@@ -94,7 +95,8 @@ class Params:
     def trainings(self) -> dict[str, bool]:
         """Checkpoints that can be members, and whether they need captions."""
         language_models = dict.fromkeys((FINETUNE + name for name in self.finetune.members), True)
-        others = {"clapscore": False, "regress": False, "likelihood": True, "fusion": True}
+        others = dict.fromkeys(("clapscore", "zeroshot", "regress"), False)
+        others |= {"likelihood": True, "fusion": True}
         return others | language_models
 
 

@@ -345,8 +345,9 @@ def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(t
     np.testing.assert_allclose(judge.score_waves(WAVES, TEXTS, 6), raw.clip(0, 10), atol=1e-4)
     with file.open("ab") as end:
         end.write(b"another")
+    again = members.MemberLoader(root=root, device=torch.device("cpu"), window_seconds=1.0)
     with pytest.raises(SoundjudgeError, match=f"{pinned.sha256} is asked for"):
-        loader.member(root / "regress")
+        again.member(root / "regress")
 
 
 def test_a_machine_that_lacks_an_array_is_refused(tmp_path: Path):
