@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_clap
+import tiny_msclap
 import torch
 
 from soundjudge.clap import clapscore
@@ -58,6 +59,16 @@ def test_batch_norm_statistics_stay_even_in_training_mode():
     model.clap.embed_sounds([np.ones(5_000, dtype=np.float32)])
     for name, buffer in model.named_buffers():
         assert name not in before or torch.equal(buffer, before[name])
+
+
+def test_a_frozen_projection_has_no_dropout_in_training():
+    clap = tiny_msclap.clap()
+    model, texts = ClapScore(clap, mean=7.0, std=2.0), ["a dog barks", "rain"]
+    model.set_trainable("audio")
+    expected = model.eval().clap.embed_texts(texts)
+    model.train()
+    assert torch.equal(model.clap.embed_texts(texts), expected)
+    assert clap.audio_projection.dropout.training and not clap.text_projection.dropout.training
 
 
 def test_a_saved_clapscore_comes_back_equal(tmp_path: Path):

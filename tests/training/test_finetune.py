@@ -21,6 +21,7 @@ from soundjudge.training import finetune
 from soundjudge.training.lalm.specaugment import SpecAugment
 from soundjudge.training.loop.run import TrainingRun
 
+FRONTEND = tiny_lalm.FRONTEND
 MASKS = SpecAugment(freq_mask=15, time_mask=30, per="sound")
 FINETUNING = finetune.FinetuneConfig(
     llm=tiny_training.FULL,
@@ -101,23 +102,31 @@ def test_pairs_name_their_clips_in_the_rated_corpus():
 def test_without_masks_the_stored_features_serve_and_no_random_number_is_drawn(tmp_path):
     sounds, generator = training_sounds(tmp_path, None), torch.Generator().manual_seed(0)
     before = generator.get_state()
-    lalm = tiny_lalm.lalm(tmp_path / "llm")
     clip_ids = ["xacle/00003.wav", "xacle/00000.wav"]
-    features = sounds.encode(lalm, sounds.read(clip_ids), generator)
+    features = sounds.encode(sounds.read(clip_ids, FRONTEND), FRONTEND, generator)
     np.testing.assert_array_equal(features.numpy(), sounds.features.gather(clip_ids))
     assert torch.equal(generator.get_state(), before)
 
 
 def test_with_masks_features_differ_each_time_and_the_generator_decides_them(tmp_path):
-    sounds, lalm = training_sounds(tmp_path, MASKS), tiny_lalm.lalm(tmp_path / "llm")
+    sounds = training_sounds(tmp_path, MASKS)
     generator, clip_ids = torch.Generator().manual_seed(0), ["xacle/00003.wav"]
-    waves = sounds.read(clip_ids)
-    first, second = (sounds.encode(lalm, waves, generator) for _ in range(2))
-    plain = encode_waves(sounds.encoder, [sounds.clips.wave(clip_ids[0])], lalm.frontend)
+    windows = sounds.read(clip_ids, FRONTEND)
+    first, second = (sounds.encode(windows, FRONTEND, generator) for _ in range(2))
+    plain = encode_waves(sounds.encoder, [sounds.clips.wave(clip_ids[0])], FRONTEND)
     assert not torch.equal(first, second)
     assert not torch.equal(first, plain)
-    repeated = sounds.encode(lalm, waves, torch.Generator().manual_seed(0))
+    repeated = sounds.encode(windows, FRONTEND, torch.Generator().manual_seed(0))
     assert torch.equal(first, repeated)
+
+
+def test_with_masks_the_thread_that_reads_makes_the_windows(tmp_path):
+    sounds = training_sounds(tmp_path, MASKS)
+    windows = sounds.read(["xacle/00003.wav", "xacle/00000.wav"], FRONTEND)
+    assert windows.shape == (2, FRONTEND.samples)  # a tensor: its memory is pinned there, too
+    wave = sounds.clips.wave("xacle/00003.wav")[: FRONTEND.samples]
+    np.testing.assert_array_equal(windows[0, : len(wave)], wave)
+    assert not windows[0, len(wave) :].any()
 
 
 def test_specaugment_changes_training_and_not_validation(tmp_path):

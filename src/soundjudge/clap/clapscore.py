@@ -77,11 +77,15 @@ class ClapScore(nn.Module):
         return self.clap.cut_texts(texts)
 
     def train(self, mode: bool = True) -> Self:
-        """As usual, except that batch-norm statistics stay what the checkpoint says.
+        """As usual, except that what is frozen has no dropout, and that batch-norm statistics stay.
 
-        A few thousand rated pairs would pull them away from what the weights were trained with.
+        A few thousand rated pairs would pull these away from what the weights were trained with.
         """
         super().train(mode)
+        for module in self.clap.modules():
+            weights = list(module.parameters())
+            if weights and not any(tensor.requires_grad for tensor in weights):
+                module.eval()
         for module in self._batch_norms():
             module.eval()
         return self

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 BAR_SECONDS, LOG_SECONDS = 1.0, 60.0  # between two updates
 
 
+def log_line(line: str) -> None:
+    """A log: one line on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 class ProgressReport:
     """Shows how many of its units are done, their rate and the time left, on standard error."""
 

@@ -3,7 +3,8 @@
 The third training of the TMU system, once per member of the ensemble. The items of the loop are
 lists of rated pairs, sampled anew each epoch. The audio encoder is frozen: its stored features
 serve, unless SpecAugment masks the spectrograms that it encodes.
-Letters: P = pairs, B = sounds at once, M = audio tokens, D = encoder width.
+Letters: P = pairs, B = sounds at once, T = samples of a window, N = frames, M = audio tokens,
+D = encoder width.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +21,8 @@ from torch import Tensor
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
-from soundjudge.model.audio.audio_encoder import AudioEncoder, encode_waves
+from soundjudge.model.audio.audio_encoder import AudioEncoder
+from soundjudge.model.frontend.frontend import AudioFrontend, pad_or_cut, pool_frames
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import (
@@ -38,7 +40,6 @@ from soundjudge.training.ranking.ranking import RankingConfig, list_loss
 from soundjudge.training.targets import choice
 from soundjudge.training.targets.choice import Score, Target
 
-Sounds = Tensor | list[NDArray[np.float32]]
 SampleWeights = Literal["none", "precision"]
 
 
@@ -104,19 +105,23 @@ class TrainingSounds:
         self.features, self.clips = features, clips
         self.encoder, self.specaugment = encoder, specaugment
 
-    def read(self, clip_ids: list[str]) -> Sounds:
-        """The stored features (B, M, D) of clips, or with SpecAugment their waves."""
+    def read(self, clip_ids: list[str], frontend: AudioFrontend) -> Tensor:
+        """The stored features (B, M, D) of clips, or with SpecAugment their windows (B, T)."""
         if self.specaugment is None:
             return gather_features(self.features, clip_ids)
-        return [self.clips.wave(clip_id) for clip_id in clip_ids]
+        return pad_or_cut([self.clips.wave(clip_id) for clip_id in clip_ids], frontend)
 
-    def encode(self, lalm: Lalm, sounds: Sounds, generator: torch.Generator) -> Tensor:
-        """The features (B, M, D) of what `read` gave; `generator` is used with SpecAugment only."""
-        if isinstance(sounds, Tensor) or self.specaugment is None:
-            assert isinstance(sounds, Tensor), "waves are read for SpecAugment alone"
+    def encode(self, sounds: Tensor, frontend: AudioFrontend, generator: torch.Generator) -> Tensor:
+        """The features (B, M, D) of what `read` gave; `generator` is used with SpecAugment only.
+
+        In a training in bf16 the encoder is in bf16, too, where the stored features are of float32.
+        """
+        if self.specaugment is None:
             return sounds
         augment = partial(apply_specaugment, config=self.specaugment, generator=generator)
-        features = encode_waves(self.encoder, sounds, lalm.frontend, augment)
+        with torch.no_grad():
+            frames = self.encoder.frames(sounds, augment)  # (B, N, D)
+        features = pool_frames(frames, frontend.audio_tokens)
         # As precise as the stored ones, so that masks of no width change nothing.
         return features.half().float() if self.features.dtype == np.float16 else features
 
@@ -146,11 +151,11 @@ def train(
 
     def read(items: Indices) -> Inputs:
         sequences = lalm.scoring_sequences(reader.tokens_of(items))
-        return sequences, sounds.read(train_pairs.clip_ids_of(items))
+        return sequences, sounds.read(train_pairs.clip_ids_of(items), lalm.frontend)
 
     def scores(lalm: Lalm, inputs: Inputs, generator: torch.Generator) -> Tensor:
         sequences, read_sounds = inputs
-        features = sounds.encode(lalm, read_sounds, generator)  # (P, M, D)
+        features = sounds.encode(read_sounds, lalm.frontend, generator)  # (P, M, D)
         return lalm.sequence_scores(sequences, features)
 
     def loss(scores: Tensor, items: Indices) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.jobs import chunks, ray_cluster
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime import artifacts
+from soundjudge.runtime import artifacts, progress
 
 ITEMS = [f"item{number}" for number in range(7)]
 
@@ -65,6 +65,20 @@ def test_only_missing_chunks_are_made_and_an_encoder_is_loaded_for_them_alone(tm
     assert written[3:] == ["00001.npy"]
     chunks.make_chunks(split, refuse_loading, "local", None, "cpu")
     chunks.make_chunks(split, refuse_loading, "ray", None, "cpu")  # nor is a cluster asked for
+
+
+def test_a_long_stage_says_how_far_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    jobs = chunks.split_chunks("things", ["a1", "b2", "c3", "d4", "e5"], tmp_path, 2)
+    factory = row_writers([])
+    factory("cpu")["things"](jobs[0])  # by a run before
+    chunks.make_chunks(jobs, factory, "local", None, "cpu")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" a second")[0].rpartition(", ")[0] for line in lines] == [
+        "2 of 3 items, things",
+        "3 of 3 items, things",
+    ]
+    assert lines[-1].endswith("0:00:00 left")
 
 
 def test_a_writer_makes_the_chunks_of_its_kind(tmp_path):

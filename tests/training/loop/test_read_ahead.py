@@ -55,3 +55,18 @@ def test_a_caller_that_stops_ends_the_thread_and_reads_no_more():
     steps.close()
     assert threading.active_count() == threads - 1
     assert len(read) <= 3
+
+
+def test_the_only_gpu_of_a_process_has_no_number_and_needs_none():
+    # accelerate names it "cuda"; torch raises ValueError for set_device("cuda"), driver or not.
+    assert list(read_ahead(abs, [-1, -2], torch.device("cuda"))) == [1, 2]
+
+
+def test_one_of_several_gpus_is_set_in_the_thread_that_reads(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(
+        torch.cuda, "set_device", lambda device: chosen.append((device, threading.current_thread()))
+    )
+    assert list(read_ahead(abs, [-1, -2], torch.device("cuda", 1))) == [1, 2]
+    ((device, thread),) = chosen
+    assert device == torch.device("cuda", 1) and thread is not threading.main_thread()

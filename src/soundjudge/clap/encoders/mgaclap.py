@@ -162,9 +162,8 @@ def sparsemax(logits: Tensor) -> Tensor:
 
     A. Martins and R. Astudillo, "From softmax to sparsemax", ICML 2016, algorithm 1.
     """
-    ordered = logits.float().sort(dim=-1, descending=True).values
-    # On the CPU: a GPU has no running sum of floats that repeats, and stages refuse any other.
-    total = ordered.cpu().cumsum(dim=-1).to(ordered.device)
+    ordered = logits.sort(dim=-1, descending=True).values
+    total = ordered.cumsum(dim=-1)
     counts = torch.arange(1, logits.shape[-1] + 1, device=logits.device)
     support = (1 + counts * ordered > total).sum(dim=-1, keepdim=True)
     threshold = (total.gather(-1, support - 1) - 1) / support

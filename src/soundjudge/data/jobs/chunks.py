@@ -7,7 +7,8 @@ on the process that wrote it.
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from soundjudge.data.arrays.array_store import SHARD_BYTES, shard_path, write_ke
 from soundjudge.data.jobs import ray_cluster
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.progress import ProgressReport, log_line
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -82,18 +84,38 @@ def make_chunks(
     workers: int | None,
     device: str,
 ) -> None:
-    """Writes the chunks that have no file yet, in this process or on a Ray cluster."""
+    """Writes the chunks that have no file yet, in this process or on a Ray cluster.
+
+    Shows how many of their items are done, and the time left.
+    """
     missing = [chunk for chunk in chunks if not chunk.path.exists()]
     if not missing:
         return
+    done, total = 0, sum(len(chunk.items) for chunk in missing)
+    with closing(ProgressReport("items", log_line)) as report:
+        for chunk in _write_chunks(missing, factory, engine, workers, device):
+            done += len(chunk.items)
+            report.update(done, total, partial(str, chunk.kind))
+
+
+def _write_chunks(
+    missing: Sequence[Chunk],
+    factory: WriterFactory,
+    engine: Engine,
+    workers: int | None,
+    device: str,
+) -> Iterator[Chunk]:
+    """Writes the chunks, each of which follows when its file is there."""
     if engine == "ray":
         load = partial(_load_writer, factory)
         for chunk, node in ray_cluster.run_tasks(missing, load, device, workers):
             wait_for_file(chunk.path, node)
+            yield chunk
         return
     write = _load_writer(factory, device)
     for chunk in missing:
         write(chunk)
+        yield chunk
 
 
 def _load_writer(factory: WriterFactory, device: str) -> Writer:

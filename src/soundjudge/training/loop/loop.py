@@ -10,7 +10,6 @@ whole lists. So the update is that of the mean over the step's items, as on one 
 random numbers of dropout and augmentation differ between numbers of devices.
 """
 
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from accelerate import PartialState
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import devices
+from soundjudge.runtime.progress import log_line as write_line
 from soundjudge.training.loop import resume
 from soundjudge.training.loop.history import HistoryRow
 from soundjudge.training.loop.objective import Indices, Loss, M
@@ -44,8 +44,7 @@ class TrainingResult:
 def log_line(line: str) -> None:
     """A log: one line on stderr, from the first process only."""
     if PartialState().is_main_process:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        write_line(line)
 
 
 def train_module(

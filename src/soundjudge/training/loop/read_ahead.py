@@ -20,8 +20,9 @@ def read_ahead(read: Callable[[A], B], steps: Iterable[A], device: torch.device)
     """
 
     def choose_device() -> None:
-        if device.type == "cuda":
-            torch.cuda.set_device(device)  # a thread begins on the first
+        # A thread begins on the first. One process alone has no number, and torch refuses that.
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)
 
     pending: deque[Future[B]] = deque()
     thread = ThreadPoolExecutor(1, "read_ahead", initializer=choose_device)
