@@ -4,8 +4,8 @@
 # make torture   faults in number: 5,000 mutated tables, 200 kills, 2,000 mutated sounds
 # make format    formats the code and mends what ruff can
 # make docs      writes docs/params.md and docs/map.md from the code
-# make towers    fits the sample's CLAP on pretrained towers again (four minutes; likewise)
-# make standins  trains the sample's stand-in encoders again (an hour; their results are in git)
+# make towers    fits the sample's CLAP on pretrained towers again (four minutes; its results are in git)
+# make standins  trains the sample's stand-in encoders again (an hour; its results are in git)
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -184,7 +184,8 @@ def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
     scored = (
         f"{summary.rows - summary.failed} of {summary.rows}" if summary.failed else summary.rows
     )
-    typer.echo(f"{scored} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
+    where = "" if str(out) == "-" else f": {out}"
+    typer.echo(f"{scored} rows{resumed}, scored by {judge.score_id}{where}", err=True)
     for sentence, names in summary.flagged.items():
         typer.echo(f"{sentence} ({len(names)} rows, {names[0]} first)", err=True)
     tell_note(judge)
