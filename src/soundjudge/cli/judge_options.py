@@ -37,7 +37,7 @@ class Precision(StrEnum):
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        "--precision", help="Of matrix products: bf16 is faster on a GPU, and gives other scores."
+        "--precision", help="Of matrix products; bf16 is faster on a GPU and gives other scores."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]

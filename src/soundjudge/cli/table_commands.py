@@ -102,7 +102,7 @@ def score_table(
     ] = Engine.local,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Of engine ray: processes; else one per GPU, or per processor."),
+        typer.Option(min=1, help="Processes of engine ray; else one per GPU or processor."),
     ] = None,
     batch_size: BatchSize = 32,
     device: Device = "auto",
