@@ -17,7 +17,8 @@ from soundjudge.cli import (
 
 app = typer.Typer(
     cls=console.ErrorGroup,
-    help="How well does this sound match this text, as people hear it?",
+    help="How well does this sound match this text, as people hear it?\n\n"
+    "The help of each command ends with examples.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -15,7 +15,7 @@ Reference = Annotated[
     Path, typer.Option(help="CSV with wav_file_name and average_score (or mean_score).")
 ]
 Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 Cluster = Annotated[
     Literal["none", "text", "model_id", "both"],
@@ -138,7 +138,7 @@ def write_submission(
     answers: Annotated[
         Path | None, typer.Option(help="YAML for the descriptions: team, authors, summary, ...")
     ] = None,
-    decimals: Annotated[int, typer.Option(min=2, max=6, help="Of the scores.")] = 2,
+    decimals: Annotated[int, typer.Option(min=2, max=6, help="Decimals of the scores.")] = 2,
     overwrite: Overwrite = False,
 ) -> None:
     """Write the challenge's whole entry: checked scores and a description per system, one zip."""

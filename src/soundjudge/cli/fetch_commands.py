@@ -15,7 +15,7 @@ NewFolder = Annotated[Path, typer.Option("--output", "-o", help="The judge's fol
 @app.command()
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Of the catalog; none: list the catalog.")
+        list[str] | None, typer.Argument(help="Names of the catalog; without one it is listed.")
     ] = None,
     params: Annotated[
         Path | None,
@@ -75,7 +75,7 @@ def push(
     private: Annotated[
         bool, typer.Option("--private", help="A repository that is made now is not public.")
     ] = False,
-    branch: Annotated[str | None, typer.Option(help="Of the repository; else main.")] = None,
+    branch: Annotated[str | None, typer.Option(help="A branch, if not main.")] = None,
     redistribution_allowed: Annotated[
         bool,
         typer.Option(
@@ -149,7 +149,7 @@ def import_clap(
     ],
     out: NewFolder,
     license_name: Annotated[
-        str, typer.Option("--license", help="Of the weights, for the model card.")
+        str, typer.Option("--license", help="License of the weights, for the model card.")
     ] = "other",
 ) -> None:
     """Make a judge of a CLAP, without training: its cosine as a score with an id."""

@@ -29,7 +29,7 @@ NoVerify = Annotated[
 Precision = Annotated[
     Literal["fp32", "bf16"],
     typer.Option(
-        "--precision", help="Of matrix products: bf16 is faster on a GPU, and gives other scores."
+        "--precision", help="Of matrix products; bf16 is faster on a GPU and gives other scores."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]

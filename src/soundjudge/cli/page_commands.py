@@ -52,11 +52,11 @@ def report(
         bool, typer.Option("--json", help="Write all numbers as JSON beside the page, too.")
     ] = False,
     audio_column: Annotated[
-        str | None, typer.Option(help="Of the prompts: what their sounds are called; id if there.")
+        str | None, typer.Option(help="Column of --prompts by which sounds are named; else id.")
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Of the prompts: their texts.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of --prompts with texts.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of prompts.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Of resamples and sign flips.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and sign flips.")] = 0,
     batch_size: options.BatchSize = 32,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
@@ -118,8 +118,8 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further name that browsers may call the page by.")
     ] = None,
-    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Of one request.")] = 200.0,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Of one sound.")] = 120.0,
+    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Limit of one request.")] = 200.0,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Limit of one sound.")] = 120.0,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     no_verify: options.NoVerify = False,

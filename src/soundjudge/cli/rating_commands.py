@@ -180,7 +180,7 @@ def study(
     splits: Annotated[int, typer.Option(min=2, help="Random divisions of the listeners.")] = 20,
     held_out: Annotated[float, typer.Option(help="Share of listeners to compare with.")] = 1 / 3,
     resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Of divisions and resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of divisions and resamples.")] = 0,
     scale: Scale = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -204,7 +204,7 @@ def reliability(
     ratings: Ratings,
     out: Output = None,
     resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Of resamples and halves.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and halves.")] = 0,
     scale: Scale = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -79,7 +79,7 @@ def score_table(
     ] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Of engine ray: processes; else one per GPU, or per processor."),
+        typer.Option(min=1, help="Processes of engine ray; else one per GPU or processor."),
     ] = None,
     batch_size: options.BatchSize = 32,
     device: options.Device = "auto",
@@ -156,7 +156,8 @@ def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
     scored = (
         f"{summary.rows - summary.failed} of {summary.rows}" if summary.failed else summary.rows
     )
-    console.tell(f"{scored} rows{resumed}, scored by {judge.score_id}: {out}")
+    where = "" if str(out) == "-" else f": {out}"
+    console.tell(f"{scored} rows{resumed}, scored by {judge.score_id}{where}")
     for sentence, names in summary.flagged.items():
         console.tell(f"{sentence} ({len(names)} rows, {names[0]} first)")
     options.tell_note(judge)

@@ -79,6 +79,21 @@ def test_without_ratings_no_ceiling_is_claimed():
     assert not [name for name in numbers if "ceiling" in name or "floor" in name]
 
 
+def test_ratings_without_texts_have_the_same_ceiling():
+    table = predicted(RATINGS, TRUTH, noise=1.0)
+    with_texts = report.evaluate(table, REFERENCE, ratings=RATINGS, **BOOTSTRAP)
+    bare = RATINGS.drop(columns="text").sample(frac=1, random_state=0)
+    for reference in (REFERENCE, REFERENCE.drop(columns="text")):
+        scores = table[[*reference.columns[:-1], "pred_score"]]
+        numbers = report.evaluate(scores, reference, ratings=bare, **BOOTSTRAP)
+        assert numbers["srcc"] == with_texts["srcc"]
+        assert numbers["ceiling_lcc"] == pytest.approx(with_texts["ceiling_lcc"], abs=0.01)
+    double = REFERENCE.assign(wav_file_name="one.wav")
+    scores = table.assign(wav_file_name="one.wav")
+    with pytest.raises(SoundjudgeError, match="one.wav"):
+        report.evaluate(scores, double, ratings=bare.assign(wav_file_name="one.wav"), **BOOTSTRAP)
+
+
 def test_targets_of_the_pipeline_are_a_reference_too():
     table, targets = (
         predicted(RATINGS, TRUTH, 1.0),

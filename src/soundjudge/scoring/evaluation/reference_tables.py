@@ -26,10 +26,17 @@ RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
 def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
     """The ratings, sorted by the pairs of `frame`, which has their average_score.
 
-    Raises SoundjudgeError unless their means are the reference, to TOLERANCE.
+    Without a column text, a pair is a sound. Raises SoundjudgeError unless their means are the
+    reference, to TOLERANCE.
     """
-    check_table(ratings, RATINGS, "the ratings")
-    means = ratings.groupby(PAIR, sort=False)["score"].mean().rename(RATED_MEAN).reset_index()
+    has_text = "text" in ratings
+    check_table(ratings, RATINGS if has_text else RATINGS.without("text"), "the ratings")
+    means = (
+        ratings.groupby(PAIR if has_text else PAIR[:1], sort=False)["score"]
+        .mean()
+        .rename(RATED_MEAN)
+        .reset_index()
+    )
     reference = frame.drop(columns=PREDICTION)
     matched = matching.match_pairs(
         means.assign(rated_pair=np.arange(len(means))), reference, "the ratings", "the reference"

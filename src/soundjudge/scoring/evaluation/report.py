@@ -34,8 +34,8 @@ def evaluate(
         wav_file_name, average_score or mean_score (0 to 10), text as above and, where known, the
         generator of the clip, model_id.
     ratings : DataFrame, optional
-        Single ratings of the same pairs: wav_file_name, text, score (0 to 10). Their means must be
-        the reference, to 0.05 points.
+        Single ratings of the same pairs: wav_file_name, text if pairs have texts, score (0 to 10).
+        Their means must be the reference, to 0.05 points.
     resamples : int
         Bootstrap resamples for the 95 % intervals; the noise ceiling takes the first 200.
     seed : int
