@@ -54,7 +54,7 @@ def evaluate_files(
         if html:
             _write_page(evaluation, html, predictions, reference)
         if numbers:
-            slices = {"slices": _rows(evaluation.slices)}
+            slices = {"slices": artifacts.json_rows(evaluation.slices)}
             artifacts.write_json(numbers, evaluation.numbers | slices)
     return evaluation
 
@@ -79,7 +79,7 @@ def compare_files(
         }
         table = report.compare(systems, pairs, resamples=resamples, seed=seed, cluster=cluster)
         if target:
-            artifacts.write_json(target, {"comparisons": _rows(table)})
+            artifacts.write_json(target, {"comparisons": artifacts.json_rows(table)})
     return table
 
 
@@ -92,12 +92,6 @@ def _write_page(
     title = f"{predictions.name} against {reference.name}"
     remark = str(numbers.get("mse_of_another_scale", ""))
     html_page.write_page([evaluation.split], page, title=title, remark=remark)
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
-    """The rows for JSON, without empty cells."""
-    rows = table.to_dict("records")
-    return [{str(k): v for k, v in row.items() if v == v} for row in rows]
 
 
 def _read_matching(path: Path, pairs: pd.DataFrame, reference: Path) -> pd.DataFrame:
