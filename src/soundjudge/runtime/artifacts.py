@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from soundjudge.errors import SoundjudgeError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
 REMEMBERED_BYTES = 1 << 26  # files from here on are read once
@@ -111,6 +112,12 @@ def _select(numbers: Mapping[str, object], names: Sequence[str]) -> dict[str, ob
         elif key in names:
             selected[key] = value
     return selected
+
+
+def json_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a table for JSON, without empty cells."""
+    rows = table.to_dict("records")
+    return [{str(name): cell for name, cell in row.items() if cell == cell} for row in rows]
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401  JSON is any of it

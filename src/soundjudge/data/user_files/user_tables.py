@@ -18,25 +18,12 @@ from soundjudge.data.user_files import delimited
 from soundjudge.errors import SoundjudgeError
 
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
-BOOLS = {"true": True, "false": False}
-MAX_INT = 2**63 - 1
-# Python's own int and float also take 1_0, digits of any script, nan and infinity.
-NUMBERS: dict[Kind, re.Pattern[str]] = {
-    "int": re.compile(r"[+-]?[0-9]{1,30}"),
-    "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-}
-KIND_REMEDIES: dict[Kind, str] = {
-    "int": "a whole number: write it like 7",
-    "float": "a number: write it like 7.5, or remove the row",
-    "bool": "true or false: write one of them",
-}
+# Python's own float also takes 1_0, digits of any script, nan and infinity.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 PARQUET_TYPES: dict[Kind, tuple[tuple[Callable[[pa.DataType], bool], ...], str]] = {
     "str": ((pa.types.is_string, pa.types.is_large_string, pa.types.is_integer), "text"),
-    "int": ((pa.types.is_integer,), "a whole number"),
     "float": ((pa.types.is_floating, pa.types.is_integer), "a number"),
-    "bool": ((pa.types.is_boolean,), "true or false"),
 }
-DTYPES: dict[Kind, str] = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
 SPELLINGS = {
     "wav_file_name": ("wave_file_name", "path", "audio", "file"),
     "text": ("caption", "prompt"),
@@ -120,39 +107,29 @@ def _to_frame(header: list[str], rows: list[list[str]], path: Path, table: Table
     frame = {}
     for name, kind in table.columns.items():
         cells = columns.get(name, [""] * len(rows))
-        values = [
-            _value(cell, kind, nullable=name in table.nullable, where=f"{path}, row {row}: {name}")
+        if kind == "str":
+            frame[name] = pd.Series([cell or None for cell in cells], dtype="str")
+            continue
+        assert kind == "float", f"no user writes a column of {kind}"
+        numbers = [
+            _number(cell, nullable=name in table.nullable, where=f"{path}, row {row}: {name}")
             for row, cell in enumerate(cells, start=1)
         ]
-        frame[name] = pd.Series(values, dtype=_dtype(kind, values))
+        frame[name] = pd.Series(numbers, dtype="float64")
     return pd.DataFrame(frame)
 
 
-def _value(cell: str, kind: Kind, *, nullable: bool, where: str) -> str | int | float | bool | None:
-    """The value of a cell; None for an empty one, which `check_table` may refuse."""
-    if cell == "" and (nullable or kind == "str"):
+def _number(cell: str, *, nullable: bool, where: str) -> float | None:
+    """The number in a cell; None for an empty one."""
+    if cell == "" and nullable:
         return None
-    value: str | int | float | bool | None = None
-    if kind == "str":
-        return cell
-    if kind == "bool":
-        value = BOOLS.get(cell.strip().lower())
-    else:
-        if NUMBERS[kind].fullmatch(cell.strip(" \t")):
-            value = int(cell) if kind == "int" else float(cell)
-        elif kind == "float" and NOT_FINITE.fullmatch(cell.strip()):
-            reason = "is not a finite number: correct or remove the row"
-            raise SoundjudgeError(f"{where} {cell} {reason}")
-        if isinstance(value, int) and abs(value) > MAX_INT:
-            value = None
-    if value is None:
-        raise SoundjudgeError(f"{where} {cell!r} is not {KIND_REMEDIES[kind]}")
-    return value
-
-
-def _dtype(kind: Kind, values: list[str | int | float | bool | None]) -> str:
-    full = {"int": "int64", "bool": "bool"}
-    return DTYPES[kind] if kind not in full or None in values else full[kind]
+    if NUMBER.fullmatch(cell.strip(" \t")):
+        return float(cell)
+    if NOT_FINITE.fullmatch(cell.strip()):
+        reason = "is not a finite number: correct or remove the row"
+        raise SoundjudgeError(f"{where} {cell} {reason}")
+    remedy = "write it like 7.5, or remove the row"
+    raise SoundjudgeError(f"{where} {cell!r} is not a number: {remedy}")
 
 
 def missing_column_error(column: str, header: Sequence[str], path: Path) -> SoundjudgeError:

@@ -25,6 +25,7 @@ from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays
 from soundjudge.labels.study.candidates import SCREENINGS, TARGETS, Candidate
 from soundjudge.labels.study.held_out import Correlations, Settings, correlate_splits
 from soundjudge.reporting.resampling import holm
+from soundjudge.runtime import artifacts
 
 DEFAULT = Candidate(screening=Screening.method, target="latent")
 EVERY = tuple(Candidate(screening=s, target=t) for s in SCREENINGS for t in TARGETS)
@@ -78,7 +79,6 @@ class Study:
 
     def as_json(self) -> dict[str, object]:
         """All of it for a JSON file."""
-        rows = self.table.to_dict("records")
         return {
             "panel": asdict(self.panel),
             "notes": list(self.notes()),
@@ -87,7 +87,7 @@ class Study:
             "default": str(self.default),
             "chosen": str(self.chosen),
             "verdict": self.verdict,
-            "candidates": [{str(k): v for k, v in row.items() if v == v} for row in rows],
+            "candidates": artifacts.json_rows(self.table),
         }
 
 

@@ -95,13 +95,7 @@ class EvaluatedSplit:
     def slices(self) -> dict[str, list[Row]]:
         """Rows of `groups.slices`, without empty cells, of the headline and of the best member."""
         names = dict.fromkeys((self.headline, self.best_member))
-        return {
-            name: [
-                {str(key): value for key, value in row.items() if value == value}
-                for row in groups.slices(self.comparison, name).to_dict("records")
-            ]
-            for name in names
-        }
+        return {n: artifacts.json_rows(groups.slices(self.comparison, n)) for n in names}
 
 
 def evaluate_split(

@@ -173,18 +173,14 @@ class SystemEvaluation:
     def numbers(self) -> dict[str, float | str]:
         """The numbers of `report.evaluate`."""
         score, rating = self.frame[PREDICTION], self.frame["average_score"]
-        row: dict[str, float | str] = {}
         if self.split is None:
             reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"
-            return (
-                row | asdict(metrics.correlation_metrics(score, rating)) | {"no_intervals": reason}
-            )
-        row |= self.split.metrics[PREDICTION]
-        scale = reference_tables.other_scale(score)
-        if scale is not None:
-            row |= {"mse_of_another_scale": scale}
+            return {**asdict(metrics.correlation_metrics(score, rating)), "no_intervals": reason}
+        row: dict[str, float | str] = {**self.split.metrics[PREDICTION]}
+        if scale := reference_tables.other_scale(score):
+            row["mse_of_another_scale"] = scale
         if self.split.no_ceiling:
-            row |= {"no_ceiling": self.split.no_ceiling}
+            row["no_ceiling"] = self.split.no_ceiling
         if self.split.ceilings is not None:
             row |= systems.ceiling_metrics(self.split.comparison, self.split.ceilings)
         return row

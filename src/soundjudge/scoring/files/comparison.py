@@ -58,7 +58,7 @@ def evaluate_files(
             _write_page(evaluation, html, predictions, reference, note)
         if numbers:
             noted = {"note": note} if note else {}
-            slices = {"slices": _rows(evaluation.slices)}
+            slices = {"slices": artifacts.json_rows(evaluation.slices)}
             artifacts.write_json(numbers, noted | evaluation.numbers | slices)
     return evaluation
 
@@ -88,7 +88,7 @@ def compare_files(
         scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
         remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
         if target:
-            numbers: dict[str, object] = {"comparisons": _rows(table)}
+            numbers: dict[str, object] = {"comparisons": artifacts.json_rows(table)}
             scaled = {"mse_of_another_scale": remarks} if remarks else {}
             artifacts.write_json(target, numbers | scaled)
     return table, remarks
@@ -103,12 +103,6 @@ def _write_page(
     title = f"{predictions.name} against {reference.name}"
     remark = str(numbers.get("mse_of_another_scale", ""))
     html_page.write_page([evaluation.split], page, title=title, note=note, remark=remark)
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
-    """The rows for JSON, without empty cells."""
-    rows = table.to_dict("records")
-    return [{str(k): v for k, v in row.items() if v == v} for row in rows]
 
 
 def _read_matching(path: Path, pairs: pd.DataFrame, reference: Path) -> pd.DataFrame:

@@ -136,8 +136,6 @@ def cell_text(value: Any) -> str:  # noqa: ANN401
     """A cell of any type as text: nothing for null, JSON for lists and objects."""
     if value is None:
         return ""
-    if isinstance(value, str):
-        return str(value)
     if isinstance(value, bool | list | dict):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundjudge.data.user_files import delimited
-from soundjudge.data.user_files.user_tables import NUMBERS
+from soundjudge.data.user_files.user_tables import NUMBER
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.matching import PAIR
 from soundjudge.scoring.files.pair_reports import TEXT_COLUMNS
@@ -164,7 +164,7 @@ def _open(record: str) -> str:
 def _json(cell: str) -> str:
     if not cell:
         return "null"
-    is_number = NUMBERS["float"].fullmatch(cell)
+    is_number = NUMBER.fullmatch(cell)
     return cell if is_number else json.dumps(cell, ensure_ascii=False)
 
 
