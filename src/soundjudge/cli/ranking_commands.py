@@ -48,16 +48,16 @@ def rank(
 
     Those that the judge's noise does not let it tell apart share a rank.
     """
-    from soundjudge.data.audio import audio
+    from soundjudge.scoring.files import sound_names
     from soundjudge.scoring.members.windows import clean_text
 
     if (texts is None) == (not sounds):
         raise SoundjudgeError("name a text and its sounds, or one sound and --texts FILE")
     names = [str(sound) for sound in sounds] if sounds else _read_texts(texts or STDIN)
     if sounds:
-        waves, written = [audio.read_sound(sound) for sound in sounds], [first] * len(sounds)
+        waves, written = [sound_names.read_sound(sound) for sound in sounds], [first] * len(sounds)
     else:
-        waves, written = [audio.read_sound(Path(first))] * len(names), names
+        waves, written = [sound_names.read_sound(Path(first))] * len(names), names
     for text in written:
         clean_text(text)
     judge = load_judge(model, device, no_verify, precision)

@@ -45,7 +45,7 @@ def score(
     no_verify: NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
-    from soundjudge.data.audio import audio
+    from soundjudge.scoring.files import sound_names
     from soundjudge.scoring.members.windows import clean_text
 
     clean_text(text)  # a judge takes seconds to load
@@ -53,7 +53,7 @@ def score(
         from soundjudge.scoring.judge.events import score_events, split_events
 
         split_events(text)
-    loaded = audio.read_sound(sound)
+    loaded = sound_names.read_sound(sound)
     judge = load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
     from soundjudge.scoring.files.added_columns import Details

@@ -32,7 +32,7 @@ def has_text(header: Sequence[str], path: Path) -> bool:
 
 
 def _remedy(column: str, header: Sequence[str]) -> str:
-    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
         return "separate columns by commas"
     averages = [name for name in header if name in AVERAGES]
     if column in ("listener_id", "score") and averages and "score" not in header:

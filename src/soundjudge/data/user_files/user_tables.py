@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import Kind, Table, check_table
-from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files import delimited, id_forms
 from soundjudge.data.user_files.column_names import missing_column_error
 from soundjudge.errors import SoundjudgeError
 
@@ -71,6 +71,7 @@ def read_user_table(
         raise SoundjudgeError(f"{path}: the {table.name} table is read from {kinds} or .parquet")
     if check_ids:
         spellings.check_ids(frame, str(path))
+        id_forms.check_forms(frame, str(path))
     return frame
 
 

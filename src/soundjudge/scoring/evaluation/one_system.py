@@ -26,13 +26,14 @@ class SystemEvaluation:
         row: dict[str, float | str] = {}
         if self.split is None:
             reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"
-            return (
-                row | asdict(metrics.correlation_metrics(score, rating)) | {"no_intervals": reason}
-            )
-        row |= self.split.metrics[PREDICTION]
-        scale = reference_tables.other_scale(score)
+            row |= asdict(metrics.correlation_metrics(score, rating)) | {"no_intervals": reason}
+        else:
+            row |= self.split.metrics[PREDICTION]
+        scale = reference_tables.other_scale(score, rating)
         if scale is not None:
             row |= {"mse_of_another_scale": scale}
+        if self.split is None:
+            return row
         if self.split.no_ceiling:
             row |= {"no_ceiling": self.split.no_ceiling}
         if self.split.ceilings is not None:

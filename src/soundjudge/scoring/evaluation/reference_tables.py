@@ -17,6 +17,7 @@ PREDICTION = "pred_score"
 REFERENCES = ("average_score", "mean_score")
 # Rating points between a reference and the mean of its ratings: one rounded to a decimal passes.
 TOLERANCE, RATED_MEAN = 0.05 + 1e-9, "mean_of_ratings"
+FAR = 20.0  # beyond it predictions are on a scale such as 0 to 100
 UNIT = 1.0  # predictions that all lie within +-UNIT are cosines or shares, not ratings
 RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
 
@@ -74,11 +75,16 @@ def match_predictions(
     return matching.match_pairs(selected, reference, where, "the reference")
 
 
-def other_scale(predictions: pd.Series) -> str | None:
-    """A sentence where predictions are on another scale than 0 to 10, as far as one can tell."""
-    if predictions.abs().max() > UNIT:
-        return None
-    return f"all {PREDICTION} lie within {-UNIT:g} to {UNIT:g}: calibrate them to 0 to 10"
+def other_scale(predictions: pd.Series, ratings: pd.Series | None = None) -> str | None:
+    """A sentence where either is on another scale than 0 to 10, as far as one can tell."""
+    if predictions.abs().max() <= UNIT:
+        return f"all {PREDICTION} lie within {-UNIT:g} to {UNIT:g}: calibrate them to 0 to 10"
+    if predictions.abs().max() > FAR:
+        return f"{PREDICTION} runs to {predictions.abs().max():g}: calibrate them to 0 to 10"
+    if ratings is not None and not ratings.between(0, 10).all():
+        span = f"{ratings.min():g} to {ratings.max():g}"
+        return f"the mean ratings run from {span}: bring both to 0 to 10"
+    return None
 
 
 def _select(frame: pd.DataFrame, number: str, where: str) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def evaluate(
         holds where ratings pile up at an end of the scale; share_of_ceiling, lcc_share_of_ceiling,
         share_of_deconvolved. Each number except n has its interval: _lo and _hi. What cannot be had
         is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
-        where all predictions lie within -1 to 1.
+        where predictions or mean ratings are not on 0 to 10, as far as one can tell.
 
     Raises
     ------
@@ -63,9 +63,9 @@ def evaluate(
 
     Examples
     --------
-    >>> clips = ["a.wav", "b.wav", "c.wav", "d.wav"]
-    >>> predictions = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4]})
-    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4]})
+    >>> clips = [f"{n}.wav" for n in range(12)]
+    >>> predictions = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4] * 3})
+    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4] * 3})
     >>> round(evaluate(predictions, reference)["srcc"], 3)
     0.8
     """
@@ -120,14 +120,14 @@ def compare(
     Raises
     ------
     SoundjudgeError
-        As `evaluate`; there are fewer than 2 systems or 4 pairs.
+        As `evaluate`; there are fewer than 2 systems or 10 pairs.
 
     Examples
     --------
-    >>> clips = ["a.wav", "b.wav", "c.wav", "d.wav"]
-    >>> first = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4]})
-    >>> second = pd.DataFrame({"wav_file_name": clips, "pred_score": [2, 1, 4, 3]})
-    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4]})
+    >>> clips = [f"{n}.wav" for n in range(12)]
+    >>> first = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4] * 3})
+    >>> second = pd.DataFrame({"wav_file_name": clips, "pred_score": [2, 1, 4, 3] * 3})
+    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4] * 3})
     >>> round(float(compare({"a": first, "b": second}, reference)["difference"][0]), 3)
     0.2
     """

@@ -55,6 +55,8 @@ def list_pairs(
     audio = pair_columns.audio_column(table.columns, audio_column, table.where, is_there)
     text = pair_columns.text_column(table.columns, text_column, table.where)
     table = replace(table, audio=audio, text=text)
+    for column in (audio, text):
+        table.check_cells(column)
     if path.is_dir() and not pair_folders.is_kaldi(path):
         pair_folders.check_complete(path, set(table.column(audio)), folder.folder)
     if shard is not None:

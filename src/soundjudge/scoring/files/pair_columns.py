@@ -47,6 +47,9 @@ def _candidates(
     if usual[0] in columns:
         return [usual[0]]
     candidates = [name for name in columns if name.strip().lower() in usual]
+    if not candidates and len(columns) == 1 and (other := set(";\t|,") & set(columns[0])):
+        separators = "tabs" if where.endswith(".tsv") else "commas"
+        raise SoundjudgeError(f"{where}: {min(other)!r} separates its columns: use {separators}")
     if not candidates:
         raise SoundjudgeError(
             f"{where} has no column of {what} under a usual name ({', '.join(usual)}): name one of "
