@@ -56,12 +56,17 @@ def test_only_what_a_user_can_correct_is_a_sentence(monkeypatch, error):
     assert error.__notes__ == [console.BUG]
 
 
+FULL = "the disk is full: make room and run again, with --resume if there is one"
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
         (SoundjudgeError("a.csv\nis bad"), "soundjudge: a.csv is bad\n"),
         (FileNotFoundError(2, "No such file", "b.csv"), "soundjudge: b.csv: No such file\n"),
         (ConnectionError("refused"), "soundjudge: refused\n"),
+        (OSError(28, "No space left on device"), f"soundjudge: {FULL}\n"),
+        (OSError(28, "No space left on device", "c.csv"), f"soundjudge: c.csv: {FULL}\n"),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_traces_back_on_demand(monkeypatch, error, sentence):

@@ -1,5 +1,7 @@
 """The command line: arguments in, one call, a few lines out; an error is a sentence and code 2."""
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -56,5 +58,7 @@ def options(
 
 
 def main() -> None:
-    """The entry point of the package."""
+    """The entry point of the package; its output is UTF-8, names of files as the bytes they are."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     app()

@@ -1,5 +1,6 @@
 """What every command shares: errors as sentences, help by task, a progress bar, numbers."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,6 +64,9 @@ class ErrorGroup(TyperGroup):
 
 def error_sentence(error: Exception) -> str | None:
     """What a user can correct, on one line; None for a bug."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}the disk is full: make room and run again, with --resume if there is one"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, SoundjudgeError | OSError):

@@ -38,7 +38,7 @@ def score(
     no_verify: options.NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
-    from soundjudge.data.audio import audio
+    from soundjudge.scoring.files import sound_names
     from soundjudge.scoring.members.windows import clean_text
 
     clean_text(text)  # a judge takes seconds to load
@@ -46,7 +46,7 @@ def score(
         from soundjudge.scoring.judge.events import score_events, split_events
 
         split_events(text)
-    loaded = audio.read_sound(sound)
+    loaded = sound_names.read_sound(sound)
     judge = options.load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
     from soundjudge.scoring.files.pair_reports import Details
@@ -87,16 +87,16 @@ def rank(
 
     Those that the judge's noise does not let it tell apart share a rank.
     """
-    from soundjudge.data.audio import audio
+    from soundjudge.scoring.files import sound_names
     from soundjudge.scoring.members.windows import clean_text
 
     if (texts is None) == (not sounds):
         raise SoundjudgeError("name a text and its sounds, or one sound and --texts FILE")
     names = [str(sound) for sound in sounds] if sounds else _read_texts(texts or STDIN)
     if sounds:
-        waves, written = [audio.read_sound(sound) for sound in sounds], [first] * len(sounds)
+        waves, written = [sound_names.read_sound(sound) for sound in sounds], [first] * len(sounds)
     else:
-        waves, written = [audio.read_sound(Path(first))] * len(names), names
+        waves, written = [sound_names.read_sound(Path(first))] * len(names), names
     for text in written:
         clean_text(text)
     judge = options.load_judge(model, device, no_verify, precision)

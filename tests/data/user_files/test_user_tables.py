@@ -246,6 +246,9 @@ def test_a_bad_header_or_file_is_named(tmp_path):
     path.write_text("")
     with pytest.raises(SoundjudgeError, match="is empty"):
         read_user_table(path, tables.PREDICTIONS)
+    path.write_text("sep=,\nwav_file_name,text,pred_score\n0.wav,a,5\n")
+    with pytest.raises(SoundjudgeError, match="its first line is 'sep=': remove that line"):
+        read_user_table(path, tables.PREDICTIONS)
     path.write_text("wav_file_name,text\n0.wav,a\n")
     with pytest.raises(
         SoundjudgeError, match=r"'pred_score' is missing \(there are wav_file_name, text\): add it"

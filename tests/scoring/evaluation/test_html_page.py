@@ -148,7 +148,7 @@ def test_the_command_writes_the_page_and_over_nothing(tmp_path):
         "SRCC of pred_score with listeners on the 12 pairs of reference.csv: \u22121.000"
         in page.text
     )
-    assert "calibrate them to 0 to 10" not in page.text
+    assert "pred_score runs to 81: calibrate them to 0 to 10" in page.text
     again = CliRunner().invoke(app, [*command, "--resamples", "100"])
     assert again.exit_code == 2 and "exists already" in again.output
     cosines = pd.DataFrame({"wav_file_name": pairs, "pred_score": rating / 10})
@@ -161,6 +161,10 @@ def test_the_command_writes_the_page_and_over_nothing(tmp_path):
     assert "Simulated ratings: these numbers show" in Elements(out.read_text(encoding="utf-8")).text
     assert json.loads(noted.read_text(encoding="utf-8"))["note"] == "simulated ratings"
     assert result.stderr.splitlines()[-1] == "simulated ratings"
+    pd.DataFrame({"wav_file_name": pairs, "pred_score": rating}).to_csv(guess, index=False)
+    perfect = CliRunner().invoke(app, [*command, "--resamples", "100", "--overwrite"])
+    assert perfect.exit_code == 0, perfect.output  # an error of 0 has no parts
+    assert "calibrate them" not in Elements(out.read_text(encoding="utf-8")).text
     few = tmp_path / "few.csv"
     pd.DataFrame({"wav_file_name": pairs[:3], "average_score": rating[:3]}).to_csv(few, index=False)
     pd.DataFrame({"wav_file_name": pairs[:3], "pred_score": rating[:3]}).to_csv(guess, index=False)

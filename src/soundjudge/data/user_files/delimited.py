@@ -38,6 +38,8 @@ def read_header(path: Path) -> list[str]:
 def _check_header(header: list[str] | None, path: Path) -> list[str]:
     if header is None:
         raise SoundjudgeError(f"{path} is empty: its first line must name the columns")
+    if header[0].startswith("sep="):  # the separator, for a spreadsheet
+        raise SoundjudgeError(f"{path}: its first line is {header[0]!r}: remove that line")
     if len(set(header)) != len(header):
         raise SoundjudgeError(
             f"{path}: a column name stands twice in {', '.join(header)}: rename or remove one"

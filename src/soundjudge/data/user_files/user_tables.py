@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import Kind, Table, check_table
-from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files import delimited, id_forms
 from soundjudge.errors import SoundjudgeError
 
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -63,6 +63,7 @@ def read_user_table(
         kinds = ", ".join(delimited.SUFFIXES)
         raise SoundjudgeError(f"{path}: the {table.name} table is read from {kinds} or .parquet")
     spellings.check_ids(frame, str(path))
+    id_forms.check_forms(frame, str(path))
     return frame
 
 
@@ -148,7 +149,7 @@ def has_text(header: Sequence[str], path: Path) -> bool:
 
 
 def _remedy(column: str, header: Sequence[str]) -> str:
-    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
         return "separate columns by commas"
     averages = [name for name in header if name in AVERAGES]
     if column in ("listener_id", "score") and averages and "score" not in header:

@@ -19,6 +19,7 @@ REFERENCES = ("average_score", "mean_score")
 # Rating points between a reference and the mean of its ratings: one rounded to a decimal passes.
 TOLERANCE, RATED_MEAN = 0.05 + 1e-9, "mean_of_ratings"
 SCALE = (0.0, 10.0)  # of mean ratings, and of predictions whose errors mean something
+FAR = 20.0  # beyond it predictions are on a scale such as 0 to 100
 UNIT = 1.0  # predictions that all lie within +-UNIT are cosines or shares, not ratings
 RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
 
@@ -94,6 +95,8 @@ def other_scale(predictions: pd.Series) -> str | None:
     """A sentence where predictions are on another scale than 0 to 10, as far as one can tell."""
     if predictions.abs().max() <= UNIT:
         return f"all {PREDICTION} lie within {-UNIT:g} to {UNIT:g}: calibrate them to 0 to 10"
+    if predictions.abs().max() > FAR:
+        return f"{PREDICTION} runs to {predictions.abs().max():g}: calibrate them to 0 to 10"
     outside = int((~predictions.between(*SCALE)).sum())
     if 2 * outside >= len(predictions):
         return (

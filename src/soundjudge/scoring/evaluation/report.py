@@ -56,7 +56,7 @@ def evaluate(
         holds where ratings pile up at an end of the scale; share_of_ceiling, lcc_share_of_ceiling,
         share_of_deconvolved. Each number except n has its interval: _lo and _hi. What cannot be had
         is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
-        where all predictions lie within -1 to 1, or half of them outside of 0 to 10.
+        where all predictions lie within -1 to 1, half of them outside of 0 to 10, or one beyond 20.
 
     Raises
     ------
@@ -67,9 +67,9 @@ def evaluate(
 
     Examples
     --------
-    >>> clips = ["a.wav", "b.wav", "c.wav", "d.wav"]
-    >>> predictions = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4]})
-    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4]})
+    >>> clips = [f"{n}.wav" for n in range(12)]
+    >>> predictions = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4] * 3})
+    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4] * 3})
     >>> round(evaluate(predictions, reference)["srcc"], 3)
     0.8
     """
@@ -107,14 +107,14 @@ def compare(
     Raises
     ------
     SoundjudgeError
-        As `evaluate`; there are fewer than 2 systems or 4 pairs.
+        As `evaluate`; there are fewer than 2 systems or 10 pairs.
 
     Examples
     --------
-    >>> clips = ["a.wav", "b.wav", "c.wav", "d.wav"]
-    >>> first = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4]})
-    >>> second = pd.DataFrame({"wav_file_name": clips, "pred_score": [2, 1, 4, 3]})
-    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4]})
+    >>> clips = [f"{n}.wav" for n in range(12)]
+    >>> first = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4] * 3})
+    >>> second = pd.DataFrame({"wav_file_name": clips, "pred_score": [2, 1, 4, 3] * 3})
+    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4] * 3})
     >>> round(float(compare({"a": first, "b": second}, reference)["difference"][0]), 3)
     0.2
     """
@@ -173,12 +173,13 @@ class SystemEvaluation:
     def numbers(self) -> dict[str, float | str]:
         """The numbers of `report.evaluate`."""
         score, rating = self.frame[PREDICTION], self.frame["average_score"]
+        scale = reference_tables.other_scale(score)
+        remark: dict[str, float | str] = {"mse_of_another_scale": scale} if scale else {}
         if self.split is None:
             reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"
-            return {**asdict(metrics.correlation_metrics(score, rating)), "no_intervals": reason}
-        row: dict[str, float | str] = {**self.split.metrics[PREDICTION]}
-        if scale := reference_tables.other_scale(score):
-            row["mse_of_another_scale"] = scale
+            numbers = asdict(metrics.correlation_metrics(score, rating))
+            return {**numbers, "no_intervals": reason, **remark}
+        row: dict[str, float | str] = {**self.split.metrics[PREDICTION], **remark}
         if self.split.no_ceiling:
             row["no_ceiling"] = self.split.no_ceiling
         if self.split.ceilings is not None:

@@ -62,6 +62,8 @@ def list_pairs(
     audio = find_audio_column(table.columns, audio_column, table.where, is_there)
     text = find_text_column(table.columns, text_column, table.where)
     table = replace(table, audio=audio, text=text)
+    for column in (audio, text):
+        table.check_cells(column)
     if path.is_dir() and not pair_folders.is_kaldi(path):
         pair_folders.check_complete(path, set(table.column(audio)), folder.folder)
     if shard is not None:
@@ -121,6 +123,9 @@ def _candidates(
     if usual[0] in columns:
         return [usual[0]]
     candidates = [name for name in columns if name.strip().lower() in usual]
+    if not candidates and len(columns) == 1 and (other := set(";\t|,") & set(columns[0])):
+        separators = "tabs" if where.endswith(".tsv") else "commas"
+        raise SoundjudgeError(f"{where}: {min(other)!r} separates its columns: use {separators}")
     if not candidates:
         raise SoundjudgeError(
             f"{where} has no column of {what} under a usual name ({', '.join(usual)}): name one of "

@@ -73,7 +73,9 @@ def _complete_rows(pairs: PairTable, path: Path) -> tuple[list[str], list[list[s
             return [*pairs.columns, PREDICTION], [], False  # killed before the header was whole
         separator, rows = _delimited_rows(pairs.columns, text)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SoundjudgeError(f"{path} is no CSV in UTF-8: choose another output") from error
+        raise SoundjudgeError(
+            f"{path} is no CSV in UTF-8: save it so, or choose another output"
+        ) from error
     header = rows[0]
     if len(rows[-1]) != len(header):
         rows.pop()  # cut off inside a quoted line break

@@ -66,6 +66,7 @@ def score_table(
     """
     if resume and overwrite:
         raise SoundjudgeError("--resume and --overwrite exclude one another: choose one")
+    outputs.check_output(out, inputs, SUFFIXES)
     outputs.check_output(errors_path(out), inputs, (".csv",))
     locked = outputs.locked_output(out, inputs, SUFFIXES, overwrite=overwrite, resume=resume)
     with locked as target:
