@@ -35,6 +35,8 @@ class EnsembleConfig:
     kinds: dict[str, str] = field(default_factory=dict)
     """Kinds of members for method kinds, name -> kind; others have the first part of their
     checkpoint's path: finetune/full1 is a finetune."""
+    best_member: str | None = None
+    "of method best; null = the member of the highest SRCC on validation, without folds and refits"
     resamples: int = 200  # of validation pairs, for the intervals of the weights
     seed: int = 0  # of the folds and of the resamples
     coverage: float = 0.9  # share of pairs whose mean rating lies within a score's interval
@@ -58,6 +60,8 @@ class EnsembleConfig:
             raise SoundjudgeError(f"resamples is {self.resamples}: intervals need 1 or more")
         if unknown := sorted(set(self.kinds) - set(self.members)):
             raise SoundjudgeError(f"kinds names {unknown[0]}, which is no member")
+        if self.best_member is not None and self.best_member not in self.members:
+            raise SoundjudgeError(f"best_member is {self.best_member}, which is no member")
 
     def member_kinds(self) -> list[str]:
         """The kind of each member."""
@@ -100,7 +104,7 @@ def fit_ensemble(
     """
     assert config.calibration != "auto", "choose a calibration first"
     mean, std, standardized = _standardize(scores, config)
-    weights = weighting.fit_weights(config.method, standardized, rating, config.member_kinds())
+    weights = _fit_weights(standardized, rating, config)
     return Ensemble(
         members=tuple(config.members),
         mean=tuple(mean.tolist()),
@@ -120,13 +124,20 @@ def weight_draws(
         rows = rng.integers(len(rating), size=len(rating))
         try:
             standardized = _standardize(scores[rows], config)[2]
-            weights = weighting.fit_weights(
-                config.method, standardized, rating[rows], config.member_kinds()
-            )
+            weights = _fit_weights(standardized, rating[rows], config)
         except SoundjudgeError:
             weights = np.full(scores.shape[1], np.nan)
         draws.append(weights)
     return np.array(draws)
+
+
+def _fit_weights(
+    standardized: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
+) -> NDArray[np.float64]:
+    """Weights (K,) of standardized scores (N, K)."""
+    if config.method == "best" and config.best_member is not None:
+        return np.array([float(name == config.best_member) for name in config.members])
+    return weighting.fit_weights(config.method, standardized, rating, config.member_kinds())
 
 
 def _standardize(
