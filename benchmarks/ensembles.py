@@ -1,15 +1,17 @@
 """Which weights serve the ensemble of the sample best? Prints Markdown.
 
-python benchmarks/ensembles.py [--root .]
+python benchmarks/ensembles.py [--root .] [--refits regress fusion]
 
 Reads what `dvc repro` left under --root. Every method is cross-fitted on validation, with folds of
 pairs and with folds that hold out whole generators and whole texts, and is then fitted on all of
 validation and scored on test. Intervals are over pairs, of one training of each member. `gate` is
-no method of the pipeline: weights of their own for short and for long captions. All ratings are
-SIMULATED.
+no method of the pipeline: weights of their own for short and for long captions. With --refits
+instead: what folds tell and choose where these members are refitted without each generator, as the
+stage `refit` left them. All ratings are SIMULATED.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from scipy.optimize import nnls
 from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.reporting import metrics, resampling
-from soundjudge.scoring.ensemble import calibration, crossfit, ensemble, folds, panel
+from soundjudge.scoring.ensemble import calibration, crossfit, ensemble, folds, panel, refits
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.folds import RatedScores
 from soundjudge.scoring.evaluation import significance
@@ -30,20 +32,31 @@ ROOT = Path(__file__).resolve().parent.parent
 METHODS = (*crossfit.CHOICES, "best", "auto")
 GATE, BASE = "gate", "nnls"
 RESAMPLES, CONFIDENCE = 2000, 0.95
+PLAIN = "as they are"
+CHOICE = ("method", "members", "SRCC, cross-fitted", "minus as they are", "MSE", "chosen",
+          "SRCC on test", "on its unseen generators")  # fmt: skip
+FOLDS = {"generator": 10, "both": 5}  # of both, as in the recipe xacle2027
 Values = NDArray[np.float64]
 
 
-def rated_pairs(root: Path, split: str, members: list[str]) -> RatedScores:
-    """The members' scores and the mean ratings of a split, for validation the screened ones."""
+def rated_pairs(
+    root: Path, split: str, members: dict[str, str], refitted: Sequence[str] = ()
+) -> RatedScores:
+    """The members' scores and the mean ratings of a split, for validation the screened ones.
+
+    `members`: checkpoints by name; `refitted`: those of which the refits are read, too.
+    """
     rated = tables.read_table(root / "data/prepared/rated.parquet", tables.RATED)
-    predictions = panel.read_panel(root / "data/predictions/members", members, split)
+    folder = root / "data/predictions/members"
+    predictions = panel.read_panel(folder, list(members), split)
     if split == "validation":
         targets = tables.read_table(root / "data/targets/validation.csv", tables.TARGETS)
     else:
         ratings = tables.read_table(root / "data/test_labels/ratings.parquet", tables.RATINGS)
         means = ratings.groupby(["wav_file_name", "text"])["score"].mean()
         targets = means.rename("mean_score").reset_index()
-    return panel.rated_scores(predictions, targets, rated, members)
+    without = refits.read_refits(folder, members, refitted, predictions) if refitted else None
+    return panel.rated_scores(predictions, targets, rated, list(members), without)
 
 
 def gate_columns(pairs: RatedScores, reference: RatedScores) -> Values:
@@ -84,23 +97,23 @@ def on_test(validation: RatedScores, test: RatedScores, config: EnsembleConfig) 
     return ensemble.apply_ensemble(crossfit.fit(validation, config), test.scores)
 
 
-def rows(scores: dict[str, Values], rating: Values) -> pd.DataFrame:
-    """SRCC with interval, MSE, and both minus those of BASE with intervals: a row per method."""
+def rows_of(scores: dict[str, Values], rating: Values, other: str = BASE) -> pd.DataFrame:
+    """SRCC with interval, MSE, and both minus those of `other` with intervals: a row each."""
     names = list(scores)
     draws = significance.bootstrap(
         np.stack(list(scores.values()), axis=1), rating, resamples=RESAMPLES, seed=0
     )
-    base, table = names.index(BASE), {}
+    base, table = names.index(other), {}
     for k, name in enumerate(names):
         low, high = resampling.interval(draws.srcc[:, k], CONFIDENCE)
         srcc, mse = metrics.srcc(scores[name], rating), metrics.mse(scores[name], rating)
         table[name] = {"SRCC": f"{srcc:.3f} [{low:.3f}, {high:.3f}]", "MSE": f"{mse:.2f}"}
         for metric, own in (("srcc", draws.srcc), ("mse", draws.mse)):
             function = getattr(metrics, metric)
-            difference = function(scores[name], rating) - function(scores[BASE], rating)
+            difference = function(scores[name], rating) - function(scores[other], rating)
             low, high = resampling.interval(own[:, k] - own[:, base], CONFIDENCE)
-            text = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]" if name != BASE else ""
-            table[name][f"{metric.upper()} minus {BASE}'s"] = text
+            text = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]" if name != other else ""
+            table[name][f"{metric.upper()} minus {other}'s"] = text
     return pd.DataFrame(table).T
 
 
@@ -110,21 +123,65 @@ def print_table(title: str, table: pd.DataFrame) -> None:
         print(f"| {name} | {' | '.join(row)} |")
 
 
+def print_refits(validation: RatedScores, test: RatedScores, config: EnsembleConfig) -> None:
+    """SRCC on held-out generators by members as they are and refitted, and what either chooses."""
+    plain, names = replace(validation, refits={}), list(config.members)
+    print("\n## Members\n\n| member on | pairs | SRCC | refitted |\n|---|---|---|---|")
+    for generator, scores in validation.refits.items():
+        rows = validation.generators == generator
+        for k in np.flatnonzero((scores != plain.scores).any(axis=0)):
+            own, without = (
+                metrics.srcc(s[rows, k], plain.rating[rows]) for s in (plain.scores, scores)
+            )
+            print(f"| {names[k]} on {generator} | {rows.sum()} | {own:.3f} | {without:.3f} |")
+    for by in FOLDS:
+        print(f"\n## folds_by {by}\n\n| {' | '.join(CHOICE)} |\n{'|---' * len(CHOICE)}|")
+        for method in (BASE, "auto"):
+            rules = replace(config, method=method, calibration="auto", folds_by=by, folds=FOLDS[by])
+            fits = {PLAIN: plain, "refitted": validation}
+            scores = {name: crossfit.crossfit(pairs, rules).scores for name, pairs in fits.items()}
+            table = rows_of(scores, plain.rating, PLAIN)
+            for name, pairs in fits.items():
+                row = table.loc[name]
+                cells = [method, name, row["SRCC"], row[f"SRCC minus {PLAIN}'s"], row["MSE"]]
+                print(f"| {' | '.join([*cells, *choice_cells(pairs, test, rules)])} |")
+
+
+def choice_cells(pairs: RatedScores, test: RatedScores, rules: EnsembleConfig) -> list[str]:
+    """What is chosen by all pairs, and the SRCC of that on test and on its unseen generators."""
+    chosen = crossfit.choose(pairs, rules)
+    fitted = ensemble.fit_ensemble(pairs.scores, pairs.rating, chosen)
+    scores = ensemble.apply_ensemble(fitted, test.scores)
+    unseen = ~np.isin(test.generators, pairs.generators)
+    ends = [metrics.srcc(scores[rows], test.rating[rows]) for rows in (slice(None), unseen)]
+    return [f"{chosen.method}, {chosen.calibration}", *(f"{srcc:.3f}" for srcc in ends)]
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--root", type=Path, default=ROOT)
-    root = arguments.parse_args().root
+    arguments.add_argument("--refits", nargs="+", default=[])
+    options = arguments.parse_args()
+    root = options.root
     config = params.load("ensemble", EnsembleConfig, root / "params.yaml")
     names = list(config.members)
-    validation, test = (rated_pairs(root, split, names) for split in ("validation", "test"))
+    validation, test = (
+        rated_pairs(root, split, config.members, options.refits if split == "validation" else ())
+        for split in ("validation", "test")
+    )
+    if options.refits:
+        print_refits(validation, test, config)
+        return
     print(f"# Weights of the ensemble (simulated ratings)\n\nMembers: {', '.join(names)}.")
     methods = {m: replace(config, method=m, calibration="linear") for m in (*METHODS, GATE)}
     for by in ("none", "both"):
         title = f"validation, {len(validation.rating)} pairs, cross-fitted, folds_by {by}"
         scores = {m: crossfitted(validation, replace(c, folds_by=by)) for m, c in methods.items()}
-        print_table(title, rows(scores, validation.rating))
+        print_table(title, rows_of(scores, validation.rating))
     scores = {m: on_test(validation, test, replace(c, folds_by="both")) for m, c in methods.items()}
-    print_table(f"test, {len(test.rating)} pairs, fitted on validation", rows(scores, test.rating))
+    print_table(
+        f"test, {len(test.rating)} pairs, fitted on validation", rows_of(scores, test.rating)
+    )
     for by in ("none", "both"):
         both = {
             BASE if kind == "linear" else kind: crossfit.crossfit(
@@ -132,7 +189,7 @@ def main() -> None:
             ).scores
             for kind in ("linear", "isotonic")
         }
-        print_table(f"calibration, folds_by {by}: nnls is linear", rows(both, validation.rating))
+        print_table(f"calibration, folds_by {by}: nnls is linear", rows_of(both, validation.rating))
 
 
 if __name__ == "__main__":

@@ -126,6 +126,30 @@ def test_a_choice_by_refits_is_that_of_the_scores_of_the_refits():
     assert chosen.method == (best if best in crossfit.CHOICES else "best")
 
 
+def test_the_member_that_is_best_without_the_generators_is_taken_and_not_the_best_with_them():
+    rng = np.random.default_rng(3)
+    pairs = rated()
+    known = pairs.rating + 0.5 * rng.normal(size=96)  # of a member that knows the generators
+    steady = pairs.rating + 2.0 * rng.normal(size=96)
+    scores, refits = np.stack([known, steady], axis=1), {}
+    for name in ("g0", "g1", "g2"):
+        refits[name] = scores.copy()
+        refits[name][pairs.generators == name, 0] = rng.normal(
+            size=(pairs.generators == name).sum()
+        )
+    with_refits = dataclasses.replace(pairs, scores=scores, refits=refits)
+    rules = dataclasses.replace(
+        config(method="auto", by="generator"), members={"known": "regress", "steady": "y"}
+    )
+    chosen = crossfit.choose(with_refits, rules)
+    assert (chosen.method, chosen.best_member) == ("best", "steady")
+    assert crossfit.fit(with_refits, rules).weights == (0, 1)
+    draws = ensemble.weight_draws(scores, pairs.rating, chosen)
+    assert (draws == [0, 1]).all()
+    plain = crossfit.choose(dataclasses.replace(with_refits, refits={}), rules)
+    assert plain.best_member in (None, "known")
+
+
 def test_one_weak_fold_is_recorded_and_does_not_stop_the_others():
     pairs = rated()
     scores = pairs.scores.copy()

@@ -18,6 +18,7 @@ from soundjudge.scoring.ensemble.folds import RatedScores, make_folds
 CHOICES: tuple[Literal["mean", "kinds", "nnls", "ridge", "greedy"], ...] = (
     "mean", "kinds", "nnls", "ridge", "greedy",
 )  # fmt: skip
+MEMBER = "member "  # how the name of a member alone begins, beside the methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +63,16 @@ def fit(pairs: RatedScores, config: EnsembleConfig) -> Ensemble:
 def choose(pairs: RatedScores, config: EnsembleConfig) -> EnsembleConfig:
     """The config with auto replaced: method by cross-fitted SRCC, calibration by cross-fitted MSE.
 
-    Where no method has a higher SRCC than the best member alone, the method is best.
+    Where no method has a higher SRCC than the best member alone, it is best, and that member.
     """
     if config.method == "auto":
         numbers = compare_methods(pairs, config)
         if not numbers:
             raise SoundjudgeError("no member's scores rise with the ratings on validation")
         chosen = max(numbers, key=lambda name: numbers[name]["srcc"])
-        config = replace(config, method=next((m for m in CHOICES if m == chosen), "best"))
+        method = next((m for m in CHOICES if m == chosen), None)
+        alone = chosen.removeprefix(MEMBER) if method is None else None
+        config = replace(config, method=method or "best", best_member=alone)
     if config.calibration == "auto":
         errors = {
             method: _mse(pairs, replace(config, calibration=method))
@@ -87,9 +90,16 @@ def compare_methods(pairs: RatedScores, config: EnsembleConfig) -> dict[str, dic
     make_folds(pairs, config.folds, config.folds_by, config.seed)  # its errors are no method's
     numbers, fixed = {}, replace(config, calibration="linear")
     for k, (name, checkpoint) in enumerate(config.members.items()):
-        alone = replace(fixed, method="mean", members={name: checkpoint}, kinds={}, zero_weight=())
+        alone = replace(
+            fixed,
+            method="mean",
+            members={name: checkpoint},
+            kinds={},
+            zero_weight=(),
+            best_member=None,
+        )
         if row := _numbers(pairs.of_member(k), alone):
-            numbers[f"member {name}"] = row
+            numbers[f"{MEMBER}{name}"] = row
     for method in CHOICES:
         if row := _numbers(pairs, replace(fixed, method=method)):
             numbers[method] = row

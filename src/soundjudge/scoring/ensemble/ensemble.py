@@ -38,6 +38,8 @@ class EnsembleConfig:
     zero_weight: tuple[str, ...] = ()
     """Members that are measured and not weighed: those that validation flatters, such as a model
     that tells the training's sounds apart and no others."""
+    best_member: str | None = None
+    "of method best; null = the member of the highest SRCC on validation, without folds and refits"
     resamples: int = 200  # of validation pairs, for the intervals of the weights
     seed: int = 0  # of the folds and of the resamples
     coverage: float = 0.9  # share of pairs whose mean rating lies within a score's interval
@@ -65,6 +67,10 @@ class EnsembleConfig:
             raise SoundjudgeError(f"zero_weight names {unknown[0]}, which is no member")
         if set(self.zero_weight) == set(self.members):
             raise SoundjudgeError("zero_weight names every member: leave one that is weighed")
+        if self.best_member is not None and self.best_member not in self.members:
+            raise SoundjudgeError(f"best_member is {self.best_member}, which is no member")
+        if self.best_member in self.zero_weight:
+            raise SoundjudgeError(f"best_member is {self.best_member}, which zero_weight names")
 
     def member_kinds(self) -> list[str]:
         """The kind of each member."""
@@ -138,6 +144,8 @@ def _fit_weights(
     standardized: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
 ) -> NDArray[np.float64]:
     """Weights (K,) of standardized scores (N, K), by the method from those that are weighed."""
+    if config.method == "best" and config.best_member is not None:
+        return np.array([float(name == config.best_member) for name in config.members])
     weighed = [k for k, name in enumerate(config.members) if name not in config.zero_weight]
     kinds = [config.member_kinds()[k] for k in weighed]
     weights = np.zeros(len(config.members))
