@@ -14,6 +14,7 @@ Needs PYTHONPATH=checkpoints/sample and the packages of the towers. N recordings
 import argparse
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,16 +71,22 @@ def write_project(folder: Path, fold: int) -> None:
     print(COMMANDS.format(folder=folder))
 
 
-def member_scores(judge: Path, waves: Waves, texts: list[str]) -> dict[str, Floats]:
+def member_scores(
+    judge: Path, waves: Waves, texts: list[str], without: Sequence[str] = ()
+) -> dict[str, Floats]:
     """Scores (N, M) of all sounds with all texts by each member and by the ensemble.
 
-    Members without weight, too, which `Judge` leaves out.
+    Members of weight 0, too, which `Judge` leaves out; not those of `without`.
     """
     manifest = read_manifest(judge)
     loader = members.MemberLoader(
         root=judge, device=torch.device("cpu"), window_seconds=manifest.window_seconds
     )
-    names = manifest.ensemble.members
+    blend = manifest.ensemble
+    names = [name for name in blend.members if name not in without]
+    weights = dict(zip(blend.members, blend.weights, strict=True))
+    assert not any(weights[name] for name in without), "only members of weight 0 can be left out"
+    columns = [blend.members.index(name) for name in names]
     with devices.plain_arithmetic():
         loaded = [loader.member(judge / "members" / name) for name in names]
     scorer = PairScorer(loaded, CACHE_BYTES)
@@ -88,10 +95,11 @@ def member_scores(judge: Path, waves: Waves, texts: list[str]) -> dict[str, Floa
     for wave in waves:
         silent, prepared = manifest.prepare(wave)
         raw = scorer.window_scores([prepared] * len(texts), texts, prediction).of_pairs()
-        blend = apply_ensemble(manifest.ensemble, raw, np.full(len(texts), silent))
-        rows.append(np.column_stack([raw, blend]))
-    columns = np.stack(rows).transpose(2, 0, 1)
-    return dict(zip([*names, "**ensemble**"], columns, strict=True))
+        every = np.tile(np.asarray(blend.mean), (len(texts), 1))
+        every[:, columns] = raw
+        scores = apply_ensemble(blend, every, np.full(len(texts), silent))
+        rows.append(np.column_stack([raw, scores]))
+    return dict(zip([*names, "**ensemble**"], np.stack(rows).transpose(2, 0, 1), strict=True))
 
 
 def cosines(folder: Path, waves: Waves, texts: list[str]) -> dict[str, Floats]:
@@ -115,7 +123,7 @@ def win_rates(scores: Floats, own: NDArray[np.int64], differ: NDArray[np.bool_])
     return rates
 
 
-def print_scores(folder: Path, recordings: pd.DataFrame) -> None:
+def print_scores(folder: Path, recordings: pd.DataFrame, without: Sequence[str]) -> None:
     """Captions of other labels and groups, one of them drawn, and labels as texts."""
     waves = [audio.read_audio(Path(path)) for path in recordings["path"]]
     labels, groups = recordings["label"].to_numpy(), recordings["group"].to_numpy()
@@ -123,7 +131,7 @@ def print_scores(folder: Path, recordings: pd.DataFrame) -> None:
     each_label, label = np.unique(labels, return_inverse=True)
     texts = [*each_caption, *(f"the sound of {one.replace('_', ' ')}" for one in each_label)]
     judge = folder / "checkpoints/judge"
-    scores = cosines(folder, waves, texts) | member_scores(judge, waves, texts)
+    scores = cosines(folder, waves, texts) | member_scores(judge, waves, texts, without)
     differ = (labels[:, None] != labels) & (groups[:, None] != groups)
     one = np.zeros_like(differ)
     rng = np.random.default_rng(SEED)
@@ -155,12 +163,14 @@ def main() -> None:
         part.add_argument("folder", type=Path)
     project.add_argument("--fold", type=int, default=0)
     score.add_argument("recordings", type=Path)
+    score.add_argument("--without", nargs="*", default=[], help="members of weight 0, to save time")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.part == "project":
         write_project(options.folder, options.fold)
     else:
-        print_scores(options.folder, pd.read_csv(options.recordings, dtype=str))
+        recordings = pd.read_csv(options.recordings, dtype=str)
+        print_scores(options.folder, recordings, options.without)
 
 
 if __name__ == "__main__":

@@ -82,15 +82,19 @@ def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so
         for line in (ROOT / "recipes/sample.yaml").read_text(encoding="utf-8").splitlines()
         if "extra_encoders: [checkpoints/sample/towers] # as in" in line
     }
-    (project / "params.yaml").write_text(f"fusion:\n{line}\n")
+    untuned = "zeroshot:\n  path: checkpoints/sample/towers # as of encoders.clap\n"
+    assert untuned.splitlines()[1] in (ROOT / "recipes/sample.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(f"fusion:\n{line}\n{untuned}")
     monkeypatch.setenv("PYTHONPATH", str(project / "own"))
     told = run(project, "make", "repro")
     after = (project / "params.yaml").read_text()
     if len(installed) == 2:
-        assert "towers are missing" not in told and after == f"fusion:\n{line}\n"
+        assert "towers are missing" not in told and after == f"fusion:\n{line}\n{untuned}"
     else:
         assert "The pretrained towers are missing: params.yaml is changed" in told
-        assert after == "fusion:\n  extra_encoders: [] # as in regress\n"
+        assert after == "fusion:\n  extra_encoders: [] # as in regress\n" + untuned.replace(
+            "towers", "clap"
+        )
     assert not list(project.glob("params.yaml.*"))
 
 
