@@ -124,13 +124,10 @@ class Lalm(nn.Module):
         return prompt.shared_prefix_sequences(texts, sounds, self.tokens, count)
 
     def sequence_scores(self, sequences: Sequences, features: Tensor) -> Tensor:
-        """The scores at every [SCORE], sequence by sequence, with sounds (B or G, M, D).
-
-        The score head is in float32 whatever the precision: bf16 knows 128 scores from 0.5 to 1,
-        and equal scores have no rank.
-        """
+        """The scores at every [SCORE], sequence by sequence, with sounds (B or G, M, D)."""
         rows, positions = (copy_to(index, self.device) for index in sequences.score_positions)
         hidden = self.hidden_states(sequences, features)[rows, positions]  # (B or G * C, H)
+        # bf16 knows 128 scores from 0.5 to 1, and equal scores have no rank.
         with torch.autocast(self.device.type, enabled=False):
             scores: Tensor = self.final_linear(self.score_head(hidden.float())).squeeze(1)
         return scores
