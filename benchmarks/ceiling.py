@@ -133,7 +133,7 @@ def main() -> None:
     lines = [
         "# The noise ceiling against what the truth itself reaches (simulated)",
         "",
-        f"Mean error over {arguments.runs} simulations a row, split halves / deconvolution; the",
+        f"Mean error over {arguments.runs} simulations per row, split halves / deconvolution; the",
         "floor of the MSE in per cent of itself. Reached: the truth (SRCC, KTAU) or the expected",
         f"rating (LCC, MSE; {EXPECTED} ratings) against the mean rating of the same pairs.",
         f"Covered: how often the 95 % interval over pairs ({arguments.resamples} resamples) holds",

@@ -32,7 +32,7 @@ from soundjudge.clap.clapscore import load_clapscore
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
-from soundjudge.labels.pairs import negatives, pseudolabels, silence
+from soundjudge.labels.pairs import negatives, pseudolabels
 from soundjudge.labels.texts.text_overlap import normalize_texts
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
@@ -98,7 +98,7 @@ class Sample:
             labels = pseudolabels.score_pairs(pairs, self.sounds, self.texts)
         if variant.likelihood_weight:
             labels = self.blend(labels, variant.likelihood_weight)
-        return silence.add_silent_pairs(labels, self.clips, variant.num_silent, config.seed)
+        return pseudolabels.add_silent_pairs(labels, self.clips, variant.num_silent, config.seed)
 
     def blend(self, labels: pd.DataFrame, weight: float) -> pd.DataFrame:
         """Standardized scores of CLAP and likelihood, weighted; with mean and spread of CLAP's."""

@@ -72,7 +72,7 @@ def scores(trained: dict[str, Path]) -> dict[str, float]:
     ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
     config = params.load("evaluate", evaluation.EvaluationConfig, ablation.PARAMS)
     evaluated = evaluation.evaluate_split(ablation.score(trained, "test"), ratings, config)
-    return {name: row["srcc"] for name, row in evaluation.system_metrics(evaluated).items()}
+    return {name: row["srcc"] for name, row in evaluated.metrics.items()}
 
 
 def best_validation(checkpoint: Path) -> float:

@@ -53,7 +53,7 @@ def main() -> None:
         "# Intervals and tests of a report: whether they hold",
         "",
         f"Everything is simulated. Made by `python benchmarks/system_tests.py --runs {runs}`:",
-        f"{runs} comparisons a row of two systems with the same mean, {RESAMPLES} resamples. Two",
+        f"{runs} comparisons per row of two systems with the same mean, {RESAMPLES} resamples. Two",
         f"standard errors of a share of .95 or .05 are {2 * (0.95 * 0.05 / runs) ** 0.5:.3f}. A",
         "report shows expanded intervals and sign flips. Clipped: scores of mean 8 and standard",
         "deviation 3, cut at 0 and 10.",

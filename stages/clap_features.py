@@ -1,6 +1,6 @@
 """Encodes every rated clip and text by every frozen CLAP, each distinct one once for all stages.
 
-reads   data/prepared/ rated, clips, shards, encoders.clap, the extra_claps of regress and fusion
+reads   data/prepared/ rated, clips, shards, encoders.clap, the extra_encoders of regress and fusion
 writes  data/clap_features/ first/<name>/, of encoders.clap, and extra/<name>/: clips/ and texts/
 """
 
@@ -36,8 +36,8 @@ def load_writers(
 def main() -> None:
     config = params.load("clap_features", embeddings.EncodingConfig)
     first, device = params.load("encoders.clap", ClapSource), params.load("device", str)
-    extra = params.load("regress.extra_claps", tuple[Path | ClapSource, ...])
-    extra += params.load("fusion.extra_claps", tuple[Path | ClapSource, ...])
+    extra = params.load("regress.extra_encoders", tuple[Path | ClapSource, ...])
+    extra += params.load("fusion.extra_encoders", tuple[Path | ClapSource, ...])
     sources = list(dict.fromkeys([first, *map(as_source, extra)]))
     inputs = [PREPARED / "clips.parquet", PREPARED / "rated.parquet"]
     inputs += [checkpoints.resolve_path(source.path) for source in sources]

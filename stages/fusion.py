@@ -1,7 +1,7 @@
 """Fits a kernel regressor on the features of frozen CLAPs and the captioner's likelihood.
 
 reads   data/targets/ train.csv and global.json, data/features/, data/prepared/ clips and shards,
-        data/clap_features/, checkpoints/likelihood/, encoders.clap, the CLAPs of fusion.extra_claps
+        data/clap_features/, checkpoints/likelihood/, encoders.clap, fusion.extra_encoders
 writes  checkpoints/fusion/; the last fit names other targets and another checkpoint
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
-from soundjudge.labels.pairs import negatives, pseudolabels, silence, unit_vectors
+from soundjudge.labels.pairs import negatives, pseudolabels, unit_vectors
 from soundjudge.labels.texts import text_overlap
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts, devices
@@ -43,7 +43,7 @@ def main() -> None:
     pairs = negatives.build_pairs(captions[~repeated], clips, text_embeddings, config, device)
     scored = pseudolabels.score_pairs(pairs, audio_embeddings, text_embeddings)
 
-    labeled = silence.add_silent_pairs(scored, clips, config.num_silent, config.seed)
+    labeled = pseudolabels.add_silent_pairs(scored, clips, config.num_silent, config.seed)
     tables.write_table(labeled, PAIRS, tables.PAIRS)
     with artifacts.atomic_folder(PLOTS) as folder:
         plotting.save_figure(pseudolabels.plot_scores(scored, ""), folder / "scores.png")

@@ -10,8 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from soundjudge import params
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
@@ -51,9 +49,9 @@ def main(name: str) -> None:
             tables.write_table(scores.assign(generator=generator), scored, refits.REFITS)
             shutil.rmtree(folder / "checkpoint")
         parts.append(tables.read_table(scored, refits.REFITS))
-    table = pd.concat(parts, ignore_index=True)
-    tables.write_table(table, REFITS / f"{name}.csv", refits.REFITS)
-    shutil.rmtree(work)
+    tables.write_table(refits.join_refits(parts), REFITS / f"{name}.csv", refits.REFITS)
+    if parts:
+        shutil.rmtree(work)
 
 
 if __name__ == "__main__":

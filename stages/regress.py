@@ -1,7 +1,7 @@
 """Fits a kernel regressor on the features of frozen CLAPs.
 
 reads   data/targets/ train.csv, global.json, data/prepared/ clips, shards, data/clap_features/,
-        encoders.clap, the CLAPs of regress.extra_claps
+        encoders.clap, regress.extra_encoders
 writes  checkpoints/regress/; the last fit names other targets and another checkpoint
 """
 

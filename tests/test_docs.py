@@ -180,6 +180,14 @@ def write_ratings(path: Path) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def write_scores(*paths: Path) -> None:
+    """Scores of those 90 sounds by metrics that know nothing."""
+    for seed, path in enumerate(paths):
+        scores = np.random.default_rng(seed).uniform(0, 10, 90)
+        lines = [f"{pair}.wav,{score:.4f}" for pair, score in enumerate(scores)]
+        path.write_text("\n".join(["wav_file_name,pred_score", *lines]) + "\n", encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_every_command_of_the_page_on_listening_tests_runs_in_its_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -187,10 +195,13 @@ def test_every_command_of_the_page_on_listening_tests_runs_in_its_order(
     page = (ROOT / "docs/listening_test.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
-    assert {words[1] for words in commands} == {"reliability", "study", "screen", "standardize"}
+    assert {words[1] for words in commands} == {
+        "reliability", "study", "screen", "standardize", "evaluate", "compare",
+    }  # fmt: skip
     monkeypatch.setattr(screening_report, "RESAMPLES", 20)  # else seconds
     monkeypatch.chdir(tmp_path)
     write_ratings(Path("ratings.csv"))
+    write_scores(Path("scores.csv"), Path("a.csv"), Path("b.csv"))
     for program, *words in commands:
         assert program == "soundjudge"
         result = CliRunner().invoke(app, words)

@@ -19,6 +19,7 @@ from soundjudge.labels.files import screening_report
 from soundjudge.scoring.judge.manifest import read_manifest
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("score.md", "limits.md")
 JUDGE = ROOT / "checkpoints/judge"
 PACKAGED = ROOT / "metrics/package.json"
 
@@ -88,6 +89,22 @@ def test_the_numbers_of_the_readmes_table_are_those_of_the_evaluation() -> None:
         for number, text in zip(expected, stated, strict=True):
             decimals = len(text.partition(".")[2])
             assert float(text) == pytest.approx(number, abs=0.51 * 10**-decimals), (system, text)
+
+
+def test_the_figures_in_the_pages_texts_are_those_of_the_evaluation() -> None:
+    details = json.loads((ROOT / "metrics/details/evaluate.json").read_text(encoding="utf-8"))
+    test, intervals = details["test"], details["intervals"]["test"]
+    pages = {name: " ".join((ROOT / "docs" / name).read_text("utf-8").split()) for name in PAGES}
+    (ceiling,) = re.findall(r"SRCC of (\.\d+) to (\.\d+) with", " ".join(README.split()))
+    (covered,) = re.findall(r"test split ([\d.]+) % \[([\d.]+), ([\d.]+)\] lie", pages["score.md"])
+    (error,) = re.findall(r"listeners' means is ([\d.]+) points", pages["limits.md"])
+    expected = [
+        *(test["ceiling"][f"{kind}_srcc"] for kind in ("deconvolved", "ceiling")),
+        *(100 * intervals[key] for key in ("coverage", "coverage_lo", "coverage_hi")),
+        test["ensemble"]["mse"] ** 0.5,
+    ]
+    for number, text in zip(expected, [*ceiling, *covered, error], strict=True):
+        assert float(text) == pytest.approx(number, abs=0.51 * 10 ** -len(text.partition(".")[2]))
 
 
 def write_systems() -> None:

@@ -21,6 +21,11 @@ class Inner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Encoders:
+    extra_encoders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outer:
     name: str
     where: Path
@@ -118,6 +123,18 @@ def test_the_whole_file_is_the_empty_section(in_folder):
     Path("params.yaml").write_text("rate: 2\n")
     with pytest.raises(ParamsError, match=r"^params\.yaml: steps is missing"):
         params.load("", Inner)
+
+
+def test_a_former_name_of_a_key_is_told_with_its_present_one(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("regress: {extra_claps: [a]}\n")
+    told = r"params\.yaml: regress\.extra_claps was renamed: write 'extra_encoders' instead"
+    with pytest.raises(ParamsError, match=told):
+        params.load("regress.extra_encoders", tuple[Path, ...], path)
+    with pytest.raises(ParamsError, match=told):
+        params.load("regress", Encoders, path)
+    path.write_text("regress: {extra_encoders: [a]}\n")
+    assert params.load("regress", Encoders, path) == Encoders(extra_encoders=(Path("a"),))
 
 
 def test_a_missing_section_and_a_missing_file_are_named(tmp_path):

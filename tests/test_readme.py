@@ -18,13 +18,14 @@ from typer.testing import CliRunner
 from soundjudge.cli import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BENCHMARKS = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
-def blocks(kind: str) -> list[str]:
-    return [text for language, text in BLOCKS if language == kind]
+def blocks(kind: str, page: str = README) -> list[str]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [text for language, text in found if language == kind]
 
 
 def commands() -> list[str]:
@@ -54,7 +55,7 @@ def exists(name: str) -> bool:
 
 def tree() -> Iterator[tuple[str, str]]:
     """Path and caption of every line of the captioned tree."""
-    (block,) = blocks("")
+    (block,) = blocks("", CONTRIBUTING)
     folder = ""
     for line in block.splitlines():
         indent, name, caption = re.fullmatch(r"( *)(\S+)  +(\S.*)", line).groups()

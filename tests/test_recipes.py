@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from soundjudge import params, recipes
 from soundjudge.cli import app
-from soundjudge.doctor import fetch_plan, requirements
+from soundjudge.doctor import requirements
 from soundjudge.errors import ParamsError
 
 FOLDER = ROOT / "recipes"
@@ -207,7 +207,7 @@ def test_a_recipe_has_every_value_that_dvc_yaml_asks_for(name: str) -> None:
 def test_every_member_of_the_ensemble_is_trained_by_some_stage(name: str) -> None:
     trained = {f"finetune/{member}" for member in value(VALUES[name], "finetune.members")}
     members = set(value(VALUES[name], "ensemble.members").values())
-    assert members <= {"clapscore", "regress", "likelihood", "fusion", *trained}
+    assert members <= {"clapscore", "zeroshot", "regress", "likelihood", "fusion", *trained}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -349,10 +349,10 @@ def test_frozen2027_needs_ratings_and_claps_alone_and_they_can_be_fetched(
 ) -> None:
     (tmp_path / "data/none").mkdir(parents=True)
     (tmp_path / "data/none/README.md").write_text("no corpus\n")
-    claps = {"encoders.clap", "regress.extra_claps[0]", "regress.extra_claps[1]"}
+    claps = {"encoders.clap", "regress.extra_encoders[0]", "regress.extra_encoders[1]"}
     assert unmet("frozen2027", tmp_path) == {"prepare.xacle", *claps}
     monkeypatch.chdir(tmp_path)
-    plan = fetch_plan.plan_fetch(Path("params.yaml"))
+    plan = requirements.plan_fetch(Path("params.yaml"))
     assert set(plan.targets) == {"laion-clap", "human-clap", "ms-clap-2023"}
     assert [other.requirement.key for other in plan.others] == ["prepare.xacle"]
 

@@ -67,7 +67,7 @@ TABLE = {
         f"{PREDICTIONS} predict@likelihood package",
         "ensemble evaluate",
     ),
-    "regress.extra_claps": (
+    "regress.extra_encoders": (
         ["checkpoints/other"],
         "clap_features regress",
         f"tune_clap fusion embed pseudolabel {LALM} {PREDICTIONS} predict@likelihood"
@@ -191,6 +191,7 @@ def test_with_other_corpora_and_encoders_nothing_needs_the_sample(tmp_path):
         encoders__audio="checkpoints/beats.pt",
         encoders__clap__path="checkpoints/clap",
         encoders__llm="checkpoints/llm",
+        zeroshot__path="checkpoints/clap",
     )
     own = {name for name in real.stages if "/" not in name}
     assert own == set(real.stages) - {SAMPLE, TOWERS, *STANDINS}

@@ -175,11 +175,12 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
     ran, ran_there = repro(one, other)
     assert set(ran) == {
         "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "clap_features",
-        "tune_clap", "regress", "embed", "pseudolabel", "features", "caption", "likelihood",
-        "fusion", "pretrain@captioned", "finetune@full1", "predict@clapscore", "predict@regress",
-        "predict@full1", "predict@likelihood", "predict@fusion", "ensemble", "evaluate", "package",
+        "tune_clap", "zeroshot", "regress", "embed", "pseudolabel", "features", "caption",
+        "likelihood", "fusion", "pretrain@captioned", "finetune@full1", "predict@clapscore",
+        "predict@zeroshot", "predict@regress", "predict@full1", "predict@likelihood",
+        "predict@fusion", "ensemble", "evaluate", "package",
     }  # fmt: skip
-    assert len(ran) == 23
+    assert len(ran) == 25
     assert sorted(ran_there) == sorted(ran)
     assert locks(one) == locks(other), "two folders made other bytes"
     metrics = json.loads((one / "metrics/details/evaluate.json").read_text(encoding="utf-8"))
@@ -210,9 +211,9 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path):
 
 
 LAST_FIT = {
-    "targets", "tune_clap", "regress", "likelihood", "fusion", "finetune@full1",
-    "predict@clapscore", "predict@regress", "predict@full1", "predict@likelihood",
-    "predict@fusion", "compare", "package",
+    "targets", "tune_clap", "zeroshot", "regress", "likelihood", "fusion", "finetune@full1",
+    "predict@clapscore", "predict@zeroshot", "predict@regress", "predict@full1",
+    "predict@likelihood", "predict@fusion", "compare", "package",
 }  # fmt: skip
 
 

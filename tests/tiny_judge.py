@@ -144,7 +144,7 @@ def _machine(clap: tiny_clap.TransformersClap) -> kernel_machine.KernelMachine:
         audio_embeddings = clap.embed_sounds(waves).numpy()
         text_embeddings = clap.embed_texts(texts).numpy()
     config = kernel_machine.RegressionConfig(
-        extra_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
+        extra_encoders=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
     )
     return kernel_machine.fit_kernel_machine(
         audio_embeddings, text_embeddings, [clap.dimensions], np.linspace(0, 10, 8), config

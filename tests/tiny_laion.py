@@ -8,7 +8,7 @@ import tiny_names
 import torch
 import transformers
 
-from soundjudge.clap.encoders import laion, laion_names
+from soundjudge.clap.encoders import laion
 
 AUDIO = {
     "num_mel_bins": 64,
@@ -36,7 +36,7 @@ def state(model: transformers.ClapModel) -> dict[str, torch.Tensor]:
         for key, tensor in model.state_dict().items()
         if not key.endswith(("position_ids", "token_type_ids"))
     }
-    state = tiny_names.published_state(laion_names.LAION, weights)
+    state = tiny_names.published_state(laion.LAION, weights)
     kernel = torch.zeros(513, 1, 1024)
     kernel[0, 0] = torch.hann_window(1024)
     extractor = transformers.ClapFeatureExtractor(**laion.FRONTEND)

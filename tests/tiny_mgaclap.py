@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from soundjudge.clap.encoders.mgaclap import MgaClap
-from soundjudge.clap.encoders.mgaclap_file import AUDIO, FRONTEND, TABLE, TEXT
+from soundjudge.clap.encoders.mgaclap import AUDIO, FRONTEND, TABLE, TEXT, MgaClap
 
 PUBLISHED = "mga-clap.pt"
 SIZES = {

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from transformers import ClapFeatureExtractor
 
-from soundjudge.clap.encoders.msclap import MsClap
-from soundjudge.clap.encoders.msclap_file import AUDIO, TABLE, TEXT
+from soundjudge.clap.encoders.msclap import AUDIO, TABLE, TEXT, MsClap
 
 PUBLISHED = "CLAP_weights_2023.pth"
 

@@ -6,7 +6,7 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from soundjudge.clap.encoders.aisfx import AisfxNetwork
-from soundjudge.clap.encoders.sentence_encoder import SentenceEncoder
+from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.clap.encoders.towers import TowersClap
 
 

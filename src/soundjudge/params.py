@@ -21,6 +21,8 @@ KINDS = {
     str: "text",
     Path: "a path",
 }
+RENAMED = {"extra_claps": "extra_encoders"}
+"Former names of keys and what they are now."
 
 
 def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
@@ -37,6 +39,10 @@ def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
     parents: list[str] = []
     for key in section.split(".") if section else []:
         if not isinstance(values, dict) or key not in values:
+            former = [old for old, new in RENAMED.items() if new == key]
+            if isinstance(values, dict) and values.keys() & former:
+                old = ".".join([*parents, *former])
+                raise ParamsError(f"{path}: {old} was renamed: write {key!r} instead")
             inside = f"under {'.'.join(parents)!r}" if parents else "at the top"
             raise ParamsError(f"{path} has no section {section!r}: there is no {key!r} {inside}")
         parents.append(key)
@@ -114,6 +120,9 @@ def _dataclass(cls: Any, value: object, where: str) -> object:  # noqa: ANN401
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     for key in value:
         if key not in fields:
+            if RENAMED.get(key) in fields:
+                new = RENAMED[key]
+                raise ParamsError(f"{_key_path(where, key)} was renamed: write {new!r} instead")
             close = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known keys are {_join(fields)}"
             raise ParamsError(f"{_key_path(where, key)} is not a known key: {hint}")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,12 @@ def test_what_a_benchmark_imports_of_the_package_is_there(script: Path) -> None:
             for alias in node.names:
                 if not hasattr(module, alias.name):
                     importlib.import_module(f"{node.module}.{alias.name}")
+
+
+PAGES = sorted(set((ROOT / "benchmarks").glob("*.md")) - {ROOT / "benchmarks/README.md"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_figures_of_a_page_name_the_code_that_made_them(page: Path) -> None:
+    scripts = re.findall(r"python (benchmarks/\w+\.py)", page.read_text(encoding="utf-8"))
+    assert scripts and all((ROOT / script).is_file() for script in scripts)

@@ -57,8 +57,8 @@ tune_clap:
     precision: fp32
     checkpoint_minutes: 10
 clap_features: {batch_size: 8, engine: local, workers: null}
-fusion: {extra_claps: []}
-regress: {extra_claps: [checkpoints/clap2], c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
+fusion: {extra_encoders: []}
+regress: {extra_encoders: [checkpoints/clap2], c: 0.5, epsilon: 0.08, gamma: scale, batch_size: 8}
 embed: {batch_size: 8, precision: fp32, dtype: float32, engine: local, workers: null}
 pseudolabel:
   num_random: 1.5
@@ -240,7 +240,7 @@ def test_two_m2d_claps_stop_regress_before_anything_is_opened(pipeline):
         folder = tiny_m2d.write(Path("checkpoints") / name, weights_seed=number)
         (folder / "portable_m2d.py").write_text("raise AssertionError('it was opened')")
     encoders = PARAMS["encoders"] | {"clap": {"path": "checkpoints/one"}}
-    extra = PARAMS["regress"] | {"extra_claps": ["checkpoints/two"]}
+    extra = PARAMS["regress"] | {"extra_encoders": ["checkpoints/two"]}
     values = PARAMS | {"encoders": encoders, "regress": extra}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(SoundjudgeError, match="a judge can ask its user for one alone"):

@@ -1,6 +1,7 @@
 """The command line as people use it: results on stdout, one sentence for every mistake."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def test_events_of_a_text_are_scored_by_themselves(judge, sounds):
         assert line == f"event {alone} {event}"
     assert lines[3].startswith("lowest ") and lines[4].startswith("order ")
     assert len(json.loads(run(*words, "--events", "--json").stdout)["events"]) == 2
-    assert "names no several events" in sentence(
+    assert "cannot be split into events" in sentence(
         run("score", sounds / "e.wav", "a dog", "--model", judge, "--events")
     )
 
@@ -325,7 +326,7 @@ def test_standardize_alone_uses_the_ratings_themselves(tmp_path):
 
 
 def test_evaluate_writes_flat_numbers(tmp_path):
-    values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0]
+    values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5, 8.0, 9.7]
     (tmp_path / "average.csv").write_text(
         "wav_file_name,text,average_score\n" + "".join(f"{n},t,{v}\n" for n, v in enumerate(values))
     )
@@ -340,7 +341,7 @@ def test_evaluate_writes_flat_numbers(tmp_path):
     numbers = json.loads(out.read_text())
     assert {"srcc", "lcc", "ktau", "mse", "n", "srcc_lo", "srcc_hi"} <= numbers.keys()
     assert numbers["srcc"] == pytest.approx(1.0)
-    assert numbers["n"] == 7
+    assert numbers["n"] == 10
     assert "srcc 1.0000" in result.stdout
     compared = run("compare", guess, guess, "--reference", average)
     assert compared.exit_code == 0, compared.output
@@ -381,3 +382,37 @@ def test_help_does_not_load_torch():
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("command", [["score"], ["rank", "--texts", "texts.txt"], ["rank"]])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Dog.WAV", "'dog.wav' is there"),
+        ("dog.wav ", "'dog.wav' is there"),
+        ("sub\\cat.wav", "write /"),
+    ],
+)
+def test_a_missing_sound_of_almost_that_name_is_told(tmp_path, monkeypatch, command, name, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for path in ("dog.wav", "sub/cat.wav"):
+        (tmp_path / path).write_bytes(b"RIFF")
+    (tmp_path / "texts.txt").write_text("a dog\n")
+    words = [*command, name] if "--texts" in command else [*command, "a dog", name]
+    result = run(*(["score", name, "a dog"] if command == ["score"] else words))
+    assert result.exit_code == 2
+    assert "there is no such file, but " in result.output and hint in result.output
+
+
+def test_names_of_files_are_printed_as_the_bytes_they_are(judge, tmp_path):
+    """In a process of its own: the encoding of standard output is the system's affair."""
+    name = os.fsdecode(b"d\xffg \xe2\x82\xac.wav")
+    tiny_judge.write_sound(tmp_path / "a.wav")
+    (tmp_path / "a.wav").rename(tmp_path / name)
+    command = [sys.executable, "-m", "soundjudge", "rank", "--model", str(judge), "a dog", name]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    printed = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, check=True
+    ).stdout
+    assert printed.rstrip(b"\n").endswith(os.fsencode(name))

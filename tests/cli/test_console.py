@@ -6,13 +6,14 @@ import sys
 from importlib.metadata import version
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner, Result
 
 from soundjudge.cli import app, console
 from soundjudge.cli.evaluation_commands import compare, evaluate
-from soundjudge.cli.study_commands import reliability, study
+from soundjudge.cli.rating_commands import reliability, study
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import rating_reports
 from soundjudge.scoring.evaluation import report
@@ -55,12 +56,17 @@ def test_only_what_a_user_can_correct_is_a_sentence(monkeypatch, error):
     assert error.__notes__ == [console.BUG]
 
 
+FULL = "the disk is full: make room and run again, with --resume if there is one"
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
         (SoundjudgeError("a.csv\nis bad"), "soundjudge: a.csv is bad\n"),
         (FileNotFoundError(2, "No such file", "b.csv"), "soundjudge: b.csv: No such file\n"),
         (ConnectionError("refused"), "soundjudge: refused\n"),
+        (OSError(28, "No space left on device"), f"soundjudge: {FULL}\n"),
+        (OSError(28, "No space left on device", "c.csv"), f"soundjudge: c.csv: {FULL}\n"),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_traces_back_on_demand(monkeypatch, error, sentence):
@@ -112,3 +118,11 @@ def test_a_command_and_its_function_have_the_same_defaults(command, function):
     assert names >= {"resamples", "seed"}
     for name in names:
         assert of_command[name].default == of_function[name].default
+
+
+def test_a_p_value_has_two_significant_digits_and_other_numbers_four_decimals(capsys):
+    """In four decimals the first would be 0.0001, and the second 0."""
+    table = pd.DataFrame({"difference": [0.000123, -0.5], "p_bootstrap": [0.000123, 3.84e-17]})
+    console.print_table(table)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["difference", "p_bootstrap"], ["0.0001", "0.00012"], ["-0.5000", "3.8e-17"]]

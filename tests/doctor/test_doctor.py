@@ -14,7 +14,7 @@ from soundjudge import recipes
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.cli import app
 from soundjudge.data.fetch.catalog import CATALOG
-from soundjudge.doctor import fetch_plan, requirements, sections
+from soundjudge.doctor import requirements, sections
 from soundjudge.doctor.catalog import REQUIREMENTS
 from soundjudge.errors import ParamsError
 from soundjudge.model.audio import audio_encoder
@@ -33,8 +33,9 @@ SAMPLE = {
         "audio": "checkpoints/sample/beats.pt",
         "llm": "checkpoints/sample/llm",
     },
-    "regress": {"extra_claps": []},
-    "fusion": {"extra_claps": []},
+    "zeroshot": {"path": "checkpoints/sample/clap"},
+    "regress": {"extra_encoders": []},
+    "fusion": {"extra_encoders": []},
 }
 
 
@@ -122,7 +123,7 @@ def test_a_sentence_encoder_is_a_need_of_regress_and_no_clap(in_folder):
     (folder / "modules.json").touch()
     path = params(in_folder)
     values = yaml.safe_load(path.read_text())
-    values["regress"]["extra_claps"] = ["checkpoints/words"]
+    values["regress"]["extra_encoders"] = ["checkpoints/words"]
     path.write_text(yaml.safe_dump(values))
     (need,) = requirements.unmet_requirements(requirements.find_requirements(path))
     assert need.requirement.kind == "sentence" and "model.safetensors" in need.lacking
@@ -132,13 +133,13 @@ def test_a_sentence_encoder_is_a_need_of_regress_and_no_clap(in_folder):
 def test_each_further_clap_is_a_need_of_its_own_by_the_kind_that_lies_there(in_folder):
     path = params(in_folder)
     values = yaml.safe_load(path.read_text())
-    values["regress"]["extra_claps"] = ["checkpoints/other", "checkpoints/m2d"]
+    values["regress"]["extra_encoders"] = ["checkpoints/other", "checkpoints/m2d"]
     path.write_text(yaml.safe_dump(values))
     (in_folder / "checkpoints/m2d").mkdir(parents=True)
     (in_folder / "checkpoints/m2d/portable_m2d.py").touch()
     other, m2d = requirements.unmet_requirements(requirements.find_requirements(path))
-    assert (other.requirement.key, other.status) == ("regress.extra_claps[0]", "missing")
-    assert (m2d.requirement.key, m2d.status) == ("regress.extra_claps[1]", "incomplete")
+    assert (other.requirement.key, other.status) == ("regress.extra_encoders[0]", "missing")
+    assert (m2d.requirement.key, m2d.status) == ("regress.extra_encoders[1]", "incomplete")
     assert "m2d_clap_*/checkpoint-*.pth" in m2d.lacking
     assert other.requirement.stages == m2d.requirement.stages == ("clap_features", "regress")
 
@@ -166,7 +167,7 @@ def test_another_sha256_than_the_one_asked_for_is_incomplete(in_folder):
 
     def states(first: str, second: str) -> list[str]:
         values["encoders"]["clap"]["sha256"] = first
-        values["regress"]["extra_claps"] = [{"path": "two", "sha256": second}]
+        values["regress"]["extra_encoders"] = [{"path": "two", "sha256": second}]
         path.write_text(yaml.safe_dump(values))
         findings = requirements.find_requirements(path)
         return [f.status for f in findings if f.path.name in ("one", "two")]
@@ -278,7 +279,7 @@ def test_what_a_stage_reads_is_what_the_doctor_checks(in_folder):
             {"ensemble__members": {"full3": "finetune/full3"}},
             "ensemble.members.full3 is finetune/full3, and no training makes that: did you mean",
         ),
-        ({"ensemble__members": {"x": "oracle"}}, "there are clapscore, regress"),
+        ({"ensemble__members": {"x": "oracle"}}, "there are clapscore, zeroshot, regress"),
         (
             {"finetune__members__full1": {"warm_start": "pretrain/caption"}},
             "full1.warm_start is pretrain/caption, and no training makes that: did you mean pre",
@@ -311,12 +312,35 @@ def test_params_that_contradict_each_other_are_found(in_folder, monkeypatch, cha
     assert re.search(problem, found)
 
 
+@pytest.mark.parametrize("folder", ["meta_data", "XACLE/XACLE_dataset/meta_data"])
+@pytest.mark.parametrize(
+    ("rows", "lacking"),
+    [("model_id\na.wav,g\nb.wav,\n", 1), ("text\na.wav,x\nb.wav,x\n", 2), ("model_id\na,g\n", 0)],
+)
+def test_folds_by_generator_need_the_generators_before_hours_of_training(
+    in_folder, folder, rows, lacking
+):
+    lists = Path("xacle") / folder
+    lists.mkdir(parents=True)
+    (lists / "validation.csv").write_text(f"wav_file_name,{rows}")
+    values = {"prepare": {"xacle": "xacle"}, "ensemble": {"folds_by": "both"}}
+    found = sections.find_problems(whole(in_folder, **values))
+    expected = [f"{lacking} of 2 rows of {lists}/validation.csv have no model_id"] * bool(lacking)
+    assert len(found) == len(expected)
+    assert all(text in problem for text, problem in zip(expected, found, strict=True))
+    (lists / "validation.csv").write_text("")
+    assert "is empty" in sections.find_problems(whole(in_folder, **values))[0]
+    values["ensemble"] = {"folds_by": "text"}
+    assert sections.find_problems(whole(in_folder, **values)) == []
+
+
 def test_the_params_of_the_repository_and_without_captions_have_no_problem(in_folder):
     assert sections.find_problems(repository.ROOT / "params.yaml") == []
     Path("data/none").mkdir(parents=True)
     Path("data/none/README.md").write_text("no corpus\n")
     values = repository.params(prepare={"audiocaps": "data/none", "vggsound": "data/none"})
     values["ensemble"]["members"] = {"clapscore": "clapscore", "regress": "regress"}
+    values["ensemble"]["zero_weight"] = []
     Path("params.yaml").write_text(yaml.safe_dump(values))
     assert sections.find_problems(Path("params.yaml")) == []
     report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
@@ -355,7 +379,7 @@ def test_what_the_catalog_has_of_the_missing_is_fetched_to_where_params_look(in_
         xacle="data/raw/xacle",
         clap="laion/clap-htsat-unfused",
     )
-    plan = fetch_plan.plan_fetch(path)
+    plan = requirements.plan_fetch(path)
     assert plan.targets == {
         "beats": Path("mine/BEATs_iter3_plus_AS2M.pt"),
         "qwen2.5-0.5b": Path("checkpoints/official/Qwen2.5-0.5B-Instruct"),
@@ -373,7 +397,7 @@ def test_every_fetch_command_of_the_doctor_is_one_of_the_catalog():
 @pytest.mark.parametrize("name", ["tmu2026", "xacle2027"])
 def test_all_weights_of_a_recipe_can_be_fetched(in_folder, name):
     Path("params.yaml").write_text(recipes.recipe_text(name, repository.ROOT / "recipes"))
-    plan = fetch_plan.plan_fetch(Path("params.yaml"))
+    plan = requirements.plan_fetch(Path("params.yaml"))
     assert set(plan.targets) == {"beats", "laion-clap", "qwen2.5-0.5b"}
     assert all(target == CATALOG[name].target for name, target in plan.targets.items())
     assert {other.requirement.key.partition(".")[0] for other in plan.others} == {"prepare"}

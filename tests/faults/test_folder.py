@@ -80,7 +80,7 @@ def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so
     (line,) = {
         line
         for line in (ROOT / "recipes/sample.yaml").read_text(encoding="utf-8").splitlines()
-        if "extra_claps: [checkpoints/sample/towers] # as in" in line
+        if "extra_encoders: [checkpoints/sample/towers] # as in" in line
     }
     (project / "params.yaml").write_text(f"fusion:\n{line}\n")
     monkeypatch.setenv("PYTHONPATH", str(project / "own"))
@@ -90,7 +90,7 @@ def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so
         assert "towers are missing" not in told and after == f"fusion:\n{line}\n"
     else:
         assert "The pretrained towers are missing: params.yaml is changed" in told
-        assert after == "fusion:\n  extra_claps: [] # as in regress\n"
+        assert after == "fusion:\n  extra_encoders: [] # as in regress\n"
     assert not list(project.glob("params.yaml.*"))
 
 

@@ -174,7 +174,7 @@ def test_the_stage_fits_the_ratings_and_ends_with_the_same_bytes_again(in_folder
         in_folder,
         device="cpu",
         encoders__clap={"path": "clap"},
-        fusion=CONFIG | {"extra_claps": []},
+        fusion=CONFIG | {"extra_encoders": []},
     )
     run_stage("fusion")
 

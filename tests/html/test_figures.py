@@ -32,5 +32,29 @@ def test_scores_are_shown_from_0_to_10_and_others_where_they_are():
 
 def test_a_histogram_counts_every_value_once_also_at_the_ends():
     axis = figures.score_axis(np.array([0.0, 10.0]))
-    counts = figures.histogram(np.array([0.0, 0.1, 5.1, 10.0]), axis).counts
+    counts = figures.histogram(np.array([0.0, 0.1, 5.1, 10.0]), axis)
     assert (counts[0], counts[10], counts[-1], sum(counts)) == (2, 1, 1, 4)
+
+
+UNIT, TEN = (figures.Axis(low=0.0, high=high, ticks=[0.0, high]) for high in (1.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("scores", "ratings", "across", "inside"),
+    [
+        ((2.0, 8.0), (3.0, 9.0), TEN, ((2.0, 8.0), (3.0, 9.0))),
+        ((0.0, 10.0), (-5.0, 15.0), TEN, ((2.5, 7.5), (0.0, 10.0))),  # slope 2 stays 2
+        ((0.0, 10.0), (0.0, 10.0), UNIT, ((0.0, 1.0), (0.0, 1.0))),
+        ((0.0, 10.0), (15.0, -5.0), TEN, ((2.5, 7.5), (10.0, 0.0))),
+        ((0.0, 10.0), (4.0, 4.0), TEN, ((0.0, 10.0), (4.0, 4.0))),
+        ((0.0, 10.0), (11.0, 11.0), TEN, None),
+        ((-5.0, -1.0), (0.0, 10.0), TEN, None),
+    ],
+)
+def test_a_line_keeps_its_slope_where_a_picture_ends(scores, ratings, across, inside):
+    clipped = figures.clip_segment(scores, ratings, across, TEN)
+    if inside is None:
+        assert clipped is None
+    else:
+        assert clipped[0] == pytest.approx(inside[0])
+        assert clipped[1] == pytest.approx(inside[1])

@@ -19,8 +19,8 @@ pytest.importorskip("starlette", reason="the page is an extra: pip install 'soun
 from starlette.testclient import TestClient
 
 from soundjudge.page import application, uploads, zipped_sounds
+from soundjudge.page.judging import spectrogram_png
 from soundjudge.page.limits import Limits, RefusalError
-from soundjudge.page.spectrogram import spectrogram_png
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.judge.judge import Judge
 

@@ -11,13 +11,15 @@ import pytest
 import tiny_judge
 from typer.testing import CliRunner
 
+import soundjudge.page
 from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
 
 
 def test_without_the_extra_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "soundjudge.page.serve", raising=False)
+    monkeypatch.delitem(sys.modules, "soundjudge.page.application", raising=False)
+    monkeypatch.delattr(soundjudge.page, "application", raising=False)
     result = CliRunner().invoke(app, ["serve"])
     assert result.exit_code == 2
     assert "pip install 'soundjudge[page]'" in result.stderr
@@ -25,7 +27,7 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch):
 
 def test_a_port_in_use_is_a_sentence_before_a_judge_is_loaded():
     pytest.importorskip("uvicorn", reason="an extra: pip install 'soundjudge[page]'")
-    from soundjudge.page.serve import open_socket
+    from soundjudge.page.application import open_socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -38,7 +40,7 @@ def test_a_port_in_use_is_a_sentence_before_a_judge_is_loaded():
 
 def test_the_socket_is_of_this_machine_alone_unless_told_otherwise():
     pytest.importorskip("uvicorn", reason="an extra: pip install 'soundjudge[page]'")
-    from soundjudge.page.serve import open_socket
+    from soundjudge.page.application import open_socket
 
     with open_socket("127.0.0.1", 0) as opened:
         assert opened.getsockname()[0] == "127.0.0.1"

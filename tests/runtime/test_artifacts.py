@@ -113,11 +113,8 @@ def test_sha256_of_a_file_is_the_known_one_and_a_folder_sees_names_and_contents(
 def test_tensors_come_back_and_their_bytes_do_not_depend_on_order(tmp_path):
     tensors = {"b": torch.arange(6.0).reshape(2, 3).T, "a": torch.ones(2, dtype=torch.bfloat16)}
     path, reordered = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
-    metadata = {name: name for name in "qwertyuiop"}
-    artifacts.save_tensors(path, tensors, metadata)
-    artifacts.save_tensors(
-        reordered, dict(reversed(tensors.items())), dict(reversed(metadata.items()))
-    )
+    artifacts.save_tensors(path, tensors)
+    artifacts.save_tensors(reordered, dict(reversed(tensors.items())))
     assert path.read_bytes() == reordered.read_bytes()
     loaded = artifacts.load_tensors(path)
     assert torch.equal(loaded["b"], tensors["b"])

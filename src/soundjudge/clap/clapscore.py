@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from soundjudge import params
-from soundjudge.clap.encoders import checkpoints, deltas, m2d_deltas
+from soundjudge.clap.encoders import checkpoints, deltas
 from soundjudge.clap.encoders.encoder import PROBES
-from soundjudge.clap.encoders.m2d import M2dClap
+from soundjudge.clap.encoders.m2d import M2dClap, load_deltas, save_deltas
 from soundjudge.clap.encoders.msclap import MsClap
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.towers import TowersClap
@@ -128,7 +128,7 @@ class ClapScore(nn.Module):
         """Writes a transformers folder, or of an M2D-CLAP the deltas alone, and member.json."""
         settings = asdict(ClapScoreSettings(name=self.name(), mean=self.mean, std=self.std))
         if isinstance(self.clap, M2dClap):
-            base = m2d_deltas.save_deltas(folder, self.clap)
+            base = save_deltas(folder, self.clap)
             settings["weights"] = deltas.weights_digest(self.clap.weights())
             record = MemberRecord(kind=DELTAS, encoders={"clap": (base,)}, settings=settings)
         else:
@@ -147,7 +147,7 @@ def load_clapscore(folder: Path, device: str | torch.device, m2d: Path | None = 
     if record.kind == DELTAS:
         base = record.references("clap")[0]
         own = m2d or base.locate(Path())
-        clap = m2d_deltas.load_deltas(folder, own, base.sha256, settings.weights, device)
+        clap = load_deltas(folder, own, base.sha256, settings.weights, device)
     else:
         clap = checkpoints.load_tunable(ClapSource(path=folder), device)
     return ClapScore(clap, settings.mean, settings.std).eval()

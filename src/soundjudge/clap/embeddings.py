@@ -95,7 +95,7 @@ def write_encoding_chunk(chunk: Chunk, encode: Encode, config: EncodingConfig) -
         item = chunk.items[int(finite.argmin())]
         raise SoundjudgeError(
             f"a CLAP gives no finite vector for {item[:80]!r}: check that sound or text, and the "
-            "weights that encoders.clap and extra_claps name."
+            "weights that encoders.clap and extra_encoders name."
         )
     with artifacts.atomic_file(chunk.path) as temporary:
         np.save(temporary, encoded)

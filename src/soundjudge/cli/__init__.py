@@ -1,5 +1,7 @@
 """The command line: arguments in, one call, a few lines out; an error is a sentence and code 2."""
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -10,17 +12,15 @@ from soundjudge.cli import (
     evaluation_commands,
     fetch_commands,
     page_commands,
-    ranking_commands,
     rating_commands,
-    recipe_commands,
     scoring_commands,
-    study_commands,
     table_commands,
 )
 
 app = typer.Typer(
     cls=console.ErrorGroup,
-    help="How well does this sound match this text, as people hear it?",
+    help="How well does this sound match this text, as people hear it?\n\n"
+    "The help of each command ends with examples.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,14 +29,11 @@ app = typer.Typer(
 for commands in (
     scoring_commands,
     table_commands,
-    ranking_commands,
     doctor_commands,
     fetch_commands,
     rating_commands,
-    study_commands,
     evaluation_commands,
     page_commands,
-    recipe_commands,
 ):
     app.add_typer(commands.app)
 
@@ -61,5 +58,7 @@ def options(
 
 
 def main() -> None:
-    """The entry point of the package."""
+    """The entry point of the package; its output is UTF-8, names of files as the bytes they are."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     app()

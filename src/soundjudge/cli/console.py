@@ -1,5 +1,6 @@
-"""What every command shares: errors as sentences, a progress bar, numbers in lines."""
+"""What every command shares: errors as sentences, help by task, a progress bar, numbers."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from soundjudge.errors import SoundjudgeError
+from soundjudge.cli.examples import TASKS, find_examples
+from soundjudge.errors import HubError, SoundjudgeError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +21,32 @@ ERROR = 2
 DEBUG = "SOUNDJUDGE_DEBUG"
 """Environment variable: with any value every error traces back."""
 
+OFFLINE = "HF_HUB_OFFLINE"
+"""Environment variable of huggingface_hub: nothing is downloaded."""
+
 BUG = "this is a bug of soundjudge: please report it with the lines above"
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch says on GPU and CPU
 
 
 class ErrorGroup(TyperGroup):
-    """Prints what a user can correct as a sentence; everything else traces back as a bug."""
+    """Commands by task; what a user can correct is a sentence, everything else a bug's trace."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401  typer's own signature
+        """The command, with examples below its help."""
+        command = super().get_command(ctx, cmd_name)
+        examples = find_examples(cmd_name)
+        if command is not None and examples:
+            # \b: these lines are not wrapped.
+            command.epilog = "\n".join(("\b", "Examples:", *(f"  {line}" for line in examples)))
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002, ANN401
+        """Writes the commands, task by task, with the first sentence of each."""
+        for task, names in TASKS.items():
+            with formatter.section(task):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(limit=200)) for name in names]
+                )
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  typer's own signature
         """Runs the command."""
@@ -42,15 +64,27 @@ class ErrorGroup(TyperGroup):
 
 def error_sentence(error: Exception) -> str | None:
     """What a user can correct, on one line; None for a bug."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}the disk is full: make room and run again, with --resume if there is one"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, SoundjudgeError | OSError):
-        return " ".join(str(error).split()) or type(error).__name__
+        sentence = " ".join(str(error).split()) or type(error).__name__
+        is_offline = os.environ.get(OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE")
+        if isinstance(error, HubError) and is_offline and OFFLINE not in sentence:
+            sentence += f": {OFFLINE} is set; unset it to download"
+        return sentence
     # By name: importing torch here would slow down every start.
     out_of_memory = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
     if out_of_memory or any(words in str(error) for words in OUT_OF_MEMORY):
         return "out of memory: choose a smaller --batch-size, or --device cpu"
     return None
+
+
+def tell(line: str) -> None:
+    """A line on standard error."""
+    typer.echo(line, err=True)
 
 
 def print_numbers(numbers: Mapping[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""The command that checks: a params.yaml and what it needs, or a judge."""
+"""Commands for params: check a params.yaml or a judge, print a recipe merged with the defaults."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,3 +29,13 @@ def doctor(
     typer.echo("\n".join(requirements.report_lines(needs, problems)))
     if problems or requirements.unmet_requirements(needs):
         raise typer.Exit(FAILED_ROWS)
+
+
+@app.command()
+def recipe(
+    name: Annotated[str, typer.Argument(help="A file of the folder recipes/, without .yaml.")],
+) -> None:
+    """Print a whole params.yaml: a recipe merged with the defaults, with comments."""
+    from soundjudge import recipes
+
+    typer.echo(recipes.recipe_text(name), nl=False)

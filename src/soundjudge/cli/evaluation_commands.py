@@ -1,8 +1,7 @@
 """Commands for predictions: evaluate, compare and submit them."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,24 +10,16 @@ from soundjudge.cli import console
 app = typer.Typer()
 
 
-class ClusterName(StrEnum):
-    """What the bootstrap resamples as a whole; none = single pairs."""
-
-    none = "none"
-    text = "text"
-    model_id = "model_id"
-    both = "both"
-
-
 Predictions = Annotated[Path, typer.Argument(help="CSV with wav_file_name and pred_score.")]
 Reference = Annotated[
     Path, typer.Option(help="CSV with wav_file_name and average_score (or mean_score).")
 ]
 Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 Cluster = Annotated[
-    ClusterName, typer.Option(help="Resample all pairs of a text, a generator, or both crosswise.")
+    Literal["none", "text", "model_id", "both"],
+    typer.Option(help="Resample all pairs of a text, a generator, or both crosswise."),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
 
@@ -47,9 +38,12 @@ def evaluate(
     page: Annotated[
         Path | None, typer.Option("--report", help="Numbers and pictures as one HTML file.")
     ] = None,
+    note: Annotated[
+        str, typer.Option(help="Stands beside the numbers, such as 'simulated ratings'.")
+    ] = "",
     resamples: Resamples = 2000,
     seed: Seed = 0,
-    cluster: Cluster = ClusterName.none,
+    cluster: Cluster = "none",
     overwrite: Overwrite = False,
 ) -> None:
     """Correlate predictions with mean ratings."""
@@ -63,17 +57,20 @@ def evaluate(
         scale=None if scale is None else scales.parse_scale(scale),
         out=out,
         page=page,
+        note=note,
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
-        cluster=cluster.value,
+        cluster=cluster,
     )
     numbers = evaluation.numbers
     notes = {name: value for name, value in numbers.items() if isinstance(value, str)}
     console.print_numbers({n: value for n, value in numbers.items() if not isinstance(value, str)})
     console.print_table(evaluation.slices)
     for name, reason in notes.items():
-        typer.echo(f"{name.replace('_', ' ')}: {reason}", err=True)
+        console.tell(f"{name.replace('_', ' ')}: {reason}")
+    if note:
+        console.tell(note)
 
 
 @app.command()
@@ -85,7 +82,7 @@ def compare(
     out: Output = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
-    cluster: Cluster = ClusterName.none,
+    cluster: Cluster = "none",
     overwrite: Overwrite = False,
 ) -> None:
     """Test whether judges of the same pairs agree with listeners differently.
@@ -95,16 +92,18 @@ def compare(
     """
     from soundjudge.scoring.files import comparison
 
-    table = comparison.compare_files(
+    table, remarks = comparison.compare_files(
         predictions,
         reference,
         out=out,
         overwrite=overwrite,
         resamples=resamples,
         seed=seed,
-        cluster=cluster.value,
+        cluster=cluster,
     )
     console.print_table(table)
+    for name, sentence in remarks.items():
+        console.tell(f"mse of another scale, {name}: {sentence}")
 
 
 PairList = Annotated[Path, typer.Option("--list", help="CSV with the wav_file_name to submit.")]
@@ -121,7 +120,7 @@ def submit(
     from soundjudge.scoring.files import submission
 
     summary = submission.write_submission(predictions, pair_list, out, overwrite=overwrite)
-    typer.echo(f"{summary}, checked: {out}", err=True)
+    console.tell(f"{summary}, checked: {out}")
 
 
 @app.command(name="submission")
@@ -139,13 +138,13 @@ def write_submission(
     answers: Annotated[
         Path | None, typer.Option(help="YAML for the descriptions: team, authors, summary, ...")
     ] = None,
-    decimals: Annotated[int, typer.Option(min=2, max=6, help="Of the scores.")] = 2,
+    decimals: Annotated[int, typer.Option(min=2, max=6, help="Decimals of the scores.")] = 2,
     overwrite: Overwrite = False,
 ) -> None:
     """Write the challenge's whole entry: checked scores and a description per system, one zip."""
-    from soundjudge.scoring.files import entry
+    from soundjudge.scoring.files import submission
 
-    written = entry.write_entry(
+    written = submission.write_entry(
         predictions,
         pair_list,
         out,
@@ -156,8 +155,10 @@ def write_submission(
         overwrite=overwrite,
     )
     for name, summary in written.systems.items():
-        typer.echo(f"{name}: {summary}, checked", err=True)
+        console.tell(f"{name}: {summary}, checked")
     for name, count in written.unfinished.items():
         if count:
-            typer.echo(f"{name}: complete {count} {entry.MARKED}", err=True)
-    typer.echo(entry.UNKNOWN, err=True)
+            console.tell(
+                f"{name}: complete {count} {submission.MARKED}, in the zip or by --answers"
+            )
+    console.tell(submission.UNKNOWN)

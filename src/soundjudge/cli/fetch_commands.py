@@ -1,32 +1,21 @@
 """Commands for what is published: download it, make judges of it, list them, upload one."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from soundjudge.cli.console import tell
 
 app = typer.Typer()
 
 NewFolder = Annotated[Path, typer.Option("--output", "-o", help="The judge's folder, a new one.")]
 
 
-class Long(StrEnum):
-    """What is scored of a sound of more than 10 s."""
-
-    windows = "windows"
-    cut = "cut"
-
-
-def tell(line: str) -> None:
-    """A line on standard error."""
-    typer.echo(line, err=True)
-
-
 @app.command()
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Of the catalog; none: list the catalog.")
+        list[str] | None, typer.Argument(help="Names of the catalog; without one it is listed.")
     ] = None,
     params: Annotated[
         Path | None,
@@ -38,9 +27,9 @@ def fetch(
 
     targets = {name: catalog.find_entry(name).target for name in names or ()}
     if params is not None:
-        from soundjudge.doctor import fetch_plan
+        from soundjudge.doctor import requirements
 
-        plan = fetch_plan.plan_fetch(params)
+        plan = requirements.plan_fetch(params)
         targets |= plan.targets
         for finding in plan.others:
             need = finding.requirement
@@ -49,7 +38,8 @@ def fetch(
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
-            typer.echo(f"{name}  {entry.description}; {entry.license}; {entry.target}")
+            size = sum(file.bytes for file in entry.files) / 1e6
+            typer.echo(f"{name:22}  {size:7,.1f} MB  {entry.description}; {entry.license}")
         return
     for name, target in targets.items():
         if name == catalog.TMU:
@@ -69,8 +59,13 @@ def judges() -> None:
     """List the judges that --model takes by name: score id, license and size."""
     from soundjudge.scoring.published import installed
 
-    for judge in installed.list_judges():
+    found = installed.list_judges()
+    for judge in found:
         typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
+    if not found:
+        tell("none here yet: 'soundjudge fetch tmu2026' gets one")
+    else:
+        tell(f"in {installed.judges_folder()}: in Python name the folder")
 
 
 @app.command()
@@ -80,7 +75,7 @@ def push(
     private: Annotated[
         bool, typer.Option("--private", help="A repository that is made now is not public.")
     ] = False,
-    branch: Annotated[str | None, typer.Option(help="Of the repository; else main.")] = None,
+    branch: Annotated[str | None, typer.Option(help="A branch, if not main.")] = None,
     redistribution_allowed: Annotated[
         bool,
         typer.Option(
@@ -89,8 +84,7 @@ def push(
     ] = False,
 ) -> None:
     """Upload a judge to the Hugging Face hub, where others load it by owner/name."""
-    from soundjudge.scoring.judge.card_reader import read_card
-    from soundjudge.scoring.judge.judge_folder import JudgeFolder
+    from soundjudge.scoring.judge.judge_folder import JudgeFolder, read_card
     from soundjudge.scoring.judge.manifest import read_manifest
 
     judge, card = JudgeFolder(read_manifest(folder), folder), read_card(folder)
@@ -123,9 +117,11 @@ def import_tmu(
         typer.Option(help="A BEATs .pt to compare with; the weights are those of model.pt."),
     ] = None,
     long: Annotated[
-        Long,
-        typer.Option(help="A sound of more than 10 s: all windows, or cut as the published system"),
-    ] = Long.windows,
+        Literal["windows", "cut"],
+        typer.Option(
+            help="A sound of more than 10 s: all windows, or cut as the published system."
+        ),
+    ] = "windows",
     beats_out: Annotated[
         Path | None, typer.Option(help="Also write its BEATs here, for encoders.audio.")
     ] = None,
@@ -138,7 +134,7 @@ def import_tmu(
         out,
         llm=llm or installed.fetch_tokenizer(tell),
         beats=beats,
-        long=long.value,
+        long=long,
         beats_out=beats_out,
     )
     tell(f"{imported.manifest.score_id}: {out}")
@@ -153,7 +149,7 @@ def import_clap(
     ],
     out: NewFolder,
     license_name: Annotated[
-        str, typer.Option("--license", help="Of the weights, for the model card.")
+        str, typer.Option("--license", help="License of the weights, for the model card.")
     ] = "other",
 ) -> None:
     """Make a judge of a CLAP, without training: its cosine as a score with an id."""

@@ -1,9 +1,8 @@
 """What commands that score share: their options, the judge, and what is told of it."""
 
 import gc
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,17 +26,10 @@ NoVerify = Annotated[
 ]
 
 
-class Precision(StrEnum):
-    """Of matrix products."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
-
-
-PrecisionOption = Annotated[
-    Precision,
+Precision = Annotated[
+    Literal["fp32", "bf16"],
     typer.Option(
-        "--precision", help="Of matrix products: bf16 is faster on a GPU, and gives other scores."
+        "--precision", help="Of matrix products; bf16 is faster on a GPU and gives other scores."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -56,14 +48,6 @@ Interval = Annotated[
 Windows = Annotated[bool, typer.Option("--windows", help="The score over time of a long sound.")]
 
 
-class OnError(StrEnum):
-    """What happens to a row whose sound cannot be read."""
-
-    fail = "fail"
-    skip = "skip"
-    nan = "nan"
-
-
 def judge_folder(model: str) -> Path:
     """A folder, or a judge that was fetched by name.
 
@@ -77,7 +61,7 @@ def judge_folder(model: str) -> Path:
 
 
 def load_judge(
-    model: str, device: str, no_verify: bool, precision: Precision = Precision.fp32
+    model: str, device: str, no_verify: bool, precision: Literal["fp32", "bf16"]
 ) -> "Judge":
     """The judge that --model names."""
     # Of a cold start, a fifth is the search for garbage among objects that imports make and keep.
@@ -87,7 +71,7 @@ def load_judge(
         from soundjudge.scoring.judge.judge import Judge
 
         name = model if model.startswith(hub.SCHEME) else judge_folder(model)
-        return Judge.from_pretrained(name, device, verify=not no_verify, precision=precision.value)
+        return Judge.from_pretrained(name, device, verify=not no_verify, precision=precision)
     finally:
         gc.freeze()
         gc.enable()

@@ -1,37 +1,19 @@
 """Commands that write or serve pages: systems against each other, a judge in the browser."""
 
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from soundjudge.cli import console
-from soundjudge.cli.judge_options import (
-    JUDGE,
-    BatchSize,
-    Device,
-    Model,
-    NoVerify,
-    Precision,
-    PrecisionOption,
-    load_judge,
-    tell_note,
-)
+from soundjudge.cli import judge_options as options
 from soundjudge.errors import SoundjudgeError
 
 if TYPE_CHECKING:
     from soundjudge.scoring.judge.judge import Judge
 
 app = typer.Typer()
-
-
-class OnMissing(StrEnum):
-    """What happens to a prompt that some system has no sound for."""
-
-    fail = "fail"
-    skip = "skip"
 
 
 @app.command()
@@ -45,14 +27,14 @@ def report(
     ],
     prompts: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet with id and text.")],
     out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
-    model: Model = JUDGE,
+    model: options.Model = options.JUDGE,
     on_missing: Annotated[
-        OnMissing,
+        Literal["fail", "skip"],
         typer.Option(
             help="A sound that is missing, unreadable or of no prompt: stop, or leave its prompt "
             "out for all systems, which the page lists."
         ),
-    ] = OnMissing.fail,
+    ] = "fail",
     compare_clap: Annotated[
         str | None,
         typer.Option(
@@ -61,8 +43,7 @@ def report(
         ),
     ] = None,
     embed_sounds: Annotated[
-        float,
-        typer.Option(min=0, help="Megabytes of sounds inside the page; more become links."),
+        float, typer.Option(min=0, help="Megabytes of sounds inside the page; more become links.")
     ] = 20.0,
     listen: Annotated[
         int, typer.Option(min=0, help="Lost prompts per system whose sounds the page plays.")
@@ -71,18 +52,18 @@ def report(
         bool, typer.Option("--json", help="Write all numbers as JSON beside the page, too.")
     ] = False,
     audio_column: Annotated[
-        str | None, typer.Option(help="Of the prompts: what their sounds are called; id if there.")
+        str | None, typer.Option(help="Column of --prompts by which sounds are named; else id.")
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Of the prompts: their texts.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of --prompts with texts.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of prompts.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Of resamples and sign flips.")] = 0,
-    batch_size: BatchSize = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and sign flips.")] = 0,
+    batch_size: options.BatchSize = 32,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    no_verify: NoVerify = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
 ) -> None:
     """Compare text-to-audio systems on the same prompts, without ratings: a page to read and hear.
 
@@ -91,19 +72,14 @@ def report(
     """
     from soundjudge.page import report as reports
 
-    def load() -> "Judge":
-        judge = load_judge(model, device, no_verify, precision)
-        tell_note(judge)
-        return judge
-
     def load_clap(source: str) -> "Judge":
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # of writing one file
         return reports.clap_judge(source, device)
 
-    options = reports.ReportOptions(
-        on_missing=on_missing.value,
+    settings = reports.ReportOptions(
+        on_missing=on_missing,
         audio_column=audio_column,
         text_column=text_column,
         embed_megabytes=embed_sounds,
@@ -119,35 +95,34 @@ def report(
             systems,
             prompts,
             out,
-            options,
-            load_judge=load,
+            settings,
+            load_judge=partial(_load, model, device, no_verify, precision),
             load_clap=None if compare_clap is None else partial(load_clap, compare_clap),
             progress=progress,
         )
     console.print_table(result.table())
-    typer.echo(f"score id {result.score_id}: {out}", err=True)
+    console.tell(f"score id {result.score_id}: {out}")
     if result.clap is not None:
-        typer.echo(f"clap: {result.clap.score_id}", err=True)
+        console.tell(f"clap: {result.clap.score_id}")
     if left_out := len(result.scores.left_out):
-        typer.echo(f"{left_out} prompts are left out: the page lists them", err=True)
+        console.tell(f"{left_out} prompts are left out: the page lists them")
 
 
 @app.command()
 def serve(
-    model: Model = JUDGE,
+    model: options.Model = options.JUDGE,
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than 127.0.0.1 let others in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 is any free one.")] = 8765,
     allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A further name that browsers may call the page by."),
+        list[str] | None, typer.Option(help="A further name that browsers may call the page by.")
     ] = None,
-    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Of one request.")] = 200.0,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Of one sound.")] = 120.0,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    no_verify: NoVerify = False,
+    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Limit of one request.")] = 200.0,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Limit of one sound.")] = 120.0,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
 ) -> None:
     """Serve a local page: drop sounds, type texts, see scores over time; score a table with a zip.
 
@@ -156,7 +131,7 @@ def serve(
     from soundjudge.page.limits import Limits
 
     try:
-        from soundjudge.page import serve as serving
+        from soundjudge.page import application as serving
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn", "multipart", "python_multipart"):
             raise
@@ -164,16 +139,37 @@ def serve(
             f"{error.name} is not installed: pip install 'soundjudge[page]'"
         ) from error
 
-    def load() -> "Judge":
-        judge = load_judge(model, device, no_verify, precision)
-        tell_note(judge)
-        return judge
-
     serving.serve(
-        load,
+        partial(_load, model, device, no_verify, precision),
         host=host,
         port=port,
         names=allow_host or (),
         limits=Limits(megabytes=max_megabytes, seconds=max_seconds),
-        tell=lambda line: typer.echo(line, err=True),
+        tell=console.tell,
     )
+
+
+@app.command()
+def curves(
+    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    plots: Annotated[
+        Path, typer.Argument(help="Folder with the histories that trainings wrote.")
+    ] = Path("plots"),
+    note: Annotated[
+        str, typer.Option(help="Stands above the curves, such as 'simulated ratings'.")
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a page that exists.")
+    ] = False,
+) -> None:
+    """Draw the learning curves of all trainings of a pipeline, as one HTML file."""
+    from soundjudge.page import training_curves
+
+    count = training_curves.write_curves(plots, out, note=note, overwrite=overwrite)
+    console.tell(f"learning curves of {count} trainings: {out}")
+
+
+def _load(model: str, device: str, no_verify: bool, precision: options.Precision) -> "Judge":
+    judge = options.load_judge(model, device, no_verify, precision)
+    options.tell_note(judge)
+    return judge

@@ -1,11 +1,11 @@
-"""Commands for the ratings of any listening test: screen them, make targets of them."""
+"""Commands for the ratings of any listening test: screen them, make targets, report."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from soundjudge.cli import console
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.config import (
     PUBLISHED_METHOD,
@@ -32,19 +32,13 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 Published = Annotated[
     bool, typer.Option("--published", help="As SPO-CLAPScore does, not as the pipeline does.")
 ]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
+COLUMNS = ["screening", "target", "srcc", "lcc", "difference", "difference_lo", "difference_hi"]
 
 
 def tell(sentence: str) -> None:
     """A line on standard error about what the ratings cannot show."""
-    typer.echo(f"note: {sentence}", err=True)
-
-
-class Method(StrEnum):
-    """Methods of screening that drop something."""
-
-    rating = "rating"
-    listener = "listener"
-    both = "both"
+    console.tell(f"note: {sentence}")
 
 
 @app.command()
@@ -52,7 +46,7 @@ def screen(
     ratings: Ratings,
     out: Annotated[Path, typer.Option("--output", "-o", help="The ratings that are kept.")],
     method: Annotated[
-        Method | None,
+        Literal["rating", "listener", "both"] | None,
         typer.Option(
             help="Drop ratings that no other rating of the same pair comes near, careless "
             "listeners, or both: first those listeners, then such ratings.",
@@ -87,13 +81,13 @@ def screen(
 
     if published and method is not None:
         raise SoundjudgeError(f"--published is --method {PUBLISHED_METHOD}: give one of the two")
-    if tolerance is not None and method is Method.listener:
+    if tolerance is not None and method == "listener":
         raise SoundjudgeError(
             "--tolerance is of --method rating and both: listener has no use for it"
         )
     default = Screening.method if tolerance is None and not published else PUBLISHED_METHOD
     rules = Screening(
-        method=default if method is None else method.value,
+        method=method or default,
         tolerance=Screening.tolerance if tolerance is None else tolerance,
         careless_threshold=careless_threshold,
         straightline_min_ratings=straightline_min_ratings,
@@ -106,10 +100,9 @@ def screen(
     )
     if report is not None:
         screening_report.write_report(ratings, report, rules, limits)
-    typer.echo(
+    console.tell(
         f"kept {kept.ratings} of {read.ratings} ratings, {kept.listeners} of {read.listeners} "
-        f"listeners, {kept.pairs} of {read.pairs} pairs: {out}",
-        err=True,
+        f"listeners, {kept.pairs} of {read.pairs} pairs: {out}"
     )
 
 
@@ -118,8 +111,7 @@ def standardize(
     ratings: Ratings,
     out: Annotated[Path, typer.Option("--output", "-o", help="One target per pair.")],
     statistics_from: Annotated[
-        Path | None,
-        typer.Option(help="Training ratings: their listeners keep their own scale."),
+        Path | None, typer.Option(help="Training ratings: their listeners keep their own scale.")
     ] = None,
     shrinkage: Annotated[
         str | None,
@@ -172,4 +164,63 @@ def standardize(
         overwrite=overwrite,
         tell=tell,
     )
-    typer.echo(f"{pairs} targets: {out}", err=True)
+    console.tell(f"{pairs} targets: {out}")
+
+
+COLUMNS += ["p_holm", "pairs_lost", "ratings_dropped"]
+
+
+@app.command()
+def study(
+    ratings: Ratings,
+    out: Output = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for the figure, as PNG and PDF.")
+    ] = None,
+    splits: Annotated[int, typer.Option(min=2, help="Random divisions of the listeners.")] = 20,
+    held_out: Annotated[float, typer.Option(help="Share of listeners to compare with.")] = 1 / 3,
+    resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of divisions and resamples.")] = 0,
+    scale: Scale = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find which screening and target serve these ratings, by held-out listeners."""
+    from soundjudge.labels import scales
+    from soundjudge.labels.files import study_files
+    from soundjudge.labels.study.study import INTERVALS, StudyConfig
+
+    config = StudyConfig(splits=splits, held_out=held_out, resamples=resamples, seed=seed)
+    limits = None if scale is None else scales.parse_scale(scale)
+    result = study_files.study_file(
+        ratings, config, scale=limits, out=out, plots=plots, overwrite=overwrite, tell=tell
+    )
+    console.print_table(result.table[COLUMNS])
+    typer.echo(f"verdict: {result.verdict}")
+    console.tell(INTERVALS)
+
+
+@app.command()
+def reliability(
+    ratings: Ratings,
+    out: Output = None,
+    resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and halves.")] = 0,
+    scale: Scale = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure how well listeners agree: ICC, alpha, split halves, noise ceilings."""
+    from soundjudge.labels import scales
+    from soundjudge.labels.files import study_files
+
+    limits = None if scale is None else scales.parse_scale(scale)
+    numbers = study_files.reliability_file(
+        ratings,
+        resamples=resamples,
+        seed=seed,
+        scale=limits,
+        out=out,
+        overwrite=overwrite,
+        tell=tell,
+    )
+    console.print_numbers(numbers)
+    console.tell("95 % intervals for other pairs, rated by the same listeners")

@@ -1,28 +1,21 @@
-"""The command that scores one pair."""
+"""Commands that score one pair, or rank: sounds for a text, or texts for a sound."""
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundjudge.cli.judge_options import (
-    JUDGE,
-    Device,
-    Interval,
-    Json,
-    Members,
-    Model,
-    NoVerify,
-    Precision,
-    PrecisionOption,
-    Spread,
-    Windows,
-    load_judge,
-    tell_note,
-)
+from soundjudge.cli import console
+from soundjudge.cli import judge_options as options
+from soundjudge.errors import SoundjudgeError
+
+if TYPE_CHECKING:
+    from soundjudge.scoring.ensemble.intervals import Intervals
 
 app = typer.Typer()
+STDIN = Path("-")
 
 
 @app.command()
@@ -31,21 +24,21 @@ def score(
     text: Annotated[
         str, typer.Argument(help="What the sound should match; -- goes before one like -x.")
     ],
-    model: Model = JUDGE,
-    members: Members = False,
-    spread: Spread = False,
-    interval: Interval = False,
-    windows: Windows = False,
+    model: options.Model = options.JUDGE,
+    members: options.Members = False,
+    spread: options.Spread = False,
+    interval: options.Interval = False,
+    windows: options.Windows = False,
     events: Annotated[
         bool, typer.Option("--events", help="Each event of the text alone, and their order.")
     ] = False,
-    as_json: Json = False,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    no_verify: NoVerify = False,
+    as_json: options.Json = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
-    from soundjudge.data.audio import audio
+    from soundjudge.scoring.files import sound_names
     from soundjudge.scoring.members.windows import clean_text
 
     clean_text(text)  # a judge takes seconds to load
@@ -53,10 +46,10 @@ def score(
         from soundjudge.scoring.judge.events import score_events, split_events
 
         split_events(text)
-    loaded = audio.read_sound(sound)
-    judge = load_judge(model, device, no_verify, precision)
+    loaded = sound_names.read_sound(sound)
+    judge = options.load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
-    from soundjudge.scoring.files.added_columns import Details
+    from soundjudge.scoring.files.pair_reports import Details
 
     details = Details(members=members, spread=spread, interval=interval, windows=windows)
     details.columns(judge)  # refuses intervals where there are none
@@ -72,5 +65,78 @@ def score(
         lines += pair_reports.event_lines(scored) if scored else []
         typer.echo("\n".join(lines))
     for line in (judge.score_id, *pair.flag_sentences()):
-        typer.echo(line, err=True)
-    tell_note(judge)
+        console.tell(line)
+    options.tell_note(judge)
+
+
+@app.command()
+def rank(
+    first: Annotated[str, typer.Argument(metavar="TEXT", help="The text; with --texts, a sound.")],
+    sounds: Annotated[list[Path] | None, typer.Argument(help="Sounds, for that text.")] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts for one sound: a file, one per line; - reads input.")
+    ] = None,
+    model: options.Model = options.JUDGE,
+    as_json: options.Json = False,
+    batch_size: options.BatchSize = 32,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
+) -> None:
+    """Rank sounds for a text, or texts for a sound, best first: rank, score, name.
+
+    Those that the judge's noise does not let it tell apart share a rank.
+    """
+    from soundjudge.scoring.files import sound_names
+    from soundjudge.scoring.members.windows import clean_text
+
+    if (texts is None) == (not sounds):
+        raise SoundjudgeError("name a text and its sounds, or one sound and --texts FILE")
+    names = [str(sound) for sound in sounds] if sounds else _read_texts(texts or STDIN)
+    if sounds:
+        waves, written = [sound_names.read_sound(sound) for sound in sounds], [first] * len(sounds)
+    else:
+        waves, written = [sound_names.read_sound(Path(first))] * len(names), names
+    for text in written:
+        clean_text(text)
+    judge = options.load_judge(model, device, no_verify, precision)
+    from soundjudge.scoring.files import pair_reports
+    from soundjudge.scoring.judge.pair_score import rank_scores
+
+    pairs = judge.score_sounds(waves, written, batch_size)
+    difference = judge.intervals.difference if judge.intervals else 0.0
+    ranks = rank_scores([pair.value for pair in pairs], difference)
+    rows = sorted(zip(ranks, names, pairs, strict=True), key=lambda row: -row[2].value)
+    if as_json:
+        ranked = [{"rank": r, "name": name, **pair_reports.pair_json(p)} for r, name, p in rows]
+        record = {"ranked": ranked, **pair_reports.judge_json(judge)}
+        typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(f"{place}  {pair.value:.4f}  {name}" for place, name, pair in rows))
+    console.tell(judge.score_id)
+    for _, name, pair in rows:
+        for sentence in pair.flag_sentences():
+            console.tell(f"{name}: {sentence}")
+    console.tell(_tie_sentence(judge.intervals))
+    options.tell_note(judge)
+
+
+def _tie_sentence(intervals: "Intervals | None") -> str:
+    if intervals is None:
+        return "how much of a difference is noise was not learned for this judge: none is a tie"
+    return (
+        f"equal ranks: within {intervals.difference:.1f} points; listeners share the order of "
+        f"scores that differ by more in {intervals.coverage:.0%} of cases or more"
+    )
+
+
+def _read_texts(path: Path) -> list[str]:
+    """The lines of a file that are not blank."""
+    try:
+        content = sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SoundjudgeError(f"{path} is not UTF-8: save it so, one text per line") from error
+    lines = [line.strip() for line in content.split("\n") if line.strip()]
+    if not lines:
+        raise SoundjudgeError(f"{path} has no text: write one per line")
+    return lines

@@ -3,32 +3,15 @@
 import json
 import re
 import sys
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from soundjudge.cli import console
-from soundjudge.cli.judge_options import (
-    FAILED_ROWS,
-    JUDGE,
-    BatchSize,
-    Device,
-    Interval,
-    Json,
-    Members,
-    Model,
-    NoVerify,
-    OnError,
-    Precision,
-    PrecisionOption,
-    Spread,
-    Windows,
-    load_judge,
-    tell_note,
-)
+from soundjudge.cli import judge_options as options
 from soundjudge.errors import SoundjudgeError
 
 if TYPE_CHECKING:
@@ -40,13 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 STDOUT = Path("-")
-
-
-class Engine(StrEnum):
-    """Where a table is scored."""
-
-    local = "local"
-    ray = "ray"
 
 
 @app.command("score-table")
@@ -65,27 +41,27 @@ def score_table(
     out: Annotated[
         Path, typer.Option("--output", "-o", help="The table plus pred_score; - prints it.")
     ] = STDOUT,
-    model: Model = JUDGE,
+    model: options.Model = options.JUDGE,
     audio_column: Annotated[
         str | None, typer.Option(help="Column of the sounds, where its name does not tell.")
     ] = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of the texts, where its name does not tell.")
     ] = None,
-    members: Members = False,
-    spread: Spread = False,
-    interval: Interval = False,
-    windows: Windows = False,
+    members: options.Members = False,
+    spread: options.Spread = False,
+    interval: options.Interval = False,
+    windows: options.Windows = False,
     flags: Annotated[
         bool, typer.Option("--flags", help="What is to be known of a sound: silent, clipped, ...")
     ] = False,
     on_error: Annotated[
-        OnError,
+        Literal["fail", "skip", "nan"],
         typer.Option(
             help="A sound that cannot be read: stop, leave its row out, or leave its cell empty. "
             "Each is listed in OUT.errors.csv; with skip and nan the exit code is then 1."
         ),
-    ] = OnError.fail,
+    ] = "fail",
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue after the rows that OUT has already.")
     ] = False,
@@ -96,18 +72,19 @@ def score_table(
         str | None,
         typer.Option(help="I/N: the I-th of N shares of the rows, which follow one another."),
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
     engine: Annotated[
-        Engine, typer.Option(help="Score in this process, or on the Ray cluster that is running.")
-    ] = Engine.local,
+        Literal["local", "ray"],
+        typer.Option(help="Score in this process, or on the Ray cluster that is running."),
+    ] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Of engine ray: processes; else one per GPU, or per processor."),
+        typer.Option(min=1, help="Processes of engine ray; else one per GPU or processor."),
     ] = None,
-    batch_size: BatchSize = 32,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    no_verify: NoVerify = False,
+    batch_size: options.BatchSize = 32,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    no_verify: options.NoVerify = False,
 ) -> None:
     """Score every row of a table, in its format, all columns kept; each batch is written at once.
 
@@ -116,13 +93,13 @@ def score_table(
     """
     from soundjudge.scoring.files import listed_pairs, pair_reports
     from soundjudge.scoring.files import score_table as tables
-    from soundjudge.scoring.files.added_columns import Details
+    from soundjudge.scoring.files.pair_reports import Details
 
-    if out == STDOUT and (resume or as_json or engine == Engine.ray):
+    if out == STDOUT and (resume or as_json or engine == "ray"):
         raise SoundjudgeError(
             "--resume, --json and --engine ray need a file to write: name it by -o"
         )
-    if workers is not None and engine == Engine.local:
+    if workers is not None and engine == "local":
         raise SoundjudgeError("--workers counts processes of a cluster: add --engine ray")
     pairs = listed_pairs.list_pairs(
         table, audio_dir, audio_column=audio_column, text_column=text_column, shard=_shard(shard)
@@ -133,11 +110,11 @@ def score_table(
     judges: list[Judge] = []
 
     def load_on(device: str) -> "Judge":
-        return load_judge(model, device, no_verify, precision)
+        return options.load_judge(model, device, no_verify, precision)
 
     def load() -> "Judge":
         # Where actors score, this process only holds a resumed output to the judge.
-        judges.append(load_on(device if engine == Engine.local else "cpu"))
+        judges.append(load_on(device if engine == "local" else "cpu"))
         return judges[0]
 
     with TemporaryDirectory() as folder, console.progress("scoring") as progress:
@@ -148,7 +125,7 @@ def score_table(
             target,
             inputs=[table] if table.is_file() else [],
             details=details,
-            on_error=on_error.value,
+            on_error=on_error,
             resume=resume,
             overwrite=overwrite,
             batch_size=batch_size,
@@ -158,25 +135,20 @@ def score_table(
         if out == STDOUT:
             sys.stdout.buffer.write(target.read_bytes())
     if as_json:
-        typer.echo(
-            json.dumps(pair_reports.summary_json(summary, out) | pair_reports.judge_json(judges[0]))
-        )
+        record = asdict(summary) | {"output": str(out)} | pair_reports.judge_json(judges[0])
+        typer.echo(json.dumps(record))
     _tell_summary(summary, judges[0], out)
 
 
 def _engine(
-    engine: Engine,
-    load: "Callable[[str], Judge]",
-    device: str,
-    workers: int | None,
-    target: Path,
+    engine: str, load: "Callable[[str], Judge]", device: str, workers: int | None, target: Path
 ) -> "ScoreBatches":
-    from soundjudge.scoring.files import batch_scores, ray_batches
+    from soundjudge.scoring.files import batch_scores
 
-    if engine == Engine.local:
+    if engine == "local":
         return batch_scores.score_batches
     folder = target.absolute().with_name(f".{target.name}.parts")
-    return ray_batches.RayBatches(load=load, device=device, workers=workers, folder=folder)
+    return batch_scores.RayBatches(load=load, device=device, workers=workers, folder=folder)
 
 
 def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
@@ -184,14 +156,15 @@ def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
     scored = (
         f"{summary.rows - summary.failed} of {summary.rows}" if summary.failed else summary.rows
     )
-    typer.echo(f"{scored} rows{resumed}, scored by {judge.score_id}: {out}", err=True)
+    where = "" if str(out) == "-" else f": {out}"
+    console.tell(f"{scored} rows{resumed}, scored by {judge.score_id}{where}")
     for sentence, names in summary.flagged.items():
-        typer.echo(f"{sentence} ({len(names)} rows, {names[0]} first)", err=True)
-    tell_note(judge)
+        console.tell(f"{sentence} ({len(names)} rows, {names[0]} first)")
+    options.tell_note(judge)
     if summary.failed:
         hint = ", all of them: is --audio-dir right?" if summary.failed == summary.rows else ""
-        typer.echo(f"{summary.failed} rows have no score: {out}.errors.csv{hint}", err=True)
-        raise typer.Exit(FAILED_ROWS)
+        console.tell(f"{summary.failed} rows have no score: {out}.errors.csv{hint}")
+        raise typer.Exit(options.FAILED_ROWS)
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:

@@ -76,7 +76,7 @@ REQUIREMENTS = (
     Requirement(
         key="encoders.clap",
         kind="transformers",
-        description="CLAP, a transformers folder (in regress.extra_claps a PE-AV or Whisper, too)",
+        description="CLAP, a transformers folder (regress.extra_encoders: a PE-AV or Whisper, too)",
         files=(
             ("config.json",),
             ("model.safetensors",),
@@ -119,7 +119,7 @@ REQUIREMENTS = (
         key="encoders.clap",
         kind="mgaclap",
         description="MGA-CLAP with the tokenizer of bert-base-uncased beside it, or a folder of "
-        "ours (regress.extra_claps)",
+        "ours (regress.extra_encoders)",
         weights="mga*.pt",
         files=(("mga*.pt", "model.safetensors"), ("tokenizer.json", "vocab.txt")),
         needs_folder=True,
@@ -144,7 +144,7 @@ REQUIREMENTS = (
     Requirement(
         key="encoders.clap",
         kind=SENTENCE,
-        description="a sentence encoder, a folder of sentence-transformers (regress.extra_claps)",
+        description="a sentence encoder, folder of sentence-transformers (regress.extra_encoders)",
         files=(
             ("config.json",),
             ("model.safetensors",),

@@ -1,4 +1,4 @@
-"""What a params.yaml needs and no stage makes, and what of it is there."""
+"""What a params.yaml needs and no stage makes, what of it is there, and what can be fetched."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -9,12 +9,13 @@ from typing import Literal
 from soundjudge import params
 from soundjudge.clap.encoders.checkpoints import clap_kind
 from soundjudge.clap.encoders.source import ClapSource, as_source
+from soundjudge.data.fetch.catalog import CATALOG
 from soundjudge.data.hub import hub
 from soundjudge.doctor.catalog import REQUIREMENTS, SENTENCE, Requirement
 from soundjudge.runtime import artifacts
 
 SAMPLE_FOLDERS = (Path("data/sample"), Path("checkpoints/sample"))
-CLAP = "encoders.clap"
+CLAP, ZEROSHOT = "encoders.clap", "zeroshot"
 FETCH = "soundjudge fetch"
 LAION_PACKAGE = ("laion_clap", "laion")  # and the extra that brings it
 
@@ -43,10 +44,14 @@ def find_requirements(path: Path, root: Path = Path()) -> list[Finding]:
             findings.append(_check(requirement, params.load(requirement.key, Path, path), root))
         elif requirement == claps[0]:  # all kinds of CLAP are one requirement
             findings.append(_check_clap(claps, params.load(CLAP, ClapSource, path), root))
+    untuned = params.load(ZEROSHOT, ClapSource, path)
+    if untuned != params.load(CLAP, ClapSource, path):
+        kinds = [replace(kind, key=ZEROSHOT, stages=(ZEROSHOT,)) for kind in claps]
+        findings.append(_check_clap(kinds, untuned, root))
     for stage in ("regress", "fusion"):
-        extra = params.load(f"{stage}.extra_claps", tuple[Path | ClapSource, ...], path)
+        extra = params.load(f"{stage}.extra_encoders", tuple[Path | ClapSource, ...], path)
         for number, entry in enumerate(extra):
-            key = f"{stage}.extra_claps[{number}]"
+            key = f"{stage}.extra_encoders[{number}]"
             kinds = [replace(kind, key=key, stages=("clap_features", stage)) for kind in claps]
             findings.append(_check_clap(kinds, as_source(entry), root))
     return findings
@@ -167,3 +172,27 @@ def _bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchPlan:
+    """What can be fetched of what a params.yaml lacks."""
+
+    targets: dict[str, Path]
+    "where each entry is put, by its name"
+    others: tuple[Finding, ...]
+    "what the catalog has not"
+
+
+def plan_fetch(path: Path, root: Path = Path()) -> FetchPlan:
+    """The entries for all that the params in `path` lack; their paths start at `root`."""
+    names = {entry.path.name: name for name, entry in CATALOG.items() if not entry.in_cache}
+    targets, others = {}, []
+    for finding in unmet_requirements(find_requirements(path, root)):
+        name = names.get(finding.path.name)
+        # A CLAP may be an id of the hub, and that is no folder.
+        if name and (CATALOG[name].is_file or not hub.is_hub_id(finding.path.as_posix())):
+            targets[name] = root / finding.path
+        else:
+            others.append(finding)
+    return FetchPlan(targets=targets, others=tuple(others))

@@ -16,8 +16,9 @@ from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.corpora import corpus
 from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.data.user_files import delimited
 from soundjudge.doctor.catalog import SENTENCE
-from soundjudge.errors import ParamsError
+from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.fusion.fused_machine import FusionConfig
 from soundjudge.labels.pairs.negatives import NegativeConfig
 from soundjudge.labels.ratings.config import Screening, Standardization
@@ -35,6 +36,7 @@ from soundjudge.training.pretrain import PretrainConfig, PretrainMember
 from soundjudge.training.tune_clap import TuneConfig
 
 PRETRAIN, FINETUNE = "pretrain/", "finetune/"  # how checkpoints begin, below checkpoints/
+BY_GENERATOR = ("generator", "both")  # values of ensemble.folds_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ class Params:
     standardize: Standardization
     clap_features: EncodingConfig
     tune_clap: TuneConfig
+    zeroshot: ClapSource
     regress: RegressionConfig
     embed: EmbeddingConfig
     pseudolabel: NegativeConfig
@@ -92,7 +95,8 @@ class Params:
     def trainings(self) -> dict[str, bool]:
         """Checkpoints that can be members, and whether they need captions."""
         language_models = dict.fromkeys((FINETUNE + name for name in self.finetune.members), True)
-        others = {"clapscore": False, "regress": False, "likelihood": True, "fusion": True}
+        others = dict.fromkeys(("clapscore", "zeroshot", "regress"), False)
+        others |= {"likelihood": True, "fusion": True}
         return others | language_models
 
 
@@ -126,7 +130,7 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
     if clap_kind(root / values.encoders.clap.path) == SENTENCE:
         yield (
             f"encoders.clap is {values.encoders.clap.path}, which reads texts alone: name a CLAP "
-            "there, and this one in regress.extra_claps"
+            "there, and this one in regress.extra_encoders"
         )
     starts = ["caption", "none", *(PRETRAIN + name for name in values.pretrain.members)]
     for name, member in values.finetune.members.items():
@@ -136,8 +140,10 @@ def _contradictions(values: Params, root: Path) -> Iterator[str]:
             yield f"{where} is {member.warm_start}, and no training makes that: {hint}"
     yield from _missing_choice(values)
     yield from _idle_refits(values)
+    yield from _missing_generators(values, root)
+    captioned = (values.prepare.audiocaps, values.prepare.vggsound)
     learned = [name for name, training in members.items() if trainings.get(training)]
-    if learned and all(_is_omitted(folder, root) for folder in _captioned(values)):
+    if learned and all(_is_omitted(folder, root) for folder in captioned):
         yield (
             f"prepare.audiocaps and prepare.vggsound name no corpus, and {', '.join(learned)} of "
             "ensemble.members need captions (caption, pretrain): name one, or take those out"
@@ -178,7 +184,7 @@ def _idle_refits(values: Params) -> Iterator[str]:
     """Refits without each generator that nothing uses."""
     folds_by, members = values.ensemble.folds_by, values.ensemble.members.values()
     refitted = values.refit.members
-    if refitted and folds_by not in ("generator", "both"):
+    if refitted and folds_by not in BY_GENERATOR:
         yield (
             f"refit.members names {', '.join(refitted)}, and ensemble.folds_by is {folds_by}: "
             "choose generator or both, or leave refit.members empty"
@@ -187,8 +193,26 @@ def _idle_refits(values: Params) -> Iterator[str]:
         yield f"refit.members names {name}, which is no checkpoint of ensemble.members: take it out"
 
 
-def _captioned(values: Params) -> tuple[Path, Path]:
-    return values.prepare.audiocaps, values.prepare.vggsound
+def _missing_generators(values: Params, root: Path) -> Iterator[str]:
+    """Folds by generator, where pairs of validation have none: told before hours of training."""
+    if values.ensemble.folds_by not in BY_GENERATOR:
+        return
+    folder = root / values.prepare.xacle
+    for depth in ("", "*/", "*/*/"):
+        for path in sorted(folder.glob(f"{depth}meta_data/validation.csv")):
+            try:
+                header, rows = delimited.read_rows(path)
+            except SoundjudgeError as error:
+                yield str(error)
+                continue
+            column = header.index("model_id") if "model_id" in header else None
+            lacking = [row for row in rows if column is None or not row[column].strip()]
+            if lacking:
+                yield (
+                    f"ensemble.folds_by is {values.ensemble.folds_by}, and {len(lacking)} of "
+                    f"{len(rows)} rows of {path} have no model_id: choose text or none, and leave "
+                    "refit.members empty"
+                )
 
 
 def _is_omitted(folder: Path, root: Path) -> bool:

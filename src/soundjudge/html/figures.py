@@ -5,29 +5,14 @@ The pictures are SVG in the templates, so that style sheets color them, on scree
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from soundjudge.reporting.resampling import Estimate
+
 BINS = 20  # of a histogram
-
-
-class Estimate(Protocol):
-    """A number with its interval."""
-
-    @property
-    def value(self) -> float:
-        """The number."""
-
-    @property
-    def lo(self) -> float:
-        """The lower end of its interval."""
-
-    @property
-    def hi(self) -> float:
-        """The upper end of its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,29 +34,48 @@ class Axis:
         return f"{tick:.{max(0, -int(np.floor(np.log10(step) + 1e-9)))}f}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Histogram:
-    """How many values lie in each of BINS equal parts of an axis."""
-
-    counts: list[int]
-
-
 def interval_axis(estimates: Sequence[Estimate], *, zero: bool = False) -> Axis:
     """An axis that holds all intervals, and 0 where that means something."""
     values = [end for e in estimates for end in (e.lo, e.hi, e.value)] + ([0.0] if zero else [])
     return _axis(min(values), max(values), 5)
 
 
+def value_axis(values: NDArray[np.float64]) -> Axis:
+    """An axis that holds all values."""
+    return _axis(float(values.min()), float(values.max()), 5)
+
+
 def score_axis(values: NDArray[np.float64]) -> Axis:
     """The scale of scores, 0 to 10, or what other scores need."""
     low, high = float(values.min()), float(values.max())
-    return _axis(0.0, 10.0, 5) if low >= 0 and high <= 10 else _axis(low, high, 5)
+    return _axis(0.0, 10.0, 5) if low >= 0 and high <= 10 else value_axis(values)
 
 
-def histogram(values: NDArray[np.float64], axis: Axis) -> Histogram:
-    """The histogram of values (N,) over an axis that holds them all."""
+def clip_segment(
+    scores: tuple[float, float], ratings: tuple[float, float], across: Axis, upward: Axis
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The part of a straight line that two axes hold, as scores and ratings of its ends.
+
+    None for a line outside. To clip both ends by themselves would turn the line.
+    """
+    first, last = 0.0, 1.0  # shares of the line
+    for (start, stop), axis in ((scores, across), (ratings, upward)):
+        if start == stop:
+            if not axis.low <= start <= axis.high:
+                return None
+            continue
+        enters, leaves = sorted((edge - start) / (stop - start) for edge in (axis.low, axis.high))
+        first, last = max(first, enters), min(last, leaves)
+    if first > last:
+        return None
+    x, y = ((s + first * (e - s), s + last * (e - s)) for s, e in (scores, ratings))
+    return x, y
+
+
+def histogram(values: NDArray[np.float64], axis: Axis) -> list[int]:
+    """How many of values (N,) lie in each of BINS equal parts of an axis that holds them all."""
     counts = np.histogram(values, bins=BINS, range=(axis.low, axis.high))[0]
-    return Histogram(counts=[int(count) for count in counts])
+    return [int(count) for count in counts]
 
 
 def _axis(low: float, high: float, intervals: int) -> Axis:

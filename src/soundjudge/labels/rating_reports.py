@@ -63,13 +63,8 @@ def reliability_numbers(
     ratings: pd.DataFrame, design: Panel, *, resamples: int, seed: int
 ) -> dict[str, float]:
     """The numbers of `reliability` of checked ratings, of which `design` is the panel."""
-    numbers: dict[str, float] = {
-        "ratings": design.ratings,
-        "listeners": design.listeners,
-        "pairs": design.pairs,
-        "ratings_per_listener": design.ratings_per_listener,
-        "ratings_per_pair": design.ratings_per_pair,
-    }
+    names = ("ratings", "listeners", "pairs", "ratings_per_listener", "ratings_per_pair")
+    numbers: dict[str, float] = {name: getattr(design, name) for name in names}
     return numbers | agreement_intervals.agreement_intervals(
         ratings, resamples=resamples, seed=seed
     )

@@ -1,10 +1,12 @@
-"""The local page: sounds and texts in, scores out, by one judge."""
+"""The local page: sounds and texts in, scores out, by one judge, until it is stopped."""
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -15,9 +17,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from soundjudge.errors import SoundjudgeError
 from soundjudge.html import rendering
 from soundjudge.page import judging, uploads
-from soundjudge.page.guards import Guard
+from soundjudge.page.guards import LOOPBACK, Guard
 from soundjudge.page.jobs import Job, JobQueue, Work
 from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
 from soundjudge.scoring.judge.judge import Judge
@@ -149,3 +152,45 @@ async def _failed(_: Request, error: Exception) -> Response:
     # 400 is what a form that cannot be parsed, or has too many parts, raises.
     status = UNUSABLE if error.status_code == 400 else error.status_code
     return JSONResponse({"error": error.detail}, status, headers=error.headers)
+
+
+def serve(
+    load_judge: Callable[[], Judge],
+    *,
+    host: str,
+    port: int,
+    names: Collection[str],
+    limits: Limits,
+    tell: Callable[[str], None],
+) -> None:
+    """Opens the socket, loads the judge, and answers until interrupted. Raises SoundjudgeError."""
+    with open_socket(host, port) as opened:
+        judge = load_judge()
+        application = create_application(judge, host=host, names=names, limits=limits)
+        shown = f"[{host}]" if ":" in host else host
+        tell(f"{judge.score_id}: http://{shown}:{opened.getsockname()[1]} (Ctrl-C ends it)")
+        if host not in LOOPBACK:
+            tell("anyone who reaches this machine can use this page: it asks for no password")
+        config = uvicorn.Config(
+            application,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            limit_concurrency=64,
+            timeout_graceful_shutdown=2,
+        )
+        with suppress(KeyboardInterrupt):  # which is how a user ends it
+            uvicorn.Server(config).run(sockets=[opened])
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 is any free one. Raises SoundjudgeError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SoundjudgeError(
+            f"{host}, port {port} cannot be served: {error.strerror or error}; choose another "
+            "--port or --host"
+        ) from error

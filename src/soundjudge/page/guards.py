@@ -68,10 +68,10 @@ class Guard:
         host = headers.get("host", "")
         if not self._is_ours(host):
             return RefusalError(
-                403, f"this page is not served as {host!r}: name it by --allow-host to allow that"
+                f"this page is not served as {host!r}: name it by --allow-host to allow that", 403
             )
         if method not in ("GET", "HEAD") and not _is_same_origin(headers, host):
-            return RefusalError(403, "the request comes from another page than this one")
+            return RefusalError("the request comes from another page than this one", 403)
         length = headers.get("content-length", "0")
         return self._too_large() if int(length or 0) > self.limits.bytes else None
 
@@ -87,9 +87,9 @@ class Guard:
 
     def _too_large(self) -> RefusalError:
         return RefusalError(
-            TOO_LARGE,
             f"this is more than {self.limits.megabytes:g} MB: send less at once, or start the page "
             "with a larger --max-megabytes",
+            TOO_LARGE,
         )
 
 

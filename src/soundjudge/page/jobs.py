@@ -85,7 +85,7 @@ class JobQueue:
                 self._waiting.put_nowait((job, work, clean))
             except queue.Full:
                 raise RefusalError(
-                    BUSY, f"{self._limits.waiting} requests wait already: try again in a minute"
+                    f"{self._limits.waiting} requests wait already: try again in a minute", BUSY
                 ) from None
             self._jobs[job.id] = job
             finished = [i for i, j in self._jobs.items() if j.state in ("done", "failed")]

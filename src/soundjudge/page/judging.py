@@ -1,9 +1,16 @@
-"""What the worker of the local page does: every sound with every text, or a table's pairs."""
+"""What the worker of the local page does: every sound with every text, or a table's pairs.
+
+The picture of a sound: time to the right, 0 to 8 kHz upwards, level as brightness."""
 
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
+from matplotlib import image
+from numpy.typing import NDArray
+from scipy import signal
 
 from soundjudge.data.audio import audio
 from soundjudge.data.tables.tables import SAMPLE_RATE
@@ -11,14 +18,16 @@ from soundjudge.data.user_files import delimited
 from soundjudge.errors import AudioError, SoundjudgeError
 from soundjudge.page.jobs import Progress, Result
 from soundjudge.page.limits import Limits
-from soundjudge.page.spectrogram import spectrogram_png
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.files.added_columns import number_text
+from soundjudge.scoring.files.pair_reports import number_text
 from soundjudge.scoring.files.pair_table import PairTable
 from soundjudge.scoring.judge.judge import Judge
 
 SHOWN = 5  # lowest and highest rows of a table
 BATCH = 8  # rows of a table between two signs of progress
+FFT = 512  # samples
+COLUMNS = 900  # at most: what a wide screen shows
+RANGE_DB = 70.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +84,7 @@ def judge_grid(
 
 
 def judge_table(
-    judge: Judge,
-    table: PairTable,
-    files: Mapping[str, Path],
-    limits: Limits,
-    progress: Progress,
+    judge: Judge, table: PairTable, files: Mapping[str, Path], limits: Limits, progress: Progress
 ) -> Result:
     """Every row of a table; one whose sound cannot be read has an empty score and a reason."""
     scores: dict[int, float] = {}
@@ -138,3 +143,20 @@ def csv_text(rows: list[list[str]]) -> str:
 def _row(table: PairTable, row: int, scores: Mapping[int, float]) -> dict[str, object]:
     name, text = table.pair(row)
     return {"row": row + 1, "sound": name, "text": text, "value": scores[row]}
+
+
+def spectrogram_png(wave: NDArray[np.float32]) -> bytes:
+    """The levels of a waveform (T,) at 16 kHz, the loudest and 70 dB below it, as a PNG."""
+    hop = max(FFT // 8, len(wave) // COLUMNS)
+    padded = np.pad(wave, (0, max(0, FFT - len(wave))))
+    transform = signal.ShortTimeFFT(
+        signal.windows.hann(FFT, sym=False), hop, fs=SAMPLE_RATE, scale_to="magnitude"
+    )
+    power = transform.spectrogram(padded)  # (frequencies, frames)
+    level = 10 * np.log10(np.maximum(power, 1e-14))
+    top = max(float(level.max()), -60.0)  # silence is dark
+    buffer = io.BytesIO()
+    image.imsave(
+        buffer, level, vmin=top - RANGE_DB, vmax=top, cmap="magma", origin="lower", format="png"
+    )
+    return buffer.getvalue()

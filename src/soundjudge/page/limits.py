@@ -10,7 +10,7 @@ TOO_LARGE, UNUSABLE, BUSY = 413, 422, 503  # HTTP status codes
 class RefusalError(SoundjudgeError):
     """A request that cannot be done; the message says why, `status` is that of HTTP."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, sentence: str, status: int = UNUSABLE) -> None:
         super().__init__(sentence)
         self.status = status
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from soundjudge.html.rendering import note_sentence
 from soundjudge.page.report_page import report_html
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.systems import system_files, system_scores, system_statistics
-from soundjudge.scoring.systems.system_files import Prompts, System
+from soundjudge.scoring.systems.system_files import Prompts
 from soundjudge.scoring.systems.system_report import OF_TABLES, SystemReport, report_systems
 from soundjudge.scoring.systems.system_scores import OnMissing, Progress, SystemScores
 
@@ -58,10 +59,17 @@ def write_report(
             system_files.check_complete(systems, asked)
         of_tables = systems[0].scores is not None
         judge = None if of_tables else load_judge()
-        scores = _score(judge, systems, asked, options, progress)
-        clap = None
+        score = partial(
+            system_scores.score_systems,
+            on_missing=options.on_missing,
+            batch_size=options.batch_size,
+            progress=progress,
+        )
+        scores, clap = score(judge, systems, asked), None
         if load_clap is not None:
-            clap = _clap_scores(load_clap(), systems, prompts, scores, options, progress)
+            of_clap = load_clap()
+            kept = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
+            clap = of_clap.score_id, _check_complete(score(of_clap, systems, kept), scores)
         report = report_systems(
             scores,
             prompts,
@@ -91,36 +99,10 @@ def clap_judge(source: str, device: str) -> "Judge":
     return Judge.from_clap(source, device)
 
 
-def _clap_scores(
-    judge: "Judge",
-    systems: Sequence[System],
-    prompts: Path,
-    scores: SystemScores,
-    options: ReportOptions,
-    progress: Progress,
-) -> tuple[str, SystemScores]:
-    """A CLAPScore of what is scored already, with its score id."""
-    kept = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
-    of_clap = _score(judge, systems, kept, options, progress)
-    if of_clap.ids != scores.ids:
+def _check_complete(clap: SystemScores, scores: SystemScores) -> SystemScores:
+    """A CLAPScore of what is scored already: of all of it."""
+    if clap.ids != scores.ids:
         raise SoundjudgeError(
-            f"{of_clap.left_out[0].reason}: a CLAPScore needs the sounds of all scores"
+            f"{clap.left_out[0].reason}: a CLAPScore needs the sounds of all scores"
         )
-    return judge.score_id, of_clap
-
-
-def _score(
-    judge: "Judge | None",
-    systems: Sequence[System],
-    prompts: Prompts,
-    options: ReportOptions,
-    progress: Progress,
-) -> SystemScores:
-    return system_scores.score_systems(
-        judge,
-        systems,
-        prompts,
-        on_missing=options.on_missing,
-        batch_size=options.batch_size,
-        progress=progress,
-    )
+    return clap

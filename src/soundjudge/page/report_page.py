@@ -1,13 +1,31 @@
-"""The report of systems as one HTML page that needs nothing else: no script, no request."""
+"""The report of systems as one HTML page that needs nothing else: no script, no request.
 
+The sounds that it plays are inside itself, or links into the folders beside it."""
+
+import base64
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from soundjudge.html import figures, rendering
-from soundjudge.page.sound_links import link_sounds
 from soundjudge.scoring.systems import system_statistics
 from soundjudge.scoring.systems.system_report import SystemReport
 
 SIGNIFICANT = 0.05
+MEDIA_TYPES = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".oga": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".mp4": "audio/mp4",
+    ".aac": "audio/aac",
+    ".webm": "audio/webm",
+}
 
 
 def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, listen: int) -> str:
@@ -37,7 +55,7 @@ def report_html(report: SystemReport, page: Path, *, embed_megabytes: float, lis
         ),
         axis=axis,
         histograms=histograms,
-        highest_bin=max(max(histogram.counts) for histogram in histograms),
+        highest_bin=max(map(max, histograms)),
         meanings=_flag_meanings() if report.flag_counts() else {},
         tie=system_statistics.TIE,
         significant=SIGNIFICANT,
@@ -85,3 +103,32 @@ def headline(report: SystemReport) -> str:
         f"{best.name} has the highest mean on {count} prompts{apart}. {told} of "
         f"{len(report.differences)} differences between systems hold after Holm's correction."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundLinks:
+    """The address of each sound."""
+
+    addresses: dict[Path, str]  # of those that are there
+    embedded: bool
+    megabytes: float  # of all sounds
+
+
+def link_sounds(paths: Iterable[Path], page: Path, embed_megabytes: float) -> SoundLinks:
+    """All sounds as base64 if they have at most `embed_megabytes` together; else relative links."""
+    there = {path: path.stat().st_size for path in dict.fromkeys(paths) if path.is_file()}
+    megabytes = sum(there.values()) / 1e6
+    embedded = megabytes <= embed_megabytes
+    folder = page.resolve().parent
+    addresses = {p: _data(p) if embedded else _relative(p.resolve(), folder) for p in there}
+    return SoundLinks(addresses=addresses, embedded=embedded, megabytes=megabytes)
+
+
+def _data(path: Path) -> str:
+    kind = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Quoted to the last character: a name may hold what ends an address, or begins a scheme."""
+    return quote(Path(os.path.relpath(path, folder)).as_posix())

@@ -8,9 +8,9 @@ from starlette.datastructures import FormData, UploadFile
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page.judging import NamedSound
-from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
+from soundjudge.page.limits import Limits, RefusalError
 from soundjudge.page.zipped_sounds import ZippedSounds, open_sounds
-from soundjudge.scoring.files import pair_columns, pair_table
+from soundjudge.scoring.files import listed_pairs, pair_table
 from soundjudge.scoring.files.pair_table import PairTable
 from soundjudge.scoring.members.windows import clean_text
 
@@ -23,9 +23,9 @@ def texts_of(form: FormData, limits: Limits) -> list[str]:
     texts = [text for text in form.getlist("texts") if isinstance(text, str)]
     texts = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
     if not texts:
-        raise RefusalError(UNUSABLE, "there is no text: write what the sounds should match")
+        raise RefusalError("there is no text: write what the sounds should match")
     if len(texts) > limits.texts:
-        raise RefusalError(UNUSABLE, f"there are {len(texts)} texts: send {limits.texts} at most")
+        raise RefusalError(f"there are {len(texts)} texts: send {limits.texts} at most")
     for text in texts:
         check_text(text, limits)
     return texts
@@ -35,14 +35,13 @@ def check_text(text: str, limits: Limits) -> None:
     """Raises RefusalError unless a judge can read it, and it is not too long."""
     if len(text) > limits.characters:
         raise RefusalError(
-            UNUSABLE,
             f"the text {text[:40]!r}... has {len(text)} characters: shorten it to "
-            f"{limits.characters}",
+            f"{limits.characters}"
         )
     try:
         clean_text(text)
     except SoundjudgeError as error:
-        raise RefusalError(UNUSABLE, str(error)) from error
+        raise RefusalError(str(error)) from error
 
 
 async def save_sounds(
@@ -52,17 +51,15 @@ async def save_sounds(
     uploads = [file for file in form.getlist("sounds") if isinstance(file, UploadFile)]
     uploads = [file for file in uploads if file.filename]
     if not uploads:
-        raise RefusalError(UNUSABLE, "there is no sound: choose a file")
+        raise RefusalError("there is no sound: choose a file")
     if len(uploads) > limits.sounds:
         raise RefusalError(
-            UNUSABLE,
-            f"there are {len(uploads)} sounds: send {limits.sounds} at most, or a table with a zip",
+            f"there are {len(uploads)} sounds: send {limits.sounds} at most, or a table with a zip"
         )
     if len(uploads) * len(texts) > limits.pairs:
         raise RefusalError(
-            UNUSABLE,
             f"{len(uploads)} sounds with {len(texts)} texts are {len(uploads) * len(texts)} pairs: "
-            f"send {limits.pairs} at most",
+            f"send {limits.pairs} at most"
         )
     names = [shown_name(upload.filename or "") for upload in uploads]
     sounds = []
@@ -80,15 +77,13 @@ async def save_table(
     """The pairs of the form's table, and the sounds of its zip by their names in the table."""
     table, archive = form.get("table"), form.get("archive")
     if not isinstance(table, UploadFile) or not table.filename:
-        raise RefusalError(UNUSABLE, "there is no table: choose one with wav_file_name and text")
+        raise RefusalError("there is no table: choose one with wav_file_name and text")
     if not isinstance(archive, UploadFile) or not archive.filename:
-        raise RefusalError(UNUSABLE, "there is no zip with the sounds of the table: choose one")
+        raise RefusalError("there is no zip with the sounds of the table: choose one")
     name = shown_name(table.filename)
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in pair_table.SUFFIXES:
-        raise RefusalError(
-            UNUSABLE, f"{name}: save the table as one of {', '.join(pair_table.SUFFIXES)}"
-        )
+        raise RefusalError(f"{name}: save the table as one of {', '.join(pair_table.SUFFIXES)}")
     path = folder / f"table{suffix}"  # one of ours, for the suffix is
     zipped, unpacked = folder / "sounds.zip", folder / "sounds"
     await _save(table, path)
@@ -98,12 +93,11 @@ async def save_table(
         try:
             pairs = _read_pairs(path, name, sounds)
         except SoundjudgeError as error:
-            raise RefusalError(UNUSABLE, str(error).replace(str(path), name)) from error
+            raise RefusalError(str(error).replace(str(path), name)) from error
         if len(pairs.rows) > limits.rows:
             raise RefusalError(
-                UNUSABLE,
                 f"{name} has {len(pairs.rows)} rows: send {limits.rows} at most, or use "
-                "soundjudge score-table",
+                "soundjudge score-table"
             )
         for text in pairs.column(pairs.text):
             check_text(text, limits)
@@ -116,8 +110,8 @@ def _read_pairs(path: Path, name: str, sounds: ZippedSounds) -> PairTable:
     def is_there(column: str) -> bool:
         return all(sounds.has(cell) for cell in table.column(column))
 
-    audio = pair_columns.audio_column(table.columns, None, name, is_there)
-    text = pair_columns.text_column(table.columns, None, name)
+    audio = listed_pairs.find_audio_column(table.columns, None, name, is_there)
+    text = listed_pairs.find_text_column(table.columns, None, name)
     return replace(table, audio=audio, text=text)
 
 

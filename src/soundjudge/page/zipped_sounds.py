@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from soundjudge.page.limits import TOO_LARGE, UNUSABLE, Limits, RefusalError
+from soundjudge.page.limits import TOO_LARGE, Limits, RefusalError
 from soundjudge.scoring.files import sound_names
 
 BLOCK = 1 << 20
@@ -64,8 +64,8 @@ class ZippedSounds:
                     left -= len(block)
                     if left < 0:
                         raise RefusalError(
-                            TOO_LARGE,
                             f"the sounds in the zip have more than {self._limits.megabytes:g} MB",
+                            TOO_LARGE,
                         )
                     file.write(block)
         return files
@@ -85,11 +85,10 @@ class ZippedSounds:
         found = [name] if name in self._entries else self._ends.get(name, [])
         if len(found) > 1:
             raise RefusalError(
-                UNUSABLE,
-                f"the zip holds {' and '.join(found[:2])}: write in the table which is meant",
+                f"the zip holds {' and '.join(found[:2])}: write in the table which is meant"
             )
         if not found:
-            raise RefusalError(UNUSABLE, f"the zip lacks {name!r}, which the table names")
+            raise RefusalError(f"the zip lacks {name!r}, which the table names")
         return self._entries[found[0]]
 
 
@@ -108,27 +107,25 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        raise RefusalError(UNUSABLE, f"the zip cannot be read: {error}") from error
+        raise RefusalError(f"the zip cannot be read: {error}") from error
 
 
 def _checked_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     if not all(info.filename for info in archive.infolist()):
-        raise RefusalError(UNUSABLE, "the zip holds a file without a name: pack it again")
+        raise RefusalError("the zip holds a file without a name: pack it again")
     infos = [info for info in archive.infolist() if not info.is_dir()]
     if len(infos) > MOST_ENTRIES:
-        raise RefusalError(
-            UNUSABLE, f"the zip holds {len(infos)} files: pack {MOST_ENTRIES} at most"
-        )
+        raise RefusalError(f"the zip holds {len(infos)} files: pack {MOST_ENTRIES} at most")
     for info in infos:
         name = info.orig_filename
         is_drive = ":" in name.partition("/")[0]
         if name.startswith("/") or "\\" in name or is_drive or ".." in name.split("/"):
             raise RefusalError(
-                UNUSABLE, f"the zip holds {name!r}, which leads out of its folder: pack it again"
+                f"the zip holds {name!r}, which leads out of its folder: pack it again"
             )
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise RefusalError(UNUSABLE, f"the zip holds a link, {name!r}: pack the file itself")
+            raise RefusalError(f"the zip holds a link, {name!r}: pack the file itself")
     entries = {info.filename: info for info in infos}
     if len(entries) < len(infos):
-        raise RefusalError(UNUSABLE, "the zip holds two files of one name: pack it again")
+        raise RefusalError("the zip holds two files of one name: pack it again")
     return entries

@@ -1,4 +1,4 @@
-"""Resamples of pairs as weights, and correlations under many weights at once.
+"""Resamples of pairs as weights, correlations under many weights at once, and many tests at once.
 
 A resample is how often each pair was drawn, so values are sorted once and not per resample.
 N = pairs, R = resamples of a block, K = columns, G = distinct values of a column.
@@ -16,6 +16,15 @@ Floats = NDArray[np.float64]
 
 # Weights of a block: its arrays stay in the processor's cache, and memory does not grow with R.
 BLOCK_WEIGHTS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its interval."""
+
+    value: float
+    lo: float
+    hi: float
 
 
 def resample_weights(
@@ -159,3 +168,12 @@ def _count_below(x: NDArray[np.intp], y: NDArray[np.intp]) -> NDArray[np.intp]:
     result = np.empty_like(count)
     result[order] = count
     return result
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for the number of tests, in the order of `p_values` (Holm 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    corrected = np.empty(len(order))
+    corrected[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1)
+    return [float(p) for p in corrected]

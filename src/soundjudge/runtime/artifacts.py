@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime.disk import flush_to_disk
-from soundjudge.runtime.precision import round_floats
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
 REMEMBERED_BYTES = 1 << 26  # files from here on are read once
+SIGNIFICANT_DIGITS = 6
+"""Processors whose arithmetic agrees to 12 digits then write the same bytes, but for one number in
+a million; 1e-4 rating points matter to nobody. Parquet, predictions and what a model is loaded from
+are exact."""
+SMALLEST_FLOAT = 1e-12  # what cancellation leaves is less, and is written as 0
 
 
 @contextmanager
@@ -110,6 +114,12 @@ def _select(numbers: Mapping[str, object], names: Sequence[str]) -> dict[str, ob
     return selected
 
 
+def json_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a table for JSON, without empty cells."""
+    rows = table.to_dict("records")
+    return [{str(name): cell for name, cell in row.items() if cell == cell} for row in rows]
+
+
 def read_json(path: Path) -> Any:  # noqa: ANN401  JSON is any of it
     """The contents of a JSON file; SoundjudgeError names the file if it is not one."""
     try:
@@ -160,29 +170,13 @@ def _folder_sha256(folder: Path, file_sha256: Callable[[Path], str]) -> str:
     return digest.hexdigest()
 
 
-def save_tensors(
-    path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str] | None = None
-) -> None:
+def save_tensors(path: Path, tensors: "Mapping[str, Tensor]") -> None:
     """Writes a safetensors file whose bytes depend on its contents alone."""
     from safetensors.torch import save_file
 
     contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     with atomic_file(path) as temporary:
-        save_file(contiguous, temporary, metadata=dict(metadata) if metadata else None)
-        _sort_metadata(temporary)
-
-
-def _sort_metadata(path: Path) -> None:
-    # safetensors writes its metadata in the order of a hash map, which differs between runs.
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        if "__metadata__" in header:
-            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-            text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-            assert len(text) <= size, f"the header of {path} grew from {size} to {len(text)} bytes"
-            file.seek(8)
-            file.write(text.ljust(size))
+        save_file(contiguous, temporary)
 
 
 def load_tensors(path: Path) -> "dict[str, Tensor]":
@@ -195,3 +189,26 @@ def load_tensors(path: Path) -> "dict[str, Tensor]":
     except SafetensorError as error:
         raise SoundjudgeError(f"{path} is not a readable safetensors file: {error}") from error
     return tensors
+
+
+def flush_to_disk(path: Path) -> None:
+    """Returns when the file's contents, or the folder's list of names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def round_float(value: float) -> float:
+    """`value` with SIGNIFICANT_DIGITS; NaN and infinities stay."""
+    return 0.0 if abs(value) < SMALLEST_FLOAT else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def round_floats(data: object) -> object:
+    """JSON data with every float rounded; everything else stays."""
+    if isinstance(data, Mapping):
+        return {key: round_floats(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [round_floats(value) for value in data]
+    return round_float(data) if isinstance(data, float) else data

@@ -14,7 +14,7 @@ import tiny_laion
 import torch
 import transformers
 
-from soundjudge.clap.encoders import checkpoints, laion, laion_names
+from soundjudge.clap.encoders import checkpoints, laion
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
@@ -45,7 +45,7 @@ def test_the_table_knows_every_name_of_a_laion_file_and_no_other(fused):
 def test_every_weight_arrives_and_the_rest_is_dropped_knowingly(fused):
     model = tiny_laion.model(fused)
     state = tiny_laion.state(model)
-    renamed = laion_names.rename_weights(state)
+    renamed = laion.rename_weights(state)
     weights = {
         key: tensor
         for key, tensor in model.state_dict().items()
@@ -53,8 +53,8 @@ def test_every_weight_arrives_and_the_rest_is_dropped_knowingly(fused):
     }
     assert renamed.keys() == weights.keys()
     assert all(torch.equal(renamed[key], weights[key]) for key in weights)
-    dropped = [name for name in state if not laion_names.rename_weights({name: state[name]})]
-    patterns = [re.sub(r"\bN\b", r"\\d+", re.escape(name)) + ".*" for name in laion_names.DROPPED]
+    dropped = [name for name in state if not laion.rename_weights({name: state[name]})]
+    patterns = [re.sub(r"\bN\b", r"\\d+", re.escape(name)) + ".*" for name in laion.DROPPED]
     assert all(any(re.fullmatch(p, name) for p in patterns) for name in dropped)
     assert len(dropped) == 18
 

@@ -157,7 +157,7 @@ def packaged(tmp_path: Path) -> Path:
     with torch.no_grad():
         sounds, texts = clap.embed_sounds(waves).numpy(), clap.embed_texts(TEXTS).numpy()
     config = kernel_machine.RegressionConfig(
-        extra_claps=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
+        extra_encoders=(), c=1.0, epsilon=0.01, gamma="scale", batch_size=8
     )
     machine = kernel_machine.fit_kernel_machine(
         sounds, texts, [clap.dimensions], np.linspace(0, 10, 6), config

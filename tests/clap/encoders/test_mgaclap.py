@@ -9,7 +9,7 @@ import tiny_mgaclap
 import torch
 from tiny_mgaclap import PUBLISHED
 
-from soundjudge.clap.encoders import checkpoints, mgaclap_file
+from soundjudge.clap.encoders import checkpoints, mgaclap
 from soundjudge.clap.encoders.mgaclap import MgaClap, sparsemax
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.errors import SoundjudgeError
@@ -106,15 +106,15 @@ def test_a_judges_copy_is_the_same_and_its_bytes_repeat(folder, clap, tmp_path):
 def test_the_table_knows_every_weight_and_drops_the_rest_knowingly():
     model = tiny_mgaclap.clap()
     state = tiny_mgaclap.state(model)
-    renamed = mgaclap_file.TABLE.rename(state)
+    renamed = mgaclap.TABLE.rename(state)
     assert renamed.keys() == model.state_dict().keys()
     assert all(torch.equal(renamed[name], w) for name, w in model.state_dict().items())
     names = {re.sub(r"(layers?|blocks)\.\d+", r"\1.N", name) for name in state}
-    assert names == RECORDED | {f"{mgaclap_file.TEXT}embeddings.position_ids"}
+    assert names == RECORDED | {f"{mgaclap.TEXT}embeddings.position_ids"}
 
 
 def test_it_is_not_tuned_and_the_error_names_the_key(folder):
-    with pytest.raises(SoundjudgeError, match=r"can't be tuned.*regress\.extra_claps"):
+    with pytest.raises(SoundjudgeError, match=r"can't be tuned.*regress\.extra_encoders"):
         checkpoints.load_tunable(ClapSource(folder), "cpu")
 
 

@@ -11,7 +11,7 @@ import tiny_msclap
 import torch
 from tiny_msclap import PUBLISHED
 
-from soundjudge.clap.encoders import checkpoints, msclap_file
+from soundjudge.clap.encoders import checkpoints, msclap
 from soundjudge.clap.encoders.msclap import MsClap
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.errors import SoundjudgeError
@@ -140,10 +140,10 @@ def test_all_of_it_can_be_tuned(clap):
 def test_the_table_knows_every_weight_and_drops_the_rest_knowingly():
     model = tiny_msclap.clap()
     state = tiny_msclap.state(model)
-    renamed = msclap_file.TABLE.rename(state)
+    renamed = msclap.TABLE.rename(state)
     assert renamed.keys() == model.state_dict().keys()
     assert all(torch.equal(renamed[name], w) for name, w in model.state_dict().items())
-    older = {f"{msclap_file.TEXT}h.N.attn.{name}" for name in ("bias", "masked_bias")}
+    older = {f"{msclap.TEXT}h.N.attn.{name}" for name in ("bias", "masked_bias")}
     numbers = r"(layers|blocks|\bh)\.\d+"
     assert {re.sub(numbers, r"\1.N", name) for name in state} == RECORDED | older
 

@@ -138,7 +138,7 @@ def test_a_judges_copy_is_the_same_and_its_bytes_repeat(folders, kind, tmp_path)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_no_clap_and_the_error_names_the_key(folders, kind):
-    with pytest.raises(SoundjudgeError, match=r"name it in regress\.extra_claps"):
+    with pytest.raises(SoundjudgeError, match=r"name it in regress\.extra_encoders"):
         checkpoints.load_tunable(ClapSource(folders[kind]), "cpu")
 
 

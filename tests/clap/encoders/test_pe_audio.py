@@ -200,5 +200,5 @@ def test_a_processor_of_another_checkpoint_is_refused(folder, tmp_path):
 
 
 def test_tuning_it_is_refused_with_the_way_to_use_it(folder):
-    with pytest.raises(SoundjudgeError, match=r"can't be tuned.*regress\.extra_claps"):
+    with pytest.raises(SoundjudgeError, match=r"can't be tuned.*regress\.extra_encoders"):
         checkpoints.load_tunable(ClapSource(folder), "cpu")

@@ -71,7 +71,7 @@ def test_a_judge_holds_them_and_scores_as_its_member_does(tmp_path):
     ):
         (root / path).mkdir()
         write(root / path)
-    sources = regression(extra_claps=tuple(paths[1:])).claps(ClapSource(paths[0]))
+    sources = regression(extra_encoders=tuple(paths[1:])).claps(ClapSource(paths[0]))
     encoders = [checkpoints.load_encoder(ClapSource(root / s.path), "cpu") for s in sources]
     names = [encoder.name() for encoder in encoders]
     regressor.save_regressor(root / "regress", fit_machine(encoders), sources, names)

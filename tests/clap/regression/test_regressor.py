@@ -86,7 +86,7 @@ def fit_machine(claps: list[ClapEncoder]) -> kernel_machine.KernelMachine:
 
 
 def regression(**changes: object) -> kernel_machine.RegressionConfig:
-    values = {"extra_claps": (), "c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
+    values = {"extra_encoders": (), "c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
     return kernel_machine.RegressionConfig(**(values | changes))
 
 
@@ -228,7 +228,7 @@ def test_other_weights_under_an_old_path_are_refused_by_name(tmp_path: Path):
 def test_each_clap_has_a_backend_and_a_sha256_of_its_own():
     first, pinned = ClapSource(Path("a"), "laion-clap", "00"), ClapSource(Path("c"), sha256="11")
     extra = (Path("b"), pinned, ClapSource(Path("d"), "laion-clap"))
-    assert regression(extra_claps=extra).claps(first) == [
+    assert regression(extra_encoders=extra).claps(first) == [
         first,
         ClapSource(Path("b"), "transformers", None),
         pinned,
@@ -236,33 +236,33 @@ def test_each_clap_has_a_backend_and_a_sha256_of_its_own():
     ]
 
 
-def test_extra_claps_are_paths_or_paths_with_a_backend_and_a_sha256(in_folder):
+def test_extra_encoders_are_paths_or_paths_with_a_backend_and_a_sha256(in_folder):
     section = {"c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4}
 
-    def read(extra_claps: object) -> kernel_machine.RegressionConfig:
-        values = {"regress": section | {"extra_claps": extra_claps}}
+    def read(extra_encoders: object) -> kernel_machine.RegressionConfig:
+        values = {"regress": section | {"extra_encoders": extra_encoders}}
         Path("params.yaml").write_text(yaml.safe_dump(values))
         return params.load("regress", kernel_machine.RegressionConfig)
 
-    extra = read(["a", {"path": "b.pt", "sha256": "12"}]).extra_claps
+    extra = read(["a", {"path": "b.pt", "sha256": "12"}]).extra_encoders
     assert extra == (Path("a"), ClapSource(Path("b.pt"), sha256="12"))
-    with pytest.raises(ParamsError, match=r"extra_claps\[0\]\.path is missing: add it"):
+    with pytest.raises(ParamsError, match=r"extra_encoders\[0\]\.path is missing: add it"):
         read([{"sha256": "12"}])
-    with pytest.raises(ParamsError, match=r"extra_claps\[1\]\.sha is not a known key: did you"):
+    with pytest.raises(ParamsError, match=r"extra_encoders\[1\]\.sha is not a known key: did you"):
         read(["a", {"path": "b.pt", "sha": "12"}])
 
 
 def test_a_clap_named_twice_is_refused():
     extra = (Path("b"), Path("c"))
-    claps = regression(extra_claps=extra).claps(ClapSource(Path("a")))
+    claps = regression(extra_encoders=extra).claps(ClapSource(Path("a")))
     assert [source.path for source in claps] == [Path("a"), *extra]
     for first, names in (("b", ("c", "b")), ("a", ("b", "c", "b"))):
-        config = regression(extra_claps=tuple(map(Path, names)))
+        config = regression(extra_encoders=tuple(map(Path, names)))
         with pytest.raises(SoundjudgeError, match="names b again"):
             config.claps(ClapSource(Path(first)))
     again = (Path("b"), ClapSource(Path("b"), sha256="1"))
     with pytest.raises(SoundjudgeError, match="names b again"):
-        regression(extra_claps=again).claps(ClapSource(Path("a")))
+        regression(extra_encoders=again).claps(ClapSource(Path("a")))
 
 
 def test_two_m2d_claps_are_refused_because_a_judge_can_ask_for_one_alone(tmp_path: Path):
@@ -270,7 +270,7 @@ def test_two_m2d_claps_are_refused_because_a_judge_can_ask_for_one_alone(tmp_pat
     tiny_clap.clap().save(tmp_path / "c")
     checkpoints.check_one_m2d([tmp_path / "c", one])
     with pytest.raises(
-        SoundjudgeError, match="/a and .*/b are M2D-CLAPs.*out of.*regress.extra_claps"
+        SoundjudgeError, match="/a and .*/b are M2D-CLAPs.*out of.*regress.extra_encoders"
     ):
         checkpoints.check_one_m2d([one, tmp_path / "c", two])
 
@@ -318,7 +318,7 @@ def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(t
     with pytest.raises(SoundjudgeError, match=r"pathlib.*the sha256 beside its path in params"):
         checkpoints.load_encoder(ClapSource(file), "cpu")
     pinned = ClapSource(paths[1], sha256=artifacts.sha256(file))
-    sources = regression(extra_claps=(pinned,)).claps(ClapSource(paths[0]))
+    sources = regression(extra_encoders=(pinned,)).claps(ClapSource(paths[0]))
     placed = [replace(source, path=root / source.path) for source in sources]
     claps = [checkpoints.load_encoder(source, "cpu") for source in placed]
     names = [clap.name() for clap in claps]
@@ -345,8 +345,9 @@ def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(t
     np.testing.assert_allclose(judge.score_waves(WAVES, TEXTS, 6), raw.clip(0, 10), atol=1e-4)
     with file.open("ab") as end:
         end.write(b"another")
+    again = members.MemberLoader(root=root, device=torch.device("cpu"), window_seconds=1.0)
     with pytest.raises(SoundjudgeError, match=f"{pinned.sha256} is asked for"):
-        loader.member(root / "regress")
+        again.member(root / "regress")
 
 
 def test_a_machine_that_lacks_an_array_is_refused(tmp_path: Path):

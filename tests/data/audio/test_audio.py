@@ -244,6 +244,10 @@ def test_nothing_that_a_gpu_image_may_lack_is_needed_to_import_a_module_or_a_sta
         (np.zeros((2, 2, 2)), 48_000, "of a wrong shape"),
         (np.array(["a"]), 16_000, "of a wrong type"),
         (np.array([1, 2]), 16_000, "of a wrong type"),
+        (np.array([1, -(2**15)], dtype=np.int32), 16_000, "of a wrong type"),  # of 16 bits
+        (np.ma.masked_array([0.1, 0.2], mask=[True, False]), 16_000, "masked"),
+        (torch.zeros(5).to_sparse(), 16_000, "of a wrong type"),
+        (torch.zeros(5, device="meta"), 16_000, "of a wrong type"),
         (np.array([np.inf]), 16_000, "non-finite"),
         (np.zeros(5), 0, "undecodable"),
         (np.zeros(1), 96_000, "empty"),
@@ -257,3 +261,16 @@ def test_an_array_that_is_no_sound_is_refused_with_its_reason(samples, rate, rea
 
 def test_silence_is_a_sound():
     assert not audio.from_samples(np.zeros(100), 16_000).any()
+
+
+def test_whole_numbers_of_32_bits_have_the_full_scale_of_32_bits():
+    samples = np.array([2**30, -(2**31), 0], dtype=np.int32)
+    assert audio.from_samples(samples, 16_000).tolist() == [0.5, -1.0, 0.0]
+    assert not audio.from_samples(np.zeros(9, dtype=np.int32), 16_000).any()  # silence
+
+
+def test_a_tensor_that_is_a_view_is_read_as_what_it_shows():
+    tensor = torch.tensor([0.25, -0.5])
+    negated = torch.complex(torch.zeros(2), tensor).conj().imag  # a view that negates
+    assert negated.is_neg()
+    assert audio.from_samples(negated, 16_000).tolist() == [-0.25, 0.5]

@@ -1,6 +1,7 @@
 """MP3: whole frames are heard to the last one, whatever a length is stated or estimated."""
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +177,16 @@ def test_an_ordinary_file_is_decoded_as_libsndfile_does(tmp_path, rate, channels
         samples = file.read(dtype="float32", always_2d=True)
     assert len(samples) == rate
     assert np.array_equal(audio.read_audio(path), audio.from_samples(samples, rate))
+
+
+@pytest.mark.parametrize("other", [".AppleDouble", "._"])
+def test_what_else_lies_in_the_working_folder_does_not_matter(tmp_path, monkeypatch, other):
+    # libsndfile takes them for resource forks of a file without a name.
+    data = encode(loud_and_soft(2.0), "MP3")
+    (tmp_path / "a.mp3").write_bytes(data)
+    expected = audio.read_audio(tmp_path / "a.mp3")
+    monkeypatch.chdir(tmp_path)
+    Path(other).touch() if other == "._" else Path(other).mkdir()
+    assert np.array_equal(audio.read_audio(Path("a.mp3")), expected)
+    Path("b.mp3").write_bytes(data + data)
+    assert len(audio.read_audio(Path("b.mp3"))) == 2 * len(expected)

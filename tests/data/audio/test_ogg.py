@@ -1,5 +1,7 @@
 """Ogg: each link of a chain is heard, and no page that is missing or damaged is passed over."""
 
+import struct
+
 import numpy as np
 import pytest
 from tiny_sounds import RATE, encode, pages, sweep, with_checksum, without_end_flag
@@ -112,3 +114,28 @@ def test_the_first_seconds_are_the_same_as_those_of_the_whole(tmp_path, codec, r
     whole, part = read(tmp_path / "a.ogg", data), read(tmp_path / "a.ogg", data, 2.0)
     assert len(part) == 2 * RATE
     assert np.allclose(part[:31_800], whole[:31_800], atol=1e-6)
+
+
+@pytest.mark.parametrize("codec", ["OPUS", "VORBIS"])
+@pytest.mark.parametrize("position", [1_000, -1])
+def test_a_last_page_that_states_less_than_those_before_it_hides_nothing(tmp_path, codec, position):
+    *before, last = pages(encode(sweep(4.0), "OGG", codec))
+    last = with_checksum(last[:6] + struct.pack("<q", position) + last[14:])
+    (tmp_path / "a.ogg").write_bytes(b"".join([*before, last]))
+    with pytest.raises(AudioError, match="damaged: its pages state positions that go back"):
+        audio.read_audio(tmp_path / "a.ogg")
+    assert len(audio.read_audio(tmp_path / "a.ogg", 0.3)) == 4_800
+
+
+@pytest.mark.parametrize("codec", ["OPUS", "VORBIS"])
+def test_positions_of_a_broadcast_that_was_joined_late_are_those_of_its_sound(tmp_path, codec):
+    data = encode(sweep(4.0), "OGG", codec)
+    (tmp_path / "a.ogg").write_bytes(data)
+    late = []
+    for page in pages(data):
+        (position,) = struct.unpack_from("<q", page, 6)
+        position += 3600 * 48_000 * (position > 0)
+        late.append(with_checksum(page[:6] + struct.pack("<q", position) + page[14:]))
+    (tmp_path / "b.ogg").write_bytes(b"".join(late))
+    waves = [audio.read_audio(tmp_path / name) for name in ("a.ogg", "b.ogg")]
+    assert len(waves[1]) == pytest.approx(len(waves[0]), abs=1_000)

@@ -102,3 +102,18 @@ def test_a_second_run_is_refused_until_the_first_ends_however_it_ends(tmp_path):
     assert (tmp_path / "out.csv.lock").exists()
     write(out)  # the lock of a dead run holds nobody
     assert not (tmp_path / "out.csv.lock").exists()
+
+
+@pytest.mark.parametrize("out", [".", "", "..", "new/"])
+def test_a_folder_without_a_name_of_its_own_is_no_output(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    with pytest.raises(SoundjudgeError, match=r"is a folder: name a \.csv file in it"):
+        write(Path(out), overwrite=True)
+
+
+def test_a_ring_of_links_is_a_sentence(tmp_path):
+    (tmp_path / "a.csv").symlink_to(tmp_path / "b.csv")
+    (tmp_path / "b.csv").symlink_to(tmp_path / "a.csv")
+    with pytest.raises(SoundjudgeError, match=r"a\.csv is a link that leads to itself: remove it"):
+        write(tmp_path / "a.csv", (tmp_path / "in.csv",))

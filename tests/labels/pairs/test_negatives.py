@@ -12,12 +12,7 @@ from soundjudge.data.arrays import array_store
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.corpora import vggsound
 from soundjudge.errors import SoundjudgeError
-from soundjudge.labels.pairs import (
-    caption_index,
-    negative_sampling,
-    negatives,
-    neighbors,
-)
+from soundjudge.labels.pairs import caption_index, negatives, neighbors
 from soundjudge.labels.pairs.negatives import NegativeConfig
 from soundjudge.labels.texts import text_overlap
 
@@ -150,13 +145,13 @@ def test_no_mismatched_text_is_the_clips_own_a_paraphrase_of_another_split_or_me
 
 def test_a_fraction_is_spread_over_the_captions():
     rng = np.random.default_rng(0)
-    numbers = negative_sampling.allocate(273_000, 1.9, rng)
+    numbers = caption_index.allocate(273_000, 1.9, rng)
     assert numbers.sum() == 518_700
     assert np.bincount(numbers).tolist() == [0, 27_300, 245_700]
     assert numbers[:1000].sum() == pytest.approx(1900, abs=60)
-    assert negative_sampling.allocate(5, 2.0, rng).tolist() == [2] * 5
-    assert negative_sampling.allocate(5, 0.0, rng).tolist() == [0] * 5
-    assert negative_sampling.allocate(0, 1.5, rng).tolist() == []
+    assert caption_index.allocate(5, 2.0, rng).tolist() == [2] * 5
+    assert caption_index.allocate(5, 0.0, rng).tolist() == [0] * 5
+    assert caption_index.allocate(0, 1.5, rng).tolist() == []
 
 
 def test_a_random_text_is_met_about_as_often_as_it_is_said(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
-from soundjudge.labels.pairs import silence
+from soundjudge.labels.pairs import pseudolabels
 
 CLIPS = pd.DataFrame(
     [
@@ -30,7 +30,7 @@ def scored() -> pd.DataFrame:
 
 @pytest.mark.parametrize(("mean", "count"), [(0.3, 3), (1.0, 10), (1.5, 15), (2.0, 20)])
 def test_the_number_of_silent_pairs_is_that_per_matched_pair_of_their_split(mean, count):
-    pairs = silence.add_silent_pairs(scored(), CLIPS, mean, seed=1)
+    pairs = pseudolabels.add_silent_pairs(scored(), CLIPS, mean, seed=1)
     added = pairs.iloc[12:]
     assert len(added) == count
     assert set(added["clip_id"]) <= {"silence/0", "silence/1"}
@@ -41,7 +41,7 @@ def test_the_number_of_silent_pairs_is_that_per_matched_pair_of_their_split(mean
 
 
 def test_the_other_pairs_stay_and_the_table_can_be_written(tmp_path):
-    pairs = silence.add_silent_pairs(scored(), CLIPS, 0.5, seed=1)
+    pairs = pseudolabels.add_silent_pairs(scored(), CLIPS, 0.5, seed=1)
     before = scored()
     for name in before:
         assert pairs[name].iloc[:12].astype(object).equals(before[name].astype(object))
@@ -51,7 +51,7 @@ def test_the_other_pairs_stay_and_the_table_can_be_written(tmp_path):
 
 def test_the_seed_alone_decides():
     one, two, other = (
-        silence.add_silent_pairs(scored(), CLIPS, 0.5, seed=seed) for seed in (1, 1, 2)
+        pseudolabels.add_silent_pairs(scored(), CLIPS, 0.5, seed=seed) for seed in (1, 1, 2)
     )
     assert one.equals(two)
     assert not one.equals(other)
@@ -59,13 +59,13 @@ def test_the_seed_alone_decides():
 
 def test_without_silent_pairs_nothing_changes():
     pairs = scored()
-    assert silence.add_silent_pairs(pairs, CLIPS, 0.0, seed=1) is pairs
+    assert pseudolabels.add_silent_pairs(pairs, CLIPS, 0.0, seed=1) is pairs
     empty = pairs[:0]
-    assert silence.add_silent_pairs(empty, CLIPS, 1.0, seed=1) is empty
+    assert pseudolabels.add_silent_pairs(empty, CLIPS, 1.0, seed=1) is empty
 
 
 def test_too_few_silent_clips_are_an_error_that_names_the_key():
     with pytest.raises(SoundjudgeError, match=r"num_silent is 3, and there are 2 silent clips"):
-        silence.add_silent_pairs(scored(), CLIPS, 3.0, seed=1)
+        pseudolabels.add_silent_pairs(scored(), CLIPS, 3.0, seed=1)
     with pytest.raises(SoundjudgeError, match=r"there are 0 silent clips.*prepare\.num_silent"):
-        silence.add_silent_pairs(scored(), CLIPS[:2], 1.0, seed=1)
+        pseudolabels.add_silent_pairs(scored(), CLIPS[:2], 1.0, seed=1)

@@ -10,7 +10,7 @@ from scipy import stats
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.ratings.rating_arrays import rating_arrays
-from soundjudge.labels.study import candidates, held_out, study, verdict
+from soundjudge.labels.study import candidates, held_out, study
 from soundjudge.labels.study.candidates import Candidate
 from soundjudge.labels.study.held_out import Settings
 from soundjudge.labels.study.study import StudyConfig
@@ -215,21 +215,19 @@ def rows(*differences):
 
 
 def test_a_verdict_is_one_sentence_that_says_what_is_shown():
-    shown = verdict.verdict_sentence(rows(0.0, 0.03, 0.01), "listener/latent", "none/mean")
+    shown = study.verdict_sentence(rows(0.0, 0.03, 0.01), "listener/latent", "none/mean")
     assert shown == (
         "mean without screening agrees better with held-out listeners than the default, latent by "
         "listener: SRCC 0.530 against 0.500, a difference of +0.030 [+0.020, +0.040] SRCC, p 0.02 "
         "after Holm"
     )
-    nothing = verdict.verdict_sentence(
-        rows(0.0, -0.02, 0.005), "listener/latent", "listener/latent"
-    )
+    nothing = study.verdict_sentence(rows(0.0, -0.02, 0.005), "listener/latent", "listener/latent")
     assert nothing == (
         "no candidate is better than the default, latent by listener (SRCC 0.500), by a difference "
         "that these ratings can show: it stays; the largest is that of spo without screening, "
         "+0.005 [-0.005, +0.015] SRCC"
     )
-    best = verdict.verdict_sentence(rows(0.0, -0.02, -0.005), "listener/latent", "listener/latent")
+    best = study.verdict_sentence(rows(0.0, -0.02, -0.005), "listener/latent", "listener/latent")
     assert best.startswith("the default, latent by listener (SRCC 0.500), agrees best with")
     assert best.endswith("next is spo without screening, -0.005 [-0.015, +0.005] SRCC")
 

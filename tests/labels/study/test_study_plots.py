@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
+from soundjudge.labels.files import study_files
 from soundjudge.labels.ratings.panel import Panel
-from soundjudge.labels.study import study, study_plots
+from soundjudge.labels.study import study
 from soundjudge.labels.study.study import Study, StudyConfig
 from soundjudge.reporting import plotting
 
@@ -28,7 +29,7 @@ def result():
 
 
 def test_every_candidate_is_drawn_with_its_interval_and_without_color():
-    figure = study_plots.plot_study(result())
+    figure = study_files.plot_study(result())
     for axes, name in zip(figure.axes, ("srcc", "difference"), strict=True):
         drawn = list(axes.containers)
         assert len(drawn) == 4
@@ -47,7 +48,7 @@ def test_every_candidate_is_drawn_with_its_interval_and_without_color():
 
 def test_a_figure_is_written_as_png_and_pdf_with_the_same_bytes_every_time(tmp_path):
     for name in ("first", "second"):
-        plotting.save_for_print(study_plots.plot_study(result()), tmp_path / name)
+        plotting.save_for_print(study_files.plot_study(result()), tmp_path / name)
     for suffix, head in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
         first, second = ((tmp_path / f"{n}{suffix}").read_bytes() for n in ("first", "second"))
         assert first == second

@@ -17,6 +17,7 @@ from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, intervals, panel, refits
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble, EnsembleConfig
+from soundjudge.scoring.ensemble.folds import RatedScores
 
 
 def config(*members, method="nnls", calibration="linear", folds=5):
@@ -66,6 +67,33 @@ def test_weights_are_those_of_non_negative_least_squares():
     assert fitted.weights == pytest.approx([*(free / free.sum()), 0])
 
 
+@pytest.mark.parametrize("method", ["mean", "kinds", "nnls", "ridge", "greedy", "best"])
+def test_a_member_of_zero_weight_leaves_the_ensemble_of_the_others(method):
+    scores, rating = simulated()
+    whole = dataclasses.replace(
+        config("good", "noisy", "none", method=method), zero_weight=("good",)
+    )
+    fitted = ensemble.fit_ensemble(scores, rating, whole)
+    others = ensemble.fit_ensemble(scores[:, 1:], rating, config("noisy", "none", method=method))
+    assert fitted.weights == (0, *others.weights)
+    expected = ensemble.apply_ensemble(others, scores[:, 1:])
+    assert ensemble.apply_ensemble(fitted, scores) == pytest.approx(expected)
+    few = dataclasses.replace(whole, resamples=3)
+    assert np.all(ensemble.weight_draws(scores, rating, few)[:, 0] == 0)
+
+
+def test_a_member_of_zero_weight_is_compared_alone_all_the_same():
+    scores, rating = simulated()
+    pairs = RatedScores(scores=scores[:, :2], rating=rating)
+    whole = dataclasses.replace(config("good", "noisy"), zero_weight=("good",))
+    numbers = crossfit.compare_methods(pairs, whole)
+    assert (
+        numbers["member good"]
+        == crossfit.compare_methods(pairs, config("good", "noisy"))["member good"]
+    )
+    assert numbers["nnls"] == pytest.approx(numbers["member noisy"])
+
+
 @pytest.mark.parametrize("calibration", ["linear", "isotonic"])
 def test_a_score_lies_on_the_scale_and_depends_on_no_other_pair(calibration):
     scores, rating = simulated()
@@ -97,6 +125,9 @@ def test_what_cannot_be_combined_is_refused():
         ensemble.fit_ensemble(-rating[:, None], rating, config("a"))
     with pytest.raises(SoundjudgeError, match="at least one"):
         EnsembleConfig(members={}, method="mean", calibration="linear", folds=5, seed=0)
+    for names, problem in ((("c",), "names c, which is no member"), (("a", "b"), "every member")):
+        with pytest.raises(SoundjudgeError, match=f"zero_weight .*{problem}|zero_weight {problem}"):
+            dataclasses.replace(config(), zero_weight=names)
     with pytest.raises(SoundjudgeError, match="'ceiling'"):
         config("ceiling")
     with pytest.raises(SoundjudgeError, match="'../x'"):
@@ -189,6 +220,7 @@ def stage(in_folder, monkeypatch):
     write_params(Path(), ensemble=chosen)
     values = yaml.safe_load(Path("params.yaml").read_text())
     values["ensemble"]["members"] = {"good": "regress", "noisy": "y"}
+    values["ensemble"]["zero_weight"] = []
     Path("params.yaml").write_text(yaml.safe_dump(values))
     return script
 

@@ -36,6 +36,13 @@ def test_a_generator_of_both_splits_is_left_out_and_pairs_without_one_stay():
     assert list(others["wav_file_name"]) == ["b.wav", "d.wav"]
 
 
+def test_generators_that_train_does_not_have_need_no_refit(tmp_path):
+    rated = RATED.assign(model_id=["g", "h", "g", None, "i", "j"])
+    assert list(refits.held_out_generators(TRAIN, rated)) == []
+    tables.write_table(refits.join_refits([]), tmp_path / "refit/regress.csv", refits.REFITS)
+    assert refits.read_refits(tmp_path, {"svr": "regress"}, ("regress",), PANEL) == {}
+
+
 def test_where_all_training_pairs_are_from_one_generator_nothing_can_be_refitted():
     with pytest.raises(SoundjudgeError, match="all training pairs are from g"):
         list(refits.held_out_generators(TRAIN, RATED.assign(model_id="g")))

@@ -11,8 +11,9 @@ def test_the_line_and_the_bands_by_hand():
     curve = calibration_curve(score, rating)
     assert curve.band_score == pytest.approx([1.25, 3.2, (9.9 + 10 + 11) / 3])
     assert curve.band_rating == pytest.approx([3, 3, 8])
-    # 1.96 times sd / sqrt(n): sd of 2 and 4 is sqrt 2, that of 9, 9 and 6 is sqrt 3.
-    assert curve.band_error == pytest.approx([1.96, 0, 1.96])
+    # t times sd / sqrt(n): sd of 2 and 4 is sqrt 2, that of 9, 9 and 6 is sqrt 3. The 97.5 % points
+    # of t with 1 and with 2 degrees of freedom are those of printed tables.
+    assert curve.band_error == pytest.approx([12.706, 0, 4.303], abs=5e-4)
     slope, shift = np.polyfit(score, rating, 1)
     assert curve.line_score == (1.0, 11.0)
     assert curve.line_rating == pytest.approx((shift + slope, shift + 11 * slope))

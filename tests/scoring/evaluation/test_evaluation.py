@@ -17,13 +17,7 @@ from soundjudge.scoring.blocks import block_table
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.intervals import Intervals
-from soundjudge.scoring.evaluation import (
-    ensemble_plots,
-    evaluation,
-    evaluation_plots,
-    groups,
-    report,
-)
+from soundjudge.scoring.evaluation import evaluation, figures, groups, report, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
@@ -83,6 +77,21 @@ def test_a_prediction_table_is_measured_by_pair_whatever_its_order():
 def test_without_ratings_no_ceiling_is_claimed():
     numbers = report.evaluate(predicted(RATINGS, TRUTH, 1.0), REFERENCE, **BOOTSTRAP)
     assert not [name for name in numbers if "ceiling" in name or "floor" in name]
+
+
+def test_ratings_without_texts_have_the_same_ceiling():
+    table = predicted(RATINGS, TRUTH, noise=1.0)
+    with_texts = report.evaluate(table, REFERENCE, ratings=RATINGS, **BOOTSTRAP)
+    bare = RATINGS.drop(columns="text").sample(frac=1, random_state=0)
+    for reference in (REFERENCE, REFERENCE.drop(columns="text")):
+        scores = table[[*reference.columns[:-1], "pred_score"]]
+        numbers = report.evaluate(scores, reference, ratings=bare, **BOOTSTRAP)
+        assert numbers["srcc"] == with_texts["srcc"]
+        assert numbers["ceiling_lcc"] == pytest.approx(with_texts["ceiling_lcc"], abs=0.01)
+    double = REFERENCE.assign(wav_file_name="one.wav")
+    scores = table.assign(wav_file_name="one.wav")
+    with pytest.raises(SoundjudgeError, match="one.wav"):
+        report.evaluate(scores, double, ratings=bare.assign(wav_file_name="one.wav"), **BOOTSTRAP)
 
 
 def test_targets_of_the_pipeline_are_a_reference_too():
@@ -166,7 +175,19 @@ def test_one_system_is_no_comparison():
         report.compare({"a": predicted(RATINGS, TRUTH, 1.0)}, REFERENCE, **BOOTSTRAP)
 
 
-@pytest.mark.parametrize("change", ["shuffled", "ten times larger", "one pair"])
+def test_a_reference_off_the_scale_is_refused_by_every_command():
+    """Its MSE and its bands of ratings would mean nothing."""
+    table = predicted(RATINGS, TRUTH, 1.0)
+    larger = REFERENCE.assign(average_score=10 * REFERENCE["average_score"])
+    for command in (
+        lambda: report.evaluate(table, larger, **BOOTSTRAP),
+        lambda: report.compare({"a": table, "b": table}, larger, **BOOTSTRAP),
+    ):
+        with pytest.raises(SoundjudgeError, match="average_score .* lies outside 0 to 10"):
+            command()
+
+
+@pytest.mark.parametrize("change", ["shuffled", "a tenth", "one pair"])
 def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     table, reference = predicted(RATINGS, TRUTH, 1.0), REFERENCE.copy()
     if change == "shuffled":
@@ -174,7 +195,7 @@ def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     elif change == "one pair":
         reference.loc[3, "average_score"] += 0.2
     else:
-        reference["average_score"] *= 10
+        reference["average_score"] /= 10
     with pytest.raises(SoundjudgeError, match="the mean of the ratings is not the reference"):
         report.evaluate(table, reference, ratings=RATINGS, **BOOTSTRAP)
     rounded = REFERENCE.round({"average_score": 1})
@@ -209,10 +230,34 @@ def test_every_number_has_an_interval_around_it():
         assert numbers[key] == pytest.approx(np.mean(each))
 
 
+def test_generators_are_resampled_independently_so_that_their_mean_is_steadier_than_one():
+    """Two generators with the same numbers: var((a + b) / 2) = var(a) / 2 for independent draws."""
+    rng = np.random.default_rng(0)
+    score = rng.normal(5, 1, 80)
+    rating = score + rng.normal(0, 1, 80)
+    frame = pd.DataFrame(
+        {
+            "average_score": np.tile(rating, 2),
+            "pred_score": np.tile(score, 2),
+            "model_id": ["a"] * 80 + ["b"] * 80,
+        }
+    )
+    both, one = (
+        systems.compare_systems(part, ["pred_score"], resamples=2000, seed=0)
+        for part in (frame, frame[:80])
+    )
+    of_mean = groups.group_metrics(both, "pred_score")
+    low, high = (of_mean[f"within_generator_srcc_{end}"] for end in ("lo", "hi"))
+    alone = np.ptp(np.quantile(one.draws.srcc[:, 0], [0.025, 0.975]))
+    assert (high - low) / alone == pytest.approx(0.5**0.5, abs=0.05)
+
+
 def test_slices_are_those_of_the_frame():
     reference = REFERENCE.assign(model_id=["g0", "g1"] * 30)
     table = predicted(RATINGS, TRUTH, noise=1.0)
-    slices = report.evaluate_slices(table, reference, **BOOTSTRAP).set_index(["slice", "value"])
+    slices = report.evaluate_system(table, reference, **BOOTSTRAP).slices.set_index(
+        ["slice", "value"]
+    )
     half = table[::2]["pred_score"], reference[::2]["average_score"]
     row = slices.loc["generator", "g0"]
     assert row["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
@@ -277,7 +322,7 @@ def test_the_ensemble_is_compared_with_every_member_and_p_values_are_corrected()
 def test_where_weights_were_fitted_the_cross_fitted_row_speaks():
     split = evaluated(RATINGS, "ensemble", "ensemble_crossfitted", "a")
     assert split.headline == "ensemble_crossfitted"
-    numbers = evaluation.system_metrics(split)
+    numbers = split.metrics
     difference = evaluation.ensemble_differences(split)["a"]["difference"]
     expected = numbers["ensemble_crossfitted"]["srcc"] - numbers["a"]["srcc"]
     assert difference == pytest.approx(expected)
@@ -291,10 +336,10 @@ def test_generators_are_averaged_and_correlated_where_there_are_enough():
     first = RATINGS[RATINGS["model_id"] == "g0"]["score"].mean()
     assert table["average_score"].iloc[0] == pytest.approx(first)
     expected = stats.spearmanr(table["ensemble"], table["average_score"]).statistic
-    assert evaluation.system_metrics(split)["ensemble"]["generator_srcc"] == pytest.approx(expected)
+    assert split.metrics["ensemble"]["generator_srcc"] == pytest.approx(expected)
     none = evaluated(rated("test", generators=0)[1], "ensemble")
     assert evaluation.generator_means(none).empty
-    assert "generator_srcc" not in evaluation.system_metrics(none)["ensemble"]
+    assert "generator_srcc" not in none.metrics["ensemble"]
 
 
 def test_with_one_rating_a_pair_there_is_no_ceiling_and_the_rest_stands(tmp_path):
@@ -353,7 +398,9 @@ def test_natural_recordings_are_a_slice_where_the_generators_tell():
     reference = REFERENCE.assign(model_id=["natural", "g1", "g2"] * 20)
     reference.loc[59, "model_id"] = None
     table = predicted(RATINGS, TRUTH, noise=1.0)
-    slices = report.evaluate_slices(table, reference, **BOOTSTRAP).set_index(["slice", "value"])
+    slices = report.evaluate_system(table, reference, **BOOTSTRAP).slices.set_index(
+        ["slice", "value"]
+    )
     rows = slices.loc["source"]
     assert rows["n"].to_dict() == {"natural": 20, "synthetic": 39}
     half = table[::3]["pred_score"], reference[::3]["average_score"]
@@ -361,14 +408,16 @@ def test_natural_recordings_are_a_slice_where_the_generators_tell():
     assert natural["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
     assert natural["srcc_lo"] < natural["srcc"] < natural["srcc_hi"]
     for names in (["g0", "g1"], ["real", "natural"]):  # one kind alone is no slice
-        alone = report.evaluate_slices(table, REFERENCE.assign(model_id=names * 30), **BOOTSTRAP)
+        alone = report.evaluate_system(
+            table, REFERENCE.assign(model_id=names * 30), **BOOTSTRAP
+        ).slices
         assert "source" not in set(alone["slice"])
 
 
 def test_the_scatter_holds_every_pair_and_the_calibration_line():
     truth, ratings = rated("test")
     split = evaluated(ratings, "ensemble", "a", truth=truth)
-    figure = evaluation_plots.plot_scatter(split, "ensemble", "")
+    figure = figures.plot_scatter(split, "ensemble", "")
     axes = figure.axes[0]
     assert axes.collections[0].get_array().sum() == 60
     frame = split.comparison.frame
@@ -381,13 +430,13 @@ def test_the_scatter_holds_every_pair_and_the_calibration_line():
 def test_ratings_without_generators_have_no_figure_of_them():
     truth, ratings = rated("test", generators=0)
     split = evaluated(ratings, "ensemble", "a", truth=truth)
-    assert evaluation_plots.plot_generators([split], "") is None
+    assert figures.plot_generators([split], "") is None
 
 
 def test_correlations_of_members_are_those_of_their_ranks():
     truth, ratings = rated("test")
     split = evaluated(ratings, "ensemble", "a", "b", truth=truth)
-    image = ensemble_plots.plot_correlations(split, "").axes[0].images[0].get_array()
+    image = figures.plot_correlations(split, "").axes[0].images[0].get_array()
     frame = split.comparison.frame
     assert image[0, 1] == pytest.approx(stats.spearmanr(frame["a"], frame["b"]).statistic)
     assert image.shape == (2, 2)

@@ -1,7 +1,10 @@
 """The page of an evaluation: its numbers, its pictures, and that it needs nothing else."""
 
+import json
 import re
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -17,7 +20,11 @@ from soundjudge.scoring.evaluation.coverage import Coverage
 
 
 def show(*splits, **options):
-    html = html_page.page_html(splits, **({"title": "Agreement"} | options))
+    with TemporaryDirectory() as folder:
+        html_page.write_page(
+            splits, Path(folder) / "page.html", **({"title": "Agreement"} | options)
+        )
+        html = (Path(folder) / "page.html").read_text(encoding="utf-8")
     return html, Elements(html)
 
 
@@ -113,10 +120,12 @@ def test_what_intervals_of_scores_hold_is_told():
         "widest": 7.0,
     }  # fmt: skip
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
-    _, page = show(
-        evaluated_split(), fit=FIT, coverage=Coverage(rows={"test": row}, intervals=learned)
-    )
+    covered = Coverage(rows={"validation": row, "test": row}, intervals=learned)
+    _, page = show(evaluated_split(), fit=FIT, coverage=covered)
     assert "test: within its interval lies the mean rating of 90.0% of pairs" in page.text
+    of_fitted, of_test = covered.sentences
+    assert "fitted to these pairs, so this is no evidence" in of_fitted
+    assert "fitted" not in of_test
 
 
 def test_the_command_writes_the_page_and_over_nothing(tmp_path):
@@ -139,13 +148,23 @@ def test_the_command_writes_the_page_and_over_nothing(tmp_path):
         "SRCC of pred_score with listeners on the 12 pairs of reference.csv: \u22121.000"
         in page.text
     )
-    assert "calibrate them to 0 to 10" not in page.text
+    assert "pred_score runs to 81: calibrate them to 0 to 10" in page.text
     again = CliRunner().invoke(app, [*command, "--resamples", "100"])
     assert again.exit_code == 2 and "exists already" in again.output
     cosines = pd.DataFrame({"wav_file_name": pairs, "pred_score": rating / 10})
     cosines.to_csv(guess, index=False)
     result = CliRunner().invoke(app, [*command, "--resamples", "100", "--overwrite"])
     assert "calibrate them to 0 to 10" in Elements(out.read_text(encoding="utf-8")).text
+    noted = tmp_path / "noted.json"
+    options = ["--note", "simulated ratings", "--overwrite", "-o", str(noted)]
+    result = CliRunner().invoke(app, [*command, "--resamples", "100", *options])
+    assert "Simulated ratings: these numbers show" in Elements(out.read_text(encoding="utf-8")).text
+    assert json.loads(noted.read_text(encoding="utf-8"))["note"] == "simulated ratings"
+    assert result.stderr.splitlines()[-1] == "simulated ratings"
+    pd.DataFrame({"wav_file_name": pairs, "pred_score": rating}).to_csv(guess, index=False)
+    perfect = CliRunner().invoke(app, [*command, "--resamples", "100", "--overwrite"])
+    assert perfect.exit_code == 0, perfect.output  # an error of 0 has no parts
+    assert "calibrate them" not in Elements(out.read_text(encoding="utf-8")).text
     few = tmp_path / "few.csv"
     pd.DataFrame({"wav_file_name": pairs[:3], "average_score": rating[:3]}).to_csv(few, index=False)
     pd.DataFrame({"wav_file_name": pairs[:3], "pred_score": rating[:3]}).to_csv(guess, index=False)

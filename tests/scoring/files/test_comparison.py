@@ -20,19 +20,22 @@ def write(path: Path, text: str) -> Path:
 def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
     reference = write(
         tmp_path / "average.csv",
-        "wav_file_name,text,average_score\na,x,1\nb,x,2\nc,x,3\nd,x,4\n",
+        "wav_file_name,text,average_score\n" + "".join(f"{n},x,{n}\n" for n in range(10)),
     )
-    guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\nd,4\nc,2\nb,3\na,1\n")
+    guesses = [9, 8, 7, 6, 5, 3, 4, 2, 1, 0]  # in another order of pairs
+    rows = "".join(f"{9 - n},{guess}\n" for n, guess in enumerate(guesses))
+    guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\n" + rows)
     evaluation = comparison.evaluate_files(guess, reference, None, resamples=200, seed=0)
     numbers, slices = evaluation.numbers, evaluation.slices
-    # ranks 1 3 2 4 against 1 2 3 4: 1 - 6 * 2 / (4 * 15) = .8; pairs: 5 agree, 1 does not
-    assert numbers["srcc"] == pytest.approx(0.8)
-    assert numbers["lcc"] == pytest.approx(0.8)
-    assert numbers["ktau"] == pytest.approx(4 / 6)
-    assert numbers["mse"] == pytest.approx(0.5)
-    assert numbers["n"] == 4
-    assert numbers["srcc_lo"] <= 0.8 <= numbers["srcc_hi"]
-    assert slices["value"].tolist() == ["1 to 5 words", "1", "0 to 2", "2 to 4", "4 to 6"]
+    # Ranks 4 and 5 are swapped: 1 - 6 * 2 / (10 * 99); of 45 pairs of ranks one does not agree.
+    assert numbers["srcc"] == pytest.approx(1 - 12 / 990)
+    assert numbers["lcc"] == pytest.approx(1 - 12 / 990)
+    assert numbers["ktau"] == pytest.approx(43 / 45)
+    assert numbers["mse"] == pytest.approx(0.2)
+    assert numbers["n"] == 10
+    assert numbers["srcc_lo"] <= 1 - 12 / 990 <= numbers["srcc_hi"]
+    bands = ["0 to 2", "2 to 4", "4 to 6", "6 to 8", "8 to 10"]
+    assert slices["value"].tolist() == ["1 to 5 words", "1", *bands]
 
 
 def test_evaluation_needs_ratings_of_every_evaluated_clip(tmp_path):
@@ -62,14 +65,15 @@ def test_a_system_does_not_differ_from_itself(tmp_path):
     reference = write(tmp_path / "average.csv", f"wav_file_name,average_score\n{rows}")
     guess = "".join(f"{n},{(5 * n + 3) % 11}\n" for n in range(11))
     path = write(tmp_path / "guess.csv", f"wav_file_name,pred_score\n{guess}")
-    table = comparison.compare_files([path, path], reference, resamples=200, seed=0)
+    table, remarks = comparison.compare_files([path, path], reference, resamples=200, seed=0)
+    assert not remarks
     assert table["metric"].tolist() == ["srcc", "lcc", "ktau", "mse"]
     assert table["first"][0] == f"{path} (1)"
     assert (table["difference"] == 0).all()
     assert (table["p_bootstrap"] == 1).all()
 
 
-CLIPS = "abcdefgh"
+CLIPS = "abcdefghijkl"
 
 
 def tables(folder: Path, values: list[float], guesses: list[object]) -> tuple[Path, Path]:
@@ -83,12 +87,12 @@ def tables(folder: Path, values: list[float], guesses: list[object]) -> tuple[Pa
 @pytest.mark.parametrize(
     ("scores", "reason"),
     [
-        ({"l": [1, 2, 3, 4]}, "two ratings of one pair"),
-        ({"l": [0, 2, 4, 8], "m": [2, 2, 2, 0]}, "raters"),
+        ({"l": [1.04, 2, 3, 4] * 3}, "two ratings of one pair"),
+        ({"l": [0, 2, 4, 8] * 3, "m": [2, 2, 2, 0] * 3}, "raters"),
     ],
 )
 def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path, scores, reason):
-    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    guess, reference = tables(tmp_path, [1, 2, 3, 4] * 3, [1, 3, 2, 4] * 3)
     rows = "".join(
         f"{clip}.wav,x,{score},{listener}\n"
         for listener, row in scores.items()
@@ -107,13 +111,13 @@ def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path,
     assert result.stderr.startswith("no ceiling: ")
 
 
-@pytest.mark.parametrize("pairs", [2, 3])
-def test_two_or_three_pairs_have_no_interval_and_no_test(tmp_path, pairs):
-    guess, reference = tables(tmp_path, [1, 2, 3][:pairs], [1, 2, 4][:pairs])
+@pytest.mark.parametrize("pairs", [2, 3, 4, 5, 9])
+def test_few_pairs_have_no_interval_and_no_test(tmp_path, pairs):
+    guess, reference = tables(tmp_path, range(pairs), [value**1.1 for value in range(pairs)])
     numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
     assert numbers["srcc"] == pytest.approx(1.0)
     assert "srcc_lo" not in numbers
-    assert numbers["no_intervals"] == f"{pairs} pairs are too few: give 4 or more"
+    assert numbers["no_intervals"] == f"{pairs} pairs are too few: give 10 or more"
     with pytest.raises(SoundjudgeError, match=f"{pairs} pairs are too few"):
         comparison.compare_files([guess, guess], reference, resamples=100, seed=0)
 
@@ -169,6 +173,16 @@ def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
             comparison.evaluate_files(guess, reference, None, out=wrong, resamples=100, seed=0)
 
 
+def test_a_compared_system_of_another_scale_is_told(tmp_path):
+    cosine, _ = tables(tmp_path, range(10), [0.1 * n for n in range(10)])
+    cosine = cosine.rename(tmp_path / "cosine.csv")
+    first, reference = tables(tmp_path, range(10), [1, 0, 2, 3, 4, 5, 6, 7, 9, 8])
+    files, out = [first, cosine], tmp_path / "numbers.json"
+    _, remarks = comparison.compare_files(files, reference, out=out, resamples=100, seed=0)
+    assert list(remarks) == ["cosine"] and "within -1 to 1" in remarks["cosine"]
+    assert json.loads(out.read_text())["mse_of_another_scale"] == remarks
+
+
 def test_predictions_of_another_scale_are_told(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.0])
     numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
@@ -176,3 +190,16 @@ def test_predictions_of_another_scale_are_told(tmp_path):
     guess, _ = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.1])
     numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
     assert "mse_of_another_scale" not in numbers
+    guess, _ = tables(tmp_path, [1, 2, 3, 4], [10, 80, 55, 100])
+    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
+    assert "runs to 100: calibrate them" in str(numbers["mse_of_another_scale"])
+    guess, _ = tables(tmp_path, [10, 80, 55, 100], [1, 3, 2, 4])
+    with pytest.raises(SoundjudgeError, match="average_score 80.0 lies outside 0 to 10"):
+        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+
+
+@pytest.mark.parametrize(("low", "step"), [(5.0, 0.0), (5.0, 1e-13), (0.0, 1e-310), (0.0, 0.0)])
+def test_scores_without_a_spread_beyond_rounding_are_constant(tmp_path, low, step):
+    guess, reference = tables(tmp_path, range(10), [low + step * n for n in range(10)])
+    with pytest.raises(SoundjudgeError, match="are constant: no correlation"):
+        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)

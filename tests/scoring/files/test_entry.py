@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.files import entry, system_description
+from soundjudge.scoring.files import submission, system_description
 
 ROWS = {"a.wav": 3.14159, "b.wav": 10.0, "c.wav": 0.004}
 
@@ -49,7 +49,7 @@ def test_an_entry_has_scores_and_a_description_per_system_and_the_report(listed,
     report = tmp_path / "report.pdf"
     report.write_bytes(b"%PDF-1.7 pages")
     out = tmp_path / "entry.zip"
-    written = entry.write_entry(systems, listed, out, judges=[judge], report=report)
+    written = submission.write_entry(systems, listed, out, judges=[judge], report=report)
     files = contents(out)
     assert list(files) == ["one.csv", "one.yaml", "report.pdf", "two.csv", "two.yaml"]
     assert files["one.csv"] == "wav_file_name,pred_score\nc.wav,0.00\na.wav,3.14\nb.wav,10.00\n"
@@ -64,7 +64,7 @@ def test_the_same_entry_has_the_same_bytes(listed, judge, tmp_path):
     hashes = []
     for name in ("first", "second"):
         out = tmp_path / name / "entry.zip"
-        entry.write_entry([predictions], listed, out, judges=[judge])
+        submission.write_entry([predictions], listed, out, judges=[judge])
         hashes.append(artifacts.sha256(out))
         with zipfile.ZipFile(out) as archive:
             assert {info.date_time[:3] for info in archive.infolist()} == {(1980, 1, 1)}
@@ -145,9 +145,9 @@ def test_answers_that_fill_nothing_are_refused(tmp_path, text, reason):
 def test_systems_of_one_file_name_have_the_names_of_their_folders(listed, tmp_path):
     systems = [system(tmp_path / name / "test.csv") for name in ("ensemble", "regress")]
     out = tmp_path / "entry.zip"
-    assert list(entry.write_entry(systems, listed, out).systems) == ["ensemble", "regress"]
+    assert list(submission.write_entry(systems, listed, out).systems) == ["ensemble", "regress"]
     with pytest.raises(SoundjudgeError, match="two systems are named test"):
-        entry.write_entry([systems[0], systems[0]], listed, tmp_path / "other.zip")
+        submission.write_entry([systems[0], systems[0]], listed, tmp_path / "other.zip")
 
 
 def test_what_is_no_entry_is_refused_and_leaves_no_file(listed, judge, tmp_path):
@@ -165,8 +165,8 @@ def test_what_is_no_entry_is_refused_and_leaves_no_file(listed, judge, tmp_path)
         changed = {"predictions": [one], "out": out} | arguments
         systems, path = changed.pop("predictions"), changed.pop("out")
         with pytest.raises(SoundjudgeError, match=reason):
-            entry.write_entry(systems, listed, path, **changed)
+            submission.write_entry(systems, listed, path, **changed)
     assert not out.exists()
-    entry.write_entry([one], listed, out)
+    submission.write_entry([one], listed, out)
     with pytest.raises(SoundjudgeError, match="exists already"):
-        entry.write_entry([one], listed, out)
+        submission.write_entry([one], listed, out)

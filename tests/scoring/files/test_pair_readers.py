@@ -11,8 +11,8 @@ import tiny_pairs
 from tiny_pairs import LengthJudge, read_cells
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.files.added_columns import Details
 from soundjudge.scoring.files.listed_pairs import list_pairs
+from soundjudge.scoring.files.pair_reports import Details
 from soundjudge.scoring.files.score_table import score_table
 
 
@@ -289,3 +289,43 @@ def test_a_table_of_json_becomes_csv_where_the_output_says_so(sounds, tmp_path):
     table = write(tmp_path / "t.jsonl", json.dumps(line) + "\n")
     out = run(table, sounds, tmp_path / "out.csv")
     assert read_cells(out)[1] == ["b.wav", "a, b", '["x", 1]', "2.0000"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"audio": "a.wav", "text": ["a dog", "a cat"]}', r"'text' holds \[.*in row 1: give one"),
+        ('{"audio": {"path": "a.wav"}, "text": "x"}', "'audio' holds .*name of one file"),
+        ('{"audio": "a.wav", "text": "x", "text": "y"}', "has the key 'text' twice: remove one"),
+    ],
+)
+def test_a_list_or_a_record_is_no_text_and_no_name(sounds, tmp_path, line, message):
+    with pytest.raises(SoundjudgeError, match=message):
+        list_pairs(write(tmp_path / "t.jsonl", line + "\n"), sounds)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("text", ["a dog", "a cat"]),
+        ("wav_file_name", {"bytes": b"RIFF", "path": "a.wav"}),  # as datasets of the hub have it
+        ("wav_file_name", b"a.wav"),
+    ],
+)
+def test_a_list_or_bytes_in_parquet_are_no_text_and_no_name(sounds, tmp_path, column, value):
+    row = {"wav_file_name": "a.wav", "text": "x", "other": [1, 2], "raw": b"1"}
+    pd.DataFrame([row]).to_parquet(tmp_path / "good.parquet")
+    assert names(tmp_path / "good.parquet", sounds) == ["a.wav"]
+    pd.DataFrame([row | {column: value}]).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(SoundjudgeError, match=f"the column '{column}' holds "):
+        list_pairs(tmp_path / "t.parquet", sounds)
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\t"])
+def test_another_separator_is_named_with_the_remedy(sounds, tmp_path, separator):
+    table = write(tmp_path / "t.csv", f"wav_file_name{separator}text\na.wav{separator}x\n")
+    with pytest.raises(SoundjudgeError, match=r"separates its columns: use commas"):
+        list_pairs(table, sounds)
+    table = write(tmp_path / "t.tsv", "wav_file_name,text\na.wav,x\n")
+    with pytest.raises(SoundjudgeError, match=r"',' separates its columns: use tabs"):
+        list_pairs(table, sounds)

@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from soundjudge.cli import app
 from soundjudge.data.jobs import ray_cluster
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.files import ray_batches
-from soundjudge.scoring.files.added_columns import Details
+from soundjudge.scoring.files import batch_scores
+from soundjudge.scoring.files.batch_scores import RayBatches, Task
 from soundjudge.scoring.files.listed_pairs import list_pairs
-from soundjudge.scoring.files.ray_batches import RayBatches, Task
+from soundjudge.scoring.files.pair_reports import Details
 from soundjudge.scoring.files.score_table import score_table
 
 ALL = Details(members=True, spread=True, interval=True, windows=True, flags=True)
@@ -49,7 +49,7 @@ def last_first(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
             yield task, "node"
 
     monkeypatch.setattr(ray_cluster, "run_tasks", run_tasks)
-    monkeypatch.setattr(ray_batches, "BATCHES", 1)
+    monkeypatch.setattr(batch_scores, "BATCHES", 1)
     return ran
 
 
@@ -128,7 +128,7 @@ def test_what_an_engine_cannot_do_is_said_before_a_judge_is_loaded(table, words,
 @needs_ray
 @pytest.mark.slow
 def test_two_nodes_score_a_table_as_one_process_does(two_nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_batches, "BATCHES", 1)
+    monkeypatch.setattr(batch_scores, "BATCHES", 1)
     torch.set_num_threads(1)  # as an actor of one processor has
     root = tmp_path / "repository"
     judge = tiny_judge.build(root / "checkpoints/judge", root)

@@ -83,3 +83,11 @@ def test_ties_that_rounding_makes_are_counted(listed, tmp_path):
     finer = submission.submission_rows(predictions(tmp_path, rows), listed, decimals=4)
     assert [score for _, score in finer.rows] == ["0.0050", "9.9990", "9.9951"]
     assert "ties" not in finer.summary
+
+
+def test_rounding_that_leaves_a_constant_is_refused(listed, tmp_path):
+    rows = GOOD.replace("3.14159", "5.001").replace("10.0", "5.002").replace("0.005", "5.003")
+    with pytest.raises(SoundjudgeError, match="with 2 decimals all 3 scores are 5.00, a constant"):
+        submission.submission_rows(predictions(tmp_path, rows), listed)
+    finer = submission.submission_rows(predictions(tmp_path, rows), listed, decimals=3)
+    assert [score for _, score in finer.rows] == ["5.003", "5.001", "5.002"]

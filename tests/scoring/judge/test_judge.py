@@ -77,10 +77,31 @@ def test_a_score_depends_neither_on_batch_size_nor_on_order_nor_on_batch_mates(l
     assert shuffled == pytest.approx([alone[i] for i in order], abs=1e-4)
 
 
-def test_blanks_at_the_edges_of_a_text_do_not_change_its_score(loaded):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n a dog barks\r\n",
+        "a  dog\tbarks",
+        "a\u00a0dog\r\nbarks",
+        "\ufeffa dog barks\u200b",
+        "a dog\u3000barks",
+    ],
+)
+def test_white_space_and_what_nobody_sees_at_its_edges_do_not_change_a_score(loaded, text):
     waves, _ = tiny_judge.pairs(1)
-    plain, edged = (loaded.score_waves(waves, [text], 1) for text in ("a dog", "\n a dog \r\n"))
-    assert edged == plain
+    assert loaded.score_waves(waves, [text], 1) == loaded.score_waves(waves, ["a dog barks"], 1)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "\ufeff \u200e"])
+def test_a_text_of_which_nothing_is_seen_is_empty(loaded, text):
+    with pytest.raises(SoundjudgeError, match="a text is empty"):
+        loaded.score((tiny_judge.noise(1.0, 1), 16_000), text)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "4", None])
+def test_a_batch_of_no_size_is_a_sentence(loaded, batch_size):
+    with pytest.raises(SoundjudgeError, match=r"batch_size is .*: give a whole number from 1 on"):
+        loaded.score_pairs([(tiny_judge.noise(1.0, 1), 16_000)], ["a dog"], batch_size)
 
 
 def test_a_judge_says_which_texts_a_member_cuts(loaded):
@@ -264,7 +285,7 @@ def test_scores_are_paired_by_position_and_do_not_depend_on_torchs_state(loaded,
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), torch.device("meta"):
             assert judge.score_pairs(sounds, texts) == expected
             again = Judge.from_pretrained(copied, device="cpu")
             assert again.score_pairs(sounds, texts) == expected

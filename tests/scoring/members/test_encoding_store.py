@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from soundjudge.scoring.members.encoding_store import EncodingStore, num_bytes
+from soundjudge.scoring.members.pair_scorer import EncodingStore, num_bytes
 
 
 def test_those_not_used_for_longest_give_way():

@@ -65,9 +65,9 @@ def test_tmu_is_fetched_listed_and_scores_by_its_name(hub, in_folder, files):  #
     assert run("doctor", "--model", "tmu2026").exit_code == 0
 
 
-def test_the_commands_of_the_first_page_run_in_their_order(hub, in_folder):
+def test_the_commands_for_judges_of_others_run_in_their_order(hub, in_folder):
     """Those for the judges of others: the rest of the page is in test_first_minutes.py."""
-    page = (repository.ROOT / "docs/first_score.md").read_text(encoding="utf-8")
+    page = (repository.ROOT / "docs/score_your_generator.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```bash\n(soundjudge fetch.*?)^```$", page, re.MULTILINE | re.DOTALL)
     folder = in_folder / "published"
     tiny_clap.clap(hop_length=320, max_length_s=tiny_judge.SECONDS).save(folder)

@@ -27,7 +27,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats import beats
 from soundjudge.model.audio.beats.layers import BeatsConfig
 from soundjudge.scoring.judge.manifest import read_manifest
-from soundjudge.scoring.published import tmu, tmu_checkpoint, tmu_encoder
+from soundjudge.scoring.published import tmu, tmu_checkpoint, tmu_layout
 
 WIDTH, HIDDEN, TOKENS = 16, 20, 100
 HEAD = (12, 12, 6)
@@ -355,7 +355,7 @@ def test_the_published_sizes_follow_from_the_shapes(tuned: bool) -> None:
     )
     with torch.device("meta"):
         weights = beats.Beats(published).state_dict()
-    assert tmu_encoder.infer_config(weights) == published
+    assert tmu_layout.infer_config(weights) == published
 
 
 def test_files_that_hold_the_same_weights_are_said_to(files: Path, tmp_path: Path) -> None:

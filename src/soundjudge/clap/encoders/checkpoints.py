@@ -16,9 +16,9 @@ owner/name, or owner/name@revision     a transformers folder on the hub
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from soundjudge.clap.encoders import loaders
 from soundjudge.clap.encoders.loaders import resolve_path as resolve_path
@@ -36,7 +36,7 @@ class ClapKind:
     marks: tuple[str, ...]  # patterns that the path's own name fits, or a name in that folder
     load: Callable[[ClapSource, Device], ClapEncoder]
     load_tunable: Callable[[ClapSource, Device], TunableClap]
-    copy: Callable[[ClapSource, Path], None] | None  # into a judge; None: its license forbids it
+    may_copy: bool = True  # into a judge; its license may forbid it
 
 
 def clap_kind(path: Path) -> str:
@@ -67,18 +67,19 @@ def load_tunable(source: ClapSource, device: Device) -> TunableClap:
 
 def copy_encoder(source: ClapSource, folder: Path) -> None:
     """Writes the CLAP as a transformers folder of safetensors, which needs no other package."""
-    copy = KINDS[clap_kind(source.path)].copy
-    assert copy is not None, f"no judge may hold a copy of {source.path}"
-    copy(source, folder)
+    kind = KINDS[clap_kind(source.path)]
+    assert kind.may_copy, f"no judge may hold a copy of {source.path}"
+    encoder: Any = kind.load(replace(source, backend="transformers"), "cpu")
+    encoder.save(folder)
 
 
 def check_one_m2d(paths: Sequence[Path]) -> None:
     """Raises SoundjudgeError for several CLAPs of which a judge must ask its user for a copy."""
-    names = [path.as_posix() for path in paths if KINDS[clap_kind(path)].copy is None]
+    names = [path.as_posix() for path in paths if not KINDS[clap_kind(path)].may_copy]
     if len(names) > 1:
         raise SoundjudgeError(
             f"{' and '.join(names)} are M2D-CLAPs, and a judge can ask its user for one alone: "
-            "take all others out of encoders.clap and regress.extra_claps."
+            "take all others out of encoders.clap and regress.extra_encoders."
         )
 
 
@@ -88,42 +89,36 @@ KINDS = {
         marks=("portable_m2d.py", "m2d_clap_*"),
         load=loaders.load_m2d,
         load_tunable=loaders.load_tunable_m2d,
-        copy=None,
+        may_copy=False,
     ),
     "msclap": ClapKind(
         marks=("msclap.json", "CLAP_weights_*.pth"),
         load=loaders.load_msclap,
         load_tunable=loaders.load_msclap,
-        copy=lambda source, folder: loaders.load_msclap(source, "cpu").save(folder),
     ),
     "mgaclap": ClapKind(
         marks=("mgaclap.json", "mga*.pt"),
         load=loaders.load_mgaclap,
         load_tunable=loaders.refuse_mgaclap,
-        copy=lambda source, folder: loaders.load_mgaclap(source, "cpu").save(folder),
     ),
     "towers": ClapKind(
         marks=("towers.json",),
         load=loaders.load_towers,
         load_tunable=loaders.load_towers,
-        copy=lambda source, folder: loaders.load_towers(source, "cpu").save(folder),
     ),
     "sentence": ClapKind(
         marks=("modules.json",),
         load=loaders.load_sentence,
         load_tunable=loaders.refuse_sentence,
-        copy=lambda source, folder: loaders.load_sentence(source, "cpu").save(folder),
     ),
     "transformers": ClapKind(
         marks=("preprocessor_config.json", "processor_config.json"),
         load=loaders.load_transformers,
         load_tunable=loaders.load_tunable_transformers,
-        copy=lambda source, folder: loaders.load_transformers(source, "cpu").save(folder),
     ),
     "laion": ClapKind(
         marks=("*.pt",),
         load=loaders.load_frozen_laion,
         load_tunable=loaders.load_laion,
-        copy=lambda source, folder: loaders.load_laion(source, "cpu").save(folder),
     ),
 }

@@ -102,11 +102,12 @@ def frame_values(encoder: Any, mels: Tensor) -> Tensor:  # noqa: ANN401  transfo
     """
     normalized = encoder.batch_norm(mels.transpose(1, 3)).transpose(1, 3)
     states = encoder.patch_embed(encoder.reshape_mel2img(normalized))  # (B, patches, width)
-    for stage, resolution in zip(encoder.layers[:-1], encoder.input_resolutions, strict=False):
+    *resolutions, last_resolution = encoder.input_resolutions
+    for stage, resolution in zip(encoder.layers[:-1], resolutions, strict=True):
         states = stage(states, resolution)[0]
     *blocks, last = encoder.layers[-1].blocks
     for block in blocks:
-        states = block(states, encoder.input_resolutions[-1])[0]
+        states = block(states, last_resolution)[0]
     values = last.attention.self.value(last.layernorm_before(states))
     values = states + last.attention.output.dense(values)
     values = encoder.norm(values + last.layernorm_after(values))  # (B, patches, H)

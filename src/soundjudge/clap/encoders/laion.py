@@ -14,13 +14,57 @@ from torch import Tensor
 from transformers import AutoTokenizer, ClapConfig, ClapFeatureExtractor, ClapModel
 
 from soundjudge.clap.encoders import weight_files
-from soundjudge.clap.encoders.htsat import count_layers, infer_audio_config
-from soundjudge.clap.encoders.laion_names import AUDIO, rename_weights
+from soundjudge.clap.encoders.htsat import infer_audio_config
+from soundjudge.clap.encoders.name_tables import (
+    NameTable,
+    Row,
+    bert_rows,
+    htsat_dropped,
+    htsat_rows,
+    infer_bert_config,
+    same,
+)
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor
 from soundjudge.clap.encoders.transformers_clap import COMPUTED, TransformersClap
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import model_folder
 
+AUDIO, TEXT = "audio_branch.", "text_branch."
+
+TABLE: tuple[Row, ...] = (
+    (
+        "",
+        "",
+        {
+            **same("logit_scale_a", "logit_scale_t"),
+            "audio_projection.0": "audio_projection.linear1",
+            "audio_projection.2": "audio_projection.linear2",
+            "text_projection.0": "text_projection.linear1",
+            "text_projection.2": "text_projection.linear2",
+        },
+    ),
+    *htsat_rows(AUDIO),
+    (
+        AUDIO,
+        "audio_model.audio_encoder.",
+        {  # of fused models alone
+            **same("patch_embed.mel_conv2d"),
+            **same("patch_embed.fusion_model.local_att.N", "patch_embed.fusion_model.global_att.N"),
+        },
+    ),
+    *bert_rows(TEXT),
+)
+DROPPED = {
+    **htsat_dropped(AUDIO),
+    "text_branch.embeddings.position_ids": "the model computes it itself",
+    "audio_branch.spectrogram_extractor.stft.conv_real": "front end, compared with ours",
+    "audio_branch.spectrogram_extractor.stft.conv_imag": "front end, compared with ours",
+    "audio_branch.logmel_extractor.melW": "front end, compared with ours",
+    "audio_transform.sequential.N": "a branch of the training's loss; no part of an embedding",
+    "text_transform.sequential.N": "a branch of the training's loss; no part of an embedding",
+}
+LAION = NameTable(TABLE, DROPPED, "LAION's files with an HTSAT and a RoBERTa")
+rename_weights = LAION.rename
 FRONTEND: dict[str, Any] = {
     "feature_size": 64,
     "sampling_rate": 48_000,
@@ -32,7 +76,6 @@ FRONTEND: dict[str, Any] = {
     "padding": "repeatpad",
 }
 MAX_TOKENS = 77  # of a text; longer ones were cut in training
-TEXT_HEAD = 64  # width of an attention head of RoBERTa; no tensor says so
 
 
 def load_laion(path: Path, device: str | torch.device, sha256: str | None) -> TransformersClap:
@@ -76,18 +119,7 @@ def infer_config(state: Mapping[str, Tensor]) -> ClapConfig:
 
 def infer_text_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The sizes of the RoBERTa, under the names of its config."""
-    words, hidden = state["text_branch.embeddings.word_embeddings.weight"].shape
-    layers = count_layers(state, r"text_branch\.encoder\.layer\.(\d+)\.")
-    return {
-        "vocab_size": words,
-        "hidden_size": hidden,
-        "num_hidden_layers": layers,
-        "num_attention_heads": hidden // TEXT_HEAD,
-        "intermediate_size": len(state["text_branch.encoder.layer.0.intermediate.dense.weight"]),
-        "max_position_embeddings": len(state["text_branch.embeddings.position_embeddings.weight"]),
-        "type_vocab_size": len(state["text_branch.embeddings.token_type_embeddings.weight"]),
-        "layer_norm_eps": 1e-5,  # RoBERTa's
-    }
+    return infer_bert_config(state, TEXT) | {"layer_norm_eps": 1e-5}  # RoBERTa's
 
 
 def check_frontend(state: Mapping[str, Tensor]) -> None:

@@ -51,8 +51,7 @@ def load_transformers(source: ClapSource, device: Device) -> SavableEncoder:
     from soundjudge.clap.encoders.transformers_clap import TransformersClap
 
     folder = resolve_path(source.path)
-    if source.sha256 is not None:
-        weight_files.check_sha256(folder / "model.safetensors", source.sha256)
+    weight_files.check_sha256(folder / "model.safetensors", source.sha256)
     if pe_audio.is_pe_audio(folder):
         return pe_audio.PeAudioClap.load(folder, device)
     if whisper.is_whisper(folder):
@@ -68,7 +67,7 @@ def load_tunable_transformers(source: ClapSource, device: Device) -> Transformer
     if not isinstance(clap, TransformersClap):
         raise SoundjudgeError(
             f"{source.path}: what is no ClapModel, as PE-AV and Whisper, can't be tuned; regress "
-            "can use it: name it in regress.extra_claps, and a CLAP in encoders.clap."
+            "can use it: name it in regress.extra_encoders, and a CLAP in encoders.clap."
         )
     return clap
 
@@ -129,7 +128,7 @@ def refuse_mgaclap(source: ClapSource, _: Device) -> NoReturn:
     """Raises SoundjudgeError: it does not run as towers and projections, one after the other."""
     raise SoundjudgeError(
         f"{source.path}: MGA-CLAP can't be tuned; regress can use it: name it in "
-        "regress.extra_claps, and another CLAP in encoders.clap."
+        "regress.extra_encoders, and another CLAP in encoders.clap."
     )
 
 
@@ -138,15 +137,14 @@ def load_sentence(source: ClapSource, device: Device) -> SentenceTransformer:
     from soundjudge.clap.encoders import weight_files
     from soundjudge.clap.encoders.sentence_transformer import SentenceTransformer
 
-    if source.sha256 is not None:
-        weight_files.check_sha256(source.path / "model.safetensors", source.sha256)
+    weight_files.check_sha256(source.path / "model.safetensors", source.sha256)
     return SentenceTransformer.load(source.path, device)
 
 
 def refuse_sentence(source: ClapSource, _: Device) -> NoReturn:
     """Raises SoundjudgeError: text alone makes no CLAP."""
     raise SoundjudgeError(
-        f"{source.path} reads texts alone: name it in regress.extra_claps, and a CLAP here."
+        f"{source.path} reads texts alone: name it in regress.extra_encoders, and a CLAP here."
     )
 
 
@@ -154,6 +152,5 @@ def load_towers(source: ClapSource, device: Device) -> TowersClap:
     """Pretrained towers with projections."""
     from soundjudge.clap.encoders import towers, weight_files
 
-    if source.sha256 is not None:
-        weight_files.check_sha256(source.path / towers.WEIGHTS, source.sha256)
+    weight_files.check_sha256(source.path / towers.WEIGHTS, source.sha256)
     return towers.TowersClap.load(source.path, device)

@@ -2,6 +2,9 @@
 
 B batch, T samples at 16 kHz, S samples of the window, F frames, M mel bands, N patches, H tower
 width, E embedding dimensions.
+
+No weight of NTT's is stored. Loading opens the user's copy, whose file must be the very same, and
+adds the deltas: the weights are those that were tuned, to the last bit, or loading fails.
 """
 
 from collections.abc import Sequence
@@ -16,11 +19,14 @@ from torch import Tensor, nn
 from soundjudge.clap.encoders import deltas, m2d_copy
 from soundjudge.clap.encoders.encoder import PROBES, Parts
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+from soundjudge.runtime.member_record import EncoderReference
 
 M2D_SAMPLE_RATE = 16_000  # Hz
 WINDOW_SECONDS = 10.0  # a shorter sound gets silence at its end, as in NTT's own example
 PROJECTIONS = ("audio_proj.", "text_proj.")  # what the names of their weights begin with
 VERSION = 1  # of the code around NTT's: raise it when equal weights give other embeddings
+DELTAS = "deltas.safetensors"
 
 
 class M2dClap(nn.Module):
@@ -168,3 +174,38 @@ class M2dClap(nn.Module):
         rows = [torch.from_numpy(wave[:size]) for wave in waves]
         padded = [nn.functional.pad(row, (0, size - len(row))) for row in rows]
         return torch.stack(padded).to(self.device)  # (B, S)
+
+
+def save_deltas(folder: Path, clap: M2dClap) -> EncoderReference:
+    """Writes the deltas; returns the reference to the copy that they belong to."""
+    sha256 = artifacts.sha256(clap.checkpoint)
+    base = M2dClap.load(clap.folder, "cpu", sha256)
+    artifacts.save_tensors(folder / DELTAS, deltas.compute_deltas(base.weights(), clap.weights()))
+    return EncoderReference(path=clap.folder.as_posix(), sha256=sha256)
+
+
+def load_deltas(
+    folder: Path, copy: Path, sha256: str | None, digest: str | None, device: str | torch.device
+) -> M2dClap:
+    """The tuned M2D-CLAP of a folder that `save_deltas` wrote.
+
+    `copy` is the user's own, whose file must have the `sha256`; `digest` is that of the tuned
+    weights.
+    """
+    clap = M2dClap.load(copy, "cpu", sha256)
+    weights = clap.weights()
+    try:
+        tuned = deltas.apply_deltas(weights, artifacts.load_tensors(folder / DELTAS))
+    except SoundjudgeError as error:
+        raise SoundjudgeError(
+            f"{folder / DELTAS} does not fit {clap.checkpoint}: {error}"
+        ) from error
+    for name, tensor in tuned.items():
+        weights[name].copy_(tensor)
+    if deltas.weights_digest(weights) != digest:
+        raise SoundjudgeError(
+            f"{folder} was tuned on other weights than {clap.folder} gives: portable_m2d.py is "
+            "another, or the text side, where it comes from the hub. Put the former back, or tune "
+            "again."
+        )
+    return clap.to(device)

@@ -11,8 +11,10 @@ from functools import cached_property
 
 from torch import Tensor
 
+from soundjudge.clap.encoders.htsat import count_layers
 from soundjudge.errors import SoundjudgeError
 
+BERT_HEAD = 64  # width of an attention head; no tensor says so
 Names = dict[str, str | tuple[str, ...]]
 # What their names begin with, what ours begin with, and how both go on. Where one tensor became
 # several, its rows are theirs one after another.
@@ -94,6 +96,44 @@ def htsat_rows(branch: str) -> tuple[Row, ...]:
             },
         ),
     )
+
+
+def bert_rows(branch: str) -> tuple[Row, ...]:
+    """The names of a BERT or RoBERTa whose own begin with `branch`, as `text_model`."""
+    return (
+        (
+            branch,
+            "text_model.",
+            {
+                **same("embeddings.word_embeddings", "embeddings.position_embeddings"),
+                **same("embeddings.token_type_embeddings", "embeddings.LayerNorm", "pooler.dense"),
+            },
+        ),
+        (
+            f"{branch}encoder.layer.N.",
+            "text_model.encoder.layer.N.",
+            {
+                **same("attention.self.query", "attention.self.key", "attention.self.value"),
+                **same("attention.output.dense", "attention.output.LayerNorm"),
+                **same("intermediate.dense", "output.dense", "output.LayerNorm"),
+            },
+        ),
+    )
+
+
+def infer_bert_config(state: Mapping[str, Tensor], branch: str) -> dict[str, int]:
+    """The sizes of a BERT or RoBERTa whose names begin with `branch`, under those of its config."""
+    words, hidden = state[f"{branch}embeddings.word_embeddings.weight"].shape
+    layers = rf"{re.escape(branch)}encoder\.layer\.(\d+)\."
+    return {
+        "vocab_size": words,
+        "hidden_size": hidden,
+        "num_hidden_layers": count_layers(state, layers),
+        "num_attention_heads": hidden // BERT_HEAD,
+        "intermediate_size": len(state[f"{branch}encoder.layer.0.intermediate.dense.weight"]),
+        "max_position_embeddings": len(state[f"{branch}embeddings.position_embeddings.weight"]),
+        "type_vocab_size": len(state[f"{branch}embeddings.token_type_embeddings.weight"]),
+    }
 
 
 def htsat_dropped(branch: str) -> dict[str, str]:

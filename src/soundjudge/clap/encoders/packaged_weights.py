@@ -53,9 +53,7 @@ AISFX = PackagedWeights(
     package="aisfx",
     version="0.1.2",
     folder="aisfx/models",
-    files={
-        "checkpoint.pth": "499ea75909c932a2f94c35fa722fa4fabc5bcb7e84917209cc5f7402627b7eb5",
-    },
+    files={"checkpoint.pth": "499ea75909c932a2f94c35fa722fa4fabc5bcb7e84917209cc5f7402627b7eb5"},
     attribution=(
         "Audio tower: the pre-trained model of aiSFX 0.1.2 by Alison B. Ma and Alexander Lerch "
         "(Representation Learning for the Automatic Indexing of Sound Effects Libraries, ISMIR "

@@ -6,8 +6,6 @@ embeddings by their dot product; here, as for every CLAP, they are brought to le
 B batch, T samples at 16 kHz, S samples at the model's rate, E embedding dimensions, L tokens.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,12 +18,7 @@ from transformers import AutoModel, AutoTokenizer, PeAudioConfig, PeAudioFeature
 
 from soundjudge.clap.encoders import deltas
 from soundjudge.clap.encoders.spectrogram import resample_waves
-from soundjudge.clap.encoders.tokenization import (
-    are_cut,
-    check_tokenizer,
-    save_tokenizer,
-    tokenize,
-)
+from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 
@@ -94,10 +87,9 @@ class PeAudioClap(nn.Module):
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
         settings = [self.tokenizer.get_vocab(), self.max_tokens, self.hop_length]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        digest.update(deltas.weights_digest(self.model.state_dict()).encode())
+        digits = deltas.short_digest(settings, self.model.state_dict())
         protocol = f"{self.sample_rate / 1000:g}k-first{self.window_seconds:g}s-reflect"
-        return f"pe-audio-{digest.hexdigest()[:8]}/{protocol}/projection@{VERSION}"
+        return f"pe-audio-{digits}/{protocol}/projection@{VERSION}"
 
     @property
     def device(self) -> torch.device:

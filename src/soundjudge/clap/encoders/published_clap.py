@@ -4,8 +4,6 @@ The file, a .pt or .pth, holds a state dict under "model"; sizes follow from its
 writes safetensors, sizes and tokenizer, so that a judge needs no foreign file.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +64,7 @@ class PublishedFile:
 
     def read_saved(self, folder: Path, sha256: str | None) -> tuple[Any, dict[str, Tensor]]:
         """Sizes and weights of a folder that `PublishedClap.save` wrote."""
-        if sha256 is not None:
-            weight_files.check_sha256(folder / WEIGHTS, sha256)
+        weight_files.check_sha256(folder / WEIGHTS, sha256)
         config = folder / f"{self.kind}.json"
         sizes = artifacts.read_json(config)
         keys = SIZES.union(self.more_sizes)
@@ -126,7 +123,5 @@ class PublishedClap(nn.Module):
 
     def checkpoint_name(self) -> str:
         """Kind, and the first digits of a sha256 of weights and vocabulary."""
-        vocabulary = json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
-        digest = hashlib.sha256(vocabulary.encode())
-        digest.update(deltas.weights_digest(self.state_dict()).encode())
-        return f"{self.file.kind}-{digest.hexdigest()[:8]}"
+        digits = deltas.short_digest(self.tokenizer.get_vocab(), self.state_dict())
+        return f"{self.file.kind}-{digits}"

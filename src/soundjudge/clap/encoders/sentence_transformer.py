@@ -4,28 +4,33 @@ Its modules.json says what it is made of: a transformer, whose tokens' mean or f
 sentence, and perhaps that the sentence is brought to length 1, as it always is here.
 
 B batch, T samples at 16 kHz, L tokens, E width of the encoder.
+
+N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019. What the package sentence-transformers
+does with the folder's modules.json is done here: mean over the tokens, then unit length.
+
+B batch, L tokens, H features.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig
 
 from soundjudge.clap.encoders import deltas, weight_files
-from soundjudge.clap.encoders.sentence_encoder import Pooling, SentenceEncoder
+from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.clap.encoders.transformers_clap import COMPUTED
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 
+MAX_TOKENS = 256  # max_seq_length of all-MiniLM-L6-v2: longer texts are cut
+Pooling = Literal["mean", "first"]  # of the tokens' outputs: their mean, or that of the first
 MODULES, SETTINGS = "modules.json", "sentence_bert_config.json"
 PROMPTS = "config_sentence_transformers.json"
 POOLING_FOLDER = "1_Pooling"
@@ -38,6 +43,54 @@ POOLINGS: dict[str, Pooling] = {
     "cls": "first",
 }
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
+
+
+class SentenceEncoder(nn.Module):
+    """A transformer with its tokenizer: texts -> unit vectors (B, H)."""
+
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401
+        tokenizer: Any,  # noqa: ANN401
+        max_tokens: int | None = MAX_TOKENS,  # None: as many as model and tokenizer allow
+        pooling: Pooling = "mean",
+    ) -> None:
+        super().__init__()
+        check_tokenizer(tokenizer, model.config)
+        self.model, self.tokenizer, self.pooling = model, tokenizer, pooling
+        limits = [model.config.max_position_embeddings, max_tokens or tokenizer.model_max_length]
+        self.max_tokens = int(min(limits))  # that are read of a text, its first and last among them
+        self.width: int = model.config.hidden_size  # H
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The encoder of a transformers folder, strictly, in float32 and eval mode."""
+        weights = model_folder.read_weights(folder)
+        config = artifacts.read_json(folder / "config.json")
+        model = model_folder.build_model(AutoModel, BertConfig, config, "sdpa", folder)
+        model_folder.load_weights(model, weights, folder, COMPUTED)
+        return cls(model, model_folder.read_tokenizer(AutoTokenizer, folder)).eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes a transformers folder; the same weights give the same bytes."""
+        self.model.save_pretrained(folder)
+        save_tokenizer(self.tokenizer, folder)
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        return are_cut(self.tokenizer, texts, self.max_tokens)
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors of texts: (B, H)."""
+        tokens = tokenize(self.tokenizer, texts, self.max_tokens).to(self.model.device)  # (B, L)
+        outputs: Tensor = self.model(
+            tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        ).last_hidden_state  # (B, L, H)
+        if self.pooling == "first":
+            return nn.functional.normalize(outputs[:, 0], dim=-1)
+        weights = tokens["attention_mask"].unsqueeze(-1).to(outputs.dtype)  # (B, L, 1)
+        mean = (outputs * weights).sum(dim=1) / weights.sum(dim=1)  # (B, H)
+        return nn.functional.normalize(mean, dim=-1)
 
 
 class SentenceTransformer:
@@ -84,10 +137,9 @@ class SentenceTransformer:
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
         settings = [self.encoder.tokenizer.get_vocab(), self.encoder.max_tokens]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        digest.update(deltas.weights_digest(self.encoder.state_dict()).encode())
+        digits = deltas.short_digest(settings, self.encoder.state_dict())
         protocol = f"{self.encoder.max_tokens}-tokens/{self.encoder.pooling}"
-        return f"sentence-{digest.hexdigest()[:8]}/{protocol}@{VERSION}"
+        return f"sentence-{digits}/{protocol}@{VERSION}"
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """The number 1 for each sound: (B, 1)."""

@@ -32,5 +32,5 @@ def referenced_clap(reference: EncoderReference, path: Path) -> ClapSource:
 
 
 def as_source(entry: Path | ClapSource) -> ClapSource:
-    """An entry of regress.extra_claps: a bare path stands for a source with the defaults."""
+    """An entry of regress.extra_encoders: a bare path stands for a source with the defaults."""
     return entry if isinstance(entry, ClapSource) else ClapSource(entry)

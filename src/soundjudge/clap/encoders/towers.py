@@ -8,8 +8,6 @@ B batch, T samples at 16 kHz, N blocks of L frames of M mel bands, H width of a 
 dimensions.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +21,7 @@ from soundjudge.clap.encoders import deltas
 from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
-from soundjudge.clap.encoders.sentence_encoder import SentenceEncoder
+from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
@@ -111,11 +109,9 @@ class TowersClap(nn.Module):
 
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        vocabulary = json.dumps(self.text_model.tokenizer.get_vocab(), sort_keys=True)
-        digest = hashlib.sha256(vocabulary.encode())
-        digest.update(deltas.weights_digest(self.state_dict()).encode())
+        digits = deltas.short_digest(self.text_model.tokenizer.get_vocab(), self.state_dict())
         protocol = f"{AISFX_SAMPLE_RATE / 1000:g}k-first{WINDOW_SECONDS:g}s-peak"
-        return f"{KIND}-{digest.hexdigest()[:8]}/{protocol}/projection@{VERSION}"
+        return f"{KIND}-{digits}/{protocol}/projection@{VERSION}"
 
     @property
     def device(self) -> torch.device:
@@ -162,11 +158,6 @@ def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
     audio_folder, text_folder = AISFX.find(), MINILM.find()
     network = AisfxNetwork.from_checkpoint(audio_folder / "checkpoint.pth")
     return network, SentenceEncoder.load(text_folder)
-
-
-def attributions() -> tuple[str, ...]:
-    """What a model card must say of the towers, a line each."""
-    return AISFX.attribution, MINILM.attribution
 
 
 def _load_towers(folder: Path, config: Mapping[str, Any]) -> tuple[AisfxNetwork, SentenceEncoder]:

@@ -11,7 +11,8 @@ L tokens.
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -22,15 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, ClapConfig, ClapFeatureExtractor
 
-from soundjudge.clap.encoders.clap_config import check_config, check_window
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
-from soundjudge.clap.encoders.tokenization import (
-    are_cut,
-    check_tokenizer,
-    save_tokenizer,
-    tokenize,
-)
+from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 
@@ -39,6 +34,7 @@ __all__ = ["FeatureExtractor", "TransformersClap"]
 # Constants that the model computes itself; older files lack some of them, newer ones hold them.
 COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
+MAX_SPEC_SIZE = 4096  # official ones have 256; the tower's input is a square of this
 
 
 class TransformersClap(nn.Module):
@@ -152,13 +148,9 @@ class TransformersClap(nn.Module):
         """Whether each text is longer than what is read of it."""
         return are_cut(self.tokenizer, texts, self.max_tokens)
 
-    def embed_mels(self, mels: Tensor) -> Tensor:
-        """Unit embeddings of log-mel spectrograms: (B, 1, F, M) -> (B, E)."""
-        return self.project_sounds(self.pool_mels(mels))
-
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds: (B, E)."""
-        return self.embed_mels(self.log_mel(waves))
+        return self.project_sounds(self.pool_mels(self.log_mel(waves)))
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E)."""
@@ -169,3 +161,54 @@ def _defaults() -> list[tuple[str, Any]]:
     """The numbers of an extractor whose file does not name them."""
     parameters = inspect.signature(ClapFeatureExtractor.__init__).parameters
     return [(name, parameters[name].default) for name in FeatureExtractor.__dataclass_fields__]
+
+
+def check_config(config: Any) -> None:  # noqa: ANN401  transformers' ClapConfig
+    """Raises SoundjudgeError for numbers by which a pass through the towers makes no sense."""
+    audio, text = config.audio_config, config.text_config
+    for name, number in _numbers(config.to_dict()):
+        if not math.isfinite(number):
+            raise SoundjudgeError(f"{name} is {number}: a finite number is needed")
+    if not 1 <= audio.spec_size <= MAX_SPEC_SIZE:
+        raise SoundjudgeError(f"spec_size is {audio.spec_size}: it must be 1 to {MAX_SPEC_SIZE}")
+    strides, patch = audio.patch_stride, audio.patch_size
+    strides = strides if isinstance(strides, list | tuple) else [strides]
+    if not all(isinstance(stride, int) and 1 <= stride <= patch for stride in strides):
+        raise SoundjudgeError(
+            f"patch_stride is {audio.patch_stride}: whole numbers of 1 to {patch} are needed, "
+            "which is patch_size"
+        )
+    if text.num_attention_heads < 1:
+        raise SoundjudgeError(f"num_attention_heads is {text.num_attention_heads}: 1 or more")
+    for part in (audio, text):
+        if part.chunk_size_feed_forward:  # it saves memory alone
+            raise SoundjudgeError(
+                f"chunk_size_feed_forward is {part.chunk_size_feed_forward}: write 0"
+            )
+
+
+def check_window(extractor: FeatureExtractor, config: Any) -> None:  # noqa: ANN401
+    """Raises SoundjudgeError if the audio tower cannot encode the front end's spectrogram."""
+    if extractor.feature_size != config.num_mel_bins:
+        raise SoundjudgeError(
+            f"the front end makes {extractor.feature_size} mel bands, "
+            f"the audio tower takes {config.num_mel_bins}: take both from one checkpoint."
+        )
+    width = config.spec_size * (config.spec_size // config.num_mel_bins)
+    if extractor.frames > width:
+        raise SoundjudgeError(
+            f"a window of {extractor.max_length_s} s has {extractor.frames} frames, "
+            f"the audio tower takes at most {width}: shorten max_length_s or lengthen hop_length."
+        )
+
+
+def _numbers(values: object, name: str = "the configuration") -> Iterator[tuple[str, float]]:
+    """All numbers in nested mappings and lists, with the innermost name."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from _numbers(value, str(key))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from _numbers(value, name)
+    elif isinstance(values, int | float):
+        yield name, values

@@ -60,8 +60,7 @@ def read_weights(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatev
     """
     if not path.is_file():
         raise SoundjudgeError(f"{path} does not exist: name a checkpoint that is there.")
-    if sha256 is not None:
-        check_sha256(path, sha256)
+    check_sha256(path, sha256)
     trusted = pickle if sha256 is not None else _PLAIN_PICKLE
     try:
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=trusted)
@@ -75,8 +74,10 @@ def read_weights(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatev
         raise SoundjudgeError(f"{path} is no whole PyTorch file, load it again: {error}") from error
 
 
-def check_sha256(path: Path, sha256: str) -> None:
-    """Raises SoundjudgeError unless the file is there and has that sha256."""
+def check_sha256(path: Path, sha256: str | None) -> None:
+    """Raises SoundjudgeError unless the file is there and has that sha256, if one is asked for."""
+    if sha256 is None:
+        return
     if not path.is_file():
         raise SoundjudgeError(
             f"{path} does not exist: there is no file to have the sha256 {sha256}."

@@ -105,8 +105,8 @@ class WhisperMeans:
         states = self.model(mels["input_features"].to(device)).last_hidden_state  # (B, F, E)
         samples = STRIDE * self.extractor.hop_length  # per frame
         frames = torch.tensor([math.ceil(len(wave) / samples) for wave in waves], device=device)
-        heard = torch.arange(states.shape[1], device=device) < frames[:, None]  # (B, F)
-        total = (states * heard.unsqueeze(-1)).sum(dim=1)
+        mask = torch.arange(states.shape[1], device=device) < frames[:, None]  # (B, F) no padding
+        total = (states * mask.unsqueeze(-1)).sum(dim=1)
         # Their direction is that of the mean.
         return nn.functional.normalize(total, dim=-1)
 

@@ -32,7 +32,7 @@ Embeddings = NDArray[np.float32]
 class RegressionConfig:
     """How the regressor is fitted; section `regress` of params.yaml."""
 
-    extra_claps: tuple[Path | ClapSource, ...] = ()
+    extra_encoders: tuple[Path | ClapSource, ...] = ()
     """Encoders whose features stand beside those of encoders.clap: paths, or {path, backend,
     sha256}, of CLAPs, of Whispers (sound alone) and of sentence encoders (text alone).
     DVC tracks this list and not their files: predict refuses other weights under an old path."""
@@ -57,12 +57,12 @@ class RegressionConfig:
 
     def claps(self, first: ClapSource) -> list[ClapSource]:
         """All CLAPs, encoders.clap `first`; SoundjudgeError if one is named twice."""
-        sources = [first, *map(as_source, self.extra_claps)]
+        sources = [first, *map(as_source, self.extra_encoders)]
         paths = [source.path for source in sources]
         for path in paths[1:]:
             if paths.count(path) > 1:
                 raise SoundjudgeError(
-                    f"regress.extra_claps names {path} again: name each CLAP once."
+                    f"regress.extra_encoders names {path} again: name each CLAP once."
                 )
         return sources
 

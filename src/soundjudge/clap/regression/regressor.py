@@ -44,7 +44,7 @@ def fit_regressor(
     if not isinstance(dimensions[0], int):
         raise SoundjudgeError(
             f"encoders.clap is {claps[0].name()}, of sound or of text alone: name a CLAP there, "
-            "and this one in regress.extra_claps."
+            "and this one in regress.extra_encoders."
         )
     embeddings = embed_pairs(claps, clips, clip_ids, texts, regression.batch_size)
     return fit_kernel_machine(*embeddings, dimensions, scores, regression)

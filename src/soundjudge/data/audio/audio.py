@@ -50,18 +50,15 @@ def read_sound(path: Path, first_seconds: float | None = None) -> Sound:
 def from_samples(samples: Any, sample_rate: float) -> NDArray[np.float32]:  # noqa: ANN401
     """An array or tensor, (N,) or (N, C), at any rate -> (T,).
 
-    Floats are expected in -1 to 1; int16, int32 and uint8 are full-scale PCM. Raises AudioError.
+    Floats are expected in -1 to 1; int16, int32 and uint8 are full-scale PCM; int32 of a peak that
+    16 bits hold is refused. Raises AudioError.
     """
     return sound_from_samples(samples, sample_rate).wave
 
 
 def sound_from_samples(samples: Any, sample_rate: float) -> Sound:  # noqa: ANN401
     """As `from_samples`, with flags."""
-    if hasattr(samples, "detach"):  # a tensor, on whatever device
-        samples = samples.detach().cpu()
-        # numpy has no bfloat16.
-        samples = (samples.float() if samples.is_floating_point() else samples).numpy()
-    array = np.asarray(samples)
+    array = _as_array(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > MOST_CHANNELS):
         raise AudioError(
             "the sound",
@@ -116,11 +113,30 @@ def _resampled(mean: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     return wave
 
 
+def _as_array(samples: Any) -> NDArray[Any]:  # noqa: ANN401
+    """An array of numpy, from a tensor on whatever device, or a list. Raises AudioError."""
+    if np.ma.is_masked(samples):
+        raise AudioError("the sound", "masked", "some samples are masked, fill them")
+    if not hasattr(samples, "detach"):
+        return np.asarray(samples)
+    try:
+        # numpy has no bfloat16.
+        numbers = samples.float() if samples.is_floating_point() else samples
+        array: NDArray[Any] = numbers.numpy(force=True)
+    except (TypeError, RuntimeError) as error:  # sparse, quantized, without data
+        detail = f"{samples.layout} {samples.dtype} on {samples.device}, give a dense tensor"
+        raise AudioError("the sound", "of a wrong type", detail) from error
+    return array
+
+
 def _as_float(array: NDArray[Any]) -> NDArray[np.float32]:
     if array.dtype.kind == "f":
         return array.astype(np.float32)
     if array.dtype == np.uint8:  # 128 is silence
         return (array.astype(np.float32) - 128.0) / 128.0
+    if array.dtype == np.int32 and 0 < np.abs(array.astype(np.int64)).max(initial=0) <= 2**15:
+        detail = "int32 with a peak that 16 bits hold, near silence if they are 32: give int16"
+        raise AudioError("the sound", "of a wrong type", detail)
     if array.dtype in (np.int16, np.int32):
         return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
     raise AudioError("the sound", "of a wrong type", f"{array.dtype}, give floats or int16")

@@ -1,4 +1,4 @@
-"""WAV, RF64 and AIFF: how long the samples are, whatever the headers state.
+"""WAV, RF64 and AIFF: how long the samples are, whatever the headers state of them.
 
 All of the samples lie in one chunk. A length that is 0, unknown, or ends where no other chunk
 begins is mended to reach to the end of the file; one beyond the end tells how much is missing.
@@ -9,7 +9,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from soundjudge.data.audio import mpeg, sample_format
+from soundjudge.data.audio import mpeg
+from soundjudge.data.audio.flags import USUAL_RATES
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, Stream
 
 FIRST = 12  # place of the first chunk
@@ -18,6 +19,7 @@ STREAMED = 0x7FFF_0000  # bytes; a length from here on means that its writer did
 IN_DS64 = 0xFFFF_FFFF  # a length that stands in the chunk ds64
 MPEG_LAYER_3 = b"\x55\0"  # format tag of WAV (RFC 2361)
 JOINED = "undecodable: another file is joined behind its samples, split them"
+LINEAR_AIFC = (b"NONE", b"sowt", b"twos", b"fl32", b"FL32", b"fl64", b"FL64", b"in24", b"in32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ def _streams(
         if share < 1.0 and parts:
             parts[-1] = replace(parts[-1], share_there=share * parts[-1].share_there)
         return parts
-    refusal = sample_format.contradiction(layout.description, text, stated, size)
+    refusal = contradiction(layout.description, text, stated, size)
     if size == stated and data[:4] != b"BW64":
         return [Stream(refusal=refusal)]
     pieces = (_head(data[:start], layout, chunks, size), view)
@@ -131,7 +133,49 @@ def _head(data: bytes, layout: Layout, chunks: dict[bytes, Chunk], size: int) ->
     struct.pack_into(layout.size_code, head, place, min(counted, IN_DS64))
     if layout.description == b"COMM" and b"COMM" in chunks:
         place = chunks[b"COMM"].start
-        frame = sample_format.frame_bytes(b"COMM", bytes(head[place : place + 22]))
+        frame = frame_bytes(b"COMM", bytes(head[place : place + 22]))
         if frame:
             struct.pack_into(">I", head, place + 2, size // frame)
     return bytes(head)
+
+
+def frame_bytes(chunk: bytes, text: bytes) -> int:
+    """Bytes of a sample of all channels by what the chunk `fmt ` or `COMM` says; or 0.
+
+    0 where samples are not linear, or the chunk is another.
+    """
+    channels: int
+    if chunk == b"fmt " and len(text) >= 16:
+        tag, channels = struct.unpack_from("<HH", text)
+        bits: int = struct.unpack_from("<H", text, 14)[0]
+        if tag == 0xFFFE and len(text) >= 26:
+            tag = struct.unpack_from("<H", text, 24)[0]
+        return channels * -(-bits // 8) if tag in (1, 3) else 0
+    if chunk == b"COMM" and len(text) >= 18:
+        channels, _, bits = struct.unpack_from(">HIH", text)
+        linear = len(text) < 22 or text[18:22] in LINEAR_AIFC
+        return channels * -(-bits // 8) if linear else 0
+    return 0
+
+
+def contradiction(chunk: bytes, text: bytes, stated: int, there: int) -> str:
+    """Why the description can't be believed, of samples of `stated` bytes; empty if it can be."""
+    size = frame_bytes(chunk, text)
+    if not size:
+        return ""
+    if chunk == b"fmt ":
+        rate, byte_rate, align = struct.unpack_from("<IIH", text, 4)
+        if byte_rate == rate * size or not (byte_rate and align):
+            return ""
+        # Writers are sloppy with these two; only where they agree on something else they are right.
+        if byte_rate == rate * align:
+            return f"damaged: {size} and {align} bytes a sample are stated"
+        other = byte_rate // align
+        if byte_rate % align == 0 and other in USUAL_RATES and rate not in USUAL_RATES:
+            return f"damaged: rates of {rate} and {other} Hz are stated"
+    if chunk == b"COMM":
+        frames = struct.unpack_from(">I", text, 2)[0]
+        agrees = any(0.9 <= frames * size / max(1, length) <= 1.1 for length in (stated, there))
+        if frames and not agrees:
+            return f"damaged: {frames} samples of {size} bytes and {stated} bytes are stated"
+    return ""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20  # samples of all channels decoded at once: what a long or wide file costs in memory
 # Overshoot of lossy formats is cut off at 1; beyond this, the numbers are on another scale.
 LARGEST_PEAK = 8.0
+# An ID3v2 tag tells libsndfile what follows. Without one it first looks for a resource fork
+# beside the file that has no name, and refuses all MP3 in a folder with .AppleDouble/ or "._".
+TAG = b"ID3\3\0\0\0\0\0\x14" + bytes(20)
 # libsndfile reads more formats, and part of a file in silence where a header of theirs is wrong.
 UNKNOWN = "undecodable: it is no WAV, AIFF, FLAC, Ogg or MP3 file, convert it (ffmpeg -i {} a.wav)"
 RATES = (1_000, 1_000_000)  # Hz; another one stands in a damaged header
@@ -78,8 +81,11 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
 
     if stream.refusal:
         raise AudioError(path, *stream.refusal.split(": ", 1))
+    pieces = stream.pieces or (memoryview(data),)
+    if pieces[0][0] == 0xFF and pieces[0][1] & 6 == 2:  # layer 3: its first frame tells the length
+        pieces = (TAG, *pieces)
     try:
-        with soundfile.SoundFile(PiecesFile(stream.pieces or (memoryview(data),))) as file:
+        with soundfile.SoundFile(PiecesFile(pieces)) as file:
             rate = check_rate(int(file.samplerate), path)
             asked = np.inf if seconds == np.inf else np.ceil(seconds * rate)
             frames = int(min(asked, file.frames))
@@ -109,7 +115,11 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
 def _add_foreign(
     path: Path, data: FileBytes, name: str, start: int, seconds: float, result: Decoded
 ) -> None:
-    for block, rate in foreign.blocks(path, data, name, start, seconds):
+
+    def blocks() -> Iterator[tuple[NDArray[np.float32], int]]:
+        result.incomplete = yield from foreign.blocks(path, data, name, start, seconds)
+
+    for block, rate in blocks():
         result.parts.append((mean_of_channels(block, str(path), result.power), rate))
     rates = {rate for _, rate in result.parts}
     if len(rates) > 1:

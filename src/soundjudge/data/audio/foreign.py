@@ -4,12 +4,13 @@ Only a file that begins as one of these formats is given to FFmpeg, as that form
 none of its playlists or protocols is ever asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundjudge.data.audio import containers
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes
 from soundjudge.errors import AudioError
 
@@ -23,6 +24,7 @@ MAGICS = {
 UNCHECKED = {b"#!AMR": "amr", b"\x0bw": "ac3"}
 NAMES = {"mov": "mp4 or m4a", "matroska": "webm or mkv", "asf": "wma"}
 ADTS_BLOCK = 1024  # samples
+CODER_DELAY = 0.1  # seconds, by which a whole file may differ from what it states
 
 
 def format_name(data: FileBytes, start: int) -> str:
@@ -38,8 +40,11 @@ def format_name(data: FileBytes, start: int) -> str:
 
 def blocks(
     path: Path, data: FileBytes, name: str, start: int, seconds: float
-) -> Iterator[tuple[NDArray[np.float32], int]]:
-    """Blocks (n, C) of the first sound of a file and their rate, to about its first `seconds`."""
+) -> Generator[tuple[NDArray[np.float32], int], None, bool]:
+    """Blocks (n, C) of the first sound of a file and their rate, to about its first `seconds`.
+
+    Returns whether the file lacks a little of what it states.
+    """
     if name in UNCHECKED.values():
         detail = f"{name} files do not say how long they are, convert the file to wav or flac"
         raise AudioError(path, "undecodable", detail)
@@ -55,10 +60,12 @@ def blocks(
                 raise AudioError(path, "undecodable", "it holds no sound")
             stream = container.streams.audio[0]
             stated = _stated(name, container, stream)
+            if reason := containers.refusal(name, data, start, has_length=stated > 0):
+                raise AudioError(path, *reason.split(": ", 1))
             resampler = av.AudioResampler(format="fltp")
             for decoded in container.decode(stream):
                 if rate and count >= seconds * rate:
-                    return
+                    return False
                 for frame in resampler.resample(decoded):
                     rate = int(frame.sample_rate)
                     count += frame.samples
@@ -67,12 +74,14 @@ def blocks(
         if isinstance(error, AudioError):
             raise
         what = getattr(error, "strerror", None) or str(error)
-        raise AudioError(path, "undecodable", f"FFmpeg: {what}") from error
+        detail = f"FFmpeg: {what}; it is damaged or cut off, get it again or convert it"
+        raise AudioError(path, "undecodable", detail) from error
     decoded_seconds = count / rate if rate else 0.0
     if name == "aac":
         stated = _adts_seconds(data, start, path)
     if decoded_seconds < SHARE_THERE * min(seconds, stated):
         raise AudioError(path, "truncated", f"{decoded_seconds:.2f} s of {stated:.2f} s are there")
+    return decoded_seconds < min(seconds, stated) - CODER_DELAY
 
 
 def _stated(name: str, container: "object", stream: "object") -> float:

@@ -6,7 +6,7 @@ there or where something stands between two frames. It is given whole frames alo
 
 from dataclasses import dataclass, field
 
-from soundjudge.data.audio import mpeg_frames, xing
+from soundjudge.data.audio import mpeg_frames
 from soundjudge.data.audio.mpeg_frames import Frame
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, Piece, Stream, slices
 
@@ -50,7 +50,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         return [Stream(damage=CUT)] if alone else []
     runs, position, stopped = _walk(data, start, seconds)
     damage = "" if stopped else _damage_at_end(data, position, runs[-1])
-    stated = xing.read(data, start, runs[0].frame)
+    stated = mpeg_frames.read(data, start, runs[0].frame)
     if unknown > (1.0 - SHARE_THERE) * len(runs[0].spans) * runs[0].mean_size() * bool(stated):
         damage = "damaged: it does not begin with a frame"
     result = [_stream(data, run, damage if run is runs[-1] else "", stopped) for run in runs]
@@ -71,7 +71,7 @@ def _walk(data: FileBytes, start: int, seconds: float) -> tuple[list[Run], int, 
         if frame and position + frame.size <= len(data):
             same = frame.kind == run.frame.kind
             if same:  # a file that was joined to the last has its own first frame
-                new = bool(run.spans) and xing.read(data, position, frame) is not None
+                new = bool(run.spans) and mpeg_frames.read(data, position, frame) is not None
             else:
                 new = mpeg_frames.is_run(data, position)
             if (same or new) and mpeg_frames.follows(data, position + frame.size, frame):
@@ -112,7 +112,7 @@ def _damage_at_end(data: FileBytes, position: int, run: Run) -> str:
 
 def _stream(data: FileBytes, run: Run, damage: str, stopped: bool) -> Stream:
     start, end = run.spans[0]
-    first = xing.read(data, start, run.frame)
+    first = mpeg_frames.read(data, start, run.frame)
     stated = first.count if first and not stopped else 0
     spans = run.spans[1:] if first else run.spans
     while stated and len(spans) > stated and LOST in spans:  # something stood between frames
@@ -130,10 +130,10 @@ def _stream(data: FileBytes, run: Run, damage: str, stopped: bool) -> Stream:
     head = data[start : start + 4]
     if first and first.count:
         size = sum(end - start for start, end in run.spans)
-        lead = xing.with_count(data[start:end], run.frame, len(spans), size)
+        lead = mpeg_frames.with_count(data[start:end], run.frame, len(spans), size)
     else:
-        lead = xing.new(head, run.frame, len(spans))
-    silent = xing.silent_frame(head, run.frame)
+        lead = mpeg_frames.new(head, run.frame, len(spans))
+    silent = mpeg_frames.silent_frame(head, run.frame)
     pieces: list[Piece] = [lead]
     since = 0
     for index in [index for index, span in enumerate(spans) if span == LOST]:

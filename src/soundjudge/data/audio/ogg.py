@@ -144,6 +144,8 @@ def _stream(data: FileBytes, link: Link, to_its_end: bool) -> Stream:
         damage = "damaged: pages are missing or damaged"
     elif any(page.flags & END for page in pages[:-1]):
         damage = "damaged: pages follow its last one"
+    elif _goes_back(data, pages):
+        damage = "damaged: its pages state positions that go back"
     if pages[-1].flags & END:
         pieces = slices(data, [(page.start, page.end) for page in pages])
         return Stream(pieces=tuple(pieces), damage=damage)
@@ -159,6 +161,17 @@ def _stream(data: FileBytes, link: Link, to_its_end: bool) -> Stream:
     before = pages[-2].position if len(pages) > 3 else 0
     trims = link.codec == b"OpusHead" and _opus_samples(last) > pages[-1].position - before
     return Stream(pieces=ended, damage="" if trims else NO_LAST_PAGE)
+
+
+def _goes_back(data: FileBytes, pages: list[Page]) -> bool:
+    """Whether a page states less than one before it, or the last one nothing: decoders stop there.
+
+    Packets end on a page that states a position; a last page may be empty.
+    """
+    positions = [page.position for page in pages if page.position >= 0]
+    last = pages[-1]
+    unstated = last.flags & END and last.position < 0 and data[last.start + 26] > 0
+    return bool(unstated) or positions != sorted(positions)
 
 
 def _is_short(pages: list[Page]) -> bool:

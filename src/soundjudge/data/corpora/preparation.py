@@ -4,16 +4,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from soundjudge.data.audio.level import amplitude
 from soundjudge.data.clips.clip_levels import ClipLevels, write_levels
-from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, silence, vggsound, xacle
+from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, vggsound, xacle
 from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.data.corpora.clip_writer import Clip, ClipWriter, to_pcm
 from soundjudge.data.corpora.corpus import Corpus, Rejection
 from soundjudge.data.corpora.coverage import Coverage
 from soundjudge.data.corpora.xacle import XacleCorpus
 from soundjudge.data.tables import tables
+from soundjudge.data.tables.tables import SAMPLE_RATE, SILENCE_CORPUS
 from soundjudge.errors import SoundjudgeError
+
+SECONDS = 5.0  # as most generators make them
+STEP_DB = 6.0  # between the peaks of two clips
+SPLIT = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,16 +110,14 @@ def write_prepared(
         sorted((rejection.corpus, rejection.file, rejection.reason) for rejection in rejections),
         columns=list(tables.REJECTED.columns),
     )
-    clips = silence.write_silent_clips(folder, result.clips, config)
+    clips = write_silent_clips(folder, result.clips, config)
     tables.write_table(clips, folder / "clips.parquet", tables.CLIPS)
     tables.write_table(captions, folder / "captions.parquet", tables.CAPTIONS)
     tables.write_table(rated, folder / "rated.parquet", tables.RATED)
     tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
     tables.write_table(rejected, folder / "rejected.csv", tables.REJECTED)
     levels = ClipLevels(
-        silence_dbfs=config.silence_dbfs,
-        level_dbfs=config.level_dbfs,
-        silent=tuple(result.silent),
+        silence_dbfs=config.silence_dbfs, level_dbfs=config.level_dbfs, silent=tuple(result.silent)
     )
     write_levels(folder, levels)
     return PreparationResult(
@@ -128,3 +134,24 @@ def test_ratings(corpora: Corpora, clips: Iterable[str]) -> pd.DataFrame:
 
 def _rows_of_clips(frame: pd.DataFrame, clips: set[str]) -> pd.DataFrame:
     return frame[[tables.rated_clip_id(name) in clips for name in frame["wav_file_name"]]]
+
+
+def write_silent_clips(folder: Path, clips: pd.DataFrame, config: Preparation) -> pd.DataFrame:
+    """The CLIPS table `clips` with `num_silent` more, which a shard of their own holds.
+
+    The first is digital silence, the others are white noise, each fainter than the last.
+    """
+    if not config.num_silent:
+        return clips
+    samples = int(min(SECONDS, config.max_seconds) * SAMPLE_RATE)
+    shard = int(clips["shard"].max()) + 1 if len(clips) else 0
+    writer = ClipWriter(folder, config.num_silent * samples, shard)
+    for number in range(config.num_silent):
+        noise = np.random.default_rng(number).uniform(-1.0, 1.0, samples)
+        peak = amplitude(config.silence_dbfs - number * STEP_DB) if number else 0.0
+        identity = {"corpus": SILENCE_CORPUS, "split": SPLIT}
+        wave = (peak * noise).astype(np.float32)
+        clip_id = f"{SILENCE_CORPUS}/{number}"
+        writer.add(Clip(clip_id=clip_id, pcm=to_pcm(wave), **identity))
+    own = pd.DataFrame(writer.close(), columns=list(tables.CLIPS.columns))
+    return pd.concat([clips, own]).sort_values("clip_id", ignore_index=True)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Mirror:
     """A repository of the hub that has the files."""
 
     repository: str
-    kind: Literal["model", "dataset"] = "model"
     revision: str = "main"
+    kind: Literal["model", "dataset"] = "model"
 
     @property
     def page(self) -> str:
@@ -23,7 +23,7 @@ class Mirror:
         return f"{self.page}@{self.revision}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RemoteFile:
     """A file of a repository."""
 

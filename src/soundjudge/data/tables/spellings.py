@@ -4,10 +4,9 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
-import numpy as np
 import pandas as pd
 
-from soundjudge.data.tables.text_columns import Series, TextColumn
+from soundjudge.data.tables.schema import Series
 from soundjudge.errors import SoundjudgeError
 
 IDS = ("wav_file_name", "listener_id", "model_id")
@@ -31,31 +30,23 @@ def check_ids(frame: pd.DataFrame, where: str) -> None:
     """SoundjudgeError, with both spellings and rows, if one id has two spellings in the frame."""
     for name in IDS:
         if name in frame:
-            check_spellings(text_column(frame[name], name), where)
+            _check_spellings(frame[name], where)
 
 
-def text_column(values: Series, name: str) -> TextColumn:
-    """A column of a frame, its empty cells left out."""
-    codes, texts = pd.factorize(values)
-    return TextColumn(name=name, codes=codes, texts=pd.Series(texts, dtype="str"))
-
-
-def check_spellings(column: TextColumn, where: str) -> None:
-    """SoundjudgeError if two texts of the column are spellings of one id."""
-    forms = pd.Series([normal_form(text) for text in column.texts], dtype="str")
-    if forms.is_unique:
+def _check_spellings(values: Series, where: str) -> None:
+    forms = {text: normal_form(text) for text in values.dropna().unique()}
+    if len(set(forms.values())) == len(forms):
         return
-    repeated = forms.duplicated(keep=False).to_numpy()
-    used = np.flatnonzero(column.rows_with(repeated))  # in a category dtype some are of no row
-    first: dict[str, int] = {}  # row of a form's first spelling
-    for row in used:
-        form = forms[int(column.codes[row])]
-        earlier = first.setdefault(form, int(row))
-        if column.codes[earlier] != column.codes[row]:
+    first: dict[str, tuple[int, str]] = {}  # row and spelling of a form where it stands first
+    for row, text in enumerate(values, start=1):
+        if text not in forms:  # an empty cell
+            continue
+        earlier, spelling = first.setdefault(forms[text], (row, text))
+        if spelling != text:
             raise SoundjudgeError(
-                f"{where}, row {row + 1}: {column.name} {column.at(int(row))!r} differs only in "
-                f"its spelling from {column.at(earlier)!r} in row {earlier + 1}: write both in "
-                "one way, or, if they are two, rename one"
+                f"{where}, row {row}: {values.name} {text!r} differs only in its spelling from "
+                f"{spelling!r} in row {earlier}: write both in one way, or, if they are two, "
+                "rename one"
             )
 
 

@@ -1,20 +1,21 @@
-"""CSV text to rows of strings, strictly: every error names the file, the line and a remedy.
+"""CSV or JSON Lines to rows of strings, strictly: every error names file, line and remedy.
 
 UTF-8 (a byte order mark is fine), comma (a tab in .tsv), double quotes, LF or CRLF. Nothing is
 converted: "NA" and "00000" stay as they are. A .jsonl file is read as if it were such a table.
 """
 
 import csv
+import json
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import chain, compress
 from pathlib import Path
 from typing import IO
 
-from soundjudge.data.user_files import json_lines
 from soundjudge.errors import SoundjudgeError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
+WORDS = {None: "", True: "true", False: "false"}
 
 
 def read_rows(path: Path, *, join_lines: bool = False) -> tuple[list[str], list[list[str]]]:
@@ -37,6 +38,8 @@ def read_header(path: Path) -> list[str]:
 def _check_header(header: list[str] | None, path: Path) -> list[str]:
     if header is None:
         raise SoundjudgeError(f"{path} is empty: its first line must name the columns")
+    if header[0].startswith("sep="):  # the separator, for a spreadsheet
+        raise SoundjudgeError(f"{path}: its first line is {header[0]!r}: remove that line")
     if len(set(header)) != len(header):
         raise SoundjudgeError(
             f"{path}: a column name stands twice in {', '.join(header)}: rename or remove one"
@@ -77,7 +80,7 @@ def iter_rows(path: Path) -> Generator[list[str], None, None]:
         with path.open("rb") as file:
             lines = _lines(file, path)
             if path.suffix.lower() == ".jsonl":
-                yield from json_lines.iter_rows(lines, path)
+                yield from json_rows(lines, path)
                 return
             reader = csv.reader(lines, strict=True, delimiter=separator(path))
             try:
@@ -96,10 +99,7 @@ def separator(path: Path) -> str:
 
 def copy_rows(path: Path, out: Path, kept: Iterable[bool]) -> None:
     """Writes to the file `out` the header of `path` and those of its rows that are `kept`."""
-    with (
-        closing(iter_rows(path)) as rows,
-        out.open("w", newline="", encoding="utf-8") as file,
-    ):
+    with closing(iter_rows(path)) as rows, out.open("w", newline="", encoding="utf-8") as file:
         write_rows(file, chain([next(rows)], compress(rows, kept)), separator(out))
 
 
@@ -133,3 +133,46 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[str]:
         if "\0" in text:
             raise SoundjudgeError(f"{path}, line {number} has a NUL character: remove it")
         yield text
+
+
+def json_rows(lines: Iterable[str], path: Path) -> Iterator[list[str]]:
+    """The keys of the first object, then the values of each; numbers keep their digits."""
+    header: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        record = _read_object(line, f"{path}, line {number}")
+        if not header:
+            header = list(record)
+            yield header
+        if set(record) != set(header):
+            names = ", ".join(sorted(set(record) ^ set(header)))
+            raise SoundjudgeError(
+                f"{path}, line {number} has not the keys of the first line ({names}): "
+                "give every line the same keys"
+            )
+        yield [record[name] for name in header]
+
+
+def _read_object(line: str, where: str) -> dict[str, str]:
+    try:
+        pairs = json.loads(
+            line, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=list
+        )
+    except ValueError as error:
+        raise SoundjudgeError(f"{where} is no JSON: {error}") from error
+    is_object = isinstance(pairs, list) and all(isinstance(pair, tuple) for pair in pairs)
+    if not is_object or len(dict(pairs)) != len(pairs) or not pairs:
+        raise SoundjudgeError(f"{where} is no object with different keys: write one per line")
+    record = {name: WORDS.get(value, value) for name, value in pairs if not _is_nested(value)}
+    if len(record) < len(pairs):
+        name = next(name for name, value in pairs if _is_nested(value))
+        raise SoundjudgeError(f"{where}: {name} is a list or an object: write a text or a number")
+    for name, value in record.items():
+        if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise SoundjudgeError(f"{where}: {name} has a NUL or half a character: remove it")
+    return record
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, list)

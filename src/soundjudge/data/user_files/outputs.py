@@ -29,7 +29,7 @@ def locked_output(
     command that has that option.
     """
     check_output(out, inputs, suffixes)
-    target = out.resolve()
+    target = resolved(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _lock(out, target):
         if target.exists() and not (overwrite or resume):
@@ -40,17 +40,29 @@ def locked_output(
         yield target
 
 
+@contextmanager
+def optional_output(
+    out: Path | None, inputs: Sequence[Path | None], suffix: str, *, overwrite: bool
+) -> Iterator[Path | None]:
+    """`locked_output`; None where none is asked for."""
+    if out is None:
+        yield None
+    else:
+        with locked_output(out, inputs, (suffix,), overwrite=overwrite) as target:
+            yield target
+
+
 def check_output(out: Path, inputs: Sequence[Path | None], suffixes: Sequence[str]) -> None:
     """SoundjudgeError unless `out` is a file name of one of these kinds, and no input."""
     names = " or ".join(suffixes)
-    if out.is_dir():
+    if not out.name or out.is_dir():
         raise SoundjudgeError(f"{out} is a folder: name a {names} file in it")
     if out.suffix.lower() not in suffixes:
         raise SoundjudgeError(f"{out}: the output is a {names} file here: let it end in {names}")
     for path in inputs:
         if path is not None and is_same_file(out, path):
             raise SoundjudgeError(f"{out} is one of the files that are read: choose another output")
-    parent = next(parent for parent in out.resolve().parents if parent.exists())
+    parent = next(parent for parent in resolved(out).parents if parent.exists())
     if not parent.is_dir():
         raise SoundjudgeError(f"{out}: {parent} is no folder: name another output")
 
@@ -59,7 +71,15 @@ def is_same_file(first: Path, second: Path) -> bool:
     """Whether both are one file, under whatever names."""
     if first.exists() and second.exists():
         return first.samefile(second)
-    return first.resolve() == second.resolve()
+    return resolved(first) == resolved(second)
+
+
+def resolved(path: Path) -> Path:
+    """The file that a path leads to, links followed. Raises SoundjudgeError for a ring of links."""
+    try:
+        return path.resolve()
+    except RuntimeError as error:
+        raise SoundjudgeError(f"{path} is a link that leads to itself: remove it") from error
 
 
 @contextmanager

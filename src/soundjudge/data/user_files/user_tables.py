@@ -3,8 +3,9 @@
 CSV, TSV, JSON Lines or Parquet: the suffix decides.
 """
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,46 +14,38 @@ import pyarrow.parquet as pq
 
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import Kind, Table, check_table
-from soundjudge.data.user_files import delimited
-from soundjudge.data.user_files.column_names import missing_column_error
+from soundjudge.data.user_files import delimited, id_forms
 from soundjudge.errors import SoundjudgeError
 
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
-BOOLS = {"true": True, "false": False}
-MAX_INT = 2**63 - 1
-# Python's own int and float also take 1_0, digits of any script, nan and infinity.
-NUMBERS: dict[Kind, re.Pattern[str]] = {
-    "int": re.compile(r"[+-]?[0-9]{1,30}"),
-    "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-}
-KIND_REMEDIES: dict[Kind, str] = {
-    "int": "a whole number: write it like 7",
-    "float": "a number: write it like 7.5, or remove the row",
-    "bool": "true or false: write one of them",
-}
+# Python's own float also takes 1_0, digits of any script, nan and infinity.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 PARQUET_TYPES: dict[Kind, tuple[tuple[Callable[[pa.DataType], bool], ...], str]] = {
     "str": ((pa.types.is_string, pa.types.is_large_string, pa.types.is_integer), "text"),
-    "int": ((pa.types.is_integer,), "a whole number"),
     "float": ((pa.types.is_floating, pa.types.is_integer), "a number"),
-    "bool": ((pa.types.is_boolean,), "true or false"),
 }
-DTYPES: dict[Kind, str] = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
+SPELLINGS = {
+    "wav_file_name": ("wave_file_name", "path", "audio", "file"),
+    "text": ("caption", "prompt"),
+    "listener_id": ("listener", "rater", "rater_id", "worker_id"),
+    "average_score": ("average_semantic_alignement_score",),
+}
+"""What users and the challenge's own pages write for our columns."""
+AVERAGES = ("average_score", "mean_score", "average_semantic_alignement_score")
 
 
 def read_user_table(
     path: Path,
     table: Table,
     *,
-    extra: bool = False,
     names: Mapping[str, str] | None = None,
-    check_ids: bool = True,
     join_lines: bool = False,
 ) -> pd.DataFrame:
-    """The checked rows of a file, columns in the table's order; `extra` keeps all others as text.
+    """The checked rows of a file, columns in the table's order; others are left out.
 
     A nullable column that the file lacks comes back empty. `names` maps other names that columns
-    may have to the table's. `check_ids` refuses ids that differ only by their spelling. For
-    `join_lines` see `delimited.read_rows`. Raises SoundjudgeError.
+    may have to the table's. Ids that differ only by their spelling are refused. For `join_lines`
+    see `delimited.read_rows`. Raises SoundjudgeError.
     """
     if path.is_dir():
         raise SoundjudgeError(f"{path} is a folder: name a file ({table.name} table)")
@@ -64,13 +57,13 @@ def read_user_table(
         frame = tables.read_table(path, table)
     elif suffix in delimited.SUFFIXES:
         header, rows = delimited.read_rows(path, join_lines=join_lines)
-        frame = _to_frame(rename(header, names or {}), rows, path, table, extra=extra)
-        check_table(frame[list(table.columns)], table, str(path))
+        frame = _to_frame(rename(header, names or {}), rows, path, table)
+        check_table(frame, table, str(path))
     else:
         kinds = ", ".join(delimited.SUFFIXES)
         raise SoundjudgeError(f"{path}: the {table.name} table is read from {kinds} or .parquet")
-    if check_ids:
-        spellings.check_ids(frame, str(path))
+    spellings.check_ids(frame, str(path))
+    id_forms.check_forms(frame, str(path))
     return frame
 
 
@@ -107,9 +100,7 @@ def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
             raise SoundjudgeError(f"{path}: {name} is {values}: store it as {form}")
 
 
-def _to_frame(
-    header: list[str], rows: list[list[str]], path: Path, table: Table, *, extra: bool
-) -> pd.DataFrame:
+def _to_frame(header: list[str], rows: list[list[str]], path: Path, table: Table) -> pd.DataFrame:
     for name in table.columns:
         if name not in header and name not in table.nullable:
             raise missing_column_error(name, header, path)
@@ -117,39 +108,55 @@ def _to_frame(
     frame = {}
     for name, kind in table.columns.items():
         cells = columns.get(name, [""] * len(rows))
-        values = [
-            _value(cell, kind, nullable=name in table.nullable, where=f"{path}, row {row}: {name}")
+        if kind == "str":
+            frame[name] = pd.Series([cell or None for cell in cells], dtype="str")
+            continue
+        assert kind == "float", f"no user writes a column of {kind}"
+        numbers = [
+            _number(cell, nullable=name in table.nullable, where=f"{path}, row {row}: {name}")
             for row, cell in enumerate(cells, start=1)
         ]
-        frame[name] = pd.Series(values, dtype=_dtype(kind, values))
-    if extra:
-        others = [name for name in header if name not in frame]
-        frame |= {name: pd.Series(columns.get(name, ()), dtype="str") for name in others}
+        frame[name] = pd.Series(numbers, dtype="float64")
     return pd.DataFrame(frame)
 
 
-def _value(cell: str, kind: Kind, *, nullable: bool, where: str) -> str | int | float | bool | None:
-    """The value of a cell; None for an empty one, which `check_table` may refuse."""
-    if cell == "" and (nullable or kind == "str"):
+def _number(cell: str, *, nullable: bool, where: str) -> float | None:
+    """The number in a cell; None for an empty one."""
+    if cell == "" and nullable:
         return None
-    value: str | int | float | bool | None = None
-    if kind == "str":
-        return cell
-    if kind == "bool":
-        value = BOOLS.get(cell.strip().lower())
-    else:
-        if NUMBERS[kind].fullmatch(cell.strip(" \t")):
-            value = int(cell) if kind == "int" else float(cell)
-        elif kind == "float" and NOT_FINITE.fullmatch(cell.strip()):
-            reason = "is not a finite number: correct or remove the row"
-            raise SoundjudgeError(f"{where} {cell} {reason}")
-        if isinstance(value, int) and abs(value) > MAX_INT:
-            value = None
-    if value is None:
-        raise SoundjudgeError(f"{where} {cell!r} is not {KIND_REMEDIES[kind]}")
-    return value
+    if NUMBER.fullmatch(cell.strip(" \t")):
+        return float(cell)
+    if NOT_FINITE.fullmatch(cell.strip()):
+        reason = "is not a finite number: correct or remove the row"
+        raise SoundjudgeError(f"{where} {cell} {reason}")
+    remedy = "write it like 7.5, or remove the row"
+    raise SoundjudgeError(f"{where} {cell!r} is not a number: {remedy}")
 
 
-def _dtype(kind: Kind, values: list[str | int | float | bool | None]) -> str:
-    full = {"int": "int64", "bool": "bool"}
-    return DTYPES[kind] if kind not in full or None in values else full[kind]
+def missing_column_error(column: str, header: Sequence[str], path: Path) -> SoundjudgeError:
+    """The error about a missing `column` of a file with this `header`."""
+    return SoundjudgeError(
+        f"{path}: the column {column!r} is missing (there are {', '.join(header)}): "
+        + _remedy(column, header)
+    )
+
+
+def has_text(header: Sequence[str], path: Path) -> bool:
+    """Whether a file has texts. SoundjudgeError if a column looks like texts under another name."""
+    if "text" not in header and _remedy("text", header).startswith("rename"):
+        raise missing_column_error("text", header, path)
+    return "text" in header
+
+
+def _remedy(column: str, header: Sequence[str]) -> str:
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
+        return "separate columns by commas"
+    averages = [name for name in header if name in AVERAGES]
+    if column in ("listener_id", "score") and averages and "score" not in header:
+        return f"{averages[0]!r} holds averages, and each listener's own ratings are needed"
+    normalized = {name.strip().lower(): name for name in header}
+    for spelling in (column, *SPELLINGS.get(column, ())):
+        if spelling in normalized:
+            return f"rename {normalized[spelling]!r} to {column!r}"
+    close = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
+    return f"rename {close[0]!r} to {column!r}" if close else "add it, or name the file that has it"

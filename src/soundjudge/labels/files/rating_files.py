@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from soundjudge.data.tables import spellings, tables
-from soundjudge.data.user_files import column_names, delimited, user_tables
+from soundjudge.data.user_files import delimited, user_tables
 from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
@@ -49,7 +49,7 @@ Tell = Callable[[str], None]
 def read_ratings(path: Path, scale: Scale | None = None) -> pd.DataFrame:
     """The checked ratings of a file, scores on 0-10; no column text if the file has none."""
     table = replace(RATINGS, ranges={})
-    if path.is_file() and not column_names.has_text(user_tables.read_header(path), path):
+    if path.is_file() and not user_tables.has_text(user_tables.read_header(path), path):
         table = table.without("text")
     ratings = user_tables.read_user_table(path, table)
     if ratings.empty:

@@ -18,8 +18,7 @@ import pandas as pd
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.pairs import neighbors
-from soundjudge.labels.pairs.caption_index import CaptionIndex
-from soundjudge.labels.pairs.negative_sampling import allocate, sample_negatives
+from soundjudge.labels.pairs.caption_index import CaptionIndex, allocate, sample_negatives
 from soundjudge.labels.pairs.neighbors import Device, Integers
 
 KINDS = ("hard", "same_label", "random")  # in the order of their selection

@@ -1,6 +1,8 @@
 """The teacher's score of every pair, from stored embeddings, and a summary of the scores.
 
-N pairs, E embedding dimensions.
+Pairs of silence and captions get the lowest one: no caption describes silence.
+
+N pairs, E embedding dimensions, C captions.
 """
 
 from typing import Any
@@ -11,10 +13,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.tables.tables import SILENCE_CORPUS
+from soundjudge.errors import SoundjudgeError
+from soundjudge.labels.pairs.caption_index import allocate
 from soundjudge.labels.pairs.unit_vectors import take_float32
 from soundjudge.reporting import plotting
 
 BLOCK = 8192  # pairs at once, B
+KIND = "silent"
 
 
 def score_pairs(
@@ -88,3 +94,39 @@ def plot_scores(pairs: pd.DataFrame, note: str) -> Figure:
     axes.set(xlabel="CLAPScore (cosine)", ylabel="share of pairs")
     axes.legend()
     return figure
+
+
+def add_silent_pairs(
+    pairs: pd.DataFrame, clips: pd.DataFrame, num_silent: float, seed: int
+) -> pd.DataFrame:
+    """Scored `pairs`, and silent clips with captions of their split.
+
+    `num_silent` per matched pair in the mean; each has the lowest score of all pairs, which the
+    teacher gave another. Raises SoundjudgeError where there are too few silent clips.
+    """
+    if not num_silent or not len(pairs):
+        return pairs
+    silent = clips[clips["corpus"] == SILENCE_CORPUS]
+    if num_silent > len(silent):
+        raise SoundjudgeError(
+            f"pseudolabel.num_silent is {num_silent:g}, and there are {len(silent)} silent clips: "
+            "lower it, or raise prepare.num_silent"
+        )
+    split = clips.set_index("clip_id")["split"]
+    matched = pairs[pairs["matched"]]
+    of_split = matched["clip_id"].astype(str).map(split).isin(silent["split"])
+    captions = matched["caption_id"].astype(str)[of_split].to_numpy()  # (C,)
+    rng = np.random.default_rng([seed, *KIND.encode()])
+    counts = allocate(len(captions), num_silent, rng)
+    clip_ids = [rng.choice(silent["clip_id"].to_numpy(), count, replace=False) for count in counts]
+    added = pd.DataFrame(
+        {
+            "clip_id": np.concatenate([*clip_ids, np.empty(0, dtype=object)]),
+            "caption_id": np.repeat(captions, counts),
+            "matched": False,
+            "clap_score": pairs["clap_score"].min(),
+            "kind": KIND,
+        }
+    )
+    columns = {name: pairs[name].astype(object) for name in ("clip_id", "caption_id", "kind")}
+    return pd.concat([pairs.assign(**columns), added], ignore_index=True)

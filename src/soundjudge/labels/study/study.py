@@ -10,8 +10,9 @@ in benchmarks/study_coverage.md.
 C = candidates, S = splits, R = resamples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,8 @@ from soundjudge.labels.ratings.panel import Panel, check_listeners, describe_pan
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays
 from soundjudge.labels.study.candidates import SCREENINGS, TARGETS, Candidate
 from soundjudge.labels.study.held_out import Correlations, Settings, correlate_splits
-from soundjudge.labels.study.verdict import verdict_sentence
-from soundjudge.reporting.multiple_tests import holm
+from soundjudge.reporting.resampling import holm
+from soundjudge.runtime import artifacts
 
 DEFAULT = Candidate(screening=Screening.method, target="latent")
 EVERY = tuple(Candidate(screening=s, target=t) for s in SCREENINGS for t in TARGETS)
@@ -78,7 +79,6 @@ class Study:
 
     def as_json(self) -> dict[str, object]:
         """All of it for a JSON file."""
-        rows = self.table.to_dict("records")
         return {
             "panel": asdict(self.panel),
             "notes": list(self.notes()),
@@ -87,7 +87,7 @@ class Study:
             "default": str(self.default),
             "chosen": str(self.chosen),
             "verdict": self.verdict,
-            "candidates": [{str(k): v for k, v in row.items() if v == v} for row in rows],
+            "candidates": artifacts.json_rows(self.table),
         }
 
 
@@ -177,3 +177,38 @@ def standard_errors(points: Floats, draws: Floats, held_out: float) -> Floats:
     other_listeners = over_splits * (1 / len(points) + held_out / (1 - held_out))
     error: Floats = np.sqrt(np.maximum(other_pairs, other_listeners))
     return error
+
+
+def verdict_sentence(table: pd.DataFrame, default: str, chosen: str) -> str:
+    """One sentence; `default` and `chosen` are rows of `Study.table` as screening/target."""
+    rows = {f"{row['screening']}/{row['target']}": row for row in table.to_dict("records")}
+    before, after = rows[default], rows[chosen]
+    if chosen != default:
+        return (
+            f"{_name(after)} agrees better with held-out listeners than the default, "
+            f"{_name(before)}: SRCC {after['srcc']:.3f} against {before['srcc']:.3f}, a difference "
+            f"of {_difference(after)}, p {after['p_holm']:.2g} after Holm"
+        )
+    others = {name: row for name, row in rows.items() if name != default}
+    best = max(others.values(), key=lambda row: row["difference"])
+    if best["difference"] > 0:
+        return (
+            f"no candidate is better than the default, {_name(before)} (SRCC {before['srcc']:.3f}),"
+            f" by a difference that these ratings can show: it stays; the largest is that of "
+            f"{_name(best)}, {_difference(best)}"
+        )
+    return (
+        f"the default, {_name(before)} (SRCC {before['srcc']:.3f}), agrees best with held-out "
+        f"listeners, and stays; next is {_name(best)}, {_difference(best)}"
+    )
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    screening = "without screening" if row["screening"] == "none" else f"by {row['screening']}"
+    return f"{row['target']} {screening}"
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    return (
+        f"{row['difference']:+.3f} [{row['difference_lo']:+.3f}, {row['difference_hi']:+.3f}] SRCC"
+    )

@@ -20,7 +20,7 @@ Fault = Literal["none", "missing", "extra", "order", "count", "wrong", "unrelate
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Generator:
     """A simulated generator: the probability of each fault, and its channel."""
 
@@ -32,31 +32,13 @@ class Generator:
 
 #                         none missing extra order count wrong unrelated
 GENERATORS = (
-    Generator(
-        model_id="sim-a", faults=(0.45, 0.12, 0.08, 0.11, 0.12, 0.07, 0.05),
-        cutoff_hz=7500.0, noise_db=-40.0,
-    ),
-    Generator(
-        model_id="sim-b", faults=(0.33, 0.15, 0.08, 0.15, 0.14, 0.08, 0.07),
-        cutoff_hz=7000.0, noise_db=-35.0,
-    ),
-    Generator(
-        model_id="sim-c", faults=(0.24, 0.18, 0.10, 0.14, 0.12, 0.12, 0.10),
-        cutoff_hz=6000.0, noise_db=-35.0,
-    ),
-    Generator(
-        model_id="sim-d", faults=(0.15, 0.20, 0.08, 0.18, 0.13, 0.13, 0.13),
-        cutoff_hz=6500.0, noise_db=-28.0,
-    ),
-    Generator(
-        model_id="sim-e", faults=(0.30, 0.12, 0.12, 0.20, 0.12, 0.07, 0.07),
-        cutoff_hz=5500.0, noise_db=-32.0,
-    ),
-    Generator(
-        model_id="sim-f", faults=(0.20, 0.18, 0.10, 0.12, 0.16, 0.12, 0.12),
-        cutoff_hz=7200.0, noise_db=-30.0,
-    ),
-)  # fmt: skip
+    Generator("sim-a", (0.45, 0.12, 0.08, 0.11, 0.12, 0.07, 0.05), 7500.0, -40.0),
+    Generator("sim-b", (0.33, 0.15, 0.08, 0.15, 0.14, 0.08, 0.07), 7000.0, -35.0),
+    Generator("sim-c", (0.24, 0.18, 0.10, 0.14, 0.12, 0.12, 0.10), 6000.0, -35.0),
+    Generator("sim-d", (0.15, 0.20, 0.08, 0.18, 0.13, 0.13, 0.13), 6500.0, -28.0),
+    Generator("sim-e", (0.30, 0.12, 0.12, 0.20, 0.12, 0.07, 0.07), 5500.0, -32.0),
+    Generator("sim-f", (0.20, 0.18, 0.10, 0.12, 0.16, 0.12, 0.12), 7200.0, -30.0),
+)
 
 
 def sample_text_scene(pool: Sequence[Recording], fault: Fault, rng: np.random.Generator) -> Scene:
@@ -127,10 +109,7 @@ def _filter_and_add_noise(
 
 
 def _sample_other(
-    scene: Scene,
-    pool: Sequence[Recording],
-    rng: np.random.Generator,
-    events: Sequence[int] = (1,),
+    scene: Scene, pool: Sequence[Recording], rng: np.random.Generator, events: Sequence[int] = (1,)
 ) -> Scene:
     """A random scene that shares no label with `scene`."""
     labels = {event.recording.label for event in scene.events}

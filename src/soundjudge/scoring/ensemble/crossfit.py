@@ -29,10 +29,7 @@ class CrossFit:
 
     def numbers(self, rating: NDArray[np.float64]) -> dict[str, float]:
         """SRCC and MSE against ratings (N,)."""
-        return {
-            "srcc": metrics.srcc(self.scores, rating),
-            "mse": metrics.mse(self.scores, rating),
-        }
+        return {"srcc": metrics.srcc(self.scores, rating), "mse": metrics.mse(self.scores, rating)}
 
 
 def crossfit(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:
@@ -90,7 +87,7 @@ def compare_methods(pairs: RatedScores, config: EnsembleConfig) -> dict[str, dic
     make_folds(pairs, config.folds, config.folds_by, config.seed)  # its errors are no method's
     numbers, fixed = {}, replace(config, calibration="linear")
     for k, (name, checkpoint) in enumerate(config.members.items()):
-        alone = replace(fixed, method="mean", members={name: checkpoint}, kinds={})
+        alone = replace(fixed, method="mean", members={name: checkpoint}, kinds={}, zero_weight=())
         if row := _numbers(pairs.of_member(k), alone):
             numbers[f"member {name}"] = row
     for method in CHOICES:

@@ -35,6 +35,9 @@ class EnsembleConfig:
     kinds: dict[str, str] = field(default_factory=dict)
     """Kinds of members for method kinds, name -> kind; others have the first part of their
     checkpoint's path: finetune/full1 is a finetune."""
+    zero_weight: tuple[str, ...] = ()
+    """Members that are measured and not weighed: those that validation flatters, such as a model
+    that tells the training's sounds apart and no others."""
     resamples: int = 200  # of validation pairs, for the intervals of the weights
     seed: int = 0  # of the folds and of the resamples
     coverage: float = 0.9  # share of pairs whose mean rating lies within a score's interval
@@ -58,6 +61,10 @@ class EnsembleConfig:
             raise SoundjudgeError(f"resamples is {self.resamples}: intervals need 1 or more")
         if unknown := sorted(set(self.kinds) - set(self.members)):
             raise SoundjudgeError(f"kinds names {unknown[0]}, which is no member")
+        if unknown := sorted(set(self.zero_weight) - set(self.members)):
+            raise SoundjudgeError(f"zero_weight names {unknown[0]}, which is no member")
+        if set(self.zero_weight) == set(self.members):
+            raise SoundjudgeError("zero_weight names every member: leave one that is weighed")
 
     def member_kinds(self) -> list[str]:
         """The kind of each member."""
@@ -100,7 +107,7 @@ def fit_ensemble(
     """
     assert config.calibration != "auto", "choose a calibration first"
     mean, std, standardized = _standardize(scores, config)
-    weights = weighting.fit_weights(config.method, standardized, rating, config.member_kinds())
+    weights = _fit_weights(standardized, rating, config)
     return Ensemble(
         members=tuple(config.members),
         mean=tuple(mean.tolist()),
@@ -120,13 +127,22 @@ def weight_draws(
         rows = rng.integers(len(rating), size=len(rating))
         try:
             standardized = _standardize(scores[rows], config)[2]
-            weights = weighting.fit_weights(
-                config.method, standardized, rating[rows], config.member_kinds()
-            )
+            weights = _fit_weights(standardized, rating[rows], config)
         except SoundjudgeError:
             weights = np.full(scores.shape[1], np.nan)
         draws.append(weights)
     return np.array(draws)
+
+
+def _fit_weights(
+    standardized: NDArray[np.float64], rating: NDArray[np.float64], config: EnsembleConfig
+) -> NDArray[np.float64]:
+    """Weights (K,) of standardized scores (N, K), by the method from those that are weighed."""
+    weighed = [k for k, name in enumerate(config.members) if name not in config.zero_weight]
+    kinds = [config.member_kinds()[k] for k in weighed]
+    weights = np.zeros(len(config.members))
+    weights[weighed] = weighting.fit_weights(config.method, standardized[:, weighed], rating, kinds)
+    return weights
 
 
 def _standardize(
@@ -141,9 +157,7 @@ def _standardize(
 
 
 def apply_ensemble(
-    ensemble: Ensemble,
-    member_scores: NDArray[np.float64],
-    silent: NDArray[np.bool_] | None = None,
+    ensemble: Ensemble, member_scores: NDArray[np.float64], silent: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
     """Scores (N,), 0 to 10, of `member_scores` (N, K); a score depends on its own pair alone.
 
@@ -162,3 +176,14 @@ def apply_ensemble(
 def ensemble_from_json(values: object, where: str) -> Ensemble:
     """The ensemble that `dataclasses.asdict` wrote; ParamsError names a wrong key."""
     return params.build(Ensemble, values, where)
+
+
+def identity_ensemble(member: str) -> Ensemble:
+    """Weight 1, no shift, no stretch: the score of the member, clipped to 0..10."""
+    return Ensemble(
+        members=(member,),
+        mean=(0.0,),
+        std=(1.0,),
+        weights=(1.0,),
+        calibration=Calibration(method="linear", scores=(0.0, 10.0), ratings=(0.0, 10.0)),
+    )

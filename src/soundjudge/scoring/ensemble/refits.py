@@ -90,6 +90,15 @@ def write_targets(folder: Path, source: Path, train: pd.DataFrame) -> None:
                 shutil.copyfile(source / name, temporary / name)
 
 
+def join_refits(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """A REFITS table of the parts; of none where train has no generator of validation.
+
+    There every member is without the generators that it is held against, as it is.
+    """
+    kinds = {name: "float64" if kind == "float" else "str" for name, kind in REFITS.columns.items()}
+    return pd.concat([pd.DataFrame(columns=list(kinds)).astype(kinds), *parts], ignore_index=True)
+
+
 def read_refits(
     folder: Path, members: dict[str, str], refitted: Sequence[str], panel: pd.DataFrame
 ) -> dict[str, pd.DataFrame]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Floats = NDArray[np.float64]
 
 BANDS = np.linspace(0, 10, 11)  # edges of score bands, a point wide
-NORMAL_95 = 1.96  # standard errors in half an interval of a mean
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class CalibrationCurve:
     line_rating: tuple[float, float]  # what least squares expect there
     band_score: Floats  # (B,) mean score
     band_rating: Floats  # (B,) mean rating
-    band_error: Floats  # (B,) half of its 95 % interval; 0 for one pair
+    band_error: Floats  # (B,) half of its 95 % interval, by Student's t; 0 for one pair
 
 
 def calibration_curve(score: Floats, rating: Floats) -> CalibrationCurve:
@@ -32,11 +33,17 @@ def calibration_curve(score: Floats, rating: Floats) -> CalibrationCurve:
     low, high = np.polynomial.Polynomial.fit(score, rating, 1)(ends)
     band = np.clip(np.digitize(score, BANDS) - 1, 0, len(BANDS) - 2)
     groups = [(score[band == b], rating[band == b]) for b in np.unique(band)]
-    errors = [NORMAL_95 * r.std(ddof=1) / len(r) ** 0.5 if len(r) > 1 else 0.0 for _, r in groups]
     return CalibrationCurve(
         line_score=(float(ends[0]), float(ends[1])),
         line_rating=(float(low), float(high)),
         band_score=np.array([s.mean() for s, _ in groups]),
         band_rating=np.array([r.mean() for _, r in groups]),
-        band_error=np.array(errors),
+        band_error=np.array([_half_interval(r) for _, r in groups]),
     )
+
+
+def _half_interval(rating: Floats) -> float:
+    """Half of the interval of the mean of a few ratings."""
+    if len(rating) < 2:
+        return 0.0
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(rating) - 1) * stats.sem(rating))

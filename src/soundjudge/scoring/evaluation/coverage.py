@@ -20,6 +20,8 @@ WITHIN = (
     "[{coverage_lo:.1%}, {coverage_hi:.1%}], at {aim:.0%} aimed at; intervals are {width:.1f} "
     "points wide on average ({narrowest:.1f} to {widest:.1f})."
 )
+FITTED = "validation"  # which the widths come from: its coverage is the aim by construction
+OF_FITTED = " Their widths were fitted to these pairs, so this is no evidence of their coverage."
 ORDERED = (
     "{couples:.0%} of couples of pairs differ by more than {difference:.1f} points; listeners "
     "order {ordered:.1%} of these as the scores do."
@@ -51,6 +53,8 @@ class Coverage:
             texts.append(WITHIN.format(name=name, aim=self.intervals.coverage, **row))
             if "ordered" in row:
                 texts[-1] += f" {ORDERED.format(difference=self.intervals.difference, **row)}"
+            if name == FITTED:
+                texts[-1] += OF_FITTED
         return texts
 
 
@@ -95,7 +99,4 @@ def _ordered(scores: Floats, rating: Floats, difference: float) -> dict[str, flo
     if not told.any():
         return {}
     couples = len(by_score) * (len(by_score) - 1) / 2
-    return {
-        "couples": float(told.sum() / couples),
-        "ordered": float((by_rating[told] > 0).mean()),
-    }
+    return {"couples": float(told.sum() / couples), "ordered": float((by_rating[told] > 0).mean())}

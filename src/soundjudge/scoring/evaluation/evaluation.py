@@ -16,7 +16,7 @@ from scipy import stats
 
 from soundjudge.errors import ReliabilityError, SoundjudgeError
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
-from soundjudge.reporting import multiple_tests
+from soundjudge.reporting import resampling
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
@@ -56,7 +56,7 @@ class EvaluatedSplit:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
-        """The numbers of each system; `system_metrics` says which."""
+        """The numbers of each system, with shares of the ceiling, of generators and of texts."""
         rows = {}
         for system in self.comparison.systems:
             rows[system] = systems.metrics_with_intervals(self.comparison, system)
@@ -95,13 +95,7 @@ class EvaluatedSplit:
     def slices(self) -> dict[str, list[Row]]:
         """Rows of `groups.slices`, without empty cells, of the headline and of the best member."""
         names = dict.fromkeys((self.headline, self.best_member))
-        return {
-            name: [
-                {str(key): value for key, value in row.items() if value == value}
-                for row in groups.slices(self.comparison, name).to_dict("records")
-            ]
-            for name in names
-        }
+        return {n: artifacts.json_rows(groups.slices(self.comparison, n)) for n in names}
 
 
 def evaluate_split(
@@ -154,7 +148,7 @@ def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str,
             ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
             ceiling["ceiling"] = asdict(split.ceilings.classical) | ranges
         results[split.name] = (
-            system_metrics(split)
+            split.metrics
             | ceiling
             | {"difference": ensemble_differences(split), "slices": split.slices[split.headline]}
         )
@@ -165,16 +159,11 @@ def headline_metrics(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, o
     """{split: srcc, lcc, mse of its headline and srcc of each member}, and the note."""
     results: dict[str, object] = {"note": note}
     for split in splits:
-        rows, headline = system_metrics(split), split.headline
+        rows, headline = split.metrics, split.headline
         results[split.name] = {
             f"{headline}_{name}": rows[headline][name] for name in ("srcc", "lcc", "mse")
         } | {f"{member}_srcc": rows[member]["srcc"] for member in split.members}
     return results
-
-
-def system_metrics(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
-    """{system: its numbers}, with shares of the ceiling and those of generators and texts."""
-    return split.metrics
 
 
 def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
@@ -195,7 +184,7 @@ def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
             key if key.startswith("p_") else f"lcc_{key}": value for key, value in of_lcc.items()
         }
     for test in ("p_bootstrap", "p_williams"):
-        corrected = multiple_tests.holm([row[test] for row in rows.values()])
+        corrected = resampling.holm([row[test] for row in rows.values()])
         for row, p in zip(rows.values(), corrected, strict=True):
             row[f"{test}_holm"] = p
     return rows

@@ -94,8 +94,13 @@ def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SLICE_COLUMNS))
 
 
-def _part(comparison: SystemComparison, system: str, part: pd.DataFrame) -> SystemComparison:
-    """The system on some pairs, resampled among themselves by the clusters that remain."""
+def _part(
+    comparison: SystemComparison, system: str, part: pd.DataFrame, number: int = 0
+) -> SystemComparison:
+    """The system on some pairs, resampled among themselves by the clusters that remain.
+
+    Parts of other numbers are resampled independently.
+    """
     kept = [name for name in ("text", "model_id") if _distinct(part, name) > 1]
     cluster: Cluster = comparison.cluster
     if cluster == "both" and len(kept) < 2:
@@ -106,7 +111,7 @@ def _part(comparison: SystemComparison, system: str, part: pd.DataFrame) -> Syst
         part,
         [system],
         resamples=comparison.resamples,
-        seed=comparison.seed,
+        seed=comparison.seed + number,
         confidence=comparison.confidence,
         cluster=cluster,
     )
@@ -124,7 +129,10 @@ def _within_srcc(comparison: SystemComparison, system: str, name: str, key: str)
         return {}
     own = np.array([metrics.srcc(part[system], part["average_score"]) for part in parts])
     if name == "model_id":
-        within = [_part(comparison, system, part).draws.srcc[:, 0] for part in parts]
+        within = [
+            _part(comparison, system, part, number).draws.srcc[:, 0]
+            for number, part in enumerate(parts)
+        ]
         draws = np.mean(within, axis=0)
     else:
         blocks = resampling.resample_weights(len(own), comparison.resamples, seed=comparison.seed)

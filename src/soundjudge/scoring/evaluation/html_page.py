@@ -11,13 +11,14 @@ import numpy as np
 
 from soundjudge.html import figures, rendering
 from soundjudge.html.figures import Axis
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.evaluation import evaluation, markdown_page, systems
 from soundjudge.scoring.evaluation.calibration_curve import CalibrationCurve, calibration_curve
 from soundjudge.scoring.evaluation.coverage import Coverage
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
-from soundjudge.scoring.evaluation.systems import Estimate, estimate
+from soundjudge.scoring.evaluation.systems import estimate
 
 CELLS = 20  # of a scatter, along either axis
 CEILINGS = ("ceiling", "deconvolved")
@@ -33,6 +34,12 @@ class Scatter:
     cells: list[tuple[float, float, float]]  # (C,) left and upper end in percent, share of the most
     curve: CalibrationCurve
 
+    def segment(
+        self, scores: tuple[float, float], ratings: tuple[float, float]
+    ) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """The part of a line that the picture holds."""
+        return figures.clip_segment(scores, ratings, self.axis, self.ratings)
+
 
 def write_page(
     splits: Sequence[EvaluatedSplit],
@@ -44,22 +51,7 @@ def write_page(
     fit: FitReport | None = None,
     coverage: Coverage | None = None,
 ) -> None:
-    """Writes `page_html`."""
-    html = page_html(splits, title=title, note=note, remark=remark, fit=fit, coverage=coverage)
-    with artifacts.atomic_file(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-
-
-def page_html(
-    splits: Sequence[EvaluatedSplit],
-    *,
-    title: str,
-    note: str = "",
-    remark: str = "",
-    fit: FitReport | None = None,
-    coverage: Coverage | None = None,
-) -> str:
-    """The page of these splits; of an ensemble with how it was fitted and what its intervals hold.
+    """Writes the page of these splits; of an ensemble with its fit and what its intervals hold.
 
     `note`: where the ratings come from, "" for listeners; `remark`: what else must be known.
     """
@@ -70,7 +62,7 @@ def page_html(
     }
     differences = {split.name: evaluation.ensemble_differences(split) for split in splits}
     weights = {} if fit is None else _weights(fit)
-    return rendering.render(
+    html = rendering.render(
         "evaluation.html",
         "soundjudge.scoring.evaluation",
         title=title,
@@ -103,6 +95,8 @@ def page_html(
         words=markdown_page,
         significant=SIGNIFICANT,
     )
+    with artifacts.atomic_file(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
 
 
 def headline(split: EvaluatedSplit) -> str:

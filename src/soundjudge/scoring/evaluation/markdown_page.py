@@ -70,8 +70,7 @@ def fit_lines(fit: FitReport) -> list[str]:
             "other members keep their training"
         )
     lines = [
-        f"Ensemble by {fit.method}, calibration {fit.calibration}; "
-        f"its cross-fit holds out {folds}.",
+        f"Ensemble by {fit.method}, calibration {fit.calibration}; its cross-fit holds out {folds}."
     ]
     if fit.weak_folds:
         lines += [f"Folds without a fit, whose pairs have a mean rating: {len(fit.weak_folds)}."]
@@ -89,7 +88,7 @@ def _weight_line(fit: FitReport) -> str:
 def _error_table(split: EvaluatedSplit) -> list[str]:
     """The parts of the mean squared error (Theil 1966)."""
     lines = ["| system | MSE | of the mean | of the slope | rest |", "|---|---|---|---|---|"]
-    for name, row in evaluation.system_metrics(split).items():
+    for name, row in split.metrics.items():
         cells = [f"{row[key]:.3f}" for key in ("mse", "mse_bias", "mse_slope", "mse_rest")]
         lines += [f"| {name} | {' | '.join(cells)} |"]
     return lines
@@ -106,7 +105,7 @@ def _slice_table(split: EvaluatedSplit) -> list[str]:
 
 
 def _table(split: EvaluatedSplit) -> list[str]:
-    rows, differences = evaluation.system_metrics(split), evaluation.ensemble_differences(split)
+    rows, differences = split.metrics, evaluation.ensemble_differences(split)
     lines = [f"## {split.name}, {len(split.comparison.frame)} pairs", ""]
     lines += [HEADER.format(headline=split.headline), "|---|---|---|---|---|---|---|"]
     lines += [_row(name, row, differences.get(name)) for name, row in rows.items()]

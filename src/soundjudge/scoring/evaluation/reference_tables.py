@@ -1,12 +1,13 @@
 """Tables of predictions, mean ratings and single ratings of the same pairs, checked and joined."""
 
 from collections.abc import Collection, Hashable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from soundjudge.data.tables import spellings, tables
-from soundjudge.data.tables.schema import check_table
+from soundjudge.data.tables.schema import Table, check_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings import rating_arrays
 from soundjudge.scoring.ensemble import matching
@@ -17,6 +18,8 @@ PREDICTION = "pred_score"
 REFERENCES = ("average_score", "mean_score")
 # Rating points between a reference and the mean of its ratings: one rounded to a decimal passes.
 TOLERANCE, RATED_MEAN = 0.05 + 1e-9, "mean_of_ratings"
+SCALE = (0.0, 10.0)  # of mean ratings, and of predictions whose errors mean something
+FAR = 20.0  # beyond it predictions are on a scale such as 0 to 100
 UNIT = 1.0  # predictions that all lie within +-UNIT are cosines or shares, not ratings
 RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
 
@@ -24,10 +27,17 @@ RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
 def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
     """The ratings, sorted by the pairs of `frame`, which has their average_score.
 
-    Raises SoundjudgeError unless their means are the reference, to TOLERANCE.
+    Without a column text, a pair is a sound. Raises SoundjudgeError unless their means are the
+    reference, to TOLERANCE.
     """
-    check_table(ratings, RATINGS, "the ratings")
-    means = ratings.groupby(PAIR, sort=False)["score"].mean().rename(RATED_MEAN).reset_index()
+    has_text = "text" in ratings
+    check_table(ratings, RATINGS if has_text else RATINGS.without("text"), "the ratings")
+    means = (
+        ratings.groupby(PAIR if has_text else PAIR[:1], sort=False)["score"]
+        .mean()
+        .rename(RATED_MEAN)
+        .reset_index()
+    )
     reference = frame.drop(columns=PREDICTION)
     matched = matching.match_pairs(
         means.assign(rated_pair=np.arange(len(means))), reference, "the ratings", "the reference"
@@ -57,10 +67,17 @@ def reference_column(columns: Collection[Hashable], where: str) -> str:
     return names[0]
 
 
+def reference_table(columns: Collection[Hashable], where: str) -> Table:
+    """The rules of a reference with these columns: mean ratings are on SCALE."""
+    name = reference_column(columns, where)
+    return replace(matching.pair_table(columns, name), ranges={name: SCALE})
+
+
 def rename_reference(reference: pd.DataFrame) -> pd.DataFrame:
     """wav_file_name, average_score and, where it has them, text and model_id."""
+    table = reference_table(list(reference), "the reference")
     name = reference_column(list(reference), "the reference")
-    selected = _select(reference, name, "the reference").rename(columns={name: REFERENCES[0]})
+    selected = _select(reference, table, "the reference").rename(columns={name: REFERENCES[0]})
     if "model_id" in reference:
         selected = selected.assign(model_id=reference["model_id"])
     return selected
@@ -70,19 +87,26 @@ def match_predictions(
     predictions: pd.DataFrame, reference: pd.DataFrame, where: str
 ) -> pd.DataFrame:
     """The rows of the reference with their pred_score; `where` names the predictions."""
-    selected = _select(predictions, PREDICTION, where)
+    selected = _select(predictions, matching.pair_table(list(predictions), PREDICTION), where)
     return matching.match_pairs(selected, reference, where, "the reference")
 
 
 def other_scale(predictions: pd.Series) -> str | None:
     """A sentence where predictions are on another scale than 0 to 10, as far as one can tell."""
-    if predictions.abs().max() > UNIT:
-        return None
-    return f"all {PREDICTION} lie within {-UNIT:g} to {UNIT:g}: calibrate them to 0 to 10"
+    if predictions.abs().max() <= UNIT:
+        return f"all {PREDICTION} lie within {-UNIT:g} to {UNIT:g}: calibrate them to 0 to 10"
+    if predictions.abs().max() > FAR:
+        return f"{PREDICTION} runs to {predictions.abs().max():g}: calibrate them to 0 to 10"
+    outside = int((~predictions.between(*SCALE)).sum())
+    if 2 * outside >= len(predictions):
+        return (
+            f"{outside} of {len(predictions)} {PREDICTION} lie outside {SCALE[0]:g} to "
+            f"{SCALE[1]:g}: calibrate them to that scale"
+        )
+    return None
 
 
-def _select(frame: pd.DataFrame, number: str, where: str) -> pd.DataFrame:
-    table = matching.pair_table(list(frame), number)
+def _select(frame: pd.DataFrame, table: Table, where: str) -> pd.DataFrame:
     check_table(frame, table, where)
     spellings.check_ids(frame, where)
     return frame[list(table.columns)]

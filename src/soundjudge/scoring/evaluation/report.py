@@ -1,14 +1,17 @@
 """The public library of evaluation: one system's numbers, and tests between systems."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import combinations
 
 import pandas as pd
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.reporting import metrics, multiple_tests
-from soundjudge.scoring.evaluation import reference_tables, systems
-from soundjudge.scoring.evaluation.one_system import evaluate_system
+from soundjudge.reporting import metrics, resampling
+from soundjudge.scoring.evaluation import evaluation, groups, reference_tables, systems
+from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.evaluation.systems import Cluster, SystemComparison
 
 
@@ -31,8 +34,8 @@ def evaluate(
         wav_file_name, average_score or mean_score (0 to 10), text as above and, where known, the
         generator of the clip, model_id.
     ratings : DataFrame, optional
-        Single ratings of the same pairs: wav_file_name, text, score (0 to 10). Their means must be
-        the reference, to 0.05 points.
+        Single ratings of the same pairs: wav_file_name, text if pairs have texts, score (0 to 10).
+        Their means must be the reference, to 0.05 points.
     resamples : int
         Bootstrap resamples for the 95 % intervals; the noise ceiling takes the first 200.
     seed : int
@@ -53,42 +56,26 @@ def evaluate(
         holds where ratings pile up at an end of the scale; share_of_ceiling, lcc_share_of_ceiling,
         share_of_deconvolved. Each number except n has its interval: _lo and _hi. What cannot be had
         is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
-        where all predictions lie within -1 to 1.
+        where all predictions lie within -1 to 1, half of them outside of 0 to 10, or one beyond 20.
 
     Raises
     ------
     SoundjudgeError
-        A column or a number is missing, tables hold different pairs, a vector is constant, ratings
-        and reference differ, or there is nothing to cluster by.
+        A column or a number is missing, tables hold different pairs, a vector is constant, the
+        reference lies outside of 0 to 10 or differs from the ratings, or there is nothing to
+        cluster by.
 
     Examples
     --------
-    >>> clips = ["a.wav", "b.wav", "c.wav", "d.wav"]
-    >>> predictions = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4]})
-    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4]})
+    >>> clips = [f"{n}.wav" for n in range(12)]
+    >>> predictions = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4] * 3})
+    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4] * 3})
     >>> round(evaluate(predictions, reference)["srcc"], 3)
     0.8
     """
     return evaluate_system(
         predictions, reference, ratings=ratings, resamples=resamples, seed=seed, cluster=cluster
     ).numbers
-
-
-def evaluate_slices(
-    predictions: pd.DataFrame,
-    reference: pd.DataFrame,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-    cluster: Cluster = "none",
-) -> pd.DataFrame:
-    """The metrics of each slice of the pairs, such as a generator or a band of ratings: a row each.
-
-    Parameters as in `evaluate`; columns and what they leave out as in `groups.slices`.
-    """
-    return evaluate_system(
-        predictions, reference, resamples=resamples, seed=seed, cluster=cluster
-    ).slices
 
 
 def compare(
@@ -120,14 +107,14 @@ def compare(
     Raises
     ------
     SoundjudgeError
-        As `evaluate`; there are fewer than 2 systems or 4 pairs.
+        As `evaluate`; there are fewer than 2 systems or 10 pairs.
 
     Examples
     --------
-    >>> clips = ["a.wav", "b.wav", "c.wav", "d.wav"]
-    >>> first = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4]})
-    >>> second = pd.DataFrame({"wav_file_name": clips, "pred_score": [2, 1, 4, 3]})
-    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4]})
+    >>> clips = [f"{n}.wav" for n in range(12)]
+    >>> first = pd.DataFrame({"wav_file_name": clips, "pred_score": [1, 3, 2, 4] * 3})
+    >>> second = pd.DataFrame({"wav_file_name": clips, "pred_score": [2, 1, 4, 3] * 3})
+    >>> reference = pd.DataFrame({"wav_file_name": clips, "average_score": [1, 2, 3, 4] * 3})
     >>> round(float(compare({"a": first, "b": second}, reference)["difference"][0]), 3)
     0.2
     """
@@ -171,5 +158,61 @@ def _metric_differences(
     ]
     table = pd.DataFrame(rows)
     for name in [str(column) for column in table if str(column).startswith("p_")]:
-        table[f"{name}_holm"] = multiple_tests.holm(list(table[name]))
+        table[f"{name}_holm"] = resampling.holm(list(table[name]))
     return table.assign(n=len(reference))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemEvaluation:
+    """A system on the pairs of a reference."""
+
+    frame: pd.DataFrame  # the reference's rows with pred_score
+    split: EvaluatedSplit | None  # None for fewer than systems.MIN_PAIRS pairs
+
+    @cached_property
+    def numbers(self) -> dict[str, float | str]:
+        """The numbers of `report.evaluate`."""
+        score, rating = self.frame[PREDICTION], self.frame["average_score"]
+        scale = reference_tables.other_scale(score)
+        remark: dict[str, float | str] = {"mse_of_another_scale": scale} if scale else {}
+        if self.split is None:
+            reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"
+            numbers = asdict(metrics.correlation_metrics(score, rating))
+            return {**numbers, "no_intervals": reason, **remark}
+        row: dict[str, float | str] = {**self.split.metrics[PREDICTION], **remark}
+        if self.split.no_ceiling:
+            row["no_ceiling"] = self.split.no_ceiling
+        if self.split.ceilings is not None:
+            row |= systems.ceiling_metrics(self.split.comparison, self.split.ceilings)
+        return row
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """The rows of `groups.slices`; none for fewer than systems.MIN_PAIRS pairs."""
+        if self.split is None:
+            return pd.DataFrame()
+        return groups.slices(self.split.comparison, PREDICTION)
+
+
+def evaluate_system(
+    predictions: pd.DataFrame,
+    reference: pd.DataFrame,
+    *,
+    ratings: pd.DataFrame | None = None,
+    resamples: int,
+    seed: int,
+    cluster: Cluster = "none",
+    name: str = "",
+) -> SystemEvaluation:
+    """Matches the tables as `report.evaluate` does; `name` is that of the split on a page."""
+    frame = reference_tables.match_predictions(
+        predictions, reference_tables.rename_reference(reference), "the predictions"
+    )
+    if len(frame) < systems.MIN_PAIRS:
+        return SystemEvaluation(frame=frame, split=None)
+    comparison = systems.compare_systems(
+        frame, [PREDICTION], resamples=resamples, seed=seed, cluster=cluster
+    )
+    if ratings is not None:
+        ratings = reference_tables.ratings_in_order(comparison.frame, ratings)
+    return SystemEvaluation(frame=frame, split=evaluation.with_ceilings(name, comparison, ratings))

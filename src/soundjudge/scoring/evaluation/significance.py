@@ -26,6 +26,7 @@ PRODUCTS: tuple[Callable[[Values, Values], Values], ...] = (
 )
 
 
+NO_SPREAD = 1e-9  # of the largest number: the last digits are rounding
 ROUNDING = 1e-12  # a smaller difference of two systems is none
 
 
@@ -85,10 +86,7 @@ def bootstrap(
 
 
 def linear_metrics(
-    means: Values,
-    centers: Values,
-    prediction_scale: Values,
-    reference_scale: np.float64,
+    means: Values, centers: Values, prediction_scale: Values, reference_scale: np.float64
 ) -> dict[str, Values]:
     """LCC, MSE and its parts, (R, K) each, from the mean PRODUCTS (R, K, 5) of scaled columns."""
     x, y, xx, yy, xy = np.moveaxis(means, -1, 0)
@@ -135,7 +133,7 @@ def williams(first: float, second: float, between: float, pairs: int) -> float:
 
 def _scale_to_unit_range(values: Values) -> Values:
     spread = np.ptp(values)
-    if spread == 0:
+    if spread <= max(NO_SPREAD * np.abs(values).max(), float(np.finfo(np.float64).tiny)):
         raise SoundjudgeError("a system's scores or the mean ratings are constant: no correlation")
     # About the median, so that no outlier takes digits from the resamples without it.
     scaled: Values = (values - np.median(values)) / spread

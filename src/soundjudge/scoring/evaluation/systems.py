@@ -15,26 +15,19 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings import noise_ceiling
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
 from soundjudge.reporting import metrics, resampling
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.scoring.evaluation import significance
 from soundjudge.scoring.evaluation.significance import BootstrapDraws
 
 CONFIDENCE = 0.95  # of intervals
 CEILING_RESAMPLES = 200  # of the noise ceiling: each refits it
-MIN_PAIRS = 4  # of an interval: resamples of fewer are nearly all alike
+# Of an interval: of 4 pairs 29 % of intervals have no width and .71 hold; of 10, none and .98.
+MIN_PAIRS = 10
 METRICS = ("srcc", "lcc", "ktau", "mse")
 
 Cluster = Literal["none", "text", "model_id", "both"]
 Numbers = dict[str, float]
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A number with its interval."""
-
-    value: float
-    lo: float
-    hi: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,23 @@
 """Reports on anyone's files: how well predictions agree with ratings, and whether two differ."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from soundjudge.data.tables import spellings
-from soundjudge.data.user_files.outputs import locked_output
+from soundjudge.data.user_files.outputs import optional_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.files import rating_files
 from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import html_page, report
-from soundjudge.scoring.evaluation.one_system import SystemEvaluation, evaluate_system
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION, other_scale
+from soundjudge.scoring.evaluation.report import SystemEvaluation, evaluate_system
 from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
+from soundjudge.scoring.systems.system_files import system_names
 
 
 def evaluate_files(
@@ -27,6 +28,7 @@ def evaluate_files(
     scale: Scale | None = None,
     out: Path | None = None,
     page: Path | None = None,
+    note: str = "",
     overwrite: bool = False,
     resamples: int,
     seed: int,
@@ -34,12 +36,13 @@ def evaluate_files(
 ) -> SystemEvaluation:
     """The numbers of `report.evaluate` and its slices, also as JSON in `out`, as HTML in `page`.
 
-    `ratings` may hold further pairs, and be on another scale than 0-10.
+    `ratings` may hold further pairs, and be on another scale than 0-10. The `note` says where they
+    come from, "" for listeners, and stands in both files.
     """
     inputs = [predictions, reference, ratings]
     with (
-        _json_output(out, inputs, overwrite) as write,
-        _html_output(page, inputs, overwrite) as write_page,
+        optional_output(out, inputs, ".json", overwrite=overwrite) as numbers,
+        optional_output(page, inputs, ".html", overwrite=overwrite) as html,
     ):
         pairs = prediction_files.read_reference(reference)
         evaluation = evaluate_system(
@@ -51,8 +54,12 @@ def evaluate_files(
             cluster=cluster,
             name=reference.name,
         )
-        write_page(evaluation, f"{predictions.name} against {reference.name}")
-        write(evaluation.numbers | {"slices": _rows(evaluation.slices)})
+        if html:
+            _write_page(evaluation, html, predictions, reference, note)
+        if numbers:
+            noted = {"note": note} if note else {}
+            slices = {"slices": artifacts.json_rows(evaluation.slices)}
+            artifacts.write_json(numbers, noted | evaluation.numbers | slices)
     return evaluation
 
 
@@ -65,64 +72,37 @@ def compare_files(
     resamples: int,
     seed: int,
     cluster: Cluster = "none",
-) -> pd.DataFrame:
-    """The table of `report.compare`, also as JSON in `out`; systems have their files' names."""
-    with _json_output(out, [*predictions, reference], overwrite) as write:
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table of `report.compare`, also as JSON in `out`; systems have their files' names.
+
+    And a sentence on each system whose predictions are on another scale than 0 to 10.
+    """
+    inputs = [*predictions, reference]
+    with optional_output(out, inputs, ".json", overwrite=overwrite) as target:
         pairs = prediction_files.read_reference(reference)
         systems = {
             name: _read_matching(path, pairs, reference)
-            for name, path in zip(_system_names(predictions), predictions, strict=True)
+            for name, path in zip(system_names(predictions), predictions, strict=True)
         }
         table = report.compare(systems, pairs, resamples=resamples, seed=seed, cluster=cluster)
-        write({"comparisons": _rows(table)})
-    return table
+        scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
+        remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
+        if target:
+            numbers: dict[str, object] = {"comparisons": artifacts.json_rows(table)}
+            scaled = {"mse_of_another_scale": remarks} if remarks else {}
+            artifacts.write_json(target, numbers | scaled)
+    return table, remarks
 
 
-@contextmanager
-def _json_output(
-    out: Path | None, inputs: Sequence[Path | None], overwrite: bool
-) -> Iterator[Callable[[dict[str, object]], None]]:
-    """Locks `out`, if there is one; yields the function that writes it."""
-    if out is None:
-        yield lambda _: None
-        return
-    with locked_output(out, inputs, (".json",), overwrite=overwrite) as target:
-        yield lambda values: artifacts.write_json(target, values)
-
-
-@contextmanager
-def _html_output(
-    page: Path | None, inputs: Sequence[Path | None], overwrite: bool
-) -> Iterator[Callable[[SystemEvaluation, str], None]]:
-    """Locks `page`, if there is one; yields the function that writes an evaluation with a title."""
-    if page is None:
-        yield lambda evaluation, title: None
-        return
-    with locked_output(page, inputs, (".html",), overwrite=overwrite) as target:
-
-        def write(evaluation: SystemEvaluation, title: str) -> None:
-            numbers = evaluation.numbers
-            if evaluation.split is None:
-                raise SoundjudgeError(f"{inputs[1]}: {numbers['no_intervals']}, or no --report")
-            remark = str(numbers.get("mse_of_another_scale", ""))
-            html_page.write_page([evaluation.split], target, title=title, remark=remark)
-
-        yield write
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
-    """The rows for JSON, without empty cells."""
-    rows = table.to_dict("records")
-    return [{str(k): v for k, v in row.items() if v == v} for row in rows]
-
-
-def _system_names(paths: Sequence[Path]) -> list[str]:
-    """The shortest of stem, path and numbered path by which no two files have the same name."""
-    numbered = [f"{path} ({number})" for number, path in enumerate(paths, start=1)]
-    for names in ([path.stem for path in paths], [str(path) for path in paths]):
-        if len(set(names)) == len(names):
-            return names
-    return numbered
+def _write_page(
+    evaluation: SystemEvaluation, page: Path, predictions: Path, reference: Path, note: str
+) -> None:
+    numbers = evaluation.numbers
+    if evaluation.split is None:
+        raise SoundjudgeError(f"{reference}: {numbers['no_intervals']}, or no --report")
+    title = f"{predictions.name} against {reference.name}"
+    remark = str(numbers.get("mse_of_another_scale", ""))
+    html_page.write_page([evaluation.split], page, title=title, note=note, remark=remark)
 
 
 def _read_matching(path: Path, pairs: pd.DataFrame, reference: Path) -> pd.DataFrame:

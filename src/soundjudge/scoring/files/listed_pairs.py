@@ -1,14 +1,21 @@
 """A table of pairs with its columns, and the files of its sounds, before anything is scored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.files import pair_columns, pair_folders
+from soundjudge.scoring.files import pair_folders
 from soundjudge.scoring.files.pair_table import STDIN, PairTable, read_pair_table
 from soundjudge.scoring.files.sound_names import SoundFolder
 from soundjudge.scoring.members.windows import clean_text
+
+# As people write them, ours first: that one is taken whatever stands beside it.
+AUDIO_NAMES = (
+    "wav_file_name", "wave_file_name", "wavname", "path", "audio", "audio_path", "audio_file",
+    "file", "file_name", "file_path", "filename", "filepath", "name", "id", "audio_id",
+)  # fmt: skip
+TEXT_NAMES = ("text", "caption", "prompt", "description")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +59,11 @@ def list_pairs(
     def is_there(column: str) -> bool:
         return all(name and folder.has(folder.locate(name)) for name in table.column(column))
 
-    audio = pair_columns.audio_column(table.columns, audio_column, table.where, is_there)
-    text = pair_columns.text_column(table.columns, text_column, table.where)
+    audio = find_audio_column(table.columns, audio_column, table.where, is_there)
+    text = find_text_column(table.columns, text_column, table.where)
     table = replace(table, audio=audio, text=text)
+    for column in (audio, text):
+        table.check_cells(column)
     if path.is_dir() and not pair_folders.is_kaldi(path):
         pair_folders.check_complete(path, set(table.column(audio)), folder.folder)
     if shard is not None:
@@ -77,3 +86,56 @@ def _default_folder(path: Path) -> Path:
     if path == STDIN or (path.is_dir() and pair_folders.is_kaldi(path)):
         return Path()
     return path if path.is_dir() else path.parent
+
+
+def find_audio_column(
+    columns: Sequence[str], named: str | None, where: str, fits: Callable[[str], bool]
+) -> str:
+    """The column of the sounds: `named`, or the only usual name, or the only one that `fits`.
+
+    `fits` says whether the cells of a column name sounds that are there. Raises SoundjudgeError.
+    """
+    candidates = _candidates(columns, named, AUDIO_NAMES, "sounds", "--audio-column", where)
+    if len(candidates) > 1:
+        candidates = [name for name in candidates if fits(name)] or candidates
+    return _only(candidates, "sounds", "--audio-column", where)
+
+
+def find_text_column(columns: Sequence[str], named: str | None, where: str) -> str:
+    """The column of the texts: `named`, or the only usual name. Raises SoundjudgeError."""
+    candidates = _candidates(columns, named, TEXT_NAMES, "texts", "--text-column", where)
+    return _only(candidates, "texts", "--text-column", where)
+
+
+def _candidates(
+    columns: Sequence[str],
+    named: str | None,
+    usual: tuple[str, ...],
+    what: str,
+    option: str,
+    where: str,
+) -> list[str]:
+    listed = ", ".join(map(repr, columns))
+    if named is not None:
+        if named not in columns:
+            raise SoundjudgeError(f"{where} has no column {named!r} ({option}): it has {listed}")
+        return [named]
+    if usual[0] in columns:
+        return [usual[0]]
+    candidates = [name for name in columns if name.strip().lower() in usual]
+    if not candidates and len(columns) == 1 and (other := set(";\t|,") & set(columns[0])):
+        separators = "tabs" if where.endswith(".tsv") else "commas"
+        raise SoundjudgeError(f"{where}: {min(other)!r} separates its columns: use {separators}")
+    if not candidates:
+        raise SoundjudgeError(
+            f"{where} has no column of {what} under a usual name ({', '.join(usual)}): name one of "
+            f"{listed} by {option}"
+        )
+    return candidates
+
+
+def _only(candidates: list[str], what: str, option: str, where: str) -> str:
+    if len(candidates) > 1:
+        listed = " or ".join(map(repr, candidates))
+        raise SoundjudgeError(f"{where}: the {what} may be in {listed}: choose one by {option}")
+    return candidates[0]

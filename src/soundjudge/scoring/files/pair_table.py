@@ -45,6 +45,22 @@ class PairTable:
         position = self.columns.index(name)
         return [row[position] for row in self.rows]
 
+    def check_cells(self, name: str) -> None:
+        """SoundjudgeError where a column of JSON Lines or Parquet holds lists or records."""
+        nested = None
+        if self.arrow is not None:
+            kind = self.arrow.schema.field(name).type
+            nested = str(kind) if kind.num_fields or "binary" in str(kind) else None
+        for row, record in enumerate(self.records or ()):
+            if isinstance(json.loads(record).get(name), list | dict):
+                nested = f"{self.column(name)[row][:40]} in row {self.first + row + 1}"
+                break
+        if nested:
+            raise SoundjudgeError(
+                f"{self.where}: the column {name!r} holds {nested}: give one text, or the name of "
+                "one file, per row"
+            )
+
     def shard(self, number: int, count: int) -> "PairTable":
         """The rows of one of `count` consecutive shares; `number` counts from 1."""
         start, stop = (len(self.rows) * n // count for n in (number - 1, number))
@@ -124,7 +140,7 @@ def _read_json_lines(path: Path) -> PairTable:
 def json_object(line: str, where: str) -> dict[str, str]:
     """The values of an object as text. Raises SoundjudgeError for what is none."""
     try:
-        values = json.loads(line)
+        values = json.loads(line, object_pairs_hook=lambda pairs: _distinct(pairs, where))
     except ValueError as error:
         raise SoundjudgeError(f"{where} is no JSON: {error}") from error
     if not isinstance(values, dict) or not values:
@@ -132,14 +148,20 @@ def json_object(line: str, where: str) -> dict[str, str]:
     return {name: cell_text(value) for name, value in values.items()}
 
 
+def _distinct(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        name = next(name for name in values if [key for key, _ in pairs].count(name) > 1)
+        raise SoundjudgeError(f"{where} has the key {name!r} twice: remove one")
+    return values
+
+
 def cell_text(value: Any) -> str:  # noqa: ANN401
     """A cell of any type as text: nothing for null, JSON for lists and objects."""
     if value is None:
         return ""
-    if isinstance(value, str):
-        return str(value)
     if isinstance(value, bool | list | dict):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False, default=repr)
     return str(value)
 
 

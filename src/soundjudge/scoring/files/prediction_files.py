@@ -28,7 +28,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def read_reference(path: Path) -> pd.DataFrame:
     """wav_file_name, text and model_id if the file has them, and average_score or mean_score."""
     columns = _header(path)
-    table = matching.pair_table(columns, reference_tables.reference_column(columns, str(path)))
+    table = reference_tables.reference_table(columns, str(path))
     if "model_id" in columns:
         table = replace(table, columns=table.columns | {"model_id": "str"}, nullable=("model_id",))
     return _read(path, table)

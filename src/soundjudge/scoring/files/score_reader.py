@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundjudge.data.user_files.user_tables import NUMBERS
+from soundjudge.data.user_files.user_tables import NUMBER
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.files import pair_table
@@ -73,7 +73,9 @@ def _complete_rows(pairs: PairTable, path: Path) -> tuple[list[str], list[list[s
             return [*pairs.columns, PREDICTION], [], False  # killed before the header was whole
         separator, rows = _delimited_rows(pairs.columns, text)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SoundjudgeError(f"{path} is no CSV in UTF-8: choose another output") from error
+        raise SoundjudgeError(
+            f"{path} is no CSV in UTF-8: save it so, or choose another output"
+        ) from error
     header = rows[0]
     if len(rows[-1]) != len(header):
         rows.pop()  # cut off inside a quoted line break
@@ -113,18 +115,18 @@ def _normal_row(row: list[str]) -> list[str]:
 
 def _normal_cell(cell: str) -> str:
     """What a spreadsheet keeps of a cell: it changes line ends, and 7.50 to 7.5."""
-    if NUMBERS["float"].fullmatch(cell) and len(cell) < 16:
+    if NUMBER.fullmatch(cell) and len(cell) < 16:
         return repr(float(cell))
     return cell.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _score_text(cell: str, path: Path, row: int) -> str:
     """A score as it is written: 4 decimals."""
-    score = float(cell) if NUMBERS["float"].fullmatch(cell.strip()) else math.nan
+    score = float(cell) if NUMBER.fullmatch(cell.strip()) else math.nan
     if not math.isfinite(score):
         raise SoundjudgeError(f"{path} row {row}: {cell!r} is no score: empty that cell")
     return f"{score:.4f}"
 
 
 def _added_cell(cell: str) -> str:
-    return f"{float(cell):.4f}" if NUMBERS["float"].fullmatch(cell) else cell
+    return f"{float(cell):.4f}" if NUMBER.fullmatch(cell) else cell

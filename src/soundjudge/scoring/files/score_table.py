@@ -12,7 +12,6 @@ from soundjudge.data.audio import audio
 from soundjudge.data.user_files import outputs
 from soundjudge.errors import AudioError, SoundjudgeError
 from soundjudge.scoring.files import score_reader
-from soundjudge.scoring.files.added_columns import Details, Scorer
 from soundjudge.scoring.files.batch_scores import (
     BatchPlan,
     BatchScores,
@@ -20,6 +19,7 @@ from soundjudge.scoring.files.batch_scores import (
     score_batches,
 )
 from soundjudge.scoring.files.listed_pairs import ListedPairs
+from soundjudge.scoring.files.pair_reports import Details, Scorer
 from soundjudge.scoring.files.pair_table import SUFFIXES
 from soundjudge.scoring.files.score_reader import Written
 from soundjudge.scoring.files.score_writer import ScoreWriter, errors_path, working_path
@@ -66,6 +66,7 @@ def score_table(
     """
     if resume and overwrite:
         raise SoundjudgeError("--resume and --overwrite exclude one another: choose one")
+    outputs.check_output(out, inputs, SUFFIXES)
     outputs.check_output(errors_path(out), inputs, (".csv",))
     locked = outputs.locked_output(out, inputs, SUFFIXES, overwrite=overwrite, resume=resume)
     with locked as target:

@@ -6,15 +6,22 @@ below the header), wav_file_name, text, reason. Parquet cannot be written row by
 in `OUT.partial.csv` until the run ends.
 """
 
+import io
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files.user_tables import NUMBER
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.matching import PAIR
+from soundjudge.scoring.files.pair_reports import TEXT_COLUMNS
 from soundjudge.scoring.files.pair_table import PairTable
-from soundjudge.scoring.files.score_lines import ScoreLines, write_parquet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ERROR_COLUMNS = ["row", *PAIR, "reason"]
 # Rows that are scored late are inserted by writing OUT anew: when they are this share of it.
@@ -53,7 +60,7 @@ class ScoreWriter:
         self.scores = dict(scores)
         self.failures: dict[int, str] = {}
         self._path = working_path(out)
-        self._lines = ScoreLines(pairs, added, self._path.suffix.lower())
+        self._suffix, self._added = self._path.suffix.lower(), list(added)
         self._blank = blank
         self._unsaved = 0  # scores that are not in OUT
         self._is_current = False  # whether OUT holds the first `done` rows, all but the unsaved
@@ -93,8 +100,7 @@ class ScoreWriter:
         if not self._is_current or self._unsaved:
             self._rewrite()
         if self._path != self.out:
-            added = self._lines.added
-            write_parquet(self.pairs, added, self.scores, self.out, blank=self._blank)
+            write_parquet(self.pairs, self._added, self.scores, self.out, blank=self._blank)
             self._path.unlink()
         if not self.failures:
             self.report.unlink(missing_ok=True)
@@ -104,15 +110,43 @@ class ScoreWriter:
             artifacts.atomic_file(self._path) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
-            file.write(self._lines.header() + self._text(0))
+            file.write(self._header() + self._text(0))
         self._is_current, self._unsaved = True, 0
 
     def _text(self, start: int) -> str:
         return "".join(
-            self._lines.line(row, self.scores.get(row))
+            self._line(row, self.scores.get(row))
             for row in range(start, self.done)
             if self._blank or row in self.scores
         )
+
+    def _header(self) -> str:
+        """The first line; none in JSON Lines."""
+        if self._suffix == ".jsonl":
+            return ""
+        return self._delimited([*self.pairs.columns, *self._added])
+
+    def _line(self, row: int, cells: Sequence[str] | None) -> str:
+        """A row with the cells of the added columns, empty ones for None."""
+        cells = cells or [""] * len(self._added)
+        if self._suffix == ".jsonl":
+            return self._record(row, cells)
+        return self._delimited([*self.pairs.rows[row], *cells])
+
+    def _delimited(self, cells: list[str]) -> str:
+        text = io.StringIO(newline="")
+        delimited.write_rows(text, [cells], "\t" if self._suffix == ".tsv" else ",")
+        return text.getvalue()
+
+    def _record(self, row: int, cells: Sequence[str]) -> str:
+        """The object as it was written, with more keys at its end."""
+        if self.pairs.records is not None:
+            start = _open(self.pairs.records[row])
+        else:
+            names = zip(self.pairs.columns, self.pairs.rows[row], strict=True)
+            start = _open(json.dumps(dict(names), ensure_ascii=False))
+        added = (f"{json.dumps(n)}: {_json(c)}" for n, c in zip(self._added, cells, strict=True))
+        return f"{start}, {', '.join(added)}}}\n"
 
 
 def _append(path: Path, text: str) -> None:
@@ -120,3 +154,48 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _open(record: str) -> str:
+    """An object without its last brace."""
+    return record[:-1].rstrip()
+
+
+def _json(cell: str) -> str:
+    if not cell:
+        return "null"
+    is_number = NUMBER.fullmatch(cell)
+    return cell if is_number else json.dumps(cell, ensure_ascii=False)
+
+
+def write_parquet(
+    pairs: PairTable,
+    added: Sequence[str],
+    cells: Mapping[int, Sequence[str]],
+    out: Path,
+    *,
+    blank: bool,
+) -> None:
+    """The table with the added columns; rows without cells stay empty (`blank`) or are left out."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pairs.arrow
+    if table is None:
+        columns = {name: pa.array(pairs.column(name), pa.string()) for name in pairs.columns}
+        table = pa.table(columns)
+    for position, name in enumerate(added):
+        values = [cells[row][position] if row in cells else "" for row in range(len(pairs.rows))]
+        table = table.append_column(name, _arrow(values, is_text=name in TEXT_COLUMNS))
+    if not blank:
+        table = table.filter(pa.array([row in cells for row in range(len(pairs.rows))]))
+    with artifacts.atomic_file(out) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _arrow(values: list[str], *, is_text: bool) -> "pa.Array":
+    import pyarrow as pa
+
+    if is_text:
+        return pa.array([value or None for value in values], pa.string())
+    return pa.array([float(value) if value else None for value in values], pa.float64())

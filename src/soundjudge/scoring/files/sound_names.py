@@ -3,8 +3,9 @@
 from functools import cache
 from pathlib import Path
 
+from soundjudge.data.audio import audio
 from soundjudge.data.tables import spellings
-from soundjudge.errors import SoundjudgeError
+from soundjudge.errors import AudioError, SoundjudgeError
 
 SUFFIXES = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".rf64",
@@ -53,6 +54,17 @@ class SoundFolder:
         return (
             "" if other is None else f", but {other!r} is there: write it so, blanks and case too"
         )
+
+
+def read_sound(path: Path) -> audio.Sound:
+    """As `audio.read_sound`; an error about a missing file names one of another spelling."""
+    try:
+        return audio.read_sound(path)
+    except AudioError as error:
+        if error.reason != "missing":
+            raise
+        hint = SoundFolder(Path()).hint(str(path))
+        raise AudioError(path, error.reason, error.detail + hint) from error
 
 
 def sound_files(folder: Path) -> list[str]:

@@ -1,5 +1,12 @@
-"""The challenge's format: wav_file_name,pred_score, two decimals, in the order of its list."""
+"""The challenge's format, and a whole entry as one zip.
 
+A system is a CSV of wav_file_name,pred_score, two decimals, in the order of the challenge's list;
+in an entry each has a description, and there is a report."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +20,19 @@ from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.matching import CLIP
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION, other_scale
 from soundjudge.scoring.files import prediction_files
+from soundjudge.scoring.files.system_description import TODO, describe_system, read_answers
 
 HEADER = [CLIP, PREDICTION]
 LOWEST, HIGHEST = 0.0, 10.0
 DECIMALS = 2  # of the challenge's own systems; its rules state none
+NO_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip: the same entry has the same bytes
+READABLE = 0o644 << 16
+PDF = b"%PDF-"
+MARKED = f"lines that say {TODO}"
+UNKNOWN = (
+    "not known: the 2027 rules of the package (template of the descriptions, names of files, "
+    "number of systems, decimals); compare with https://xacle.org/2027/"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +77,11 @@ def submission_rows(predictions: Path, pair_list: Path, decimals: int = DECIMALS
         raise SoundjudgeError(f"{pair_list} lists {name} twice: the format has one row per clip")
     _check_scores(frame, predictions)
     texts = [f"{score:.{decimals}f}" for score in frame[PREDICTION]]
+    if len(texts) > 1 and len(set(texts)) == 1:
+        raise SoundjudgeError(
+            f"{predictions}: with {decimals} decimals all {len(texts)} scores are {texts[0]}, a "
+            "constant: calibrate them, or give submission more --decimals"
+        )
     return Submission(
         rows=[[name, text] for name, text in zip(frame[CLIP], texts, strict=True)],
         summary=_summarize(frame[PREDICTION], texts),
@@ -90,3 +111,98 @@ def _summarize(scores: "pd.Series[float]", texts: list[str]) -> str:
     before, after = scores.nunique(), len(set(texts))
     ties = f"; rounding ties {before - after} of {before} distinct scores" if after < before else ""
     return f"{len(scores)} rows, {min(texts, key=float)} to {max(texts, key=float)}{ties}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What an entry holds, in lines for people."""
+
+    systems: dict[str, str]  # name -> summary
+    unfinished: dict[str, int]  # descriptions -> what a person must add
+
+
+def write_entry(
+    predictions: Sequence[Path],
+    pair_list: Path,
+    out: Path,
+    *,
+    judges: Sequence[Path] = (),
+    report: Path | None = None,
+    answers: Path | None = None,
+    decimals: int = DECIMALS,
+    overwrite: bool = False,
+) -> Entry:
+    """Writes the zip: <system>.csv and <system>.yaml, named after the files of predictions.
+
+    `judges`: none, one of all systems, or one per system. `answers`: as `read_answers` reads them.
+    The zip is stored, not compressed, so its bytes depend on its contents alone. Raises
+    SoundjudgeError as `submission_rows`, for two systems of one name, and where judges do not count
+    as systems do.
+    """
+    judge_of, names = _judges(predictions, judges), _system_names(predictions)
+    answered = read_answers(answers, names)
+    inputs = [*predictions, pair_list, report, answers]
+    with locked_output(out, inputs, (".zip",), overwrite=overwrite) as target:
+        files: dict[str, bytes] = {}
+        summaries = {}
+        for name, path, judge in zip(names, predictions, judge_of, strict=True):
+            system = submission_rows(path, pair_list, decimals)
+            files[f"{name}.csv"] = _csv_bytes(system.rows)
+            files[f"{name}.yaml"] = describe_system(name, judge, answered[name]).encode()
+            summaries[name] = system.summary
+        if report is not None:
+            files[report.name] = _report_bytes(report)
+        with atomic_file(target) as temporary:
+            _write_zip(temporary, files)
+    return Entry(
+        systems=summaries,
+        unfinished={
+            name: sum(TODO in line for line in content.decode().splitlines() if line[:1] != "#")
+            for name, content in files.items()
+            if name.endswith(".yaml")
+        },
+    )
+
+
+def _judges(predictions: Sequence[Path], judges: Sequence[Path]) -> list[Path | None]:
+    if len(judges) not in (0, 1, len(predictions)):
+        raise SoundjudgeError(
+            f"{len(judges)} judges for {len(predictions)} systems: name none, one that made all, "
+            "or one for each"
+        )
+    return [*judges] if len(judges) > 1 else [judges[0] if judges else None] * len(predictions)
+
+
+def _system_names(predictions: Sequence[Path]) -> list[str]:
+    """The files' names or, where these are alike, those of their folders."""
+    for names in ([path.stem for path in predictions], [path.parent.name for path in predictions]):
+        if len(set(names)) == len(names):
+            return names
+    stems = [path.stem for path in predictions]
+    double = next(stem for stem in stems if stems.count(stem) > 1)
+    raise SoundjudgeError(f"two systems are named {double}: rename one file of predictions")
+
+
+def _csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([HEADER, *rows])
+    return text.getvalue().encode()
+
+
+def _report_bytes(report: Path) -> bytes:
+    content = report.read_bytes()
+    if not content.startswith(PDF) or report.suffix.lower() != ".pdf":
+        raise SoundjudgeError(f"{report} is no PDF: the technical report of an entry is one")
+    return content
+
+
+def _write_zip(path: Path, files: dict[str, bytes]) -> None:
+    """Files in alphabetical order; read back and compared."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, NO_DATE)
+            info.external_attr, info.create_system = READABLE, 3  # Unix, on every machine
+            archive.writestr(info, files[name])
+    with zipfile.ZipFile(path) as archive:
+        if {name: archive.read(name) for name in archive.namelist()} != files:
+            raise SoundjudgeError("the entry does not read back as it was written: check the disk")

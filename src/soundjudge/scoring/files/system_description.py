@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.judge import integrity
-from soundjudge.scoring.judge.card_reader import read_card
+from soundjudge.scoring.judge.judge_folder import read_card
 from soundjudge.scoring.judge.manifest import JudgeManifest, read_manifest
 from soundjudge.scoring.members.m2d_reference import own_copies
 

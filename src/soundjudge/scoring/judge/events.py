@@ -7,25 +7,15 @@ one with the lowest score is mostly the missing one; whether one is missing at a
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from soundjudge.data.audio.audio import Sound
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.judge.pair_score import PairScore
+from soundjudge.scoring.judge.pair_score import SoundScorer
 
 # English words that join events, in sequence or at the same time; "and" joins things, too.
 SEQUENCE = r",? and then |,? then |,? followed by |,? before "
 MEANWHILE = r",? and at the same time |,? while |(?<!such) as "
 JOINT = re.compile(rf"({SEQUENCE}|{MEANWHILE})", re.IGNORECASE)
-
-
-class Scorer(Protocol):
-    """The part of a judge that this needs."""
-
-    def score_sounds(
-        self, sounds: Sequence[Sound], texts: Sequence[str], batch_size: int
-    ) -> list[PairScore]:
-        """A score per pair, with details."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +43,13 @@ def split_events(text: str) -> tuple[list[str], list[str]]:
     events, joints = [part.strip(" ,") for part in parts[::2]], parts[1::2]
     if len(events) < 2 or not all(events):
         raise SoundjudgeError(
-            f"{text!r} names no several events: they are told apart by then, followed by, before, "
-            "while, as"
+            f"{text!r} cannot be split into events: they are told apart by then, followed by, "
+            "before, while, as"
         )
     return events, joints
 
 
-def score_events(judge: Scorer, sound: Sound, text: str) -> EventScores:
+def score_events(judge: SoundScorer, sound: Sound, text: str) -> EventScores:
     """Each event of the text by itself, and, in a sequence, two orders of them."""
     events, joints = split_events(text)
     texts = [_capital(event) for event in events]  # as captions begin, which members have read

@@ -8,11 +8,13 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
@@ -22,12 +24,10 @@ from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge.judge_folder import JudgeFolder
 from soundjudge.scoring.judge.loading import LoadedJudge, load_judge
 from soundjudge.scoring.judge.manifest import Long
-from soundjudge.scoring.judge.pair_inputs import list_pairs
+from soundjudge.scoring.judge.pair_inputs import SoundInput, list_pairs
 from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
 from soundjudge.scoring.judge.reading import read_ahead
-from soundjudge.scoring.judge.sound_input import SoundInput
-from soundjudge.scoring.members.encoding_store import DEFAULT_BYTES
-from soundjudge.scoring.members.pair_scorer import PairScorer, WindowScores
+from soundjudge.scoring.members.pair_scorer import DEFAULT_BYTES, PairScorer, WindowScores
 from soundjudge.scoring.members.windows import PredictionConfig, clean_text
 
 Precision = Literal["fp32", "bf16"]  # of matrix products; sounds are read and framed in fp32
@@ -149,6 +149,9 @@ class Judge(JudgeFolder):
         `windows` (`start` and `end` in seconds, `value`), `interval` ((low, high), or None for a
         judge without `intervals`) and `flags` (keys of `pair_score.FLAG_MEANINGS`).
         """
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise SoundjudgeError(f"batch_size is {batch_size!r}: give a whole number from 1 on")
+        batch_size = int(batch_size)
         listed, written = list_pairs(sounds, texts, sample_rate)
         results: dict[int, Any] = {}
         # By the first of the pairs that share a sound.
@@ -156,9 +159,9 @@ class Judge(JudgeFolder):
         for pair, sound in enumerate(listed):
             pairs_of.setdefault(sound.key, []).append(pair)
         distinct = [listed[pairs[0]] for pairs in pairs_of.values()]
-        with closing(read_ahead(distinct, SoundInput.read, max(1, batch_size))) as reading:
+        with closing(read_ahead(distinct, SoundInput.read, batch_size)) as reading:
             groups = zip(pairs_of.values(), reading, strict=True)
-            while chunk := list(islice(groups, max(1, batch_size))):
+            while chunk := list(islice(groups, batch_size)):
                 pairs = [pair for group, _ in chunk for pair in group]
                 read = {pair: future for group, future in chunk for pair in group}
                 loaded = [read[pair].result() for pair in pairs]
@@ -202,7 +205,8 @@ class Judge(JudgeFolder):
         prepared = {id(wave): self.manifest.prepare(wave) for wave in waves}
         silent = np.array([prepared[id(wave)][0] for wave in waves], dtype=bool)
         waves = [prepared[id(wave)][1] for wave in waves]
-        loaded = self._scorer.window_scores(waves, texts, prediction)
+        with torch.device("cpu"):  # whatever the caller's default device is
+            loaded = self._scorer.window_scores(waves, texts, prediction)
         blend = self.manifest.ensemble
         scores = np.tile(np.asarray(blend.mean), (len(loaded.cuts), 1))  # (W, K)
         scores[:, [blend.members.index(name) for name in self.members]] = loaded.scores

@@ -49,7 +49,7 @@ def load_judge(
     # A member without weight would be computed for nothing.
     weighted = zip(manifest.ensemble.members, manifest.ensemble.weights, strict=True)
     used = [member for member, weight in weighted if weight > 0]
-    with devices.plain_arithmetic():
+    with devices.plain_arithmetic(), torch.device("cpu"):  # whatever the caller's defaults are
         loaded = {member: loader.member(folder / "members" / member) for member in used}
     return LoadedJudge(manifest=manifest, members=loaded, folder=folder, device=loader.device)
 

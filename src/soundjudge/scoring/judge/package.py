@@ -37,11 +37,12 @@ def build_judge(
     folder: Path,
     *,
     ensemble: Ensemble,
-    checkpoints: Mapping[str, Path],
-    root: Path,
     window_seconds: float,
     packaging: Packaging,
     report: str,
+    checkpoints: Mapping[str, Path] | None = None,
+    root: Path = Path(),
+    long: Long = "windows",
     intervals: Intervals | None = None,
     note: str = "",
     levels: ClipLevels | None = None,
@@ -49,49 +50,14 @@ def build_judge(
 ) -> JudgeManifest:
     """Fills `folder`: members, encoders, judge.json and a model card with `report` (Markdown).
 
-    `levels` are those of the clips that the members were trained on; None: sounds as they are.
-    `evaluation` is metrics/details/evaluate.json, for the head of the card.
-
-    `checkpoints` are the members' folders, whose references start at `root`. A CLAP that the judge
-    may not hold stays where it is: the judge asks its user for a copy, by its sha256.
+    `checkpoints` are the members' folders, whose references start at `root`; None: members and
+    encoders lie in `folder` already. A CLAP that the judge may not hold stays where it is: the
+    judge asks its user for a copy, by its sha256. `levels` are those of the clips that the members
+    were trained on; None: sounds as they are. `evaluation` is metrics/details/evaluate.json, for
+    the head of the card.
     """
-    encoders: Encoders = {}
-    for name in ensemble.members:
-        if name not in checkpoints:
-            raise SoundjudgeError(
-                f"the ensemble has a member {name}, ensemble.members has not: run the stage "
-                "ensemble again"
-            )
-        _copy_member(checkpoints[name], folder / "members" / name, encoders, root)
-    for (kind, reference), name in encoders.items():
-        _copy_encoder(kind, reference, root, folder / "encoders" / name)
-    return write_manifest(
-        folder,
-        ensemble=ensemble,
-        window_seconds=window_seconds,
-        packaging=packaging,
-        report=report,
-        intervals=intervals,
-        note=note,
-        levels=levels,
-        evaluation=evaluation,
-    )
-
-
-def write_manifest(
-    folder: Path,
-    *,
-    ensemble: Ensemble,
-    window_seconds: float,
-    packaging: Packaging,
-    report: str,
-    long: Long = "windows",
-    intervals: Intervals | None = None,
-    note: str = "",
-    levels: ClipLevels | None = None,
-    evaluation: Mapping[str, Any] | None = None,
-) -> JudgeManifest:
-    """Writes judge.json and the model card over the members and encoders in `folder`."""
+    if checkpoints is not None:
+        _copy_members(folder, ensemble, checkpoints, root)
     unnamed = JudgeManifest(
         format=FORMAT_VERSION,
         score_id="",
@@ -121,6 +87,21 @@ def check_score(scored: float, expected: float, name: str) -> None:
             f"the judge gives {name} {scored}, the pipeline {expected}: "
             "run predict and ensemble again"
         )
+
+
+def _copy_members(
+    folder: Path, ensemble: Ensemble, checkpoints: Mapping[str, Path], root: Path
+) -> None:
+    encoders: Encoders = {}
+    for name in ensemble.members:
+        if name not in checkpoints:
+            raise SoundjudgeError(
+                f"the ensemble has a member {name}, ensemble.members has not: run the stage "
+                "ensemble again"
+            )
+        _copy_member(checkpoints[name], folder / "members" / name, encoders, root)
+    for (kind, reference), name in encoders.items():
+        _copy_encoder(kind, reference, root, folder / "encoders" / name)
 
 
 def _copy_member(source: Path, target: Path, encoders: Encoders, root: Path) -> None:

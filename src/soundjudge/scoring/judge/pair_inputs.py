@@ -1,20 +1,74 @@
-"""What callers pass as sounds and texts, as lists: paired by position, whatever holds them."""
+"""What callers pass as sounds and texts, as lists: paired by position, whatever holds them.
+
+B sounds, C channels, T samples.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.judge.sound_input import SoundInput
+from soundjudge.data.audio import audio
+from soundjudge.errors import AudioError, SoundjudgeError
 
 FORMS = (
     "a path, bytes, (samples, sample rate), {'array': ..., 'sampling_rate': ...}, or samples with "
     "sample_rate="
 )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SoundInput:
+    """A path, the bytes of a file, or samples with their sample rate in Hz."""
+
+    where: str  # of errors, such as "sounds[3]"
+    path: Path | None = None
+    content: bytes | None = None
+    samples: Any = None  # array or tensor, (T,), (T, C) or (C, T)
+    sample_rate: float = 0.0
+
+    @property
+    def key(self) -> Hashable:
+        """Equal where two are certainly the same sound."""
+        if self.path is not None:
+            return self.path
+        return id(self.samples if self.content is None else self.content), self.sample_rate
+
+    def read(self) -> audio.Sound:
+        """The waveform at 16 kHz, with flags. Raises AudioError."""
+        if self.path is not None:
+            return audio.read_sound(self.path)
+        try:
+            if self.content is not None:
+                return _decode(self.content)
+            return audio.sound_from_samples(self._columns(), self.sample_rate)
+        except AudioError as error:
+            raise AudioError(self.where, error.reason, error.detail) from error
+
+    def _columns(self) -> Any:  # noqa: ANN401
+        """The samples as (T,) or (T, C)."""
+        shape = tuple(getattr(self.samples, "shape", ()))
+        if len(shape) != 2 or shape[1] <= shape[0] or shape[0] > audio.MOST_CHANNELS:
+            return self.samples  # as it stands: the reader refuses what is no sound
+        if shape[1] <= audio.MOST_CHANNELS:
+            raise AudioError(
+                self.where, "of a doubtful shape", f"{shape} may be (T, C) or (C, T): give (T,)"
+            )
+        return self.samples.T
+
+
+def _decode(content: bytes) -> audio.Sound:
+    with TemporaryDirectory() as folder:  # the reader maps files
+        path = Path(folder) / "sound"
+        path.write_bytes(content)
+        return audio.read_sound(path)
 
 
 def list_pairs(
@@ -125,3 +179,34 @@ def _describe(value: object) -> str:
     if isinstance(value, int | float | np.number | None):
         return repr(value)
     return f"a {type(value).__name__}"
+
+
+def sounds_of_batch(
+    audio: Tensor | Sequence[Tensor],
+    sizes: Tensor | Sequence[int] | None,
+    sample_rates: Tensor | Sequence[float] | float,
+) -> list[tuple[Tensor, float]]:
+    """Samples (T,) or (T, C) with their rates in Hz, of a batch or of a list of (T,) or (C, T).
+
+    A batch is (B, T) or (B, C, T). `sizes`: samples of each sound that are no padding. Raises
+    SoundjudgeError.
+    """
+    if isinstance(audio, Tensor) and audio.ndim not in (2, 3):
+        raise SoundjudgeError(f"audio is {tuple(audio.shape)}: give (B, T) or (B, C, T)")
+    sounds = [torch.as_tensor(sound).detach() for sound in audio]
+    rates = torch.as_tensor(sample_rates, dtype=torch.float64).reshape(-1).tolist()
+    rates = rates * len(sounds) if len(rates) == 1 else rates
+    lengths = [sound.shape[-1] if sound.ndim else 0 for sound in sounds]
+    if sizes is not None:
+        lengths = torch.as_tensor(sizes).reshape(-1).tolist()
+    for name, values in (("sizes", lengths), ("sample_rates", rates)):
+        if len(values) != len(sounds):
+            raise SoundjudgeError(f"there are {len(sounds)} sounds and {len(values)} {name}")
+    for position, (sound, length) in enumerate(zip(sounds, lengths, strict=True)):
+        if not 0 < length <= sound.shape[-1]:
+            raise SoundjudgeError(
+                f"sizes[{position}] is {length}: sound {position} has {sound.shape[-1]} samples"
+            )
+    cut = [sound[..., : int(length)] for sound, length in zip(sounds, lengths, strict=True)]
+    columns = [sound.T if sound.ndim == 2 else sound for sound in cut]
+    return list(zip(columns, rates, strict=True))

@@ -1,7 +1,8 @@
-"""All that a judge can tell of a pair beside its score."""
+"""All that a judge can tell of a pair beside its score, and ranks of several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,15 @@ class PairScore:
         return [f"{flag.replace('_', ' ')}: {FLAG_MEANINGS[flag]}" for flag in self.flags]
 
 
+class SoundScorer(Protocol):
+    """The part of a judge that scores sounds that are read already."""
+
+    def score_sounds(
+        self, sounds: Sequence[Sound], texts: Sequence[str], batch_size: int
+    ) -> list[PairScore]:
+        """A score per pair, with details."""
+
+
 def pair_scores(
     ensemble: Ensemble,
     fitted: Intervals | None,
@@ -97,3 +107,12 @@ def _flags(sound: Sound, cut_text: bool, first_seconds: float | None) -> tuple[s
     if first_seconds is not None and len(sound.wave) > round(first_seconds * SAMPLE_RATE):
         flags.append(CUT_SOUND)
     return (*flags, CUT_TEXT) if cut_text else tuple(flags)
+
+
+def rank_scores(scores: Sequence[float], difference: float) -> list[int]:
+    """The rank of each score: 1 + the number of scores that are higher by more than `difference`.
+
+    Scores of one rank are not told apart, neither from one another nor from any of a better rank
+    that is not higher by more than that.
+    """
+    return [1 + sum(other - score > difference for other in scores) for score in scores]

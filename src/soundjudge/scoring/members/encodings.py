@@ -16,7 +16,7 @@ from torch import Tensor
 from soundjudge.clap.encoders.encoder import unit_vectors
 
 if TYPE_CHECKING:
-    from soundjudge.clap.clapscore import ClapScore
+    from soundjudge.clap.encoders.encoder import ClapEncoder
     from soundjudge.clap.regression.regressor import Regressor
     from soundjudge.fusion.fusion import Fusion
     from soundjudge.model.audio.audio_encoder import AudioEncoder
@@ -64,11 +64,11 @@ class SharedEncoder:
         return self._cache[2]
 
 
-class ClapScoreMember:
-    """A tuned CLAP: ten times the cosine of two embeddings."""
+class CosineMember:
+    """A CLAP, tuned or as it is: ten times the cosine of two embeddings."""
 
-    def __init__(self, score: "ClapScore") -> None:
-        self.clap = score.clap
+    def __init__(self, clap: "ClapEncoder") -> None:
+        self.clap = clap
 
     def encode_sounds(self, waves: Waves) -> list[Tensor]:
         """Unit embeddings (E,)."""

@@ -19,7 +19,7 @@ def m2d_reference(path: Path) -> EncoderReference | None:
     """What a judge's member.json says of the CLAP at `path`; None if the judge may hold a copy."""
     from soundjudge.clap.encoders import checkpoints, m2d_copy
 
-    if checkpoints.KINDS[checkpoints.clap_kind(path)].copy is not None:
+    if checkpoints.KINDS[checkpoints.clap_kind(path)].may_copy:
         return None
     return EncoderReference(path=None, sha256=artifacts.sha256(m2d_copy.find_checkpoint(path)))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 
 from soundjudge.clap.encoders.encoder import ClapEncoder
-from soundjudge.clap.encoders.source import referenced_clap
+from soundjudge.clap.encoders.source import ClapSource, referenced_clap
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.member_record import EncoderReference, MemberRecord, read_member
 from soundjudge.scoring.members import m2d_reference
 from soundjudge.scoring.members.encodings import (
-    ClapScoreMember,
+    CosineMember,
     FusionMember,
     LalmMember,
     LikelihoodMember,
@@ -25,6 +25,7 @@ from soundjudge.scoring.members.encodings import (
     SharedEncoder,
 )
 from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
+from soundjudge.scoring.members.shared_clap import SharedClap
 
 # Seconds by which a window may exceed a member's: rounding of a model's own sample rate.
 ROUNDING = 0.01
@@ -32,7 +33,7 @@ ROUNDING = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class MemberLoader:
-    """Loads members onto one device; each audio encoder is loaded once."""
+    """Loads members onto one device; each encoder is loaded once."""
 
     root: Path
     device: torch.device
@@ -41,6 +42,7 @@ class MemberLoader:
     m2d: Path | None = None
     "the user's own M2D-CLAP, for a judge that stands on one"
     encoders: dict[Path, SharedEncoder] = field(default_factory=dict)
+    claps: dict[ClapSource, ClapEncoder] = field(default_factory=dict)
     stored: PipelineEncodings | None = None
     "what the pipeline has encoded before, which members then read"
 
@@ -60,8 +62,11 @@ class MemberLoader:
         from soundjudge.clap.encoders import checkpoints
 
         source = referenced_clap(reference, self.clap_path(reference))
-        clap = checkpoints.load_encoder(source, self.device)
-        return clap if self.stored is None else self.stored.clap(clap, self.device)
+        if source not in self.claps:
+            clap = checkpoints.load_encoder(source, self.device)
+            stored = self.stored
+            self.claps[source] = stored.clap(clap, self.device) if stored else SharedClap(clap)
+        return self.claps[source]
 
     def audio_encoder(self, reference: EncoderReference) -> SharedEncoder:
         """The encoder of a language model, shared with the other members."""
@@ -91,7 +96,13 @@ def _load_clapscore(loader: MemberLoader, folder: Path, record: MemberRecord) ->
     own = [loader.clap_path(reference) for reference in record.encoders.get("clap", ())]
     score = clapscore.load_clapscore(folder, loader.device, *own[:1])
     loader.check_window(folder, score.clap.window_seconds)
-    return ClapScoreMember(score)
+    return CosineMember(score.clap)
+
+
+def _load_zeroshot(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
+    clap = loader.clap(record.references("clap")[0])
+    loader.check_window(folder, clap.window_seconds)
+    return CosineMember(clap)
 
 
 def _load_regressor(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
@@ -132,6 +143,7 @@ def _load_fusion(loader: MemberLoader, folder: Path, record: MemberRecord) -> Me
 KINDS: dict[str, Callable[[MemberLoader, Path, MemberRecord], Member]] = {
     "clapscore": _load_clapscore,
     "clapscore-deltas": _load_clapscore,
+    "zeroshot": _load_zeroshot,
     "regress": _load_regressor,
     "lalm": _load_lalm,
     "likelihood": _load_likelihood,

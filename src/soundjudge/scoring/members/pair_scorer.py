@@ -7,7 +7,8 @@ B pairs, W windows of all pairs, K members, T samples at 16 kHz.
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,13 +19,14 @@ from numpy.typing import NDArray
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import devices
-from soundjudge.scoring.members.encoding_store import EncodingStore
 from soundjudge.scoring.members.encodings import Member, Waves
 from soundjudge.scoring.members.windows import PredictionConfig, clean_text, split_windows
 
 T = TypeVar("T")
 # The default dtype of torch, which scoring sets, is one for all threads of a process.
 _ONE_AT_A_TIME = threading.Lock()
+# Per store: 4,000 features of 100 tokens in the width of BEATs are 1.2 GB, embeddings are small.
+DEFAULT_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,3 +174,38 @@ def _length(cut: slice) -> int:
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+class EncodingStore:
+    """Keys to encodings; those not used for longest give way."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self.bytes = max_bytes, 0
+        self._items: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+
+    def get(self, key: Hashable) -> Any | None:  # noqa: ANN401
+        """The encoding of `key`, if it is there."""
+        if key not in self._items:
+            return None
+        self._items.move_to_end(key)
+        return self._items[key][0]
+
+    def put(self, key: Hashable, encoding: object) -> None:
+        """Keeps an encoding, unless it is larger than the store."""
+        size = num_bytes(encoding)
+        if size > self.max_bytes or key in self._items:
+            return
+        self._items[key] = encoding, size
+        self.bytes += size
+        while self.bytes > self.max_bytes:
+            _, (_, freed) = self._items.popitem(last=False)
+            self.bytes -= freed
+
+
+def num_bytes(encoding: Any) -> int:  # noqa: ANN401
+    """About what an encoding takes: arrays and tensors as they are, texts by their characters."""
+    if isinstance(encoding, tuple | list):
+        return sum(num_bytes(part) for part in encoding)
+    if isinstance(encoding, str):
+        return len(encoding)
+    return int(encoding.nbytes)

@@ -51,14 +51,18 @@ def split_windows(samples: int, window: int) -> list[slice]:
 
 
 def clean_text(text: str) -> str:
-    """The text as members read it: in one Unicode form, without blanks and line ends at its edges.
+    """The text as members read it: in one Unicode form, one blank where there is white space.
 
-    Raises SoundjudgeError where nothing is left, and for what no text holds.
+    White space (line ends, too) and invisible characters at its edges are left out. Raises
+    SoundjudgeError where nothing is left, and for what no text holds.
     """
-    if not isinstance(text, str) or not text.strip():
+    words = text.split() if isinstance(text, str) else []
+    invisible = "".join(c for c in {*text} if unicodedata.category(c) == "Cf") if words else ""
+    cleaned = " ".join(words).strip(f" {invisible}")
+    if not cleaned:
         raise SoundjudgeError("a text is empty: there is nothing to match the sound with")
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise SoundjudgeError(
             f"the text {text!r} holds a NUL or half a character: it was read in a wrong encoding"
         )
-    return unicodedata.normalize("NFC", text).strip()
+    return unicodedata.normalize("NFC", cleaned)

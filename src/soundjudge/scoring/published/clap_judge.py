@@ -13,11 +13,11 @@ from soundjudge.clap.encoders.weight_files import check_finite
 from soundjudge.data.hub import hub
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble.ensemble import identity_ensemble
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.judge.judge_folder import check_new_folder
 from soundjudge.scoring.judge.manifest import JudgeManifest
-from soundjudge.scoring.published.single_member import identity_ensemble
 
 MEMBER = "clapscore"
 PATTERNS = ("*.json", "*.txt", "*.safetensors")
@@ -64,10 +64,7 @@ def import_clap(source: str, out: Path, license_name: str = "other") -> JudgeMan
             folder,
             ensemble=identity_ensemble(MEMBER),
             checkpoints={MEMBER: Path(temporary)},
-            root=Path(),
-            window_seconds=float(
-                clap.window_seconds
-            ),  # a whole number would be read back as a float
+            window_seconds=clap.window_seconds,
             packaging=packaging,
             report=REPORT.format(protocol=protocol),
         )

@@ -7,7 +7,7 @@ from soundjudge.data.fetch import catalog, download
 from soundjudge.data.fetch.catalog import TMU, TMU_TOKENIZER
 from soundjudge.data.fetch.entries import user_cache
 from soundjudge.errors import SoundjudgeError
-from soundjudge.scoring.judge.card_reader import read_card
+from soundjudge.scoring.judge.judge_folder import read_card
 from soundjudge.scoring.judge.manifest import read_manifest
 from soundjudge.scoring.published.tmu import import_tmu
 

@@ -7,12 +7,12 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.beats import save_beats, save_beats_folder
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts
+from soundjudge.scoring.ensemble.ensemble import identity_ensemble
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.judge.judge_folder import check_new_folder
 from soundjudge.scoring.judge.manifest import JudgeManifest, Long
 from soundjudge.scoring.published import tmu_checkpoint
-from soundjudge.scoring.published.single_member import identity_ensemble
 
 MEMBER = "tmu"
 ENCODER = "encoders/beats"
@@ -87,7 +87,7 @@ def import_tmu(
     with artifacts.atomic_folder(out) as folder:
         save_beats_folder(tmu.encoder, folder / ENCODER)
         checkpoint.save_lalm(folder / "members" / MEMBER, tmu.lalm, ENCODER, {})
-        manifest = package.write_manifest(
+        manifest = package.build_judge(
             folder,
             ensemble=identity_ensemble(MEMBER),
             window_seconds=tmu_checkpoint.WINDOW_SECONDS,

@@ -21,7 +21,7 @@ from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
 from soundjudge.model.lalm.llm import build_llm, load_tokenizer
 from soundjudge.runtime import artifacts, model_folder
-from soundjudge.scoring.published import tmu_encoder
+from soundjudge.scoring.published import tmu_layout
 from soundjudge.scoring.published.tmu_layout import (
     Part,
     find_layout,
@@ -89,7 +89,7 @@ def _encoder(path: Path | None, weights: Part) -> tuple[Beats, Part]:
     It has a tagger if the checkpoint has one, whatever the file.
     """
     if path is None:
-        return Beats(tmu_encoder.infer_config(weights)), {}
+        return Beats(tmu_layout.infer_config(weights)), {}
     beats = load_beats(path)
     others = beats.state_dict()
     tagger = weights.get("predictor.weight")
@@ -142,7 +142,7 @@ def _config(
     last = max((int(layer[1]) for layer in layers if layer), default=0)
     maps = [f"mlp.{layer}.weight" for layer in range(0, last + 1, 3)]  # ReLU, dropout between them
     required = [("projector", "mlp.fc1.weight"), *(("score_head", name) for name in maps)]
-    required += [("encoder", name) for name in tmu_encoder.REQUIRED if with_encoder]
+    required += [("encoder", name) for name in tmu_layout.REQUIRED if with_encoder]
     missing = [their_name(part, n, layout) for part, n in required if n not in parts[part]]
     if missing:
         raise SoundjudgeError(f"{model}: no whole TMU checkpoint: {_join(missing)} missing.")

@@ -16,7 +16,7 @@ from soundjudge.data.user_files import user_tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.files import pair_columns, sound_names
+from soundjudge.scoring.files import listed_pairs, sound_names
 from soundjudge.scoring.files.pair_table import read_pair_table
 
 PROMPTS = Table(name="prompts", columns={"id": "str", "text": "str"}, key=("id",))
@@ -60,8 +60,8 @@ def read_prompts(
         return all(cells) and len(set(cells)) == len(cells)
 
     named = {
-        "id": pair_columns.audio_column(table.columns, audio_column, table.where, are_ids),
-        "text": pair_columns.text_column(table.columns, text_column, table.where),
+        "id": listed_pairs.find_audio_column(table.columns, audio_column, table.where, are_ids),
+        "text": listed_pairs.find_text_column(table.columns, text_column, table.where),
     }
     frame = pd.DataFrame({name: table.column(column) for name, column in named.items()}, dtype=str)
     check_table(frame, PROMPTS, table.where)

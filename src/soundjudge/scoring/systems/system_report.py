@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from soundjudge.scoring.evaluation.systems import Estimate
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.scoring.systems import system_statistics
 from soundjudge.scoring.systems.system_scores import SystemScores
 from soundjudge.scoring.systems.system_statistics import SystemDifference, SystemSummary
@@ -62,7 +62,7 @@ class SystemReport:
         for number, summary in enumerate(self.summaries):
             row = {"system": summary.name, **_columns("mean", summary.mean)}
             if len(self.summaries) > 1:
-                row |= {"won": summary.won.value, "lost": len(summary.lost)}
+                row |= {"won_share": summary.won.value, "lost_prompts": len(summary.lost)}
             if self.clap is not None:
                 row |= _columns("clap", self.clap.means[number])
             flagged = sum(bool(flags[number]) for flags in self.scores.flags)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,10 @@ from soundjudge.scoring.systems import system_files
 from soundjudge.scoring.systems.system_files import Prompts, System
 
 if TYPE_CHECKING:
-    from soundjudge.scoring.judge.pair_score import PairScore
+    from soundjudge.scoring.judge.pair_score import SoundScorer
 
 OnMissing = Literal["fail", "skip"]
 Progress = Callable[[int, int], None]
-
-
-class Scorer(Protocol):
-    """The part of a judge that a report needs."""
-
-    def score_sounds(
-        self, sounds: Sequence[audio.Sound], texts: Sequence[str], batch_size: int
-    ) -> "list[PairScore]":
-        """A score per pair, with what is to be known of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +55,7 @@ class _Column:
 
 
 def score_systems(
-    scorer: Scorer | None,
+    scorer: "SoundScorer | None",
     systems: Sequence[System],
     prompts: Prompts,
     *,
@@ -104,7 +95,7 @@ def score_systems(
 
 
 def _score_system(
-    scorer: Scorer, system: System, texts: Mapping[str, str], column: _Column, size: int
+    scorer: "SoundScorer", system: System, texts: Mapping[str, str], column: _Column, size: int
 ) -> Iterator[int]:
     """Fills the column, batch by batch; yields how many sounds are done."""
     asked = list(texts)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.reporting import multiple_tests, resampling
+from soundjudge.reporting import resampling
+from soundjudge.reporting.resampling import Estimate
 from soundjudge.scoring.evaluation import significance
-from soundjudge.scoring.evaluation.systems import CONFIDENCE, Estimate
+from soundjudge.scoring.evaluation.systems import CONFIDENCE
 
 TIE = 0.005  # points of the 0-10 scale: smaller differences do not show in two decimals
 MIN_PROMPTS = 4  # of an interval and a test
@@ -103,7 +104,7 @@ def compare_systems(
             losses=int(np.sum(column < -TIE)),
         )
         for (a, b), estimate, p, p_holm, column in zip(
-            pairs, estimates, p_values, multiple_tests.holm(p_values), differences.T, strict=True
+            pairs, estimates, p_values, resampling.holm(p_values), differences.T, strict=True
         )
     ]
 
@@ -123,9 +124,9 @@ def sign_flip_p(differences: Values, seed: int) -> float:
     return float(result.pvalue)
 
 
-def expanded_confidence(prompts: int, confidence: float = CONFIDENCE) -> float:
-    """The level at which a percentile interval of a mean covers `confidence` (Hesterberg 2015)."""
-    quantile = stats.t.ppf((1 + confidence) / 2, prompts - 1)
+def expanded_confidence(prompts: int) -> float:
+    """The level at which a percentile interval of a mean covers CONFIDENCE (Hesterberg 2015)."""
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, prompts - 1)
     return float(1 - 2 * stats.norm.sf(np.sqrt(prompts / (prompts - 1)) * quantile))
 
 

@@ -1,0 +1,71 @@
+"""Walks over what FFmpeg reads: whether a file is cut off, or has another one joined behind it.
+
+FFmpeg decodes the first of two joined files without a word, and what is there of one that was cut.
+"""
+
+from collections.abc import Iterator
+
+from soundjudge.data.audio.streams import FileBytes
+
+JOINED = "undecodable: another file is joined behind it, split them"
+CUT = "truncated: it ends within a block and does not say how long it was"
+# Matroska (RFC 9559): a live recording does not know the sizes of its segment and clusters.
+SEGMENT, CLUSTER = 0x18538067, 0x1F43B675
+TTA_FRAME = (256, 245)  # seconds
+
+
+def refusal(name: str, data: FileBytes, start: int, *, has_length: bool) -> str:
+    """Why a file of FFmpeg's format `name` must be refused: a reason, a colon, details; or "".
+
+    `has_length`: whether it states how long it is, so that the share that is there is known.
+    """
+    if name == "mov" and [kind for kind, _ in _boxes(data)].count(b"moov") > 1:
+        return JOINED
+    if name == "tta" and data.find(b"TTA1", _tta_end(data, start)) >= 0:
+        return JOINED
+    if name == "matroska" and not has_length and _ends_within_element(data, start):
+        return CUT
+    return ""
+
+
+def _boxes(data: FileBytes) -> Iterator[tuple[bytes, int]]:
+    """Kind and size of the boxes of an MP4 or QuickTime file (ISO/IEC 14496-12, 4.2)."""
+    position = 0
+    while position + 8 <= len(data):
+        size, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 :][:4]
+        if size == 1:
+            size = int.from_bytes(data[position + 8 : position + 16], "big")
+        yield bytes(kind), size
+        if size < 8:  # 0: to the end of the file
+            return
+        position += size
+
+
+def _tta_end(data: FileBytes, start: int) -> int:
+    """Where the frames of a True Audio file end, as its header and its table of sizes say."""
+    rate, samples = (int.from_bytes(data[start + at : start + at + 4], "little") for at in (10, 14))
+    frame = max(1, TTA_FRAME[0] * rate // TTA_FRAME[1])
+    count = -(-samples // frame)
+    table = data[start + 22 : start + 22 + 4 * count]
+    sizes = (int.from_bytes(table[at : at + 4], "little") for at in range(0, len(table), 4))
+    return start + 26 + 4 * count + sum(sizes)
+
+
+def _ends_within_element(data: FileBytes, start: int) -> bool:
+    """Whether the last element of a Matroska file is cut, its segment and clusters aside."""
+    position = start
+    while position < len(data):
+        kind, body = _variable(data, position, keep_marker=True)
+        size, body = _variable(data, body, keep_marker=False)
+        if body > len(data):
+            return True
+        position = body if kind in (SEGMENT, CLUSTER) else body + size
+    return position > len(data)
+
+
+def _variable(data: FileBytes, position: int, *, keep_marker: bool) -> tuple[int, int]:
+    """A number of variable length (RFC 8794, section 4) and where it ends."""
+    first = data[position] if position < len(data) else 0
+    length = 9 - first.bit_length()
+    number = int.from_bytes(data[position : position + length], "big")
+    return number if keep_marker else number & ~(1 << 7 * length), position + length

@@ -1,0 +1,54 @@
+"""Help names every command once, by task, and shows examples that can be run."""
+
+import re
+import shlex
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from soundjudge.cli import app, console
+from soundjudge.cli.examples import TASKS
+from soundjudge.errors import HubError, SoundjudgeError
+
+GROUP = typer.main.get_command(app)
+EXAMPLES = [line for task in TASKS.values() for lines in task.values() for line in lines]
+
+
+def test_every_command_belongs_to_one_task_and_has_an_example():
+    named = [name for names in TASKS.values() for name in names]
+    assert sorted(named) == sorted(GROUP.commands)
+    assert all(lines for names in TASKS.values() for lines in names.values())
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_is_understood_by_the_command_that_shows_it(line):
+    program, name, *words = shlex.split(line.partition(" > ")[0])
+    assert program == "soundjudge"
+    GROUP.commands[name].make_context(name, words)  # raises UsageError
+
+
+def test_help_shows_each_example_on_a_line_of_its_own():
+    for names in TASKS.values():
+        for name, lines in names.items():
+            shown = CliRunner().invoke(app, [name, "--help"]).output
+            assert re.findall(r"^    (soundjudge .*)$", shown, re.MULTILINE) == list(lines)
+
+
+def test_the_overview_has_the_tasks_in_order_and_no_sentence_that_is_cut():
+    overview = CliRunner().invoke(app, ["--help"]).output
+    headings = re.findall(r"^(\S.*):$", overview, re.MULTILINE)
+    assert headings == ["Options", *TASKS]
+    assert "..." not in overview.partition("Score sounds:")[2]
+
+
+def test_a_hub_that_is_switched_off_is_the_reason_that_is_told(monkeypatch):
+    error = HubError("the hub does not provide hf://owner/name")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    assert console.error_sentence(error) == "the hub does not provide hf://owner/name"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    told = console.error_sentence(error)
+    assert told == f"{error}: HF_HUB_OFFLINE is set; unset it to download"
+    named = HubError("HF_HUB_OFFLINE is set, so nothing is downloaded")
+    assert console.error_sentence(named) == str(named)
+    assert console.error_sentence(SoundjudgeError("x")) == "x"
