@@ -211,6 +211,14 @@ def test_every_member_of_the_ensemble_is_trained_by_some_stage(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_clap_features_encodes_by_no_more_than_members_read(name: str) -> None:
+    members = set(value(VALUES[name], "ensemble.members").values())
+    for section in {"regress", "fusion"} - members:
+        (extra,) = (v for key, v in VALUES[name][section].items() if key.startswith("extra_"))
+        assert extra == [], section
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_judge_hears_no_more_at_once_than_its_members_were_trained_on(name: str) -> None:
     values = VALUES[name]
     members = value(values, "ensemble.members").values()
