@@ -61,6 +61,10 @@ repro: install
 	@awk '/^#/ { keep = 1 } /^[|] system [|] MSE/ { keep = 0 } keep' metrics/evaluate.md
 	@echo 'With pictures, parts of the error and slices: metrics/evaluate.html'
 
+# pytest keeps the tests as it compiled them, also where PYTHONDONTWRITEBYTECODE says otherwise: each
+# process of each run would spend five seconds on it.
+test test-fast torture: export PYTHONDONTWRITEBYTECODE :=
+
 # A process per core, one thread each: threads that wait for each other cost more than they bring.
 test: install
 	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist worksteal

@@ -19,6 +19,7 @@ import typer.testing
 import yaml
 from numpy.typing import NDArray
 from tiny_cluster import two_nodes as two_nodes
+from warm_python import warm_python as warm_python
 
 from soundjudge import torchaudio_shim
 

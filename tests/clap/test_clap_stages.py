@@ -178,6 +178,7 @@ def test_the_stages_around_clap_run_and_write_the_same_bytes_again(pipeline):
     assert [ref.name for ref in references] == [clap.name() for clap in claps]
 
 
+@pytest.mark.slow
 def test_rated_clips_are_heard_once_for_all_stages(pipeline, monkeypatch):
     heard = []
     pool = TransformersClap.pool_mels
@@ -211,6 +212,7 @@ def test_a_clap_that_gives_no_finite_vector_stops_the_stage(pipeline, monkeypatc
     assert not Path("data/clap_features").exists()
 
 
+@pytest.mark.slow
 def test_a_tuned_m2d_clap_teaches_from_its_differences_and_its_users_copy(pipeline):
     own = tiny_m2d.write(Path("checkpoints/m2d"))
     encoders = PARAMS["encoders"] | {"clap": {"path": "checkpoints/m2d"}}
@@ -359,6 +361,7 @@ def without(table: pd.DataFrame, generator: str) -> list[float]:
     return table.loc[table["generator"] == generator, "pred_score"].to_list()
 
 
+@pytest.mark.slow
 def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pipeline, in_process):
     stage("regress")
     before = artifacts.sha256(Path("checkpoints/regress"))
@@ -382,6 +385,7 @@ def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pip
     assert without(scores, "g0") != pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_refit_of_clap_knows_no_rating_of_its_generator(pipeline, in_process):
     stage("tune_clap")
     artifacts.write_json(Path("metrics/tune_clap.json"), {"best_epoch": 1})
@@ -401,6 +405,7 @@ def test_a_refit_of_clap_knows_no_rating_of_its_generator(pipeline, in_process):
     assert without(untrained, "g0") == without(untrained, "g1") != without(again, "g1")
 
 
+@pytest.mark.slow
 def test_a_refit_that_was_stopped_goes_on_after_the_generators_that_it_has(
     pipeline, in_process, monkeypatch
 ):

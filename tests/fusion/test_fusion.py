@@ -156,6 +156,7 @@ def test_a_fusion_without_its_captioner_is_refused(tmp_path):
         loaded(root)
 
 
+@pytest.mark.slow
 def test_the_stage_fits_the_ratings_and_ends_with_the_same_bytes_again(in_folder):
     tiny_training.clips(in_folder / "data/prepared")
     clips = ClipStore(in_folder / "data/prepared")

@@ -40,8 +40,8 @@ def repository(root):
     return root
 
 
-def run(root, stage, *member, launcher=()):
-    command = [sys.executable, *launcher, str(STAGES / f"{stage}.py"), *member]
+def run(root, stage, *member, python=sys.executable, launcher=()):
+    command = [str(python), *launcher, str(STAGES / f"{stage}.py"), *member]
     subprocess.run(command, cwd=root, env=ENVIRONMENT, check=True, timeout=600)
 
 
@@ -51,10 +51,10 @@ def history(root):
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory):
+def one(tmp_path_factory, warm_python):
     root = repository(tmp_path_factory.mktemp("one"))
-    run(root, "caption")
-    run(root, "pretrain", "captioned")
+    run(root, "caption", python=warm_python)
+    run(root, "pretrain", "captioned", python=warm_python)
     return root
 
 

@@ -126,6 +126,7 @@ def repository(in_folder):
     torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.slow
 def test_the_stage_says_captions_of_held_out_clips_twice_the_same(repository):
     outputs = []
     for _ in range(2):
@@ -140,6 +141,7 @@ def test_the_stage_says_captions_of_held_out_clips_twice_the_same(repository):
     assert {"best_epoch", "validation_loss"} < metrics.keys()
 
 
+@pytest.mark.slow
 def test_the_stage_learns_no_caption_of_a_rated_text_that_pseudolabel_excludes(repository):
     rated = pd.DataFrame(
         {"wav_file_name": ["00000.wav"], "text": "Rain!", "split": "test", "model_id": None}

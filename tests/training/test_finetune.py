@@ -86,6 +86,7 @@ def test_a_pairs_weight_is_one_over_the_variance_of_its_score_around_a_predictio
         np.testing.assert_allclose(pairs.weights, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_change_what_is_learnt(tmp_path):
     without, *_ = train(tmp_path / "none")
     with_weights, *_ = train(tmp_path / "precision", sample_weights="precision")
@@ -129,6 +130,7 @@ def test_with_masks_the_thread_that_reads_makes_the_windows(tmp_path):
     assert not windows[0, len(wave) :].any()
 
 
+@pytest.mark.slow
 def test_specaugment_changes_training_and_not_validation(tmp_path):
     with_masks, *_ = train(tmp_path / "masks", specaugment=MASKS)
     without, *_ = train(tmp_path / "none")
@@ -136,6 +138,7 @@ def test_specaugment_changes_training_and_not_validation(tmp_path):
     assert with_masks.history[1]["loss"] != without.history[1]["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_stored_features_and_the_encoder_itself_train_the_same_bytes(tmp_path, dtype):
     clips, encoder = tiny_training.clips(tmp_path / "prepared"), tiny_training.encoder()
@@ -212,6 +215,7 @@ def test_the_three_trainings_follow_one_another_and_end_with_the_same_bytes_agai
     assert first == {name: artifacts.sha256(Path("checkpoints") / name) for name in checkpoints}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("best", [0, 1])
 def test_a_last_fit_on_the_same_pairs_is_the_selected_model(repository, monkeypatch, best):
     values = iter([0.3, 0.2, 0.1] if best == 0 else [0.1, 0.3, 0.2])
@@ -236,6 +240,7 @@ def test_without_a_selection_run_a_last_fit_is_refused(repository):
         run_script(ROOT / "final/finetune.py", "full1", "data/targets", "last", "last.csv")
 
 
+@pytest.mark.slow
 def test_a_warm_start_from_none_takes_the_shape_of_the_captioning_model_and_no_weight(repository):
     run_stage("caption")
     change("pretrain", members={"fresh": {"seed": 1, "warm_start": "none"}})

@@ -67,6 +67,7 @@ def test_targets_are_on_the_listeners_scale():
     assert mean.clip_ids == ["xacle/00000.wav", "xacle/00001.wav", "xacle/00002.wav"]
 
 
+@pytest.mark.slow
 def test_class_balance_changes_the_training_and_at_beta_0_nothing(clips, tmp_path, monkeypatch):
     tiny_tuning.validations(monkeypatch, 3 * [0.1, 0.2])
     learned = {}
@@ -158,6 +159,7 @@ def test_training_lowers_the_loss(clips, tmp_path):
     assert fit.history[-1]["loss"] < 0.7 * fit.history[1]["loss"]
 
 
+@pytest.mark.slow
 def test_the_tuned_model_is_saved_and_scores_equally(clips, tmp_path):
     model, _ = run(clips, tiny_tuning.tuning(), tmp_path / "work")
     model.save(tmp_path / "checkpoint")

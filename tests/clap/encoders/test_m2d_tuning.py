@@ -131,6 +131,7 @@ def test_a_tuned_folder_holds_differences_and_the_name_of_the_base_alone(clips, 
     assert record.encoders == {"clap": (EncoderReference(path="checkpoints/m2d", sha256=sha256),)}
 
 
+@pytest.mark.slow
 def test_two_tunings_end_with_the_same_bytes(clips, in_folder):
     own = tiny_m2d.write(Path("m2d"))
     for name in ("a", "b"):

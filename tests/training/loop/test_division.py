@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,16 +215,17 @@ save(model)
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("one"), ())
+def one(tmp_path_factory, warm_python):
+    return run(warm_python, tmp_path_factory.mktemp("one"), ())
 
 
-def run(folder, launcher):
+def run(python, folder, launcher):
     script = folder / "trainings.py"
     script.write_text(SCRIPT)
     paths = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-    command = [sys.executable, *launcher, str(script), str(folder)]
+    environment["PYTHON_EXEC"] = str(python)  # of what torchrun starts
+    command = [str(python), *launcher, str(script), str(folder)]
     subprocess.run(command, env=environment, check=True, timeout=600)
     return folder
 
@@ -241,9 +241,11 @@ def scored(folder: Path, process: int) -> dict[str, list[int]]:
     reason="processes on a CPU talk through gloo, which this torch lacks",
 )
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_that_divide_lists_and_captions_make_the_updates_of_one(tmp_path, one, processes):
+def test_processes_that_divide_lists_and_captions_make_the_updates_of_one(
+    tmp_path, warm_python, one, processes
+):
     launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}")
-    several = run(tmp_path, launcher)
+    several = run(warm_python, tmp_path, launcher)
     for name in ("pretrain", "shared", "passes", "finetune", "caption", "tune_clap"):
         expected = artifacts.load_tensors(one / f"{name}.safetensors")
         tensors = artifacts.load_tensors(several / f"{name}.safetensors")

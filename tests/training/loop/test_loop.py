@@ -670,6 +670,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def run(
+    python,
     folder,
     *,
     epochs=4,
@@ -686,10 +687,12 @@ def run(
     script.write_text(SCRIPT)
     values = (folder, epochs, slow_step, dropout, bad_item, accumulation_steps, ema_decay)
     arguments = [str(script), *map(str, values)]
-    command = [sys.executable, *launcher, *arguments]
     if not slow_step:
-        subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, timeout=300)
+        environment = {**ENVIRONMENT, "PYTHON_EXEC": str(python)}  # of what torchrun starts
+        command = [str(python), *launcher, *arguments]
+        subprocess.run(command, cwd=folder, env=environment, check=True, timeout=300)
         return
+    command = [sys.executable, *arguments]  # a process of its own: what is killed is the script
     with subprocess.Popen(command, cwd=folder, env=ENVIRONMENT) as child:
         end = time.monotonic() + 120
         while not (folder / "here").exists() and time.monotonic() < end and child.poll() is None:
@@ -705,13 +708,13 @@ def outputs(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_a_training_killed_in_mid_epoch_ends_with_the_bytes_of_an_uninterrupted_one(
-    tmp_path, ema_decay
+    tmp_path, warm_python, ema_decay
 ):
-    run(tmp_path / "straight", ema_decay=ema_decay)
+    run(warm_python, tmp_path / "straight", ema_decay=ema_decay)
     # 11 items in batches of 3 are 4 steps an epoch: step 7 is the third of epoch 2, and the last
     # state is that of step 6, in mid-epoch.
-    run(tmp_path / "killed", slow_step=7, ema_decay=ema_decay)
-    run(tmp_path / "killed", ema_decay=ema_decay)
+    run(warm_python, tmp_path / "killed", slow_step=7, ema_decay=ema_decay)
+    run(warm_python, tmp_path / "killed", ema_decay=ema_decay)
     assert (tmp_path / "straight" / "steps").read_text() == "16"
     assert (tmp_path / "killed" / "steps").read_text() == "10"  # 16 - 6: continued, not repeated
     assert outputs(tmp_path / "killed") == outputs(tmp_path / "straight")
@@ -722,14 +725,16 @@ def test_a_training_killed_in_mid_epoch_ends_with_the_bytes_of_an_uninterrupted_
     ("bad_item", "accumulation_steps", "ema_decay"),
     [(-1, 1, 0.0), (4, 1, 0.0), (-1, 2, 0.0), (-1, 1, 0.9)],
 )
-def test_two_processes_make_the_updates_of_one(tmp_path, bad_item, accumulation_steps, ema_decay):
+def test_two_processes_make_the_updates_of_one(
+    tmp_path, warm_python, bad_item, accumulation_steps, ema_decay
+):
     # The steps of an epoch have 3, 3, 3 and 1 items: shares of 2 and 1, then of 1 and none. The
     # loss of item 4 is not a number, in one of the processes: both skip the step.
     change = {"dropout": 0.0, "bad_item": bad_item, "accumulation_steps": accumulation_steps}
     change["ema_decay"] = ema_decay
-    run(tmp_path / "one", **change)
+    run(warm_python, tmp_path / "one", **change)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    run(tmp_path / "two", **change, launcher=launcher)
+    run(warm_python, tmp_path / "two", **change, launcher=launcher)
     one = artifacts.load_tensors(tmp_path / "one" / "model.safetensors")
     two = artifacts.load_tensors(tmp_path / "two" / "model.safetensors")
     for name in one:

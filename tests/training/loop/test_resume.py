@@ -22,15 +22,15 @@ STEPS = EPOCHS * EPOCH_STEPS
 STOPS = sorted(np.random.default_rng(0).integers(1, STEPS * 2 // 3, 2).tolist())
 
 
-def start(root, name, *member):
+def start(root, name, *member, python=sys.executable):
     """Starts a stage in `root`."""
-    command = [sys.executable, str(STAGES / f"{name}.py"), *member]
+    command = [str(python), str(STAGES / f"{name}.py"), *member]
     return subprocess.Popen(command, cwd=root, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
 
 
-def run(root, name, *member):
+def run(python, root, name, *member):
     """Runs a stage to its end and returns its log."""
-    with start(root, name, *member) as child:
+    with start(root, name, *member, python=python) as child:
         _, stderr = child.communicate(timeout=300)
     assert child.returncode == 0, stderr
     return stderr
@@ -68,21 +68,21 @@ def outputs(root):
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory):
+def started(tmp_path_factory, warm_python):
     """A repository after `caption`, with dropout."""
     root = tmp_path_factory.mktemp("started")
     tiny_training.repository(root)
     steps = {"batch_size": 1, "epochs": EPOCHS, "checkpoint_minutes": 1e-9}
     change(root, optimization={**vars(tiny_training.OPTIMIZATION), **steps})
-    run(root, "caption")
+    run(warm_python, root, "caption")
     return root
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(started, tmp_path_factory):
+def uninterrupted(started, tmp_path_factory, warm_python):
     root = tmp_path_factory.mktemp("uninterrupted") / "root"
     shutil.copytree(started, root)
-    run(root, "pretrain", "captioned")
+    run(warm_python, root, "pretrain", "captioned")
     return root
 
 
@@ -95,23 +95,25 @@ def killed(started, tmp_path_factory):
 
 
 def test_a_stage_killed_at_random_steps_ends_with_the_bytes_of_one_left_alone(
-    tmp_path, killed, uninterrupted
+    tmp_path, warm_python, killed, uninterrupted
 ):
     root = tmp_path / "root"
     shutil.copytree(killed, root)
     assert len(states(root)) <= 4  # three are kept; the kill may come before the fourth is dropped
     kill(root, STOPS[1])
     last = states(root)[-1]
-    assert f"continued after step {last}" in run(root, "pretrain", "captioned")
+    assert f"continued after step {last}" in run(warm_python, root, "pretrain", "captioned")
     assert outputs(root) == outputs(uninterrupted)
     assert not list(root.glob("work/*/*"))
 
 
-def test_a_changed_parameter_never_continues_an_old_training(tmp_path, killed, uninterrupted):
+def test_a_changed_parameter_never_continues_an_old_training(
+    tmp_path, warm_python, killed, uninterrupted
+):
     root = tmp_path / "root"
     shutil.copytree(killed, root)
     last = states(root)
     change(root, loss="listmle")
-    assert "continued" not in run(root, "pretrain", "captioned")
+    assert "continued" not in run(warm_python, root, "pretrain", "captioned")
     assert outputs(root) != outputs(uninterrupted)
     assert states(root) == last  # the old one waits for its own parameters

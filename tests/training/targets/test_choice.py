@@ -42,6 +42,7 @@ def standardize(folder, frame, target):
     return folder / "data/targets"
 
 
+@pytest.mark.slow
 def test_the_choice_and_its_table_are_outputs_of_the_stage(tmp_path):
     targets = standardize(tmp_path, ratings(bias=2.5, count=12), "auto")
     choice = json.loads((targets / "choice.json").read_text())
@@ -57,6 +58,7 @@ def test_the_choice_and_its_table_are_outputs_of_the_stage(tmp_path):
     assert resolve_target("auto", targets) == choice["target"] != "mean"
 
 
+@pytest.mark.slow
 def test_without_auto_nothing_is_chosen_and_the_targets_are_the_same(tmp_path):
     frame = ratings(bias=0.5, count=12)
     plain = standardize(tmp_path / "plain", frame, None)
