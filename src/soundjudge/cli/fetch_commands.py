@@ -69,7 +69,7 @@ def judges() -> None:
     """List the judges that --model takes by name: score id, license and size."""
     from soundjudge.scoring.published import installed
 
-    for judge in installed.list_judges():
+    for judge in installed.list_judges(tell):
         typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
 
 
