@@ -59,7 +59,7 @@ def judges() -> None:
     """List the judges that --model takes by name: score id, license and size."""
     from soundjudge.scoring.published import installed
 
-    found = installed.list_judges()
+    found = installed.list_judges(tell)
     for judge in found:
         typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
     if not found:

@@ -12,6 +12,7 @@ from tiny_hub import CHUNK, LoopbackHub
 
 from soundjudge.data.fetch import catalog, download
 from soundjudge.data.fetch.entries import Entry, Mirror, RemoteFile
+from soundjudge.data.user_files import outputs
 from soundjudge.errors import HubError, SoundjudgeError
 
 WEIGHTS = bytes(range(256)) * 20  # five chunks
@@ -207,3 +208,18 @@ def test_the_catalog_pins_what_is_known_and_has_nothing_else():
         assert not listed.is_file or len(listed.files) == 1, name
     with pytest.raises(SoundjudgeError, match="there is no 'beasts' to fetch: choose of beats, "):
         catalog.find_entry("beasts")
+
+
+def test_a_second_download_to_one_place_is_refused_until_the_first_ends(hub):
+    hub.files["datasets/someone/beats"] = {"beats.pt": WEIGHTS, "other.pt": b"x"}
+    target = entry().path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.absolute().with_name(".fetch-beats.pt")
+    with (
+        outputs.lock(target, staging),
+        pytest.raises(SoundjudgeError, match="another run .process"),
+    ):
+        fetch(entry())
+    assert not target.exists()
+    assert fetch(entry()).read_bytes() == WEIGHTS
+    assert [path.name for path in target.parent.iterdir()] == ["beats.pt"]

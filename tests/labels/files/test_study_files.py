@@ -1,5 +1,6 @@
 """Commands study and reliability, and the report of a screening: numbers, files, sentences."""
 
+import csv
 import json
 
 import numpy as np
@@ -105,6 +106,16 @@ def test_the_library_takes_other_scales_and_refuses_bad_rows():
     alone = ratings().assign(listener_id=lambda frame: [str(row) for row in frame.index])
     with pytest.raises(SoundjudgeError, match="a listener_id of its own"):
         soundjudge.study(alone)
+
+
+def test_a_report_can_be_read_whatever_the_texts_hold(tmp_path):
+    frame = ratings().assign(text=lambda rows: "a\rdog " + rows["wav_file_name"])
+    frame.to_csv(tmp_path / "r.csv", index=False, quoting=csv.QUOTE_ALL)
+    result = run("screen", tmp_path / "r.csv", "-o", tmp_path / "k.csv", "--report", tmp_path / "r")
+    assert result.exit_code == 0, result.output
+    dropped = pd.read_csv(tmp_path / "r/dropped.csv")
+    assert set(dropped["listener_id"]) == {"l0", "l1"}
+    assert (dropped["text"] == "a\rdog " + dropped["wav_file_name"]).all()
 
 
 def test_a_report_names_who_was_dropped_and_why_without_invented_columns(path, tmp_path):

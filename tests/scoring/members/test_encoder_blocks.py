@@ -139,3 +139,13 @@ def test_predict_writes_a_column_per_shuffle_and_scores_as_the_member_does(tmp_p
     for column in columns:
         np.testing.assert_allclose(sorted(table[column]), sorted(table["score"]), atol=1e-6)
     assert any(not np.allclose(table[column], table["score"]) for column in columns)
+
+
+def test_any_text_survives_the_table(tmp_path):
+    texts = ["a\rb", 'say "x", y\n', "\u2028 nan", "\ufeffNA"]
+    pairs = PAIRS.assign(text=texts, wav_file_name=["NA", "\ufeffb", "c ", "1"])
+    for rows in (pairs, pairs.iloc[1:]):
+        block_table.write_block_table(tmp_path, rows, {"score": np.arange(len(rows)) / 2})
+        table = block_table.read_block_table(tmp_path)
+        assert table[block_table.PAIR].values.tolist() == rows[block_table.PAIR].values.tolist()
+        assert table["score"].tolist() == (np.arange(len(rows)) / 2).tolist()

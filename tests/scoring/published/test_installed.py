@@ -148,3 +148,19 @@ def test_fetch_for_params_puts_weights_where_params_look(hub, in_folder):
     Path("params.yaml").write_text(text)
     result = run("fetch", "--for", "params.yaml")
     assert result.exit_code == 0 and "lacks nothing of the catalog" in result.stderr
+
+
+def test_a_broken_judge_hides_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    judges = tmp_path / "soundjudge/judges"
+    tiny_judge.build(judges / "whole", tmp_path / "root")
+    for name, text in (("a", ""), ("b", "[]"), ("zip", "{}"), ("none", None)):
+        (judges / name).mkdir()
+        if text is not None:
+            (judges / name / "judge.json").write_text(text)
+    (judges / "notes.txt").write_text("mine")
+    listed = run("judges")
+    assert listed.exit_code == 0
+    (line,) = listed.stdout.splitlines()
+    assert line.startswith("whole  tiny@1.0+")
+    assert all(f"{judges / name}" in listed.stderr for name in ("a", "b", "zip", "none"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.data.fetch.entries import Entry, Mirror, RemoteFile
+from soundjudge.data.user_files import outputs
 from soundjudge.errors import HubError, SoundjudgeError
 from soundjudge.runtime import artifacts
 
@@ -45,11 +46,13 @@ def fetch(name: str, entry: Entry, target: Path, tell: Tell) -> Path:
     total = sum(listing.sizes.values())
     tell(f"{_amount(len(listing.sizes), total)} from {listing.mirror} to {target}")
     _check_space(staging, total)
-    for file in missing:
-        if file.name in listing.sizes:
-            _download(file, listing.mirror, staging)
-            _check_hash(file, staging, listing, _place(entry, target, file.name))
-    _move(entry, [file for file in missing if file.name in listing.sizes], staging, target)
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    with outputs.lock(target, staging):
+        for file in missing:
+            if file.name in listing.sizes:
+                _download(file, listing.mirror, staging)
+                _check_hash(file, staging, listing, _place(entry, target, file.name))
+        _move(entry, [file for file in missing if file.name in listing.sizes], staging, target)
     return target
 
 

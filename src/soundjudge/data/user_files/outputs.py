@@ -31,7 +31,7 @@ def locked_output(
     check_output(out, inputs, suffixes)
     target = resolved(out)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(out, target):
+    with lock(out, target):
         if target.exists() and not (overwrite or resume):
             raise SoundjudgeError(
                 f"{out} exists already: choose another output, --overwrite to replace it, or "
@@ -83,7 +83,8 @@ def resolved(path: Path) -> Path:
 
 
 @contextmanager
-def _lock(out: Path, target: Path) -> Iterator[None]:
+def lock(out: Path, target: Path) -> Iterator[None]:
+    """Keeps others from writing `target`, which messages name `out`. Raises SoundjudgeError."""
     path = target.with_name(target.name + ".lock")
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

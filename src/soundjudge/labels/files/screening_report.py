@@ -1,5 +1,6 @@
 """The report of a screening: who was dropped and why, the listeners, and their agreement."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -46,7 +47,10 @@ def write_report(path: Path, folder: Path, rules: Screening, scale: Scale | None
         "agreement": rating_plots.plot_agreement({"all ratings": effect[WHOLE]}, ""),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    dropped.drop(columns="split").to_csv(folder / "dropped.csv", index=False)
+    # All texts in quotes: they may hold carriage returns, which the csv writer leaves bare.
+    dropped.drop(columns="split").to_csv(
+        folder / "dropped.csv", index=False, quoting=csv.QUOTE_NONNUMERIC
+    )
     listeners.drop(columns="split").to_csv(
         folder / "listeners.csv", index=False, float_format="%.6g"
     )

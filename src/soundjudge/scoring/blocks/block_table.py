@@ -4,8 +4,10 @@ wav_file_name, text, `score`, and a column per shuffle: "<number> <name of the e
 N pairs.
 """
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,7 +38,10 @@ def write_block_table(
     columns = {name: column.round(DECIMALS) for name, column in scores.items()}
     with artifacts.atomic_file(folder / FILE) as temporary:
         table = pairs[PAIR].reset_index(drop=True).assign(**columns)
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        # The csv writer leaves a lone carriage return unquoted, which no reader accepts.
+        has_returns = any("\r" in cell for name in PAIR for cell in table[name])
+        quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if has_returns else csv.QUOTE_MINIMAL
+        table.to_csv(temporary, index=False, lineterminator="\n", quoting=quoting)
 
 
 def read_block_table(folder: Path) -> pd.DataFrame | None:

@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
-from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self, Unpack, overload
@@ -24,7 +23,7 @@ from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge.judge_folder import JudgeFolder
 from soundjudge.scoring.judge.loading import LoadedJudge, load_judge
 from soundjudge.scoring.judge.manifest import Long
-from soundjudge.scoring.judge.pair_inputs import SoundInput, list_pairs
+from soundjudge.scoring.judge.pair_inputs import SoundInput, check_batch_size, list_pairs
 from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
 from soundjudge.scoring.judge.reading import read_ahead
 from soundjudge.scoring.members.pair_scorer import DEFAULT_BYTES, PairScorer, WindowScores
@@ -149,9 +148,7 @@ class Judge(JudgeFolder):
         `windows` (`start` and `end` in seconds, `value`), `interval` ((low, high), or None for a
         judge without `intervals`) and `flags` (keys of `pair_score.FLAG_MEANINGS`).
         """
-        if not isinstance(batch_size, Integral) or batch_size < 1:
-            raise SoundjudgeError(f"batch_size is {batch_size!r}: give a whole number from 1 on")
-        batch_size = int(batch_size)
+        batch_size = check_batch_size(batch_size)
         listed, written = list_pairs(sounds, texts, sample_rate)
         results: dict[int, Any] = {}
         # By the first of the pairs that share a sound.
@@ -199,7 +196,7 @@ class Judge(JudgeFolder):
         self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int
     ) -> tuple[NDArray[np.bool_], WindowScores]:
         """Which sounds are silent (B,), and raw scores with a column per member of the ensemble."""
-        seconds = self.manifest.window_seconds
+        seconds, blend = self.manifest.window_seconds, self.manifest.ensemble
         prediction = PredictionConfig(window_seconds=seconds, batch_size=max(1, batch_size))
         # By identity: a sound that several pairs share is encoded once.
         prepared = {id(wave): self.manifest.prepare(wave) for wave in waves}
@@ -207,7 +204,6 @@ class Judge(JudgeFolder):
         waves = [prepared[id(wave)][1] for wave in waves]
         with torch.device("cpu"):  # whatever the caller's default device is
             loaded = self._scorer.window_scores(waves, texts, prediction)
-        blend = self.manifest.ensemble
         scores = np.tile(np.asarray(blend.mean), (len(loaded.cuts), 1))  # (W, K)
         scores[:, [blend.members.index(name) for name in self.members]] = loaded.scores
         return silent, replace(loaded, scores=scores)

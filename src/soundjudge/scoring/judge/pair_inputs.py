@@ -6,6 +6,7 @@ B sounds, C channels, T samples.
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,6 +101,13 @@ def list_sounds(sounds: Any, sample_rate: float | None = None) -> list[SoundInpu
     if is_batch and sounds.ndim == 3:
         items = [item.T for item in items]  # (T, C)
     return [_sound(sound, f"sounds[{position}]", rate) for position, sound in enumerate(items)]
+
+
+def check_batch_size(batch_size: object) -> int:
+    """The same number. Raises SoundjudgeError."""
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise SoundjudgeError(f"batch_size is {batch_size!r}: give a whole number from 1 on")
+    return int(batch_size)
 
 
 def list_texts(texts: object) -> list[str]:

@@ -44,10 +44,17 @@ def find_judge(name: str) -> Path | None:
     return folder
 
 
-def list_judges() -> list[InstalledJudge]:
-    """All that are here, by name."""
-    folders = [path for path in judges_folder().glob("*") if path.is_dir()]
-    return [_describe(path) for path in sorted(folders) if not path.name.startswith(".")]
+def list_judges(tell: download.Tell) -> list[InstalledJudge]:
+    """All that are here, by name; `tell` gets a sentence on each that cannot be read."""
+    judges = []
+    for folder in sorted(path for path in judges_folder().glob("*") if path.is_dir()):
+        if folder.name.startswith("."):
+            continue
+        try:
+            judges.append(_describe(folder))
+        except SoundjudgeError as error:
+            tell(str(error))
+    return judges
 
 
 def _describe(folder: Path) -> InstalledJudge:
