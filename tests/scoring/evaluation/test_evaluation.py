@@ -187,6 +187,15 @@ def test_a_reference_off_the_scale_is_refused_by_every_command():
             command()
 
 
+def test_a_constant_is_refused_by_the_name_of_its_table():
+    table, flat = predicted(RATINGS, TRUTH, 1.0), REFERENCE.assign(average_score=7.0)
+    with pytest.raises(SoundjudgeError, match="the reference: every average_score is 7, and"):
+        report.evaluate(table, flat, **BOOTSTRAP)
+    both = {"good": table, "flat": table.assign(pred_score=5.5)}
+    with pytest.raises(SoundjudgeError, match="the system flat: every pred_score is 5.5, and"):
+        report.compare(both, REFERENCE, **BOOTSTRAP)
+
+
 @pytest.mark.parametrize("change", ["shuffled", "a tenth", "one pair"])
 def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     table, reference = predicted(RATINGS, TRUTH, 1.0), REFERENCE.copy()

@@ -109,4 +109,10 @@ def other_scale(predictions: pd.Series) -> str | None:
 def _select(frame: pd.DataFrame, table: Table, where: str) -> pd.DataFrame:
     check_table(frame, table, where)
     spellings.check_ids(frame, where)
+    for name in table.ranges:  # the number
+        if len(frame) > 1 and frame[name].nunique() == 1:
+            raise SoundjudgeError(
+                f"{where}: every {name} is {frame[name].iloc[0]:g}, and a constant has no "
+                "correlation: give one that tells pairs apart"
+            )
     return frame[list(table.columns)]
