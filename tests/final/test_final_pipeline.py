@@ -39,7 +39,7 @@ def both(tmp_path_factory) -> Pipeline:
 
 def test_no_stage_of_the_selection_run_reads_anything_of_the_last_fit(both):
     last = {name for name in both.stages if name.startswith(PREFIX)}
-    assert len(last) == 7 + 2 + 6  # single stages, finetune and predict by member
+    assert len(last) == 8 + 2 + 7  # single stages, finetune and predict by member
     assert not both.before(set(both.stages) - last) & last
 
 

@@ -201,5 +201,5 @@ def test_predictions_of_another_scale_are_told(tmp_path):
 @pytest.mark.parametrize(("low", "step"), [(5.0, 0.0), (5.0, 1e-13), (0.0, 1e-310), (0.0, 0.0)])
 def test_scores_without_a_spread_beyond_rounding_are_constant(tmp_path, low, step):
     guess, reference = tables(tmp_path, range(10), [low + step * n for n in range(10)])
-    with pytest.raises(SoundjudgeError, match="are constant: no correlation"):
+    with pytest.raises(SoundjudgeError, match=r"constant(: no| has no) correlation"):
         comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
