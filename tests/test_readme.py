@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 from soundjudge.cli import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BENCHMARKS = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
@@ -55,7 +54,7 @@ def exists(name: str) -> bool:
 
 def tree() -> Iterator[tuple[str, str]]:
     """Path and caption of every line of the captioned tree."""
-    (block,) = blocks("", CONTRIBUTING)
+    (block,) = blocks("")
     folder = ""
     for line in block.splitlines():
         indent, name, caption = re.fullmatch(r"( *)(\S+)  +(\S.*)", line).groups()

@@ -22,6 +22,7 @@ from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.scoring.judge import card
 
 # The package aisfx 0.1.2 with librosa 0.10.2 on the sound of that test; the model card of MiniLM.
 STORED_LOG_MEL = [0.437933, 0.539906, 0.523425]  # frame 100, bands 0, 40, 95
@@ -119,6 +120,18 @@ def test_embeddings_are_unit_repeatable_and_do_not_depend_on_batch_mates():
         assert torch.equal(first_window, clap.embed_sounds([waves[3]]))
     assert not torch.allclose(sounds[1], sounds[2], atol=1e-3)
     assert not torch.allclose(read[0], read[2], atol=1e-3)
+
+
+def test_every_copy_of_a_judge_keeps_what_the_licenses_of_its_towers_ask_to_be_told(tmp_path: Path):
+    clap = tiny_towers.clap()
+    clap.attributions = ("Audio tower: CC BY 4.0.", "Text tower: Apache-2.0.")
+    clap.save(tmp_path / "judge/encoders/clap")
+    TowersClap.load(tmp_path / "judge/encoders/clap", "cpu").save(tmp_path / "judge/members/tuned")
+    assert card._attributions(tmp_path / "judge") == list(clap.attributions)
+    config = tmp_path / "judge/members/tuned/towers.json"
+    config.write_text(config.read_text().replace('"Audio tower: CC BY 4.0."', "3"))
+    with pytest.raises(SoundjudgeError, match=r"towers\.json: attributions is \[3"):
+        card._attributions(tmp_path / "judge")
 
 
 def test_a_saved_clap_needs_no_package_and_comes_back_equal(tmp_path: Path, monkeypatch):

@@ -25,6 +25,7 @@ from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
+ATTRIBUTIONS = "attributions"  # key of CONFIG: what licenses ask to be told wherever a copy goes
 CONFIG, WEIGHTS, TEXT_FOLDER = "towers.json", "model.safetensors", "text"
 KIND = "towers"
 WINDOW_SECONDS = 10.0
@@ -44,8 +45,11 @@ class TowersClap(nn.Module):
         audio_projection: nn.Linear,
         text_model: SentenceEncoder,
         text_projection: nn.Linear,
+        attributions: Sequence[str] = (),
     ) -> None:
+        """`attributions`: a line per tower whose license asks for one, kept by every copy."""
         super().__init__()
+        self.attributions = tuple(attributions)
         self.audio_model, self.audio_projection = audio_model, audio_projection
         self.text_model, self.text_projection = text_model, text_projection
         self.log_mel = BlockedLogMel(WINDOW_SECONDS)  # waves B x (T,) -> (B, N, L, M)
@@ -65,12 +69,13 @@ class TowersClap(nn.Module):
         try:
             if config["kind"] != KIND:
                 raise SoundjudgeError(f"{folder / CONFIG}: kind is {config['kind']!r}, not {KIND}.")
-            audio_model, text_model = _load_towers(folder, config)
+            audio_model, text_model, attributions = _load_towers(folder, config)
             clap = cls(
                 audio_model,
                 nn.Linear(audio_model.width, config["dimensions"]),
                 text_model,
                 nn.Linear(text_model.width, config["dimensions"]),
+                attributions,
             )
         except (KeyError, TypeError) as error:
             raise SoundjudgeError(
@@ -88,18 +93,25 @@ class TowersClap(nn.Module):
         """Writes all weights, so that no package is needed; equal weights give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.text_model.save(folder / TEXT_FOLDER)
-        self._write(folder, {"channels": list(self.audio_model.channels)}, {"folder": TEXT_FOLDER})
+        audio = {"channels": list(self.audio_model.channels)}
+        self._write(folder, audio, {"folder": TEXT_FOLDER}, {ATTRIBUTIONS: list(self.attributions)})
 
     def save_projections(self, folder: Path) -> None:
         """Writes the projections alone; the towers must be those of the packages, as they are."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._write(folder, AISFX.record(), MINILM.record())
+        self._write(folder, AISFX.record(), MINILM.record(), {})
 
-    def _write(self, folder: Path, audio: Mapping[str, Any], text: Mapping[str, Any]) -> None:
+    def _write(
+        self,
+        folder: Path,
+        audio: Mapping[str, Any],
+        text: Mapping[str, Any],
+        further: Mapping[str, Any],
+    ) -> None:
         config = {"kind": KIND, "dimensions": self.dimensions, "audio": audio, "text": text}
         weights = self._stored_weights(with_audio_model="package" not in audio)
         artifacts.save_tensors(folder / WEIGHTS, weights)
-        artifacts.write_json(folder / CONFIG, config)
+        artifacts.write_json(folder / CONFIG, config | dict(further))
 
     def _stored_weights(self, with_audio_model: bool) -> dict[str, Tensor]:
         """What WEIGHTS holds, live; the text tower has a folder of its own."""
@@ -160,13 +172,23 @@ def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
     return network, SentenceEncoder.load(text_folder)
 
 
-def _load_towers(folder: Path, config: Mapping[str, Any]) -> tuple[AisfxNetwork, SentenceEncoder]:
+def read_attributions(folder: Path) -> list[str]:
+    """What the licenses of the towers that `save` wrote into `folder` ask to be told: lines."""
+    lines = artifacts.read_json(folder / CONFIG).get(ATTRIBUTIONS, [])
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise SoundjudgeError(f"{folder / CONFIG}: {ATTRIBUTIONS} is {lines!r}, no list of lines.")
+    return lines
+
+
+def _load_towers(
+    folder: Path, config: Mapping[str, Any]
+) -> tuple[AisfxNetwork, SentenceEncoder, list[str]]:
     if config["audio"].get("package") is None:
         network = AisfxNetwork(config["audio"]["channels"])
-        return network, SentenceEncoder.load(folder / TEXT_FOLDER)
+        return network, SentenceEncoder.load(folder / TEXT_FOLDER), read_attributions(folder)
     for part, packaged in (("audio", AISFX), ("text", MINILM)):
         _check_record(folder / CONFIG, config[part], packaged)
-    return load_packaged_towers()
+    return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]
 
 
 def _check_record(path: Path, record: object, packaged: PackagedWeights) -> None:

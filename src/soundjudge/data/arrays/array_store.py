@@ -10,6 +10,7 @@ import math
 import mmap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def open_memmap(path: Path) -> NDArray[Any]:
     """An array file, memory-mapped and read-only; SoundjudgeError if it cannot be read."""
     try:
         return np.asarray(np.load(path, mmap_mode="r"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, TokenError) as error:  # the last two: a garbled header
         if isinstance(error, OSError) and error.errno == errno.EMFILE:
             _allow_open_files(path)
             return open_memmap(path)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from soundjudge.clap.encoders import towers
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.member_record import MemberRecord
 from soundjudge.scoring.judge.manifest import JudgeManifest, Long
@@ -95,15 +97,20 @@ class Packaging:
 
 
 def card_text(
-    manifest: JudgeManifest, records: Records, packaging: Packaging, report: str, head: str
+    folder: Path,
+    manifest: JudgeManifest,
+    records: Records,
+    packaging: Packaging,
+    report: str,
+    head: str,
 ) -> str:
-    """The card: `head` is its YAML, `report` (Markdown) its last sections."""
+    """The card of the judge in `folder`: `head` is its YAML, `report` (Markdown) its end."""
     blend = manifest.ensemble
     rows = [
         f"| {name} | {records[name].kind} | {weight:.3f} |"
         for name, weight in zip(blend.members, blend.weights, strict=True)
     ]
-    notes = [*packaging.notes, *_m2d_notes(records)]
+    notes = [*packaging.notes, *_attributions(folder), *_m2d_notes(records)]
     # The report's own headings become sections of this page.
     lines = [f"#{line}" if line.startswith("#") else line for line in report.splitlines()]
     return TEXT.format(
@@ -134,6 +141,12 @@ def _level_text(manifest: JudgeManifest) -> str:
     if level is not None:
         text += LEVEL.format(level=level)
     return text
+
+
+def _attributions(folder: Path) -> list[str]:
+    """What the licenses of pretrained towers inside the judge ask to be told."""
+    copies = sorted(path.parent for path in folder.rglob(towers.CONFIG))
+    return list(dict.fromkeys(line for copy in copies for line in towers.read_attributions(copy)))
 
 
 def _m2d_notes(records: Records) -> list[str]:

@@ -75,7 +75,7 @@ def build_judge(
     artifacts.write_json(folder / MANIFEST, manifest.contents(), exact=True)
     records = integrity.read_members(folder, manifest)
     head = card_data.card_data(packaging, evaluation or {}).to_yaml()
-    text = card.card_text(manifest, records, packaging, report, head)
+    text = card.card_text(folder, manifest, records, packaging, report, head)
     (folder / integrity.CARD).write_text(text, encoding="utf-8")
     return manifest
 
