@@ -59,12 +59,12 @@ TABLE = {
     ),
     "features.frontend.audio_tokens": (
         8,
-        f"features caption {PREDICTIONS} predict@likelihood",
+        f"features caption {PREDICTIONS} predict@zeroshot predict@likelihood",
         f"likelihood fusion {LALM} ensemble evaluate package",
     ),
     "predict.features": (
         "data/none",
-        f"{PREDICTIONS} predict@likelihood package",
+        f"{PREDICTIONS} predict@zeroshot predict@likelihood package",
         "ensemble evaluate",
     ),
     "regress.extra_encoders": (

@@ -30,7 +30,7 @@ def project(tmp_path) -> Path:
         (tmp_path / lock).parent.mkdir(parents=True)
         (tmp_path / lock).write_text("schema: '2.0'\nstages: {}\n")
     (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/evaluate.md").write_text("the metrics\n")
+    (tmp_path / "metrics/evaluate.md").write_text("# the metrics\n")
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("")
     (tmp_path / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
