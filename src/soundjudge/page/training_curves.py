@@ -79,7 +79,7 @@ def _trainings(folder: Path) -> Iterator[Training]:
 
 def pictures(trainings: list[Training]) -> dict[str, list[Picture]]:
     """Loss and validation of each training by name; trainings of one kind share their axes."""
-    drawn: dict[str, list[Picture]] = {}
+    by_member: dict[str, list[Picture]] = {}
     for _, group in groupby(trainings, key=lambda training: training.kind):
         members = list(group)
         for curve in CURVES:
@@ -94,8 +94,8 @@ def pictures(trainings: list[Training]) -> dict[str, list[Picture]]:
                     for x, y in member.curves[curve]
                 ]
                 picture = Picture(label=curve, line=line, steps=steps, values=values)
-                drawn.setdefault(member.name, []).append(picture)
-    return drawn
+                by_member.setdefault(member.name, []).append(picture)
+    return by_member
 
 
 def write_curves(folder: Path, page: Path, *, note: str = "", overwrite: bool = False) -> int:
