@@ -24,7 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarni
 # The intents: key: (another value, the stages that use it, the stages that may follow). That each
 # stage tracks exactly the keys that it reads is proved below.
 LALM = "pretrain@captioned finetune@full1 finetune@full2"
-PREDICTIONS = "predict@clapscore predict@regress predict@fusion predict@full1 predict@full2"
+RATED = "predict@clapscore predict@regress predict@fusion predict@full1 predict@full2"
+PREDICTIONS = f"{RATED} predict@zeroshot"  # the last learns from no rating
 TABLE = {
     "prepare.silence_dbfs": (
         -50.0,
@@ -35,8 +36,7 @@ TABLE = {
     "screen.tolerance": (
         3,
         "screen standardize",
-        f"tune_clap regress fusion embed pseudolabel {LALM}"
-        f" {PREDICTIONS} ensemble evaluate package",
+        f"tune_clap regress fusion embed pseudolabel {LALM} {RATED} ensemble evaluate package",
     ),
     "tune_clap.margin_weight": (
         0.0,
@@ -59,12 +59,12 @@ TABLE = {
     ),
     "features.frontend.audio_tokens": (
         8,
-        f"features caption {PREDICTIONS} predict@zeroshot predict@likelihood",
+        f"features caption {PREDICTIONS} predict@likelihood",
         f"likelihood fusion {LALM} ensemble evaluate package",
     ),
     "predict.features": (
         "data/none",
-        f"{PREDICTIONS} predict@zeroshot predict@likelihood package",
+        f"{PREDICTIONS} predict@likelihood package",
         "ensemble evaluate",
     ),
     "regress.extra_encoders": (

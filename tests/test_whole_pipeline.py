@@ -215,7 +215,7 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path, warm_p
 
 
 LAST_FIT = {
-    "targets", "tune_clap", "zeroshot", "regress", "likelihood", "fusion", "finetune@full1",
+    "targets", "tune_clap", "regress", "likelihood", "fusion", "finetune@full1",
     "predict@clapscore", "predict@zeroshot", "predict@regress", "predict@full1",
     "predict@likelihood", "predict@fusion", "compare", "package",
 }  # fmt: skip
