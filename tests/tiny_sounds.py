@@ -2,6 +2,7 @@
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -79,3 +80,38 @@ def mpeg_frames(mp3: bytes) -> list[bytes]:
         result.append(mp3[:size])
         mp3 = mp3[size:]
     return result
+
+
+def encode_by_ffmpeg(
+    file: io.BytesIO | Path,
+    kind: str,
+    codec: str,
+    *,
+    sample_rate: int = 48_000,
+    bit_rate: int | None = None,
+    **options: str,
+) -> bytes:
+    """The bytes of a two-second sweep in a container of FFmpeg's, written by PyAV into `file`.
+
+    Some options need a file on disk, which can be sought in.
+    """
+    import av
+
+    pcm = np.round(sweep(2.0, sample_rate) * 32767).astype(np.int16)
+    target = str(file) if isinstance(file, Path) else file
+    with av.open(target, "w", format=kind, options=options) as container:
+        stream = container.add_stream(codec, rate=sample_rate, layout="mono")
+        if bit_rate is not None:
+            stream.bit_rate = bit_rate
+        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = sample_rate
+        resampler = av.AudioResampler(
+            format=stream.format,
+            layout="mono",
+            rate=sample_rate,
+            frame_size=stream.frame_size or 1024,
+        )
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return file.read_bytes() if isinstance(file, Path) else file.getvalue()

@@ -2,9 +2,8 @@
 
 import importlib.util
 
-import numpy as np
 import pytest
-from tiny_sounds import sweep
+from tiny_sounds import encode_by_ffmpeg
 
 from soundjudge.data.audio import audio, containers
 from soundjudge.errors import AudioError
@@ -12,25 +11,6 @@ from soundjudge.errors import AudioError
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("av") is None, reason="PyAV is not installed: soundjudge[decode]"
 )
-RATE = 48_000
-
-
-def encoded(path, kind, codec, **options):
-    """Two seconds in a file, whose options need it to be seekable."""
-    import av
-
-    pcm = np.round(sweep(2.0, RATE) * 32767).astype(np.int16)
-    with av.open(str(path), "w", format=kind, options=options) as container:
-        stream = container.add_stream(codec, rate=RATE, layout="mono")
-        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = RATE
-        resampler = av.AudioResampler(
-            format=stream.format, layout="mono", rate=RATE, frame_size=stream.frame_size or 1024
-        )
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return path.read_bytes()
 
 
 def refusal(path, data):
@@ -44,20 +24,20 @@ def refusal(path, data):
     ("kind", "codec"), [("mp4", "aac"), ("mov", "pcm_s16le"), ("3gp", "aac"), ("tta", "tta")]
 )
 def test_joined_files_are_refused_and_not_heard_in_part(tmp_path, kind, codec):
-    data = encoded(tmp_path / "a", kind, codec)
+    data = encode_by_ffmpeg(tmp_path / "a", kind, codec)
     assert len(audio.read_audio(tmp_path / "a")) >= 32_000
     assert "another file is joined behind it, split them" in refusal(tmp_path / "b", data + data)
 
 
 def test_a_file_in_fragments_is_heard_whole(tmp_path):
     flags = "frag_keyframe+empty_moov+default_base_moof"
-    data = encoded(tmp_path / "a", "mp4", "aac", movflags=flags, frag_duration="500000")
+    data = encode_by_ffmpeg(tmp_path / "a", "mp4", "aac", movflags=flags, frag_duration="500000")
     assert data.count(b"moof") > 2
     assert 32_000 <= len(audio.read_audio(tmp_path / "a")) <= 34_000
 
 
 def test_a_live_recording_without_a_length_is_heard_whole_or_refused(tmp_path):
-    data = encoded(tmp_path / "a.webm", "webm", "libopus", live="1")
+    data = encode_by_ffmpeg(tmp_path / "a.webm", "webm", "libopus", live="1")
     assert len(audio.read_audio(tmp_path / "a.webm")) == pytest.approx(32_000, abs=400)
     for size in (len(data) // 3, len(data) // 2, len(data) - 7):
         words = refusal(tmp_path / "cut.webm", data[:size])
@@ -65,7 +45,7 @@ def test_a_live_recording_without_a_length_is_heard_whole_or_refused(tmp_path):
 
 
 def test_a_file_that_lacks_a_little_is_heard_and_flagged(tmp_path):
-    data = encoded(tmp_path / "a.webm", "webm", "libopus")
+    data = encode_by_ffmpeg(tmp_path / "a.webm", "webm", "libopus")
     assert audio.read_sound(tmp_path / "a.webm").flags.names() == []
     (tmp_path / "cut.webm").write_bytes(data[: int(0.93 * len(data))])
     cut = audio.read_sound(tmp_path / "cut.webm")

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny_sounds import sweep
+from tiny_sounds import encode_by_ffmpeg, sweep
 
 from soundjudge.data.audio import audio
 from soundjudge.errors import AudioError
@@ -20,23 +20,8 @@ FORMATS = [
 ]  # fmt: skip
 
 
-def encoded(kind, codec, seconds=2.0):
-    import av
-
-    pcm = np.round(sweep(seconds, RATE) * 32767).astype(np.int16)
-    file = io.BytesIO()
-    with av.open(file, "w", format=kind) as container:
-        stream = container.add_stream(codec, rate=RATE, layout="mono")
-        stream.bit_rate = 64_000
-        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = RATE
-        resampler = av.AudioResampler(
-            format=stream.format, layout="mono", rate=RATE, frame_size=stream.frame_size or 1024
-        )
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return file.getvalue()
+def encoded(kind, codec):
+    return encode_by_ffmpeg(io.BytesIO(), kind, codec, sample_rate=RATE, bit_rate=64_000)
 
 
 def refusal(path, data):
