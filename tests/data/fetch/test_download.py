@@ -210,7 +210,7 @@ def test_the_catalog_pins_what_is_known_and_has_nothing_else():
         catalog.find_entry("beasts")
 
 
-def test_a_second_download_to_one_place_is_refused_until_the_first_ends(hub):
+def test_a_second_download_to_one_place_is_refused_until_the_first_ends(hub, in_folder):
     hub.files["datasets/someone/beats"] = {"beats.pt": WEIGHTS, "other.pt": b"x"}
     target = entry().path
     target.parent.mkdir(parents=True, exist_ok=True)
