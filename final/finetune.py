@@ -1,8 +1,8 @@
 """Language model training 3 without validation, for as many epochs as validation selected.
 
-reads   a folder of targets, data/features/, data/prepared/ clips and shards, the
-        checkpoint that the member starts from, checkpoints/caption/, the encoder and language model
-        of params,         metrics/finetune/<member>.json
+reads   a folder of targets, data/features/, data/prepared/ clips and shards, the checkpoint that
+        the member starts from and its captioner's, checkpoints/caption/, the encoder and language
+        model of params, metrics/finetune/<member>.json
 writes  a checkpoint and a history
 """
 
@@ -18,7 +18,7 @@ from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables.tables import TARGETS, read_table
 from soundjudge.model.audio.audio_encoder import load_audio_encoder
-from soundjudge.model.lalm.checkpoint import save_lalm
+from soundjudge.model.joint.joint_lalm import save
 from soundjudge.runtime import devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training import finetune
@@ -41,20 +41,24 @@ def main(name: str, folder: Path, place: Path, history: Path) -> None:
     warm_start = None if member.warm_start == "none" else WARM_STARTS / member.warm_start
     lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
     inputs = [folder, FEATURES, PREPARED / "clips.parquet", warm_start or llm, CAPTION, llm]
-    work = work_folder("final_finetune", [config, member, epochs], [*inputs, encoder])
+    captioner = WARM_STARTS / member.captioner
+    joint = finetune.join_captioner(lalm, captioner, member, device)
+    inputs += [encoder] if joint is None else [encoder, captioner]
+    work = work_folder("final_finetune", [config, member, epochs], inputs)
     if epochs > 0:  # else the start was the best
         stores = ArrayStore(FEATURES), ClipStore(PREPARED)
         audio_encoder = load_audio_encoder(encoder, devices.process_state(device).device)
         sounds = finetune.TrainingSounds(*stores, audio_encoder, member.specaugment)
         config = replace(config, optimization=selected_length.shorten(config.optimization, epochs))
         finetune.train(
-            lalm, sounds, targets, None, config, member, work=work, device=device, history=history
-        )
+            lalm, sounds, targets, None, config, member,
+            work=work, device=device, history=history, joint=joint,
+        )  # fmt: skip
 
     if devices.process_state(device).is_main_process:
         if epochs == 0:
             selected_length.write_untrained(history)
-        save_lalm(place, lalm, encoder.as_posix(), {"epochs": epochs})
+        save(place, lalm, joint, captioner, encoder.as_posix(), {"epochs": epochs})
         shutil.rmtree(work)
 
 

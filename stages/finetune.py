@@ -1,7 +1,8 @@
 """Language model training 3, once per member: rank pairs as listeners do.
 
 reads   data/targets/, data/features/, data/prepared/ clips and shards, the checkpoint that the
-        member starts from, checkpoints/caption/, and the encoder and language model of params
+        member starts from and its captioner's, checkpoints/caption/, and the encoder and language
+        model of params
 writes  checkpoints/finetune/<member>/, metrics/ and plots/finetune/<member>
 """
 
@@ -16,7 +17,7 @@ from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.model.audio.audio_encoder import load_audio_encoder
-from soundjudge.model.lalm import checkpoint
+from soundjudge.model.joint.joint_lalm import save
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training import finetune
@@ -42,16 +43,20 @@ def main(name: str) -> None:
     sounds = finetune.TrainingSounds(*stores, audio_encoder, member.specaugment)
     warm_start = None if member.warm_start == "none" else WARM_STARTS / member.warm_start
     lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
+    captioner = WARM_STARTS / member.captioner
+    joint = finetune.join_captioner(lalm, captioner, member, device)
     inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", warm_start or llm, CAPTION, llm]
-    work = work_folder("finetune", [config, member], [*inputs, encoder])
+    inputs += [encoder] if joint is None else [encoder, captioner]
+    work = work_folder("finetune", [config, member], inputs)
     history = HISTORIES / name / "history.csv"
     result = finetune.train(
-        lalm, sounds, targets, validation, config, member, work=work, device=device, history=history
-    )
+        lalm, sounds, targets, validation, config, member,
+        work=work, device=device, history=history, joint=joint,
+    )  # fmt: skip
 
     if devices.process_state(device).is_main_process:
         summary = {"best_epoch": result.best_epoch, "validation_srcc": result.best_value}
-        checkpoint.save_lalm(CHECKPOINTS / name, lalm, encoder.as_posix(), summary)
+        save(CHECKPOINTS / name, lalm, joint, captioner, encoder.as_posix(), summary)
         artifacts.write_json(METRICS / f"{name}.json", summary)
         shutil.rmtree(work)
 

@@ -197,10 +197,10 @@ def test_every_stage_can_read_every_recipe(script: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_has_every_value_that_dvc_yaml_asks_for(name: str) -> None:
     keys = set(re.findall(r"\$\{([a-z_.]+)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
-    for dotted in keys - {"key", "item", "item.warm_start"}:
+    for dotted in keys - {"key", "item", "item.warm_start", "item.captioner"}:
         assert value(VALUES[name], dotted) or dotted == "refit.members", dotted  # none is fine
     for member in value(VALUES[name], "finetune.members").values():
-        assert member["warm_start"]
+        assert member["warm_start"] and member["captioner"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -47,7 +47,8 @@ TABLE = {
     "likelihood.alpha": (
         0.0,
         "likelihood",
-        "fusion predict@likelihood predict@fusion ensemble evaluate package",
+        "fusion predict@likelihood predict@fusion finetune@full1 finetune@full2 predict@full1"
+        " predict@full2 ensemble evaluate package",
     ),
     "fusion.likelihood_weight": (1.0, "fusion", "predict@fusion ensemble evaluate package"),
     "regress.c": (2.0, "regress", "predict@regress ensemble evaluate package"),

@@ -16,6 +16,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import encode_waves
 from soundjudge.model.feature_extraction import FeatureConfig, encode_clips
 from soundjudge.model.lalm import checkpoint
+from soundjudge.model.likelihood.likelihood import LikelihoodConfig
 from soundjudge.runtime import artifacts
 from soundjudge.training import finetune
 from soundjudge.training.lalm.specaugment import SpecAugment
@@ -176,6 +177,11 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(name, value):
         finetune.FinetuneConfig(**{**vars(FINETUNING), name: value})
 
 
+def test_an_offset_alone_needs_a_captioner():
+    with pytest.raises(SoundjudgeError, match="trainable is offset, and captioner is none"):
+        member(trainable="offset")
+
+
 @pytest.fixture
 def repository(in_folder):
     """A folder as the stages expect it; torch's determinism is put back afterwards."""
@@ -238,6 +244,58 @@ def test_a_last_fit_on_the_same_pairs_is_the_selected_model(repository, monkeypa
 def test_without_a_selection_run_a_last_fit_is_refused(repository):
     with pytest.raises(SoundjudgeError, match=r"metrics/finetune/full1\.json does not exist"):
         run_script(ROOT / "final/finetune.py", "full1", "data/targets", "last", "last.csv")
+
+
+def write_captioner(root):
+    """checkpoints/likelihood of the trained captioner, on two reference sounds."""
+    references = dict(zip("ab", tiny_lalm.features(2), strict=True))
+    config = LikelihoodConfig(num_references=2)
+    tiny_lalm.save_likelihood(
+        root / "checkpoints/likelihood", root / "checkpoints/caption", references, config
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainable", ["all", "offset"])
+def test_with_a_captioner_the_offset_learns_and_what_is_to_stay_does(repository, trainable):
+    for stage in (["caption"], ["pretrain", "captioned"]):
+        run_stage(*stage)
+    write_captioner(repository)
+    joint = vars(member(captioner="likelihood", trainable=trainable)) | {"specaugment": None}
+    change("finetune", members={"joint": joint | {"warm_start": "pretrain/captioned"}})
+    run_stage("finetune", "joint")
+    folder = Path("checkpoints/finetune/joint")
+    assert artifacts.read_json(folder / "member.json")["kind"] == "lalm-likelihood"
+    rows = Path("plots/finetune/joint/history.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "0", "1", "2"]
+    captioner = Path("checkpoints/likelihood")
+    assert artifacts.sha256(folder / "captioner") == artifacts.sha256(captioner)
+    start = Path("checkpoints/pretrain/captioned/model.safetensors").read_bytes()
+    if trainable == "offset":
+        assert (folder / "lalm/model.safetensors").read_bytes() == start
+    first = artifacts.sha256(folder)
+    shutil.rmtree(folder)
+    run_stage("finetune", "joint")
+    assert artifacts.sha256(folder) == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("best", [0, 1])
+def test_a_last_fit_with_a_captioner_is_the_selected_model(repository, monkeypatch, best):
+    values = iter([0.3, 0.2, 0.1] if best == 0 else [0.1, 0.3, 0.2])
+    for stage in (["caption"], ["pretrain", "captioned"]):
+        run_stage(*stage)
+    write_captioner(repository)
+    joint = vars(member(captioner="likelihood", trainable="all")) | {"specaugment": None}
+    change("finetune", members={"joint": joint | {"warm_start": "pretrain/captioned"}})
+    monkeypatch.setattr(finetune, "rank_correlation", lambda *_: next(values))
+    run_stage("finetune", "joint")
+    run_script(ROOT / "final/finetune.py", "joint", "data/targets", "last", "last.csv")
+    for name in ("lalm/model.safetensors", *(["offset.safetensors"] if best else [])):
+        selected, last = Path("checkpoints/finetune/joint") / name, Path("last") / name
+        assert selected.read_bytes() == last.read_bytes(), name
+    start = Path("checkpoints/pretrain/captioned/model.safetensors").read_bytes()
+    assert (Path("last/lalm/model.safetensors").read_bytes() == start) == (best == 0)
 
 
 @pytest.mark.slow

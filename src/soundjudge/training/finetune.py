@@ -2,7 +2,8 @@
 
 The third training of the TMU system, once per member of the ensemble. The items of the loop are
 lists of rated pairs, sampled anew each epoch. The audio encoder is frozen: its stored features
-serve, unless SpecAugment masks the spectrograms that it encodes.
+serve, unless SpecAugment masks the spectrograms that it encodes. With a captioner its likelihood of
+a pair is an input, too: a learnt offset of the score.
 Letters: P = pairs, B = sounds at once, T = samples of a window, N = frames, M = audio tokens,
 D = encoder width.
 """
@@ -21,9 +22,13 @@ from torch import Tensor
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import AudioEncoder
 from soundjudge.model.frontend.frontend import AudioFrontend, pad_or_cut, pool_frames
+from soundjudge.model.joint.joint_lalm import JointLalm, Trainable, pair_evidence
 from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.likelihood.likelihood import load_likelihood
+from soundjudge.runtime import devices
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import (
     PairReader,
@@ -60,6 +65,17 @@ class FinetuneMember:
     specaugment: SpecAugment | None = None
     """null = features are computed once; masks run the audio encoder on every sound in every epoch,
     ten times slower on a CPU. TMU: {freq_mask: 15, time_mask: 30, per: batch}."""
+    captioner: Literal["none", "likelihood"] = "none"
+    """likelihood = that checkpoint's likelihood of a pair joins the score by a learnt offset"""
+    trainable: Trainable = "all"
+    """offset = that alone is trained, and the language model stays as its warm start"""
+
+    def __post_init__(self) -> None:
+        if self.trainable == "offset" and self.captioner == "none":
+            raise SoundjudgeError(
+                "trainable is offset, and captioner is none: choose captioner likelihood, or "
+                "trainable all."
+            )
 
     def with_choice(self, folder: Path) -> "FinetuneMember":
         """The same, with the target that `auto` stands for in a folder of targets."""
@@ -126,6 +142,15 @@ class TrainingSounds:
         return features.half().float() if self.features.dtype == np.float16 else features
 
 
+def join_captioner(
+    lalm: Lalm, captioner: Path, member: FinetuneMember, device: str
+) -> JointLalm | None:
+    """`lalm` with the captioner in a folder and a new offset, if `member` has a captioner."""
+    if member.captioner == "none":
+        return None
+    return JointLalm(lalm, load_likelihood(captioner, devices.process_state(device).device))
+
+
 def train(
     lalm: Lalm,
     sounds: TrainingSounds,
@@ -138,40 +163,44 @@ def train(
     device: str,
     log: loop.Log = loop.log_line,
     history: Path | None = None,
+    joint: JointLalm | None = None,
 ) -> loop.TrainingResult:
     """Trains `lalm` in place and keeps the epoch, 0 included, with the highest validation SRCC.
 
-    Without validation, the last one is kept.
+    Without validation, the last one is kept. `joint` holds `lalm`, where `member` has a captioner.
     """
     train_pairs = make_rated_pairs(train_targets, member.target, member.sample_weights)
-    lalm.prepare_for_training(config.llm)
+    known = _prepare(lalm, joint, sounds.features, train_pairs, config, member, device)
     compute_loss = list_loss(config, train_pairs.targets)
 
     reader = PairReader(lalm, sounds.features, train_pairs)
 
     def read(items: Indices) -> Inputs:
         sequences = lalm.scoring_sequences(reader.tokens_of(items))
-        return sequences, sounds.read(train_pairs.clip_ids_of(items), lalm.frontend)
+        windows = sounds.read(train_pairs.clip_ids_of(items), lalm.frontend)
+        return sequences, windows, *(evidence[items] for evidence in known)
 
-    def scores(lalm: Lalm, inputs: Inputs, generator: torch.Generator) -> Tensor:
-        sequences, read_sounds = inputs
-        features = sounds.encode(read_sounds, lalm.frontend, generator)  # (P, M, D)
-        return lalm.sequence_scores(sequences, features)
+    def scores(model: Lalm | JointLalm, inputs: Inputs, generator: torch.Generator) -> Tensor:
+        sequences, windows, *evidence = inputs
+        features = sounds.encode(windows, lalm.frontend, generator)  # (P, M, D)
+        return model.sequence_scores(sequences, features, *evidence)
 
     def loss(scores: Tensor, items: Indices) -> Tensor:
         return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
-    def validate(pairs: TrainingPairs) -> float:
+    def validate(pairs: TrainingPairs, known: list[Tensor]) -> float:
         scores = predict_scores(lalm, sounds.features, pairs, config.eval_batch_size)
+        if joint is not None:
+            scores = joint.join(scores, *known)
         return rank_correlation(scores, pairs.targets)
 
     validation = None
     if validation_targets is not None:
         pairs = make_rated_pairs(validation_targets, member.selection_target)
-        validation = partial(validate, pairs)
+        validation = partial(validate, pairs, _evidence(joint, sounds.features, pairs, config))
 
     result = loop.train_module(
-        lalm,
+        joint or lalm,
         random_lists(len(train_pairs), config.list_size),
         ListLoss(read=read, scores=scores, loss=loss, list_size=config.list_size),
         optimization=config.optimization,
@@ -183,5 +212,41 @@ def train(
         history=history,
         epoch_zero=validation is not None,
     )
-    lalm.merge_and_unload()
+    if joint is None or member.trainable == "all":
+        lalm.merge_and_unload()
     return result
+
+
+def _prepare(
+    lalm: Lalm,
+    joint: JointLalm | None,
+    features: ArrayStore,
+    pairs: TrainingPairs,
+    config: FinetuneConfig,
+    member: FinetuneMember,
+    device: str,
+) -> list[Tensor]:
+    """Makes trainable what `member` says; returns `_evidence` of the training pairs."""
+    if joint is not None:
+        joint.to(devices.process_state(device).device).prepare_for_training(member.trainable)
+        (evidence,) = _evidence(joint, features, pairs, config)
+        joint.eval()
+        scores = predict_scores(lalm, features, pairs, config.eval_batch_size)
+        joint.standardize_by(scores, evidence)
+    if member.trainable == "all":
+        lalm.prepare_for_training(config.llm)
+    return [] if joint is None else [evidence]
+
+
+def _evidence(
+    joint: JointLalm | None, features: ArrayStore, pairs: TrainingPairs, config: FinetuneConfig
+) -> list[Tensor]:
+    """What the captioner says of the stored sounds and texts of pairs: (P, S - 1), if there is one.
+
+    Its inputs are not masked, as it does not learn from them.
+    """
+    if joint is None:
+        return []
+    rows = np.arange(len(pairs))
+    columns = pairs.clip_ids_of(rows), pairs.texts_of(rows)
+    return [pair_evidence(joint.captioner, features, *columns, config.eval_batch_size)]

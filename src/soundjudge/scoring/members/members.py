@@ -18,6 +18,7 @@ from soundjudge.scoring.members import m2d_reference
 from soundjudge.scoring.members.encodings import (
     CosineMember,
     FusionMember,
+    JointMember,
     LalmMember,
     LikelihoodMember,
     Member,
@@ -130,6 +131,14 @@ def _load_likelihood(loader: MemberLoader, folder: Path, record: MemberRecord) -
     return LikelihoodMember(model, loader.audio_encoder(record.references("audio")[0]))
 
 
+def _load_joint(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
+    from soundjudge.model.joint import joint_lalm
+
+    model = joint_lalm.load_joint(folder, loader.device)
+    loader.check_window(folder, model.lalm.frontend.window_seconds)
+    return JointMember(model, loader.audio_encoder(record.references("audio")[0]))
+
+
 def _load_fusion(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
     from soundjudge.fusion import fusion
 
@@ -147,5 +156,6 @@ KINDS: dict[str, Callable[[MemberLoader, Path, MemberRecord], Member]] = {
     "regress": _load_regressor,
     "lalm": _load_lalm,
     "likelihood": _load_likelihood,
+    "lalm-likelihood": _load_joint,
     "fusion": _load_fusion,
 }

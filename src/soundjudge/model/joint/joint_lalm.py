@@ -1,0 +1,146 @@
+"""The audio language model asked in both ways: its score, and its captioner's likelihood.
+
+Training to rank makes a language model forget what its captioner knows; so the captioner stays as
+it is beside it, and a learnt offset joins the two.
+Letters: B = pairs, P = training pairs, M = audio tokens, D = encoder width, S = inputs of the
+offset.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.errors import SoundjudgeError
+from soundjudge.model.joint.offset import LikelihoodOffset
+from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.model.lalm.prompt import Sequences
+from soundjudge.model.likelihood import likelihood
+from soundjudge.model.likelihood.likelihood import Likelihood
+from soundjudge.runtime import artifacts, model_folder
+from soundjudge.runtime.devices import copy_to
+from soundjudge.runtime.member_record import MemberRecord, read_member, write_member
+
+KIND, OFFSET = "lalm-likelihood", "offset.safetensors"
+LALM, CAPTIONER = "lalm", "captioner"  # folders inside the member's: a lalm and a likelihood
+Trainable = Literal["all", "offset"]
+
+
+class JointLalm(nn.Module):
+    """A language model, the offset of its scores, and the captioner, which no training changes."""
+
+    def __init__(self, lalm: Lalm, captioner: Likelihood) -> None:
+        """SoundjudgeError unless both take the same features."""
+        super().__init__()
+        if (lalm.frontend, lalm.feature_dim) != (captioner.frontend, captioner.lalm.feature_dim):
+            raise SoundjudgeError(
+                "the language model and its captioner take different features: train both again"
+            )
+        self.lalm, self.offset = lalm, LikelihoodOffset()
+        self.captioner = captioner  # no module: its weights are not trained
+        self.trainable: Trainable = "all"
+
+    def prepare_for_training(self, trainable: Trainable) -> None:
+        """All, or the offset alone: the language model is then as in evaluation."""
+        self.trainable = trainable
+        if trainable == "offset":
+            self.lalm.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "JointLalm":
+        """Sets the mode; a language model that is not trained stays in evaluation mode."""
+        super().train(mode)
+        if self.trainable == "offset":
+            self.lalm.eval()
+        return self
+
+    def scores(
+        self, features: Tensor, texts: Sequence[str], priors: Tensor | None = None
+    ) -> Tensor:
+        """How well sounds (B, M, D) match texts, about -1 to 1, not clipped: (B,).
+
+        `priors` are the captioner's `log_priors(texts)`, where they are known.
+        """
+        evidence = self.captioner.evidence(features, texts, priors)
+        scores: Tensor = self.offset(self.lalm.scores(features, texts), evidence)
+        return scores
+
+    def sequence_scores(self, sequences: Sequences, features: Tensor, evidence: Tensor) -> Tensor:
+        """The scores of `Lalm.sequence_scores` with the offset of `evidence` (B, S - 1): (B,)."""
+        own = self.lalm.sequence_scores(sequences, features)
+        scores: Tensor = self.offset(own, copy_to(evidence, own.device))
+        return scores
+
+    def standardize_by(self, scores: NDArray[np.float64], evidence: Tensor) -> None:
+        """Takes the scale of the offset's inputs from training pairs, (P,) and (P, S - 1)."""
+        device = self.lalm.device
+        self.offset.standardize_by(torch.from_numpy(scores).to(device), evidence.to(device))
+
+    @torch.no_grad()
+    def join(self, scores: NDArray[np.float64], evidence: Tensor) -> NDArray[np.float64]:
+        """Scores of the language model (B,) with the offset of `evidence` (B, S - 1): (B,)."""
+        device = self.lalm.device
+        joined = self.offset(torch.from_numpy(scores).to(device), evidence.to(device))
+        values: NDArray[np.float64] = joined.cpu().double().numpy()
+        return values
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what is read of it."""
+        return self.lalm.cut_texts(texts)
+
+
+@torch.no_grad()
+def pair_evidence(
+    captioner: Likelihood,
+    features: ArrayStore,
+    clip_ids: Sequence[str],
+    texts: Sequence[str],
+    batch_size: int,
+) -> Tensor:
+    """`Likelihood.evidence` of pairs of stored features and texts, on the CPU: (B, S - 1)."""
+    priors, parts = captioner.log_priors(texts), []
+    for start in range(0, len(texts), batch_size):
+        rows = slice(start, start + batch_size)
+        sounds = torch.from_numpy(features.gather(clip_ids[rows])).float()
+        parts.append(captioner.evidence(sounds, texts[rows], priors[rows]).cpu())
+    return torch.cat(parts)
+
+
+def save(
+    folder: Path,
+    lalm: Lalm,
+    joint: JointLalm | None,
+    captioner: Path,
+    audio_encoder: str,
+    training: Mapping[str, object],
+) -> None:
+    """`save_lalm`; of a joint one language model, offset and a copy of the folder `captioner`."""
+    if joint is None:
+        checkpoint.save_lalm(folder, lalm, audio_encoder, training)
+        return
+    with artifacts.atomic_folder(folder) as temporary:
+        checkpoint.save_lalm(temporary / LALM, lalm, audio_encoder, {})
+        (temporary / CAPTIONER).mkdir()
+        for path in sorted(captioner.iterdir()):
+            artifacts.link_or_copy(path, temporary / CAPTIONER / path.name)
+        artifacts.save_tensors(temporary / OFFSET, joint.offset.state_dict())
+        encoders = read_member(temporary / LALM, checkpoint.KIND).encoders
+        record = MemberRecord(kind=KIND, encoders=encoders, training=dict(training))
+        write_member(temporary, record)
+
+
+def load_joint(folder: Path, device: torch.device) -> JointLalm:
+    """What `save` wrote of a joint one, in evaluation mode."""
+    read_member(folder, KIND)
+    lalm = checkpoint.load_lalm(folder / LALM)
+    captioner = likelihood.load_likelihood(folder / CAPTIONER, device)
+    with torch.random.fork_rng(devices=[]):  # new weights are replaced at once
+        joint = JointLalm(lalm, captioner)
+    model_folder.load_weights(joint.offset, artifacts.load_tensors(folder / OFFSET), folder)
+    return joint.to(device).eval()
