@@ -1,8 +1,8 @@
 """Language model training 3 without validation, for as many epochs as validation selected.
 
-reads   a folder of targets, data/features/, data/prepared/ clips and shards, the checkpoint that
-        the member starts from and its captioner's, checkpoints/caption/, the encoder and language
-        model of params, metrics/finetune/<member>.json
+reads   a folder of targets, data/features/, data/prepared/ clips and shards, checkpoints/caption/,
+        the member's start and captioner, encoder and language model of params,
+        metrics/finetune/<member>.json
 writes  a checkpoint and a history
 """
 
@@ -22,6 +22,7 @@ from soundjudge.model.joint.joint_lalm import save
 from soundjudge.runtime import devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training import finetune
+from soundjudge.training.joint.preparation import join_captioner
 from soundjudge.training.lalm.warm_start import initialize_lalm
 from soundjudge.training.last_fit import selected_length
 
@@ -38,12 +39,11 @@ def main(name: str, folder: Path, place: Path, history: Path) -> None:
     torch.manual_seed(member.seed)
     epochs = selected_length.selected_epochs(METRICS / f"{name}.json")
     targets = read_table(folder / "train.csv", TARGETS)
-    warm_start = None if member.warm_start == "none" else WARM_STARTS / member.warm_start
+    warm_start, captioner = member.start(WARM_STARTS)
     lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
+    model = join_captioner(lalm, captioner, device)
     inputs = [folder, FEATURES, PREPARED / "clips.parquet", warm_start or llm, CAPTION, llm]
-    captioner = WARM_STARTS / member.captioner
-    joint = finetune.join_captioner(lalm, captioner, member, device)
-    inputs += [encoder] if joint is None else [encoder, captioner]
+    inputs += [encoder, captioner or CAPTION]
     work = work_folder("final_finetune", [config, member, epochs], inputs)
     if epochs > 0:  # else the start was the best
         stores = ArrayStore(FEATURES), ClipStore(PREPARED)
@@ -51,14 +51,13 @@ def main(name: str, folder: Path, place: Path, history: Path) -> None:
         sounds = finetune.TrainingSounds(*stores, audio_encoder, member.specaugment)
         config = replace(config, optimization=selected_length.shorten(config.optimization, epochs))
         finetune.train(
-            lalm, sounds, targets, None, config, member,
-            work=work, device=device, history=history, joint=joint,
-        )  # fmt: skip
+            model, sounds, targets, None, config, member, work=work, device=device, history=history
+        )
 
     if devices.process_state(device).is_main_process:
         if epochs == 0:
             selected_length.write_untrained(history)
-        save(place, lalm, joint, captioner, encoder.as_posix(), {"epochs": epochs})
+        save(place, model, encoder.as_posix(), {"epochs": epochs})
         shutil.rmtree(work)
 
 

@@ -1,8 +1,7 @@
 """Language model training 3, once per member: rank pairs as listeners do.
 
-reads   data/targets/, data/features/, data/prepared/ clips and shards, the checkpoint that the
-        member starts from and its captioner's, checkpoints/caption/, and the encoder and language
-        model of params
+reads   data/targets/, data/features/, data/prepared/ clips and shards, checkpoints/caption/, the
+        member's start and captioner, the encoder and language model of params
 writes  checkpoints/finetune/<member>/, metrics/ and plots/finetune/<member>
 """
 
@@ -21,6 +20,7 @@ from soundjudge.model.joint.joint_lalm import save
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training import finetune
+from soundjudge.training.joint.preparation import join_captioner
 from soundjudge.training.lalm.warm_start import initialize_lalm
 
 TARGETS, FEATURES, PREPARED = Path("data/targets"), Path("data/features"), Path("data/prepared")
@@ -41,22 +41,18 @@ def main(name: str) -> None:
     stores = ArrayStore(FEATURES), ClipStore(PREPARED)
     audio_encoder = load_audio_encoder(encoder, devices.process_state(device).device)
     sounds = finetune.TrainingSounds(*stores, audio_encoder, member.specaugment)
-    warm_start = None if member.warm_start == "none" else WARM_STARTS / member.warm_start
+    warm_start, captioner = member.start(WARM_STARTS)
     lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
-    captioner = WARM_STARTS / member.captioner
-    joint = finetune.join_captioner(lalm, captioner, member, device)
+    model = join_captioner(lalm, captioner, device)
     inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", warm_start or llm, CAPTION, llm]
-    inputs += [encoder] if joint is None else [encoder, captioner]
-    work = work_folder("finetune", [config, member], inputs)
+    work = work_folder("finetune", [config, member], [*inputs, encoder, captioner or CAPTION])
     history = HISTORIES / name / "history.csv"
-    result = finetune.train(
-        lalm, sounds, targets, validation, config, member,
-        work=work, device=device, history=history, joint=joint,
-    )  # fmt: skip
+    data = sounds, targets, validation
+    result = finetune.train(model, *data, config, member, work=work, device=device, history=history)
 
     if devices.process_state(device).is_main_process:
         summary = {"best_epoch": result.best_epoch, "validation_srcc": result.best_value}
-        save(CHECKPOINTS / name, lalm, joint, captioner, encoder.as_posix(), summary)
+        save(CHECKPOINTS / name, model, encoder.as_posix(), summary)
         artifacts.write_json(METRICS / f"{name}.json", summary)
         shutil.rmtree(work)
 

@@ -25,10 +25,9 @@ from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import AudioEncoder
 from soundjudge.model.frontend.frontend import AudioFrontend, pad_or_cut, pool_frames
-from soundjudge.model.joint.joint_lalm import JointLalm, Trainable, pair_evidence
+from soundjudge.model.joint.joint_lalm import JointLalm, Trainable
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.model.likelihood.likelihood import load_likelihood
-from soundjudge.runtime import devices
+from soundjudge.training.joint.preparation import prepare, stored_evidence
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import (
     PairReader,
@@ -80,6 +79,12 @@ class FinetuneMember:
     def with_choice(self, folder: Path) -> "FinetuneMember":
         """The same, with the target that `auto` stands for in a folder of targets."""
         return replace(self, target=choice.resolve_target(self.target, folder))
+
+    def start(self, folder: Path) -> tuple[Path | None, Path | None]:
+        """The checkpoints of warm start and captioner, which lie in a folder; None for none."""
+        names = self.warm_start, self.captioner
+        warm_start, captioner = (None if name == "none" else folder / name for name in names)
+        return warm_start, captioner
 
 
 def make_rated_pairs(
@@ -142,17 +147,8 @@ class TrainingSounds:
         return features.half().float() if self.features.dtype == np.float16 else features
 
 
-def join_captioner(
-    lalm: Lalm, captioner: Path, member: FinetuneMember, device: str
-) -> JointLalm | None:
-    """`lalm` with the captioner in a folder and a new offset, if `member` has a captioner."""
-    if member.captioner == "none":
-        return None
-    return JointLalm(lalm, load_likelihood(captioner, devices.process_state(device).device))
-
-
 def train(
-    lalm: Lalm,
+    model: Lalm | JointLalm,
     sounds: TrainingSounds,
     train_targets: pd.DataFrame,
     validation_targets: pd.DataFrame | None,
@@ -163,14 +159,14 @@ def train(
     device: str,
     log: loop.Log = loop.log_line,
     history: Path | None = None,
-    joint: JointLalm | None = None,
 ) -> loop.TrainingResult:
-    """Trains `lalm` in place and keeps the epoch, 0 included, with the highest validation SRCC.
+    """Trains `model` in place and keeps the epoch, 0 included, with the highest validation SRCC.
 
-    Without validation, the last one is kept. `joint` holds `lalm`, where `member` has a captioner.
+    Without validation, the last one is kept. `model` is a joint one if `member` has a captioner.
     """
     train_pairs = make_rated_pairs(train_targets, member.target, member.sample_weights)
-    known = _prepare(lalm, joint, sounds.features, train_pairs, config, member, device)
+    lalm = model.lalm if isinstance(model, JointLalm) else model
+    known = prepare(model, member.trainable, sounds.features, train_pairs, config, device)
     compute_loss = list_loss(config, train_pairs.targets)
 
     reader = PairReader(lalm, sounds.features, train_pairs)
@@ -190,17 +186,19 @@ def train(
 
     def validate(pairs: TrainingPairs, known: list[Tensor]) -> float:
         scores = predict_scores(lalm, sounds.features, pairs, config.eval_batch_size)
-        if joint is not None:
-            scores = joint.join(scores, *known)
+        if isinstance(model, JointLalm):
+            scores = model.join(scores, *known)
         return rank_correlation(scores, pairs.targets)
 
     validation = None
     if validation_targets is not None:
         pairs = make_rated_pairs(validation_targets, member.selection_target)
-        validation = partial(validate, pairs, _evidence(joint, sounds.features, pairs, config))
+        validation = partial(
+            validate, pairs, stored_evidence(model, sounds.features, pairs, config)
+        )
 
     result = loop.train_module(
-        joint or lalm,
+        model,
         random_lists(len(train_pairs), config.list_size),
         ListLoss(read=read, scores=scores, loss=loss, list_size=config.list_size),
         optimization=config.optimization,
@@ -212,41 +210,6 @@ def train(
         history=history,
         epoch_zero=validation is not None,
     )
-    if joint is None or member.trainable == "all":
+    if member.trainable == "all":
         lalm.merge_and_unload()
     return result
-
-
-def _prepare(
-    lalm: Lalm,
-    joint: JointLalm | None,
-    features: ArrayStore,
-    pairs: TrainingPairs,
-    config: FinetuneConfig,
-    member: FinetuneMember,
-    device: str,
-) -> list[Tensor]:
-    """Makes trainable what `member` says; returns `_evidence` of the training pairs."""
-    if joint is not None:
-        joint.to(devices.process_state(device).device).prepare_for_training(member.trainable)
-        (evidence,) = _evidence(joint, features, pairs, config)
-        joint.eval()
-        scores = predict_scores(lalm, features, pairs, config.eval_batch_size)
-        joint.standardize_by(scores, evidence)
-    if member.trainable == "all":
-        lalm.prepare_for_training(config.llm)
-    return [] if joint is None else [evidence]
-
-
-def _evidence(
-    joint: JointLalm | None, features: ArrayStore, pairs: TrainingPairs, config: FinetuneConfig
-) -> list[Tensor]:
-    """What the captioner says of the stored sounds and texts of pairs: (P, S - 1), if there is one.
-
-    Its inputs are not masked, as it does not learn from them.
-    """
-    if joint is None:
-        return []
-    rows = np.arange(len(pairs))
-    columns = pairs.clip_ids_of(rows), pairs.texts_of(rows)
-    return [pair_evidence(joint.captioner, features, *columns, config.eval_batch_size)]

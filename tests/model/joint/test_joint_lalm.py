@@ -12,6 +12,7 @@ from soundjudge.model.joint import joint_lalm
 from soundjudge.model.joint.joint_lalm import JointLalm
 from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.likelihood.likelihood import LikelihoodConfig, load_likelihood
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
@@ -46,9 +47,10 @@ def project(root):
     one = root / "checkpoints/finetune/one"
     tiny_lalm.save_likelihood(root / CAPTIONER, one, references, PMI)
     lalm = checkpoint.load_lalm(root / "checkpoints/finetune/two")
-    joint = JointLalm(lalm, load_likelihood(root / CAPTIONER, CPU)).eval()
+    captioner = root / CAPTIONER
+    joint = JointLalm(lalm, load_likelihood(captioner, CPU), captioner).eval()
     joint.offset = trained_offset()
-    joint_lalm.save(root / JOINT, lalm, joint, root / CAPTIONER, BEATS, {"best_epoch": 3})
+    joint_lalm.save(root / JOINT, joint, BEATS, {"best_epoch": 3})
     return joint
 
 
@@ -90,7 +92,8 @@ def test_before_training_the_joint_score_is_the_language_models_own(tmp_path):
     checkpoint.save_lalm(tmp_path / "caption", lalm, BEATS, {})
     references = dict(zip("ab", features(2), strict=True))
     tiny_lalm.save_likelihood(tmp_path / "likelihood", tmp_path / "caption", references, PMI)
-    joint = JointLalm(lalm, load_likelihood(tmp_path / "likelihood", CPU)).eval()
+    captioner = tmp_path / "likelihood"
+    joint = JointLalm(lalm, load_likelihood(captioner, CPU), captioner).eval()
     sounds, texts = features(3), ["a dog", "rain", "a car"]
     with torch.no_grad():
         assert torch.equal(joint.scores(sounds, texts), lalm.scores(sounds, texts))
@@ -154,7 +157,7 @@ def test_a_judge_holds_all_of_it_and_repeats_its_scores_elsewhere(tmp_path):
 
 def test_a_language_model_that_is_not_trained_drops_nothing_and_gets_no_gradient(tmp_path):
     joint = project(tmp_path)
-    joint.prepare_for_training("offset")
+    joint.prepare_for_training("offset", LlmTraining(training="full"))
     joint.train()
     assert joint.offset.training and not any(m.training for m in joint.lalm.modules())
     trained = {name for name, p in joint.named_parameters() if p.requires_grad}
@@ -165,7 +168,7 @@ def test_a_captioner_of_other_features_is_refused(tmp_path):
     project(tmp_path)
     captioner = load_likelihood(tmp_path / CAPTIONER, CPU)
     with pytest.raises(SoundjudgeError, match="take different features"):
-        JointLalm(tiny_lalm.lalm(tmp_path / "llm"), captioner)
+        JointLalm(tiny_lalm.lalm(tmp_path / "llm"), captioner, tmp_path / CAPTIONER)
 
 
 def test_an_offset_that_lacks_a_tensor_is_refused(tmp_path):

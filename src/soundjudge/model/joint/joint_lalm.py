@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.errors import SoundjudgeError
+from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.lalm import checkpoint
+from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.prompt import Sequences
 from soundjudge.model.likelihood import likelihood
@@ -35,21 +37,23 @@ Trainable = Literal["all", "offset"]
 class JointLalm(nn.Module):
     """A language model, the offset of its scores, and the captioner, which no training changes."""
 
-    def __init__(self, lalm: Lalm, captioner: Likelihood) -> None:
-        """SoundjudgeError unless both take the same features."""
+    def __init__(self, lalm: Lalm, captioner: Likelihood, folder: Path) -> None:
+        """`folder` holds the captioner. SoundjudgeError unless both take the same features."""
         super().__init__()
         if (lalm.frontend, lalm.feature_dim) != (captioner.frontend, captioner.lalm.feature_dim):
             raise SoundjudgeError(
                 "the language model and its captioner take different features: train both again"
             )
         self.lalm, self.offset = lalm, LikelihoodOffset()
-        self.captioner = captioner  # no module: its weights are not trained
+        self.captioner, self.folder = captioner, folder  # no module: its weights are not trained
         self.trainable: Trainable = "all"
 
-    def prepare_for_training(self, trainable: Trainable) -> None:
+    def prepare_for_training(self, trainable: Trainable, llm: LlmTraining) -> None:
         """All, or the offset alone: the language model is then as in evaluation."""
         self.trainable = trainable
-        if trainable == "offset":
+        if trainable == "all":
+            self.lalm.prepare_for_training(llm)
+        else:
             self.lalm.requires_grad_(False)
         self.train(self.training)
 
@@ -90,6 +94,15 @@ class JointLalm(nn.Module):
         values: NDArray[np.float64] = joined.cpu().double().numpy()
         return values
 
+    @property
+    def frontend(self) -> AudioFrontend:
+        """What features of sounds must come from."""
+        return self.lalm.frontend
+
+    def log_priors(self, texts: Sequence[str]) -> Tensor:
+        """The captioner's, of each text: (B,)."""
+        return self.captioner.log_priors(texts)
+
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.lalm.cut_texts(texts)
@@ -113,23 +126,18 @@ def pair_evidence(
 
 
 def save(
-    folder: Path,
-    lalm: Lalm,
-    joint: JointLalm | None,
-    captioner: Path,
-    audio_encoder: str,
-    training: Mapping[str, object],
+    folder: Path, model: Lalm | JointLalm, audio_encoder: str, training: Mapping[str, object]
 ) -> None:
-    """`save_lalm`; of a joint one language model, offset and a copy of the folder `captioner`."""
-    if joint is None:
-        checkpoint.save_lalm(folder, lalm, audio_encoder, training)
+    """`save_lalm`; of a joint one the language model, the offset and a copy of the captioner."""
+    if not isinstance(model, JointLalm):
+        checkpoint.save_lalm(folder, model, audio_encoder, training)
         return
     with artifacts.atomic_folder(folder) as temporary:
-        checkpoint.save_lalm(temporary / LALM, lalm, audio_encoder, {})
+        checkpoint.save_lalm(temporary / LALM, model.lalm, audio_encoder, {})
         (temporary / CAPTIONER).mkdir()
-        for path in sorted(captioner.iterdir()):
+        for path in sorted(model.folder.iterdir()):
             artifacts.link_or_copy(path, temporary / CAPTIONER / path.name)
-        artifacts.save_tensors(temporary / OFFSET, joint.offset.state_dict())
+        artifacts.save_tensors(temporary / OFFSET, model.offset.state_dict())
         encoders = read_member(temporary / LALM, checkpoint.KIND).encoders
         record = MemberRecord(kind=KIND, encoders=encoders, training=dict(training))
         write_member(temporary, record)
@@ -141,6 +149,6 @@ def load_joint(folder: Path, device: torch.device) -> JointLalm:
     lalm = checkpoint.load_lalm(folder / LALM)
     captioner = likelihood.load_likelihood(folder / CAPTIONER, device)
     with torch.random.fork_rng(devices=[]):  # new weights are replaced at once
-        joint = JointLalm(lalm, captioner)
+        joint = JointLalm(lalm, captioner, folder / CAPTIONER)
     model_folder.load_weights(joint.offset, artifacts.load_tensors(folder / OFFSET), folder)
     return joint.to(device).eval()

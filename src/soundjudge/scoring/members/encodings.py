@@ -141,9 +141,12 @@ class LalmMember:
 
 
 class LikelihoodMember:
-    """A captioning language model, scored by the likelihood of a text, with its encoder."""
+    """A captioning language model, scored by the likelihood of a text, with its encoder.
 
-    def __init__(self, likelihood: "Likelihood", encoder: SharedEncoder) -> None:
+    Or a language model whose score it joins.
+    """
+
+    def __init__(self, likelihood: "Likelihood | JointLalm", encoder: SharedEncoder) -> None:
         self.likelihood, self.encoder = likelihood, encoder
 
     def encode_sounds(self, waves: Waves) -> list[Tensor]:
@@ -165,34 +168,6 @@ class LikelihoodMember:
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.likelihood.cut_texts(texts)
-
-
-class JointMember:
-    """An audio language model and its captioner's likelihood in one score, with their encoder."""
-
-    def __init__(self, joint: "JointLalm", encoder: SharedEncoder) -> None:
-        self.joint, self.encoder = joint, encoder
-
-    def encode_sounds(self, waves: Waves) -> list[Tensor]:
-        """Features (M, D)."""
-        return list(self.encoder.features(waves, self.joint.lalm.frontend))
-
-    def encode_texts(self, texts: Sequence[str]) -> list[tuple[str, Tensor]]:
-        """Each text, and its log-probability given the reference sounds."""
-        return list(zip(texts, self.joint.captioner.log_priors(texts), strict=True))
-
-    def scores(
-        self, sounds: Sequence[Tensor], texts: Sequence[tuple[str, Tensor]]
-    ) -> NDArray[np.float64]:
-        """The model's about -1..1 brought to 0..10: (B,)."""
-        words, priors = zip(*texts, strict=True)
-        return on_rating_scale(
-            self.joint.scores(torch.stack(list(sounds)), words, torch.stack(priors))
-        )
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is longer than what is read of it."""
-        return self.joint.cut_texts(texts)
 
 
 class FusionMember:

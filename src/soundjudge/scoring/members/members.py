@@ -18,7 +18,6 @@ from soundjudge.scoring.members import m2d_reference
 from soundjudge.scoring.members.encodings import (
     CosineMember,
     FusionMember,
-    JointMember,
     LalmMember,
     LikelihoodMember,
     Member,
@@ -135,8 +134,8 @@ def _load_joint(loader: MemberLoader, folder: Path, record: MemberRecord) -> Mem
     from soundjudge.model.joint import joint_lalm
 
     model = joint_lalm.load_joint(folder, loader.device)
-    loader.check_window(folder, model.lalm.frontend.window_seconds)
-    return JointMember(model, loader.audio_encoder(record.references("audio")[0]))
+    loader.check_window(folder, model.frontend.window_seconds)
+    return LikelihoodMember(model, loader.audio_encoder(record.references("audio")[0]))
 
 
 def _load_fusion(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
