@@ -46,8 +46,7 @@ def main(name: str) -> None:
     model = join_captioner(lalm, captioner, device)
     inputs = [TARGETS, FEATURES, PREPARED / "clips.parquet", warm_start or llm, CAPTION, llm]
     work = work_folder("finetune", [config, member], [*inputs, encoder, captioner or CAPTION])
-    history = HISTORIES / name / "history.csv"
-    data = sounds, targets, validation
+    data, history = (sounds, targets, validation), HISTORIES / name / "history.csv"
     result = finetune.train(model, *data, config, member, work=work, device=device, history=history)
 
     if devices.process_state(device).is_main_process:
