@@ -7,6 +7,7 @@ by paths from a root: the repository, or the judge's own folder.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,6 +28,10 @@ from soundjudge.scoring.members.encodings import (
 from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 from soundjudge.scoring.members.shared_clap import SharedClap
 
+if TYPE_CHECKING:
+    from soundjudge.model.likelihood.likelihood import Likelihood
+    from soundjudge.scoring.members.shared_captioner import SharedCaptioner
+
 # Seconds by which a window may exceed a member's: rounding of a model's own sample rate.
 ROUNDING = 0.01
 
@@ -43,6 +48,7 @@ class MemberLoader:
     "the user's own M2D-CLAP, for a judge that stands on one"
     encoders: dict[Path, SharedEncoder] = field(default_factory=dict)
     claps: dict[ClapSource, ClapEncoder] = field(default_factory=dict)
+    captioners: list["SharedCaptioner"] = field(default_factory=list)
     stored: PipelineEncodings | None = None
     "what the pipeline has encoded before, which members then read"
 
@@ -80,6 +86,16 @@ class MemberLoader:
                 shared = self.stored.audio_encoder(encoder, self.device)
             self.encoders[path] = shared
         return self.encoders[path]
+
+    def captioner(self, likelihood: "Likelihood") -> "SharedCaptioner":
+        """The captioner, or one that is like it in a member before."""
+        from soundjudge.scoring.members.shared_captioner import SharedCaptioner
+
+        for shared in self.captioners:
+            if shared.is_like(likelihood):
+                return shared
+        self.captioners.append(SharedCaptioner(likelihood))
+        return self.captioners[-1]
 
     def check_window(self, folder: Path, seconds: float) -> None:
         """Raises SoundjudgeError if the member in `folder` takes less than the window."""
@@ -127,7 +143,8 @@ def _load_likelihood(loader: MemberLoader, folder: Path, record: MemberRecord) -
 
     model = likelihood.load_likelihood(folder, loader.device)
     loader.check_window(folder, model.frontend.window_seconds)
-    return LikelihoodMember(model, loader.audio_encoder(record.references("audio")[0]))
+    shared = loader.captioner(model)
+    return LikelihoodMember(shared, loader.audio_encoder(record.references("audio")[0]))
 
 
 def _load_joint(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
@@ -135,6 +152,7 @@ def _load_joint(loader: MemberLoader, folder: Path, record: MemberRecord) -> Mem
 
     model = joint_lalm.load_joint(folder, loader.device)
     loader.check_window(folder, model.frontend.window_seconds)
+    model.captioner = loader.captioner(model.captioner)
     return LikelihoodMember(model, loader.audio_encoder(record.references("audio")[0]))
 
 
@@ -144,6 +162,7 @@ def _load_fusion(loader: MemberLoader, folder: Path, record: MemberRecord) -> Me
     claps = [loader.clap(reference) for reference in record.references("clap")]
     model = fusion.load_fusion(folder, claps, loader.device)
     loader.check_window(folder, model.window_seconds)
+    model.captioner = loader.captioner(model.captioner)
     return FusionMember(model, loader.audio_encoder(record.references("audio")[0]))
 
 
