@@ -136,6 +136,8 @@ def repository(root: Path) -> None:
     member = {
         "seed": 1,
         "warm_start": "pretrain/captioned",
+        "captioner": "none",
+        "trainable": "all",
         "target": "mean",
         "selection_target": "mean",
     }

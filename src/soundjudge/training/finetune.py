@@ -26,8 +26,10 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import AudioEncoder
 from soundjudge.model.frontend.frontend import AudioFrontend, pad_or_cut, pool_frames
 from soundjudge.model.joint.joint_lalm import JointLalm, Trainable
+from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.training.joint.preparation import prepare, stored_evidence
+from soundjudge.runtime.devices import copy_to
+from soundjudge.training.joint.preparation import language_model, prepare, stored_inputs
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import (
     PairReader,
@@ -165,40 +167,53 @@ def train(
     Without validation, the last one is kept. `model` is a joint one if `member` has a captioner.
     """
     train_pairs = make_rated_pairs(train_targets, member.target, member.sample_weights)
-    lalm = model.lalm if isinstance(model, JointLalm) else model
-    known = prepare(model, member.trainable, sounds.features, train_pairs, config, device)
+    lalm, trainable = language_model(model), member.trainable
+    known = prepare(model, trainable, sounds.features, train_pairs, config, device)
     compute_loss = list_loss(config, train_pairs.targets)
 
     reader = PairReader(lalm, sounds.features, train_pairs)
 
     def read(items: Indices) -> Inputs:
+        inputs = tuple(tensor[items] for tensor in known)
+        if trainable == "offset":
+            return inputs
         sequences = lalm.scoring_sequences(reader.tokens_of(items))
-        windows = sounds.read(train_pairs.clip_ids_of(items), lalm.frontend)
-        return sequences, windows, *(evidence[items] for evidence in known)
+        return sequences, sounds.read(train_pairs.clip_ids_of(items), lalm.frontend), *inputs
 
-    def scores(model: Lalm | JointLalm, inputs: Inputs, generator: torch.Generator) -> Tensor:
-        sequences, windows, *evidence = inputs
+    def scores(
+        module: Lalm | JointLalm | LikelihoodOffset, inputs: Inputs, generator: torch.Generator
+    ) -> Tensor:
+        if isinstance(module, LikelihoodOffset):
+            own, evidence = (copy_to(tensor, lalm.device) for tensor in inputs)
+            return module.forward(own, evidence)
+        sequences, windows, *inputs_of_offset = inputs
         features = sounds.encode(windows, lalm.frontend, generator)  # (P, M, D)
-        return model.sequence_scores(sequences, features, *evidence)
+        return module.sequence_scores(sequences, features, *inputs_of_offset)
 
     def loss(scores: Tensor, items: Indices) -> Tensor:
         return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
     def validate(pairs: TrainingPairs, known: list[Tensor]) -> float:
-        scores = predict_scores(lalm, sounds.features, pairs, config.eval_batch_size)
+        if trainable == "offset":
+            scores, known = known[0].numpy(), known[1:]
+        else:
+            scores = predict_scores(lalm, sounds.features, pairs, config.eval_batch_size)
         if isinstance(model, JointLalm):
-            scores = model.join(scores, *known)
+            scores = model.join(torch.from_numpy(scores), *known)
         return rank_correlation(scores, pairs.targets)
 
     validation = None
     if validation_targets is not None:
         pairs = make_rated_pairs(validation_targets, member.selection_target)
-        validation = partial(
-            validate, pairs, stored_evidence(model, sounds.features, pairs, config)
-        )
+        inputs = stored_inputs(model, trainable, sounds.features, pairs, config)
+        validation = partial(validate, pairs, inputs)
 
+    trained: Lalm | JointLalm | LikelihoodOffset = model
+    if trainable == "offset":
+        assert isinstance(model, JointLalm), "a member without captioner has no offset"
+        trained = model.offset
     result = loop.train_module(
-        model,
+        trained,
         random_lists(len(train_pairs), config.list_size),
         ListLoss(read=read, scores=scores, loss=loss, list_size=config.list_size),
         optimization=config.optimization,
@@ -210,6 +225,6 @@ def train(
         history=history,
         epoch_zero=validation is not None,
     )
-    if member.trainable == "all":
+    if trainable == "all":
         lalm.merge_and_unload()
     return result

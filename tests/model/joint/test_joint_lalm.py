@@ -12,7 +12,6 @@ from soundjudge.model.joint import joint_lalm
 from soundjudge.model.joint.joint_lalm import JointLalm
 from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.lalm import checkpoint
-from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.likelihood.likelihood import LikelihoodConfig, load_likelihood
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
@@ -153,15 +152,6 @@ def test_a_judge_holds_all_of_it_and_repeats_its_scores_elsewhere(tmp_path):
     expected = ensemble.apply_ensemble(fitted, raw)
     assert np.ptp(expected) > 1
     assert judge.score_waves(waves, texts, 4) == pytest.approx(expected, abs=1e-4)
-
-
-def test_a_language_model_that_is_not_trained_drops_nothing_and_gets_no_gradient(tmp_path):
-    joint = project(tmp_path)
-    joint.prepare_for_training("offset", LlmTraining(training="full"))
-    joint.train()
-    assert joint.offset.training and not any(m.training for m in joint.lalm.modules())
-    trained = {name for name, p in joint.named_parameters() if p.requires_grad}
-    assert trained == {f"offset.{name}" for name, _ in joint.offset.named_parameters()}
 
 
 def test_a_captioner_of_other_features_is_refused(tmp_path):

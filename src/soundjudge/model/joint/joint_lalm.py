@@ -20,7 +20,6 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.lalm import checkpoint
-from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.prompt import Sequences
 from soundjudge.model.likelihood import likelihood
@@ -46,23 +45,6 @@ class JointLalm(nn.Module):
             )
         self.lalm, self.offset = lalm, LikelihoodOffset()
         self.captioner, self.folder = captioner, folder  # no module: its weights are not trained
-        self.trainable: Trainable = "all"
-
-    def prepare_for_training(self, trainable: Trainable, llm: LlmTraining) -> None:
-        """All, or the offset alone: the language model is then as in evaluation."""
-        self.trainable = trainable
-        if trainable == "all":
-            self.lalm.prepare_for_training(llm)
-        else:
-            self.lalm.requires_grad_(False)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> "JointLalm":
-        """Sets the mode; a language model that is not trained stays in evaluation mode."""
-        super().train(mode)
-        if self.trainable == "offset":
-            self.lalm.eval()
-        return self
 
     def scores(
         self, features: Tensor, texts: Sequence[str], priors: Tensor | None = None
@@ -81,18 +63,17 @@ class JointLalm(nn.Module):
         scores: Tensor = self.offset(own, copy_to(evidence, own.device))
         return scores
 
-    def standardize_by(self, scores: NDArray[np.float64], evidence: Tensor) -> None:
-        """Takes the scale of the offset's inputs from training pairs, (P,) and (P, S - 1)."""
-        device = self.lalm.device
-        self.offset.standardize_by(torch.from_numpy(scores).to(device), evidence.to(device))
-
     @torch.no_grad()
-    def join(self, scores: NDArray[np.float64], evidence: Tensor) -> NDArray[np.float64]:
+    def join(self, scores: Tensor, evidence: Tensor) -> NDArray[np.float64]:
         """Scores of the language model (B,) with the offset of `evidence` (B, S - 1): (B,)."""
-        device = self.lalm.device
-        joined = self.offset(torch.from_numpy(scores).to(device), evidence.to(device))
+        joined = self.offset(copy_to(scores, self.device), copy_to(evidence, self.device))
         values: NDArray[np.float64] = joined.cpu().double().numpy()
         return values
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.lalm.device
 
     @property
     def frontend(self) -> AudioFrontend:

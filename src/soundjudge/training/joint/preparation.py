@@ -6,6 +6,7 @@ Letters: P = pairs, S = inputs of the offset.
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
@@ -13,6 +14,7 @@ from soundjudge.model.joint.joint_lalm import JointLalm, Trainable, pair_evidenc
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.likelihood.likelihood import load_likelihood
 from soundjudge.runtime import devices
+from soundjudge.runtime.devices import copy_to
 from soundjudge.training.lalm.training_pairs import TrainingPairs, predict_scores
 from soundjudge.training.ranking.ranking import RankingConfig
 
@@ -33,27 +35,41 @@ def prepare(
     config: RankingConfig,
     device: str,
 ) -> list[Tensor]:
-    """Makes trainable what is to be trained; returns `stored_evidence` of the training pairs."""
-    if not isinstance(model, JointLalm):
-        model.prepare_for_training(config.llm)
-        return []
-    model.to(devices.process_state(device).device).eval()
-    (evidence,) = stored_evidence(model, features, pairs, config)
-    scores = predict_scores(model.lalm, features, pairs, config.eval_batch_size)
-    model.standardize_by(scores, evidence)
-    model.prepare_for_training(trainable, config.llm)
-    return [evidence]
+    """Makes trainable what is to be trained; returns `stored_inputs` of the training pairs."""
+    known: list[Tensor] = []
+    if isinstance(model, JointLalm):
+        model.to(devices.process_state(device).device).eval()
+        scores, evidence = stored_inputs(model, "offset", features, pairs, config)
+        model.offset.standardize_by(copy_to(scores, model.device), copy_to(evidence, model.device))
+        known = [scores, evidence] if trainable == "offset" else [evidence]
+    if trainable == "all":
+        language_model(model).prepare_for_training(config.llm)
+    return known
 
 
-def stored_evidence(
-    model: Lalm | JointLalm, features: ArrayStore, pairs: TrainingPairs, config: RankingConfig
+def stored_inputs(
+    model: Lalm | JointLalm,
+    trainable: Trainable,
+    features: ArrayStore,
+    pairs: TrainingPairs,
+    config: RankingConfig,
 ) -> list[Tensor]:
-    """What the captioner says of the stored sounds and texts of pairs: (P, S - 1), if there is one.
+    """What no training step changes of the offset's inputs, for stored sounds and texts.
 
-    SpecAugment masks nothing here: the captioner does not learn from it.
+    Of a joint model the captioner's evidence (P, S - 1); before it, where the offset alone is
+    trained, the language model's scores (P,). SpecAugment masks nothing of it.
     """
     if not isinstance(model, JointLalm):
         return []
-    rows = np.arange(len(pairs))
+    rows, size = np.arange(len(pairs)), config.eval_batch_size
     columns = pairs.clip_ids_of(rows), pairs.texts_of(rows)
-    return [pair_evidence(model.captioner, features, *columns, config.eval_batch_size)]
+    evidence = pair_evidence(model.captioner, features, *columns, size)
+    if trainable == "all":
+        return [evidence]
+    scores = predict_scores(model.lalm, features, pairs, size)
+    return [torch.from_numpy(scores).float(), evidence]
+
+
+def language_model(model: Lalm | JointLalm) -> Lalm:
+    """The language model inside, or the model itself."""
+    return model.lalm if isinstance(model, JointLalm) else model
