@@ -55,18 +55,27 @@ class Training(NamedTuple):
     reads: tuple[str, ...] = ()  # trainings whose checkpoints it reads
 
 
+ALONE = {  # finetune trains the language model itself, which reads no captioner's likelihood
+    "captioner": "none",
+    "trainable": "all",
+    "finetune.training.optimization.learning_rate": 1.0e-4,
+    "finetune.training.optimization.epochs": 6,
+    "finetune.training.optimization.patience": 4,
+}
 TRAININGS = {  # each after those that it reads; a new language model takes its sizes from caption
     "tune-mean": Training("tune_clap", {"target": "mean"}),
     "tune-spo": Training("tune_clap", {"target": "spo"}),
     "caption": Training("caption", {}),
     "pretrain": Training("pretrain captioned", {"warm_start": "caption"}, ("caption",)),
     "pretrain-alone": Training("pretrain captioned", {"warm_start": "none"}, ("caption",)),
-    "3": Training("finetune full1", {"warm_start": "none"}, ("caption", "pretrain")),
+    "3": Training("finetune full1", {"warm_start": "none", **ALONE}, ("caption", "pretrain")),
     "2+3": Training(
-        "finetune full1", {"warm_start": "pretrain/captioned"}, ("caption", "pretrain-alone")
+        "finetune full1",
+        {"warm_start": "pretrain/captioned", **ALONE},
+        ("caption", "pretrain-alone"),
     ),
     "1+2+3": Training(
-        "finetune full1", {"warm_start": "pretrain/captioned"}, ("caption", "pretrain")
+        "finetune full1", {"warm_start": "pretrain/captioned", **ALONE}, ("caption", "pretrain")
     ),
 }
 FORMER = {  # settings of pretrain up to version 0.2.0
