@@ -169,3 +169,10 @@ def test_an_offset_that_lacks_a_tensor_is_refused(tmp_path):
     artifacts.save_tensors(path, tensors)
     with pytest.raises(SoundjudgeError, match="center"):
         loaded(tmp_path)
+
+
+def test_a_member_without_its_offset_is_refused(tmp_path):
+    project(tmp_path)
+    (tmp_path / JOINT / joint_lalm.OFFSET).unlink()
+    with pytest.raises(SoundjudgeError, match=r"no offset\.safetensors: train that member again"):
+        loaded(tmp_path)

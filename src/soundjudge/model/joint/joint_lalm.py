@@ -127,6 +127,8 @@ def save(
 def load_joint(folder: Path, device: torch.device) -> JointLalm:
     """What `save` wrote of a joint one, in evaluation mode."""
     read_member(folder, KIND)
+    if not (folder / OFFSET).is_file():
+        raise SoundjudgeError(f"{folder}: no {OFFSET}: train that member again")
     lalm = checkpoint.load_lalm(folder / LALM)
     captioner = likelihood.load_likelihood(folder / CAPTIONER, device)
     with torch.random.fork_rng(devices=[]):  # new weights are replaced at once
