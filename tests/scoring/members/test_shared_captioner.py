@@ -63,3 +63,14 @@ def test_captioners_of_other_references_or_weights_are_not_shared(root, tmp_path
         write_captioner(root, lalm, seed)
         other = loader.member(root / "likelihood")
         assert other.likelihood is not first.likelihood
+
+
+def test_the_same_texts_with_other_sounds_are_read_anew(root):
+    _, (member, _) = load(root)
+    texts = ["a dog", "rain"]
+    one, other = torch.randn(2, 2, 4, 16, generator=torch.Generator().manual_seed(9))
+    alone = load_likelihood(root / "likelihood", CPU)
+    with torch.no_grad():
+        first, second = (member.likelihood.evidence(sounds, texts) for sounds in (one, other))
+        assert torch.equal(second, alone.evidence(other, texts))
+    assert not torch.equal(first, second)
