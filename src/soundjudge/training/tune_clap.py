@@ -57,9 +57,7 @@ class TuneConfig:
     margin: float  # an error of a difference that costs nothing
     margin_weight: float
     class_balance: float | None = None  # beta of class weights on the squared error, or null
-    encode_batch_size: int = (
-        32  # sounds or texts that a frozen part, or a validation, takes at once
-    )
+    encode_batch_size: int = 32  # sounds or texts that a frozen part, or a validation, reads
     seed: int
     optimization: Optimization  # its items are lists
 
