@@ -18,7 +18,6 @@ from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, panel, r
 
 MEMBERS, TARGETS = Path("data/predictions/members"), Path("data/targets")
 PREPARED, BLENDS = Path("data/prepared"), Path("data/predictions/ensemble")
-CLAP_FEATURES = Path("data/clap_features")
 ENSEMBLE, METRICS = Path("checkpoints/ensemble.json"), Path("metrics/ensemble.json")
 
 

@@ -31,7 +31,8 @@ def main(name: str) -> None:
     train = tables.read_table(TARGETS / "train.csv", tables.TARGETS)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     validation, clips = rated[rated["split"] == "validation"], ClipStore(PREPARED)
-    work = work_folder("refit", [name, prediction], [TARGETS, CHECKPOINTS / name])
+    inputs = [TARGETS, CHECKPOINTS / name, PREPARED / "rated.parquet", PREPARED / "clips.parquet"]
+    work = work_folder("refit", [name, prediction], inputs)
     encoder = params.load("encoders.audio", Path)
     frontend = params.load("features.frontend", AudioFrontend)
     stored = PipelineEncodings(clips, CLAP_FEATURES, prediction.features, encoder, frontend)

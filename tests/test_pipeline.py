@@ -154,6 +154,23 @@ def test_imports_point_one_way() -> None:
     assert not wrong
 
 
+def named_paths(script: Path) -> set[str]:
+    """Paths of data, checkpoints and metrics that a script writes out as Path("...")."""
+    calls = [n for n in ast.walk(ast.parse(script.read_text())) if isinstance(n, ast.Call)]
+    paths = {c.args[0] for c in calls if getattr(c.func, "id", "") == "Path" and c.args}
+    texts = {p.value for p in paths if isinstance(p, ast.Constant)}
+    return {t for t in texts if t.startswith(("data", "checkpoints", "metrics", "plots"))}
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_what_a_stages_script_names_is_a_dependency_or_an_output_of_it(stage: str) -> None:
+    known = [*dependencies(stage), *outputs(stage)]
+    for path in named_paths(ROOT / "stages" / f"{stage}.py"):
+        # The path itself, something in it, or the folder that holds it.
+        related = [k for k in known if f"{k}/".startswith(f"{path}/") or path.startswith(f"{k}/")]
+        assert related, f"stages/{stage}.py names {path}, and dvc.yaml does not"
+
+
 def test_only_evaluate_reads_the_test_labels() -> None:
     readers = [stage for stage in DVC if any("test_labels" in d for d in dependencies(stage))]
     assert readers == ["evaluate"]

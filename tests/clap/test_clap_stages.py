@@ -1,6 +1,7 @@
 """The stages around CLAP, one after the other on a few clips."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -342,12 +343,12 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("subprocess.run", run_here)
 
 
-def refitted(name: str) -> pd.DataFrame:
+def refitted(name: str, generators: Sequence[str] = GENERATORS) -> pd.DataFrame:
     """The stage refit of a member, in a folder whose pairs have generators."""
     frames = [tables.read_table(Path(f"data/targets/{split}.csv"), tables.TARGETS)
               for split in ("train", "validation")]  # fmt: skip
     rated = pd.concat(frames, ignore_index=True)[["wav_file_name", "text", "split"]]
-    rated = rated.assign(model_id=GENERATORS)
+    rated = rated.assign(model_id=list(generators))
     tables.write_table(rated, Path("data/prepared/rated.parquet"), tables.RATED)
     for folder in (STAGES, STAGES.parent / "final"):
         if not Path(folder.name).exists():
@@ -383,6 +384,25 @@ def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pip
     expected = member.scores(waves, list(validation["text"]))
     assert without(scores, "g1") == pytest.approx(expected, abs=1e-5)
     assert without(scores, "g0") != pytest.approx(expected, abs=1e-3)
+
+
+def test_a_refit_that_was_stopped_goes_on_only_with_the_same_generators(pipeline, monkeypatch):
+    stage("regress")
+    calls: list[list[str]] = []
+
+    def run_once(command: list[str], check: bool) -> None:
+        calls.append(command)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        run_here(command, check)
+
+    monkeypatch.setattr("subprocess.run", run_once)
+    with pytest.raises(KeyboardInterrupt):
+        refitted("regress")
+    exchanged = [{"g0": "g1", "g1": "g0"}.get(name, name) for name in GENERATORS]
+    resumed = refitted("regress", exchanged)
+    shutil.rmtree("work")
+    assert without(resumed, "g0") == without(refitted("regress", exchanged), "g0")
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from soundjudge.clap.encoders.encoder import encode_batches
 from soundjudge.data.jobs import chunks
 from soundjudge.data.jobs.chunks import Chunk
 from soundjudge.data.tables.tables import rated_clip_id
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
@@ -73,16 +74,16 @@ def distinct_clips(clip_ids: Iterable[str], clips: pd.DataFrame) -> DistinctItem
 
 
 def distinct_texts(keys: Iterable[str], texts: Iterable[str]) -> DistinctItems:
-    """Texts (N,), equal ones as one item; ordered by length: batches are padded little."""
-    frame = pd.DataFrame({"key": list(keys), "text": list(texts)})
+    """Texts (N,), equal ones as one item, as models read them; by length: little padding."""
+    frame = pd.DataFrame({"key": list(keys), "text": list(map(clean_text, texts))})
     ordered = frame.assign(length=frame["text"].str.len()).sort_values(["length", "text", "key"])
     rows, items = pd.factorize(ordered["text"])
     return DistinctItems(keys=list(ordered["key"]), items=list(items), rows=rows.astype(np.int64))
 
 
 def distinct_rated(rated: pd.DataFrame, clips: pd.DataFrame) -> tuple[DistinctItems, DistinctItems]:
-    """The clips, by their ids, and the texts, by themselves, of a RATED table."""
-    texts = sorted(set(rated["text"]))
+    """The clips, by their ids, and the texts, as models read them, of a RATED table."""
+    texts = sorted(set(map(clean_text, rated["text"])))
     clip_ids = map(rated_clip_id, rated["wav_file_name"])
     return distinct_clips(clip_ids, clips), distinct_texts(texts, texts)
 

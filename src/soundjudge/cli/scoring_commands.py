@@ -38,8 +38,8 @@ def score(
     no_verify: options.NoVerify = False,
 ) -> None:
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
+    from soundjudge.data.tables.texts import clean_text
     from soundjudge.scoring.files import sound_names
-    from soundjudge.scoring.members.windows import clean_text
 
     clean_text(text)  # a judge takes seconds to load
     if events:
@@ -87,8 +87,8 @@ def rank(
 
     Those that the judge's noise does not let it tell apart share a rank.
     """
+    from soundjudge.data.tables.texts import clean_text
     from soundjudge.scoring.files import sound_names
-    from soundjudge.scoring.members.windows import clean_text
 
     if (texts is None) == (not sounds):
         raise SoundjudgeError("name a text and its sounds, or one sound and --texts FILE")

@@ -13,17 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundjudge.clap.encoders.encoder import (
-    ClapEncoder,
-    clip_embedder,
-    encode_distinct,
-    unit_vectors,
-)
+from soundjudge.clap.encoders.encoder import ClapEncoder, unit_vectors
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import Embeddings, Floats, KernelMachine
-from soundjudge.clap.regression.regressor import check_claps
+from soundjudge.clap.regression.regressor import check_claps, embed_pairs
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.fusion.fused_machine import FusedMachine, FusionConfig, fit_fused_machine
 from soundjudge.model.likelihood import likelihood
@@ -93,9 +89,8 @@ def fit_fusion(
     config: FusionConfig,
 ) -> FusedMachine:
     """The regression of rated pairs: clips, texts and scores in 0..10, (N,) each."""
-    size = config.batch_size
-    audio = [encode_distinct(clip_embedder(clap, clips), clip_ids, size) for clap in claps]
-    text = [encode_distinct(clap.embed_texts, texts, size) for clap in claps]
+    size, texts = config.batch_size, list(map(clean_text, texts))
+    embeddings = embed_pairs(claps, clips, clip_ids, texts, size)
     statistics: list[Floats] = []
     with torch.no_grad():
         for start in range(0, len(texts), size):
@@ -103,7 +98,6 @@ def fit_fusion(
             evidence = captioner.evidence(sounds, texts[start : start + size])
             statistics.append(evidence.double().cpu().numpy())
     dimensions = [clap.dimensions for clap in claps]
-    embeddings = np.concatenate(audio, axis=1), np.concatenate(text, axis=1)
     return fit_fused_machine(*embeddings, dimensions, np.concatenate(statistics), scores, config)
 
 

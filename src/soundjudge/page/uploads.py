@@ -6,13 +6,13 @@ from pathlib import Path, PurePosixPath
 
 from starlette.datastructures import FormData, UploadFile
 
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page.judging import NamedSound
 from soundjudge.page.limits import Limits, RefusalError
 from soundjudge.page.zipped_sounds import ZippedSounds, open_sounds
 from soundjudge.scoring.files import listed_pairs, pair_table
 from soundjudge.scoring.files.pair_table import PairTable
-from soundjudge.scoring.members.windows import clean_text
 
 BLOCK = 1 << 20
 LONGEST_NAME = 200  # characters of a name that are shown

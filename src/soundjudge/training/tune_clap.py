@@ -25,6 +25,7 @@ from soundjudge.clap.features.stored_clap import StoredTowers
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.devices import copy_to
@@ -56,9 +57,7 @@ class TuneConfig:
     margin: float  # an error of a difference that costs nothing
     margin_weight: float
     class_balance: float | None = None  # beta of class weights on the squared error, or null
-    encode_batch_size: int = (
-        32  # sounds or texts that a frozen part, or a validation, takes at once
-    )
+    encode_batch_size: int = 32  # sounds or texts that a frozen part, or a validation, reads
     seed: int
     optimization: Optimization  # its items are lists
 
@@ -100,7 +99,7 @@ def rated_pairs(targets: pd.DataFrame, target: Target, mean: float, std: float) 
         scores = (scores - mean) / std
     return RatedPairs(
         clip_ids=[tables.rated_clip_id(name) for name in targets["wav_file_name"]],
-        texts=list(targets["text"]),
+        texts=list(map(clean_text, targets["text"])),
         scores=scores.to_numpy(dtype=np.float32),
         mean_scores=targets["mean_score"].to_numpy(dtype=np.float64),
     )

@@ -20,6 +20,7 @@ from soundjudge.data.clips.clip_levels import ClipLevels, write_levels
 from soundjudge.data.corpora.clip_writer import Clip, to_pcm
 from soundjudge.data.tables import tables
 from soundjudge.data.tables.tables import PREDICTIONS
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble
@@ -28,7 +29,7 @@ from soundjudge.scoring.judge.card_data import METRICS
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import predict
 from soundjudge.scoring.members.predict import raw_scores
-from soundjudge.scoring.members.windows import PredictionConfig, clean_text, split_windows
+from soundjudge.scoring.members.windows import PredictionConfig, split_windows
 
 RATE = 16_000
 

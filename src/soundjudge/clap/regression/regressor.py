@@ -22,6 +22,7 @@ from soundjudge.clap.regression.kernel_machine import (
     fit_kernel_machine,
 )
 from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
 from soundjudge.runtime.member_record import MemberRecord, read_member, write_member
@@ -67,6 +68,7 @@ def embed_pairs(
     batch_size: int,
 ) -> tuple[Embeddings, Embeddings]:
     """The embeddings of clips and of texts, all CLAPs side by side: (N, E) each."""
+    texts = list(map(clean_text, texts))
     # K x (N, E_k) each
     audio = [encode_distinct(clip_embedder(clap, clips), clip_ids, batch_size) for clap in claps]
     text = [encode_distinct(clap.embed_texts, texts, batch_size) for clap in claps]

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from soundjudge import params
 from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm import checkpoint
@@ -116,7 +117,7 @@ class Likelihood:
 
     def lowest_prior(self, captions: Sequence[str]) -> float:
         """The least of what `evidence` has second, of at most NUM_CAPTIONS of the captions."""
-        distinct = sorted(set(captions))
+        distinct = sorted(set(map(clean_text, captions)))
         order = np.random.default_rng(self.config.seed).permutation(len(distinct))
         texts = [distinct[i] for i in order[:NUM_CAPTIONS]]
         lengths = torch.tensor([len(tokens) + 1 for tokens in self.lalm.tokenize(texts)])  # an end

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.files import pair_folders
 from soundjudge.scoring.files.pair_table import STDIN, PairTable, read_pair_table
 from soundjudge.scoring.files.sound_names import SoundFolder
-from soundjudge.scoring.members.windows import clean_text
 
 # As people write them, ours first: that one is taken whatever stands beside it.
 AUDIO_NAMES = (

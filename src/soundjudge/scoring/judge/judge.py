@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
 from soundjudge.data.hub.hub import HubOptions
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge.judge_folder import JudgeFolder
@@ -27,7 +28,7 @@ from soundjudge.scoring.judge.pair_inputs import SoundInput, check_batch_size, l
 from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
 from soundjudge.scoring.judge.reading import read_ahead
 from soundjudge.scoring.members.pair_scorer import DEFAULT_BYTES, PairScorer, WindowScores
-from soundjudge.scoring.members.windows import PredictionConfig, clean_text
+from soundjudge.scoring.members.windows import PredictionConfig
 
 Precision = Literal["fp32", "bf16"]  # of matrix products; sounds are read and framed in fp32
 

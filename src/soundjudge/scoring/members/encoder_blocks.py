@@ -17,6 +17,7 @@ from soundjudge.clap.regression.kernel_machine import Embeddings, KernelMachine
 from soundjudge.clap.regression.regressor import Regressor
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.scoring.blocks import block_table
 
 REPEATS = 5  # shuffles of each encoder's rows
@@ -27,7 +28,7 @@ def write_blocks(
 ) -> None:
     """Writes the block table of a RATED table, of the first window of each sound, into `folder`."""
     ids = [tables.rated_clip_id(name) for name in pairs["wav_file_name"]]
-    texts = list(pairs["text"])
+    texts = list(map(clean_text, pairs["text"]))
     sounds, words = [], []  # K x (N, E_k)
     for clap in regressor.claps:
         sounds.append(encode_distinct(clip_embedder(clap, clips), ids, batch_size))

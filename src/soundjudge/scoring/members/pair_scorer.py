@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import devices
 from soundjudge.scoring.members.encodings import Member, Waves
-from soundjudge.scoring.members.windows import PredictionConfig, clean_text, split_windows
+from soundjudge.scoring.members.windows import PredictionConfig, split_windows
 
 T = TypeVar("T")
 # The default dtype of torch, which scoring sets, is one for all threads of a process.

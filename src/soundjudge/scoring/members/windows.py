@@ -1,6 +1,5 @@
-"""What of a pair is scored: the windows of its sound, and its text in one form."""
+"""What of a sound is scored: its windows."""
 
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,21 +47,3 @@ def split_windows(samples: int, window: int) -> list[slice]:
     if len(cuts) > 1 and cuts[-1].stop - cuts[-1].start < MIN_REMAINDER_SAMPLES:
         cuts.pop()
     return cuts
-
-
-def clean_text(text: str) -> str:
-    """The text as members read it: in one Unicode form, one blank where there is white space.
-
-    White space (line ends, too) and invisible characters at its edges are left out. Raises
-    SoundjudgeError where nothing is left, and for what no text holds.
-    """
-    words = text.split() if isinstance(text, str) else []
-    invisible = "".join(c for c in {*text} if unicodedata.category(c) == "Cf") if words else ""
-    cleaned = " ".join(words).strip(f" {invisible}")
-    if not cleaned:
-        raise SoundjudgeError("a text is empty: there is nothing to match the sound with")
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise SoundjudgeError(
-            f"the text {text!r} holds a NUL or half a character: it was read in a wrong encoding"
-        )
-    return unicodedata.normalize("NFC", cleaned)

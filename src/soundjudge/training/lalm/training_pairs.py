@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.tables.texts import clean_text
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.runtime.devices import copy_to
 from soundjudge.training.loop.objective import Indices
@@ -80,7 +81,7 @@ def make_pairs(
     text, distinct_texts = pd.factorize(texts)
     return TrainingPairs(
         clip_ids=list(map(str, distinct_clips)),
-        texts=list(map(str, distinct_texts)),
+        texts=list(map(clean_text, distinct_texts)),
         clip=clip.astype(np.int64),
         text=text.astype(np.int64),
         targets=np.asarray(targets, dtype=np.float32),
