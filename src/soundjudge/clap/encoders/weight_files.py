@@ -93,5 +93,5 @@ def check_sha256(path: Path, sha256: str | None) -> None:
 def check_finite(source: object, weights: Mapping[str, torch.Tensor]) -> None:
     """Raises SoundjudgeError, naming one, if a weight of `source` is infinite or no number."""
     for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(tensor.float()).all():  # of 8 bits it can't be asked
             raise SoundjudgeError(f"{source}: {name} holds infinite numbers or none: load it again")

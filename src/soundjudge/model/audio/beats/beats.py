@@ -201,7 +201,7 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise SoundjudgeError(f"{folder}: no {name} in this BEATs folder.")
-    config = artifacts.read_json(folder / "config.json")
+    config = artifacts.read_json_object(folder / "config.json")
     return config, artifacts.load_tensors(folder / "model.safetensors")
 
 
