@@ -7,6 +7,7 @@ safetensors, or files elsewhere that an index names; and it draws what is missin
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,8 +38,12 @@ def reading(path: Path) -> Iterator[None]:
     except SoundjudgeError as error:
         raise SoundjudgeError(f"{path}: {error}") from error
     except Exception as error:  # noqa: BLE001  they share no class; tokenizers raises Exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SoundjudgeError(f"{path} can't be read: {reason}") from error
+        raise SoundjudgeError(f"{path} can't be read: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """What an error of a library says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -67,6 +72,39 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             raise SoundjudgeError(f"{folder / file} does not hold what {INDEX} says: load both")
         weights |= tensors
     return weights
+
+
+def read_checkpoint(path: Path, **options: Any) -> Any:  # noqa: ANN401
+    """What `torch.save` wrote, on the CPU; `options` are those of `torch.load`.
+
+    Raises SoundjudgeError for what is no such file.
+    """
+    artifacts.check_readable(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what is refused or read all the same
+            return torch.load(path, map_location="cpu", **options)
+    except SoundjudgeError:
+        raise
+    except Exception as error:  # a damaged pickle raises what its opcodes stumble over
+        reason = (
+            "it asks for too much memory" if isinstance(error, MemoryError) else one_line(error)
+        )
+        raise SoundjudgeError(
+            f"{path} is not a readable PyTorch checkpoint, get it again: {reason}"
+        ) from error
+
+
+def check_tensors(path: Path, weights: Mapping[Any, Any]) -> None:
+    """Raises SoundjudgeError unless `weights` are dense tensors of real numbers by their names."""
+    for name, tensor in weights.items():
+        dense = (
+            isinstance(tensor, Tensor)
+            and tensor.layout is torch.strided
+            and tensor.device.type == "cpu"
+            and not (tensor.is_complex() or tensor.is_quantized or tensor.is_nested)
+        )
+        if not dense or not isinstance(name, str):
+            raise SoundjudgeError(f"{path}: {name!r} is no dense tensor of weights: get it again")
 
 
 def build_model(
