@@ -86,11 +86,9 @@ def read_checkpoint(path: Path, **options: Any) -> Any:  # noqa: ANN401
     except SoundjudgeError:
         raise
     except Exception as error:  # a damaged pickle raises what its opcodes stumble over
-        reason = (
-            "it asks for too much memory" if isinstance(error, MemoryError) else one_line(error)
-        )
+        # What torch says would advise to trust the file.
         raise SoundjudgeError(
-            f"{path} is not a readable PyTorch checkpoint, get it again: {reason}"
+            f"{path} is not a readable PyTorch checkpoint: get it again"
         ) from error
 
 

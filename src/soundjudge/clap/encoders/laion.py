@@ -87,7 +87,9 @@ def load_laion(path: Path, device: str | torch.device, sha256: str | None) -> Tr
             check_frontend(state)
             model = ClapModel(infer_config(state))
         except KeyError as error:
-            raise SoundjudgeError(f"no {error}: it is no CLAP of HTSAT and RoBERTa.") from error
+            raise SoundjudgeError(
+                f"it has no {error}: it is no CLAP of HTSAT and RoBERTa."
+            ) from error
     model_folder.load_weights(model, weights, path, COMPUTED)
     fused = model.config.audio_config.enable_fusion
     extractor = FeatureExtractor(**FRONTEND, truncation="fusion" if fused else "rand_trunc")

@@ -60,7 +60,7 @@ class PublishedFile:
                 sizes = {"kind": self.kind, "fft_bins": len(state[self.mel_filters])}
                 return sizes | self.infer_sizes(state), self.table.rename(state)
             except KeyError as error:
-                raise SoundjudgeError(f"no {error}: it is no {self.title}.") from error
+                raise SoundjudgeError(f"it has no {error}: it is no {self.title}.") from error
 
     def read_saved(self, folder: Path, sha256: str | None) -> tuple[Any, dict[str, Tensor]]:
         """Sizes and weights of a folder that `PublishedClap.save` wrote."""

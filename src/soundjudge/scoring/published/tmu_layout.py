@@ -55,7 +55,7 @@ def read_weights(path: Path) -> Part:
     for container in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(container), dict):
             content = content[container]
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise SoundjudgeError(f"{path}: not a checkpoint of weights by their names.")
     model_folder.check_tensors(path, content)
     return content
