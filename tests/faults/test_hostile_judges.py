@@ -416,6 +416,15 @@ def test_a_regressor_whose_parts_do_not_fit_each_other_is_refused(judge, name):
     refused(judge, "regress/model.safetensors can't be read")
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn, torch.complex64])
+def test_a_regressor_of_numbers_that_numpy_has_not_is_one_sentence(judge, kind):
+    path = judge / "members/regress/model.safetensors"
+    tensors = artifacts.load_tensors(path)
+    artifacts.save_tensors(path, tensors | {"weights": tensors["weights"].to(kind)})
+    tiny_judge.forge(judge)
+    refused(judge, "regress/model.safetensors")
+
+
 def test_no_verify_computes_no_sha256_and_still_checks_names_sizes_and_the_id(judge, monkeypatch):
     flip(judge / WEIGHTS, -1)
     tried: list[Path] = []

@@ -51,6 +51,14 @@ def test_a_device_that_is_not_there_is_named():
         devices.process_state("abacus")
 
 
+@pytest.mark.parametrize(
+    "name", ["meta", "cuda:99", "cuda:x", "xla", "hpu", "privateuseone", "", "CPU", None, 99, []]
+)
+def test_a_device_that_computes_nothing_is_one_sentence(name):
+    with pytest.raises(SoundjudgeError, match="is not there: use auto, cpu, cuda or mps"):
+        devices.resolve_device(name)
+
+
 FILLS = """
 import torch
 from soundjudge.runtime import devices

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from soundjudge.cli.judge_options import FAILED_ROWS, judge_folder
+from soundjudge.cli.judge_options import FAILED_ROWS
 
 app = typer.Typer()
 
@@ -22,7 +22,9 @@ def doctor(
     from soundjudge.doctor import judge_check, requirements, sections
 
     if model is not None:
-        typer.echo("\n".join(judge_check.judge_lines(judge_folder(model))))
+        from soundjudge.scoring.judge.loading import find_folder
+
+        typer.echo("\n".join(judge_check.judge_lines(find_folder(model))))
         return
     problems = sections.find_problems(params)
     needs = requirements.find_requirements(params)

@@ -1,7 +1,6 @@
 """What commands that score share: their options, the judge, and what is told of it."""
 
 import gc
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -48,18 +47,6 @@ Interval = Annotated[
 Windows = Annotated[bool, typer.Option("--windows", help="The score over time of a long sound.")]
 
 
-def judge_folder(model: str) -> Path:
-    """A folder, or a judge that was fetched by name.
-
-    What does not say that it is of the hub is never looked up there: a typo must download nothing.
-    """
-    if Path(model).is_dir():
-        return Path(model)
-    from soundjudge.scoring.published import installed
-
-    return installed.find_judge(model) or Path(model)
-
-
 def load_judge(
     model: str, device: str, no_verify: bool, precision: Literal["fp32", "bf16"]
 ) -> "Judge":
@@ -69,8 +56,10 @@ def load_judge(
     try:
         from soundjudge.data.hub import hub
         from soundjudge.scoring.judge.judge import Judge
+        from soundjudge.scoring.judge.loading import find_folder
 
-        name = model if model.startswith(hub.SCHEME) else judge_folder(model)
+        # What does not say that it is of the hub is not looked up there: a typo downloads nothing.
+        name = model if model.startswith(hub.SCHEME) else find_folder(model)
         return Judge.from_pretrained(name, device, verify=not no_verify, precision=precision)
     finally:
         gc.freeze()

@@ -141,7 +141,10 @@ def _fields() -> set[str]:
 
 
 def _load_machine(folder: Path) -> FusedMachine:
-    arrays = {name: t.numpy() for name, t in artifacts.load_tensors(folder / TENSORS).items()}
+    tensors = artifacts.load_tensors(folder / TENSORS)
+    model_folder.check_tensors(folder / TENSORS, tensors)
+    with model_folder.reading(folder / TENSORS):
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     if arrays.keys() != _fields():
         raise SoundjudgeError(
             f"{folder / TENSORS} does not hold {', '.join(sorted(_fields()))} and nothing else."

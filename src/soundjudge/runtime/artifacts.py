@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,12 +121,33 @@ def json_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
     return [{str(name): cell for name, cell in row.items() if cell == cell} for row in rows]
 
 
+def check_readable(path: Path) -> None:
+    """Raises SoundjudgeError unless `path` is a file that may be read; a pipe would never end."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb"):
+                return
+        reason = "it is no file"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    raise SoundjudgeError(f"{path} can't be read: {reason}")
+
+
 def read_json(path: Path) -> Any:  # noqa: ANN401  JSON is any of it
     """The contents of a JSON file; SoundjudgeError names the file if it is not one."""
+    check_readable(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise SoundjudgeError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The contents of a JSON file that holds an object; SoundjudgeError for any other."""
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise SoundjudgeError(f"{path} holds no JSON object: get it again")
+    return values
 
 
 def sha256(path: Path) -> str:
@@ -184,6 +206,7 @@ def load_tensors(path: Path) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    check_readable(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
 
+TYPES = ("cpu", "cuda", "mps")  # torch knows others, some of which compute nothing
+
 
 def resolve_device(name: str) -> torch.device:
     """The device of one process; auto is CUDA, else MPS, else the CPU.
@@ -23,12 +25,13 @@ def resolve_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else mps
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SoundjudgeError(
-            f"device {name!r} is not there: use auto, cpu, cuda or mps"
-        ) from error
-    return device
+        if device.type in TYPES:
+            torch.empty(0, device=device)
+            return device
+        reason = None
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = error
+    raise SoundjudgeError(f"device {name!r} is not there: use auto, cpu, cuda or mps") from reason
 
 
 def process_state(device: str) -> PartialState:

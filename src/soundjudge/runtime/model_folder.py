@@ -4,7 +4,10 @@
 safetensors, or files elsewhere that an index names; and it draws what is missing at random.
 """
 
+import json
+import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +24,8 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 RETURNED = ("output_hidden_states", "output_attentions", "return_dict")
 SHARD = re.compile(r"\w[\w.-]*\.safetensors")
 MAX_LISTED = 3  # names in an error
+LAYERS = re.compile(r".*layers|depths")  # keys of a configuration that count layers
+MAX_LAYERS = 1000  # more is nonsense, and takes hours to build
 
 
 @contextmanager
@@ -33,8 +38,12 @@ def reading(path: Path) -> Iterator[None]:
     except SoundjudgeError as error:
         raise SoundjudgeError(f"{path}: {error}") from error
     except Exception as error:  # noqa: BLE001  they share no class; tokenizers raises Exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SoundjudgeError(f"{path} can't be read: {reason}") from error
+        raise SoundjudgeError(f"{path} can't be read: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """What an error of a library says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -47,8 +56,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             f"{folder} holds no {WEIGHTS}, and pickles such as pytorch_model.bin are not read: "
             "take the checkpoint's safetensors"
         )
-    values = artifacts.read_json(index)
-    files = values.get("weight_map") if isinstance(values, dict) else None
+    files = artifacts.read_json_object(index).get("weight_map")
     if not isinstance(files, dict) or not all(
         isinstance(file, str) and SHARD.fullmatch(file) for file in files.values()
     ):
@@ -66,6 +74,37 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
+def read_checkpoint(path: Path, **options: Any) -> Any:  # noqa: ANN401
+    """What `torch.save` wrote, on the CPU; `options` are those of `torch.load`.
+
+    Raises SoundjudgeError for what is no such file.
+    """
+    artifacts.check_readable(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what is refused or read all the same
+            return torch.load(path, map_location="cpu", **options)
+    except SoundjudgeError:
+        raise
+    except Exception as error:  # a damaged pickle raises what its opcodes stumble over
+        # What torch says would advise to trust the file.
+        raise SoundjudgeError(
+            f"{path} is not a readable PyTorch checkpoint: get it again"
+        ) from error
+
+
+def check_tensors(path: Path, weights: Mapping[Any, Any]) -> None:
+    """Raises SoundjudgeError unless `weights` are dense tensors of real numbers by their names."""
+    for name, tensor in weights.items():
+        dense = (
+            isinstance(tensor, Tensor)
+            and tensor.layout is torch.strided
+            and tensor.device.type == "cpu"
+            and not (tensor.is_complex() or tensor.is_quantized or tensor.is_nested)
+        )
+        if not dense or not isinstance(name, str):
+            raise SoundjudgeError(f"{path}: {name!r} is no dense tensor of weights: get it again")
+
+
 def build_model(
     auto: Any,  # noqa: ANN401  a class of transformers
     make_config: Callable[..., Any],
@@ -80,6 +119,8 @@ def build_model(
     # transformers' own is a heavy import.
     from transformers.initialization import no_init_weights
 
+    with reading(path):
+        check_numbers(values)
     with reading(path), torch.random.fork_rng(devices=[]), no_init_weights():
         model = auto.from_config(
             make_config(**{key: value for key, value in values.items() if key not in RETURNED}),
@@ -89,6 +130,26 @@ def build_model(
         )
         model.tie_weights()
     return model
+
+
+def check_numbers(values: object, name: str = "the configuration") -> None:
+    """Raises SoundjudgeError, with the innermost key, for numbers that no model has.
+
+    `values` are nested mappings and lists.
+    """
+    if isinstance(values, dict):
+        for key, value in values.items():
+            check_numbers(value, str(key))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            check_numbers(value, name)
+    elif isinstance(values, int | float):
+        if not math.isfinite(values):
+            raise SoundjudgeError(f"{name} is {values}: a finite number is needed")
+        if LAYERS.fullmatch(name) and values > MAX_LAYERS:
+            raise SoundjudgeError(f"{name} is {values}: it must be {MAX_LAYERS} at most")
+        if "drop" in name and not 0 <= values <= 1:
+            raise SoundjudgeError(f"{name} is {values}: it must be 0 to 1")
 
 
 def load_weights(
@@ -141,4 +202,19 @@ def read_tokenizer(kind: Any, folder: Path) -> Any:  # noqa: ANN401  transformer
         tokenizer.init_kwargs.pop(key, None)
     if not isinstance(tokenizer.model_max_length, int | float):
         raise SoundjudgeError(f"{folder}: model_max_length of the tokenizer is no number")
+    with reading(folder):
+        _check_templates(tokenizer)
+        tokenizer(["a dog"], split_special_tokens=True)
     return tokenizer
+
+
+def _check_templates(tokenizer: Any) -> None:  # noqa: ANN401
+    """Raises SoundjudgeError for tokens around a text that have no id: the library would abort."""
+    processor = getattr(getattr(tokenizer, "backend_tokenizer", None), "post_processor", None)
+    described = [json.loads(processor.__getstate__())] if processor is not None else []
+    for part in described:
+        described += part.get("processors", [])  # of a sequence
+        pieces = [*part.get("single", []), *part.get("pair", [])]
+        names = {piece["SpecialToken"]["id"] for piece in pieces if "SpecialToken" in piece}
+        if missing := sorted(names - part.get("special_tokens", {}).keys()):
+            raise SoundjudgeError(f"tokenizer.json: post_processor gives {missing[0]!r} no id")

@@ -77,7 +77,7 @@ def test_a_sha256_of_a_file_that_is_not_there_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("content", [b"", b"not a file of torch's", b"PK\x03\x04broken"])
 def test_a_broken_file_is_refused_by_its_name(tmp_path: Path, content):
     (tmp_path / "clap.pt").write_bytes(content)
-    with pytest.raises(SoundjudgeError, match=r"clap\.pt is no whole PyTorch file"):
+    with pytest.raises(SoundjudgeError, match=r"clap\.pt is not a readable PyTorch checkpoint"):
         checkpoints.load_encoder(ClapSource(tmp_path / "clap.pt"), "cpu")
 
 

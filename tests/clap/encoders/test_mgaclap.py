@@ -140,7 +140,7 @@ def test_what_is_no_mga_clap_is_refused_in_a_sentence(folder, tmp_path):
     path = tmp_path / PUBLISHED
     whole = (folder / PUBLISHED).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SoundjudgeError, match="no whole PyTorch file"):
+    with pytest.raises(SoundjudgeError, match="not a readable PyTorch checkpoint"):
         checkpoints.load_encoder(ClapSource(path), "cpu")
     torch.save({"model": Path("a")}, path)
     with pytest.raises(SoundjudgeError, match="could run foreign code"):

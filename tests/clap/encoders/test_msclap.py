@@ -176,7 +176,7 @@ def test_what_is_no_ms_clap_is_refused_in_a_sentence(folder, tmp_path):
     path = tmp_path / PUBLISHED
     whole = (folder / PUBLISHED).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SoundjudgeError, match="no whole PyTorch file"):
+    with pytest.raises(SoundjudgeError, match="not a readable PyTorch checkpoint"):
         checkpoints.load_encoder(ClapSource(path), "cpu")
     torch.save({"state_dict": {"a": torch.zeros(1)}}, path)
     with pytest.raises(SoundjudgeError, match=r"holds no weights.*MS-CLAP of 2023"):
@@ -206,7 +206,7 @@ def test_a_saved_folder_that_is_not_whole_is_refused(folder, tmp_path):
     with pytest.raises(SoundjudgeError, match="not as soundjudge writes it"):
         checkpoints.load_encoder(ClapSource(tmp_path), "cpu")
     (tmp_path / "msclap.json").write_text("[]")
-    with pytest.raises(SoundjudgeError, match="not as soundjudge writes it"):
+    with pytest.raises(SoundjudgeError, match="holds no JSON object"):
         checkpoints.load_encoder(ClapSource(tmp_path), "cpu")
 
 

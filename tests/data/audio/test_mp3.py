@@ -190,3 +190,18 @@ def test_what_else_lies_in_the_working_folder_does_not_matter(tmp_path, monkeypa
     assert np.array_equal(audio.read_audio(Path("a.mp3")), expected)
     Path("b.mp3").write_bytes(data + data)
     assert len(audio.read_audio(Path("b.mp3"))) == 2 * len(expected)
+
+
+@pytest.mark.parametrize("gaps", [(4095, 4095), (576, 4095), (4095, 0)])
+def test_a_delay_or_padding_that_no_encoder_has_hides_nothing(tmp_path, gaps):
+    wave = sweep(2.0)
+    data = bytearray(encode(wave, "MP3"))
+    place = data.find(b"LAME") + 21  # 12 bits each
+    assert int.from_bytes(data[place : place + 3], "big") == 576 << 12 | 832
+    whole = read(tmp_path / "whole", bytes(data))
+    assert len(whole) == len(wave)
+    data[place : place + 3] = (gaps[0] << 12 | gaps[1]).to_bytes(3, "big")
+    heard = read(tmp_path / "lie", bytes(data))
+    start = 576  # the encoder's delay, which nobody took off
+    assert close(heard[start : start + len(wave)], whole[: len(heard) - start])
+    assert len(heard) > len(wave)

@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 
 from soundjudge.cli import app
 from soundjudge.data.fetch.catalog import CATALOG
+from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.judge.judge import Judge
 
 TMU, QWEN = "Atotti/xacle-tmu-2026", "Qwen/Qwen2.5-0.5B-Instruct"
 
@@ -57,6 +59,10 @@ def test_tmu_is_fetched_listed_and_scores_by_its_name(hub, in_folder, files):  #
     tiny_judge.write_sound(Path("dog.wav"))
     scored = run("score", "dog.wav", "a dog barks", "--model", "tmu2026", "--device", "cpu")
     assert scored.exit_code == 0, scored.output
+    by_name = Judge.from_pretrained("tmu2026", "cpu").score("dog.wav", "a dog barks")
+    assert f"{by_name:.4f}" in scored.stdout
+    with pytest.raises(SoundjudgeError, match="tmu2026 is no folder"):
+        Judge.from_pretrained(Path("tmu2026"), "cpu")  # of this folder and no other
     judge = test_tmu.import_judge(files, in_folder / "judge")
     assert float(scored.stdout) == pytest.approx(
         judge.score("dog.wav", "a dog barks"), abs=1e-4
@@ -164,3 +170,8 @@ def test_a_broken_judge_hides_no_other(tmp_path, monkeypatch):
     (line,) = listed.stdout.splitlines()
     assert line.startswith("whole  tiny@1.0+")
     assert all(f"{judges / name}" in listed.stderr for name in ("a", "b", "zip", "none"))
+
+
+def test_a_judge_that_was_not_fetched_says_how_in_python_too(hub):
+    with pytest.raises(SoundjudgeError, match="tmu2026 is not here yet: get it with 'soundjudge"):
+        Judge.from_pretrained("tmu2026", "cpu")

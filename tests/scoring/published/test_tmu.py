@@ -542,7 +542,7 @@ def test_everything_that_is_wrong_is_said_at_once(files: Path, tmp_path: Path) -
 def test_what_is_no_checkpoint_is_refused(files: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pt").write_bytes(content)
     line = refusal(files, tmp_path / "judge", model=tmp_path / "model.pt")
-    assert "model.pt: not a readable PyTorch checkpoint" in line
+    assert "model.pt is not a readable PyTorch checkpoint" in line
     half = (files / "model.pt").read_bytes()[:5000]
     (tmp_path / "model.pt").write_bytes(half)
     assert "not a readable" in refusal(files, tmp_path / "judge", model=tmp_path / "model.pt")

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from soundjudge.clap.encoders import weight_files
 from soundjudge.clap.encoders.spectrogram import resample_waves
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import model_folder
 
 AISFX_SAMPLE_RATE = 44_100  # Hz
 FFT_SIZE, HOP_LENGTH = 2048, 1024  # samples
@@ -109,9 +110,11 @@ class AisfxNetwork(nn.Module):
                 if key.startswith(prefix)
             }
             network = cls()
-            network.load_state_dict(embedding)
-        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+            model_folder.check_tensors(path, embedding)
+            model_folder.load_weights(network, embedding, path)
+        except (TypeError, ValueError, AttributeError) as error:
             raise SoundjudgeError(f"{path} is no checkpoint of aisfx: {error}") from error
+        weight_files.check_finite(path, embedding)
         return network.eval()
 
     def forward(self, blocks: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from soundjudge.data.clips.clip_store import ClipStore
+from soundjudge.errors import SoundjudgeError
 
 T = TypeVar("T")
 # E; of an encoder of sound or of text alone its E on that side, and 1 on the other, where it embeds
@@ -70,8 +71,10 @@ def encode_batches(
     while batch := list(islice(remaining, batch_size)):
         # TF32 convolutions round to three digits, differently for every batch size.
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            encoded = encode(batch)
-        yield encoded.float().cpu().numpy()
+            encoded = encode(batch).float().cpu().numpy()
+        if not np.isfinite(encoded).all():
+            raise SoundjudgeError("an encoder gives no finite embedding: get its files again")
+        yield encoded
 
 
 def encode_distinct(

@@ -81,19 +81,16 @@ MAX_TOKENS = 77  # of a text; longer ones were cut in training
 def load_laion(path: Path, device: str | torch.device, sha256: str | None) -> TransformersClap:
     """The CLAP of a .pt file, with the tokenizer beside it, strictly, in eval mode."""
     state = read_laion_weights(path, sha256)
-    weights = rename_weights(state)
-    try:
-        check_frontend(state)
-        model = ClapModel(infer_config(state))
-    except KeyError as error:
-        raise SoundjudgeError(
-            f"{path} has no {error}: it is no CLAP of HTSAT and RoBERTa."
-        ) from error
-    computed = {key: value for key, value in model.state_dict().items() if key.endswith(COMPUTED)}
-    try:
-        model.load_state_dict(computed | weights)
-    except RuntimeError as error:
-        raise SoundjudgeError(f"{path} does not hold the weights of one CLAP: {error}") from error
+    with model_folder.reading(path):
+        try:
+            weights = rename_weights(state)
+            check_frontend(state)
+            model = ClapModel(infer_config(state))
+        except KeyError as error:
+            raise SoundjudgeError(
+                f"it has no {error}: it is no CLAP of HTSAT and RoBERTa."
+            ) from error
+    model_folder.load_weights(model, weights, path, COMPUTED)
     fused = model.config.audio_config.enable_fusion
     extractor = FeatureExtractor(**FRONTEND, truncation="fusion" if fused else "rand_trunc")
     return TransformersClap(model, load_tokenizer(path.parent), extractor).to(device).eval()
@@ -103,8 +100,9 @@ def read_laion_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
     """The weights of a .pt file under LAION's names; what else the training left is dropped."""
     saved = weight_files.read_weights(path, sha256)
     state = saved.get("state_dict", saved) if isinstance(saved, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping):
         raise SoundjudgeError(f"{path} holds no weights: it is no CLAP of LAION's.")
+    model_folder.check_tensors(path, state)
     return {key.removeprefix("module."): tensor for key, tensor in state.items()}
 
 

@@ -20,6 +20,7 @@ import torch
 from soundjudge.clap.encoders import weight_files
 from soundjudge.clap.encoders.encoder import PROBES
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import model_folder
 
 CODE = "portable_m2d.py"
 WEIGHTS = "m2d_clap_*/checkpoint-*.pth"
@@ -49,7 +50,8 @@ def load_portable_m2d(folder: Path, sha256: str | None) -> Any:  # noqa: ANN401 
         weight_files.check_sha256(path, sha256)
     with _contain_side_effects():
         code = _import_code(folder / CODE)
-        model = code.PortableM2D(weight_file=str(path), flat_features=True)
+        with model_folder.reading(path):
+            model = code.PortableM2D(weight_file=str(path), flat_features=True)
         _build_text_side(model, path)
     return model
 
@@ -72,12 +74,13 @@ def _import_code(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("portable_m2d", path)
     assert spec is not None and spec.loader is not None, f"{path} has the suffix of Python code"
     module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ImportError as error:
-        raise SoundjudgeError(
-            f"{path} needs more: pip install 'soundjudge[m2d]'. {error}"
-        ) from error
+    with model_folder.reading(path):
+        try:
+            spec.loader.exec_module(module)
+        except ImportError as error:
+            raise SoundjudgeError(
+                f"it needs more: pip install 'soundjudge[m2d]'. {error}"
+            ) from error
     return module
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PeAudioConfig, PeAudioFeatureExtractor
 
-from soundjudge.clap.encoders import deltas
-from soundjudge.clap.encoders.spectrogram import resample_waves
+from soundjudge.clap.encoders import deltas, weight_files
+from soundjudge.clap.encoders.spectrogram import MAX_SAMPLE_RATE, resample_waves
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
@@ -33,8 +33,8 @@ AUDIO_MODEL = "audio_model."
 def is_pe_audio(folder: Path) -> bool:
     """Whether the transformers folder holds a PE-AV."""
     path = folder / "config.json"
-    values = artifacts.read_json(path) if path.is_file() else None
-    return isinstance(values, dict) and values.get("model_type") in (AUDIO, AUDIO_VIDEO)
+    values = artifacts.read_json_object(path) if path.is_file() else {}
+    return values.get("model_type") in (AUDIO, AUDIO_VIDEO)
 
 
 class PeAudioClap(nn.Module):
@@ -43,6 +43,10 @@ class PeAudioClap(nn.Module):
     def __init__(self, model: Any, tokenizer: Any, sample_rate: int, hop_length: int) -> None:  # noqa: ANN401
         super().__init__()
         check_tokenizer(tokenizer, model.config.text_config)
+        if type(sample_rate) is not int or not 1 <= sample_rate <= MAX_SAMPLE_RATE:
+            raise SoundjudgeError(
+                f"sampling_rate is {sample_rate!r}: it must be 1 to {MAX_SAMPLE_RATE} Hz"
+            )
         own = model.config.audio_config.dac_config.hop_length
         if hop_length != own:
             raise SoundjudgeError(
@@ -57,8 +61,9 @@ class PeAudioClap(nn.Module):
     @classmethod
     def load(cls, folder: Path, device: str | torch.device) -> Self:
         """The sound and text part of a transformers folder, strictly, in float32 and eval mode."""
-        config = artifacts.read_json(folder / "config.json")
+        config = artifacts.read_json_object(folder / "config.json")
         weights = model_folder.read_weights(folder)
+        weight_files.check_finite(folder, weights)
         if "PeAudioFrameLevelModel" in (config.get("architectures") or ()):
             raise SoundjudgeError(
                 f"{folder} embeds frames, not whole sounds: take a pe-av in place of a pe-a-frame."

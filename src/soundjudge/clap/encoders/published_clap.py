@@ -51,24 +51,24 @@ class PublishedFile:
         """Sizes, and weights under our names; SoundjudgeError for another file."""
         saved = weight_files.read_weights(file, sha256)
         state = saved.get("model") if isinstance(saved, Mapping) else None
-        if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        if not isinstance(state, Mapping):
             raise SoundjudgeError(f"{file} holds no weights: it is no {self.title}.")
-        try:
-            htsat.check_window(state[self.stft_kernel], state[self.mel_filters])
-            sizes = {"kind": self.kind, "fft_bins": len(state[self.mel_filters])}
-            return sizes | self.infer_sizes(state), self.table.rename(state)
-        except KeyError as error:
-            raise SoundjudgeError(f"{file} has no {error}: it is no {self.title}.") from error
-        except SoundjudgeError as error:
-            raise SoundjudgeError(f"{file}: {error}") from error
+        model_folder.check_tensors(file, state)
+        with model_folder.reading(file):
+            try:
+                htsat.check_window(state[self.stft_kernel], state[self.mel_filters])
+                sizes = {"kind": self.kind, "fft_bins": len(state[self.mel_filters])}
+                return sizes | self.infer_sizes(state), self.table.rename(state)
+            except KeyError as error:
+                raise SoundjudgeError(f"it has no {error}: it is no {self.title}.") from error
 
     def read_saved(self, folder: Path, sha256: str | None) -> tuple[Any, dict[str, Tensor]]:
         """Sizes and weights of a folder that `PublishedClap.save` wrote."""
         weight_files.check_sha256(folder / WEIGHTS, sha256)
         config = folder / f"{self.kind}.json"
-        sizes = artifacts.read_json(config)
+        sizes = artifacts.read_json_object(config)
         keys = SIZES.union(self.more_sizes)
-        if not isinstance(sizes, dict) or sizes.keys() != keys or sizes["kind"] != self.kind:
+        if sizes.keys() != keys or sizes["kind"] != self.kind:
             raise SoundjudgeError(f"{config} is not as soundjudge writes it.")
         return sizes, artifacts.load_tensors(folder / WEIGHTS)
 

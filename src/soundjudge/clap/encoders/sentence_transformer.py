@@ -66,7 +66,7 @@ class SentenceEncoder(nn.Module):
     def load(cls, folder: Path) -> Self:
         """The encoder of a transformers folder, strictly, in float32 and eval mode."""
         weights = model_folder.read_weights(folder)
-        config = artifacts.read_json(folder / "config.json")
+        config = artifacts.read_json_object(folder / "config.json")
         model = model_folder.build_model(AutoModel, BertConfig, config, "sdpa", folder)
         model_folder.load_weights(model, weights, folder, COMPUTED)
         return cls(model, model_folder.read_tokenizer(AutoTokenizer, folder)).eval()
@@ -107,7 +107,7 @@ class SentenceTransformer:
     def load(cls, folder: Path, device: str | torch.device) -> Self:
         """The encoder of a folder, strictly, in float32 and eval mode."""
         pooling = _read_pooling(folder)
-        values = artifacts.read_json(folder / "config.json")
+        values = artifacts.read_json_object(folder / "config.json")
         weights = model_folder.read_weights(folder)
         weight_files.check_finite(folder, weights)
         with model_folder.reading(folder / "config.json"):
@@ -171,7 +171,7 @@ def _read_pooling(folder: Path) -> Pooling:
             f"{folder / MODULES}: the transformer must lie in the folder itself, its pooling in "
             f"{POOLING_FOLDER}."
         )
-    config = artifacts.read_json(folder / POOLING_FOLDER / "config.json")
+    config = artifacts.read_json_object(folder / POOLING_FOLDER / "config.json")
     modes = {
         key.removeprefix(f"{POOLING_MODE}_"): value
         for key, value in config.items()
@@ -185,7 +185,7 @@ def _read_pooling(folder: Path) -> Pooling:
             f"{folder / POOLING_FOLDER} asks for {', '.join(map(str, chosen)) or 'nothing'}: only "
             f"{' or '.join(POOLINGS)} can be read."
         )
-    prompts = artifacts.read_json(folder / PROMPTS) if (folder / PROMPTS).is_file() else {}
+    prompts = artifacts.read_json_object(folder / PROMPTS) if (folder / PROMPTS).exists() else {}
     if prompts.get("default_prompt_name"):
         raise SoundjudgeError(
             f"{folder / PROMPTS} puts a prompt before each text, which can't be done here."
@@ -195,10 +195,11 @@ def _read_pooling(folder: Path) -> Pooling:
 
 def _read_max_tokens(folder: Path) -> int | None:
     """Tokens of a text that are read, if the folder says how many."""
-    settings = artifacts.read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
+    path = folder / SETTINGS
+    settings = artifacts.read_json_object(path) if path.exists() else {}
     if settings.get("do_lower_case"):
-        raise SoundjudgeError(f"{SETTINGS} asks for lower case, which can't be done here.")
+        raise SoundjudgeError(f"{path} asks for lower case, which can't be done here.")
     tokens = settings.get("max_seq_length")
-    if tokens is not None and not (isinstance(tokens, int) and tokens > 0):
-        raise SoundjudgeError(f"{SETTINGS}: max_seq_length is {tokens!r}: it counts tokens.")
+    if tokens is not None and not (type(tokens) is int and tokens > 0):
+        raise SoundjudgeError(f"{path}: max_seq_length is {tokens!r}: it counts tokens.")
     return tokens

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from soundjudge.clap.encoders import deltas
-from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
+from soundjudge.clap.encoders.aisfx import (
+    AISFX_SAMPLE_RATE,
+    CHANNELS,
+    AisfxNetwork,
+    BlockedLogMel,
+)
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
@@ -29,6 +34,7 @@ ATTRIBUTIONS = "attributions"  # key of CONFIG: what licenses ask to be told whe
 CONFIG, WEIGHTS, TEXT_FOLDER = "towers.json", "model.safetensors", "text"
 KIND = "towers"
 WINDOW_SECONDS = 10.0
+MAX_WIDTH = 4096  # aisfx has 512; more is nonsense, and fills the memory
 PARTS = ("audio_model", "audio_projection", "text_model", "text_projection")
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
 
@@ -65,10 +71,11 @@ class TowersClap(nn.Module):
         Raises SoundjudgeError for a package that is missing or another, and for weights that do
         not fit or are not finite.
         """
-        config = artifacts.read_json(folder / CONFIG)
+        config = artifacts.read_json_object(folder / CONFIG)
         try:
             if config["kind"] != KIND:
                 raise SoundjudgeError(f"{folder / CONFIG}: kind is {config['kind']!r}, not {KIND}.")
+            _check_widths(folder / CONFIG, [config["dimensions"]])
             audio_model, text_model, attributions = _load_towers(folder, config)
             clap = cls(
                 audio_model,
@@ -77,7 +84,7 @@ class TowersClap(nn.Module):
                 nn.Linear(text_model.width, config["dimensions"]),
                 attributions,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise SoundjudgeError(
                 f"{folder / CONFIG} is not as soundjudge writes it: {error!r}."
             ) from error
@@ -174,7 +181,7 @@ def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
 
 def read_attributions(folder: Path) -> list[str]:
     """What the licenses of the towers that `save` wrote into `folder` ask to be told: lines."""
-    lines = artifacts.read_json(folder / CONFIG).get(ATTRIBUTIONS, [])
+    lines = artifacts.read_json_object(folder / CONFIG).get(ATTRIBUTIONS, [])
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise SoundjudgeError(f"{folder / CONFIG}: {ATTRIBUTIONS} is {lines!r}, no list of lines.")
     return lines
@@ -184,11 +191,21 @@ def _load_towers(
     folder: Path, config: Mapping[str, Any]
 ) -> tuple[AisfxNetwork, SentenceEncoder, list[str]]:
     if config["audio"].get("package") is None:
-        network = AisfxNetwork(config["audio"]["channels"])
+        channels = config["audio"]["channels"]
+        if len(channels) != len(CHANNELS):
+            raise SoundjudgeError(f"{folder / CONFIG}: channels must be {len(CHANNELS)} widths.")
+        _check_widths(folder / CONFIG, channels)
+        network = AisfxNetwork(channels)
         return network, SentenceEncoder.load(folder / TEXT_FOLDER), read_attributions(folder)
     for part, packaged in (("audio", AISFX), ("text", MINILM)):
         _check_record(folder / CONFIG, config[part], packaged)
     return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]
+
+
+def _check_widths(path: Path, widths: Sequence[object]) -> None:
+    for width in widths:
+        if type(width) is not int or not 1 <= width <= MAX_WIDTH:
+            raise SoundjudgeError(f"{path}: a width is {width!r}, it must be 1 to {MAX_WIDTH}.")
 
 
 def _check_record(path: Path, record: object, packaged: PackagedWeights) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime import artifacts
+from soundjudge.runtime import artifacts, model_folder
 
 _SCALAR = np.float64(0).__reduce__()[0]
 # All that a file may name, besides tensors' storages, which PyTorch makes itself.
@@ -33,8 +33,8 @@ PLAIN_NAMES: dict[tuple[str, str], object] = {
 }
 
 
-class ForeignObjectError(pickle.UnpicklingError):
-    """A file holds more than tensors and plain values."""
+class ForeignObjectError(SoundjudgeError):
+    """A file holds more than tensors and plain values; says what."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -63,15 +63,13 @@ def read_weights(path: Path, sha256: str | None) -> Any:  # noqa: ANN401  whatev
     check_sha256(path, sha256)
     trusted = pickle if sha256 is not None else _PLAIN_PICKLE
     try:
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=trusted)
+        return model_folder.read_checkpoint(path, weights_only=False, pickle_module=trusted)
     except ForeignObjectError as error:
         raise SoundjudgeError(
             f"{path} holds {error}, which is neither a tensor nor a plain value: opening it could "
             "run foreign code. If you trust this very file, set the sha256 beside its path in "
             f"params.yaml to {artifacts.sha256(path)}."
         ) from error
-    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise SoundjudgeError(f"{path} is no whole PyTorch file, load it again: {error}") from error
 
 
 def check_sha256(path: Path, sha256: str | None) -> None:
@@ -93,5 +91,5 @@ def check_sha256(path: Path, sha256: str | None) -> None:
 def check_finite(source: object, weights: Mapping[str, torch.Tensor]) -> None:
     """Raises SoundjudgeError, naming one, if a weight of `source` is infinite or no number."""
     for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(tensor.float()).all():  # of 8 bits it can't be asked
             raise SoundjudgeError(f"{source}: {name} holds infinite numbers or none: load it again")

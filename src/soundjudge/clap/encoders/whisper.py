@@ -21,6 +21,7 @@ from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from soundjudge.clap.encoders import deltas, weight_files
+from soundjudge.clap.encoders.spectrogram import MAX_SAMPLE_RATE
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, model_folder
@@ -30,14 +31,18 @@ MODEL_TYPE = "whisper"  # in config.json
 PREFIXES = ("model.encoder.", "encoder.", "")
 DECODER = ("model.decoder.", "decoder.", "proj_out.")
 STRIDE = 2  # frames of the spectrogram per frame of the encoder
+# Of the front end: the most that makes sense, and what alone gives a sound one embedding.
+SIZES = {"feature_size": 1024, "sampling_rate": MAX_SAMPLE_RATE, "hop_length": 1 << 16,
+         "chunk_length": 3600, "n_fft": 1 << 16}  # fmt: skip
+PADDING = {"padding_side": "right", "padding_value": 0.0, "dither": 0.0}
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
 
 
 def is_whisper(folder: Path) -> bool:
     """Whether the transformers folder holds a Whisper."""
     path = folder / "config.json"
-    values = artifacts.read_json(path) if path.is_file() else None
-    return isinstance(values, dict) and values.get("model_type") == MODEL_TYPE
+    values = artifacts.read_json_object(path) if path.is_file() else {}
+    return values.get("model_type") == MODEL_TYPE
 
 
 class _EncoderAlone:
@@ -75,13 +80,17 @@ class WhisperMeans:
     @classmethod
     def load(cls, folder: Path, device: str | torch.device) -> Self:
         """The encoder of a transformers folder, strictly, in float32 and eval mode."""
-        config = artifacts.read_json(folder / "config.json")
+        config = artifacts.read_json_object(folder / "config.json")
         weights = encoder_weights(model_folder.read_weights(folder), folder)
         weight_files.check_finite(folder, weights)
         model = model_folder.build_model(_EncoderAlone, WhisperConfig, config, "sdpa", folder)
         model_folder.load_weights(model, weights, folder)
         with model_folder.reading(folder):
-            extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
+            numbers, _ = WhisperFeatureExtractor.get_feature_extractor_dict(
+                folder, local_files_only=True
+            )
+            _check_extractor(numbers)
+            extractor = WhisperFeatureExtractor(**numbers)
             return cls(model.to(device).eval(), extractor)
 
     def save(self, folder: Path) -> None:
@@ -117,6 +126,20 @@ class WhisperMeans:
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """That no text is cut."""
         return [False] * len(texts)
+
+
+def _check_extractor(numbers: Mapping[str, Any]) -> None:
+    """Raises SoundjudgeError for a front end that no encoder has, or that depends on chance.
+
+    Before the library builds it, which computes filters of any size.
+    """
+    for name, most in SIZES.items():
+        number = numbers.get(name, 1)
+        if type(number) is not int or not 1 <= number <= most:
+            raise SoundjudgeError(f"{name} is {number!r}: it must be 1 to {most}")
+    for name, only in PADDING.items():
+        if numbers.get(name, only) != only:
+            raise SoundjudgeError(f"{name} is {numbers[name]!r}: only {only!r} can be used")
 
 
 def encoder_weights(weights: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]:

@@ -117,8 +117,9 @@ def load_machine(folder: Path) -> KernelMachine:
         raise SoundjudgeError(
             f"{folder / TENSORS} does not hold {', '.join(fields)} and nothing else."
         )
-    machine = KernelMachine(**{name: tensor.numpy() for name, tensor in tensors.items()})
+    model_folder.check_tensors(folder / TENSORS, tensors)
     with model_folder.reading(folder / TENSORS):
+        machine = KernelMachine(**{name: tensor.numpy() for name, tensor in tensors.items()})
         scores = machine(machine.sounds[:1], machine.texts[:1])
         assert scores.shape == (1,), "its parts do not fit each other"
     return machine

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from soundjudge.data.audio.streams import FileBytes
 
 JOINED = "undecodable: another file is joined behind it, split them"
-CUT = "truncated: it ends within a block and does not say how long it was"
+CUT = "truncated: it ends within a block, or one is damaged, and it does not say how long it was"
 # Matroska (RFC 9559): a live recording does not know the sizes of its segment and clusters.
 SEGMENT, CLUSTER = 0x18538067, 0x1F43B675
+DURATION, FIRST_CLUSTER = b"\x44\x89", CLUSTER.to_bytes(4, "big")
+SMALLEST_ID = 0x10  # first byte of one of four bytes, the longest
 TTA_FRAME = (256, 245)  # seconds
 
 
@@ -23,7 +25,9 @@ def refusal(name: str, data: FileBytes, start: int, *, has_length: bool) -> str:
         return JOINED
     if name == "tta" and data.find(b"TTA1", _tta_end(data, start)) >= 0:
         return JOINED
-    if name == "matroska" and not has_length and _ends_within_element(data, start):
+    # Without one FFmpeg guesses a length from what is there, which then agrees with it.
+    stated = has_length and data.find(DURATION, start, max(0, data.find(FIRST_CLUSTER))) >= 0
+    if name == "matroska" and not stated and _ends_within_element(data, start):
         return CUT
     return ""
 
@@ -52,9 +56,11 @@ def _tta_end(data: FileBytes, start: int) -> int:
 
 
 def _ends_within_element(data: FileBytes, start: int) -> bool:
-    """Whether the last element of a Matroska file is cut, its segment and clusters aside."""
+    """Whether an element of a Matroska file is cut or none, its segment and clusters aside."""
     position = start
     while position < len(data):
+        if data[position] < SMALLEST_ID:
+            return True
         kind, body = _variable(data, position, keep_marker=True)
         size, body = _variable(data, body, keep_marker=False)
         if body > len(data):

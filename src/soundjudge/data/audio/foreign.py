@@ -22,6 +22,7 @@ MAGICS = {
 }  # fmt: skip
 # Nothing in these says how long they are, and FFmpeg does not say where one is damaged.
 UNCHECKED = {b"#!AMR": "amr", b"\x0bw": "ac3"}
+CHECKED = ("tta",)  # their frames have checksums, which FFmpeg compares if it is asked to
 NAMES = {"mov": "mp4 or m4a", "matroska": "webm or mkv", "asf": "wma"}
 ADTS_BLOCK = 1024  # samples
 CODER_DELAY = 0.1  # seconds, by which a whole file may differ from what it states
@@ -62,6 +63,8 @@ def blocks(
             stated = _stated(name, container, stream)
             if reason := containers.refusal(name, data, start, has_length=stated > 0):
                 raise AudioError(path, *reason.split(": ", 1))
+            if name in CHECKED:
+                stream.codec_context.options = {"err_detect": "crccheck+explode"}
             resampler = av.AudioResampler(format="fltp")
             for decoded in container.decode(stream):
                 if rate and count >= seconds * rate:

@@ -23,7 +23,10 @@ BIT_RATES = {
 }
 RUN = 4  # frames in a row that are no accident
 INDEX_64_KBITS = {True: 5, False: 8}  # by whether it is MPEG 1: room enough for what a frame states
-COUNT, BYTES = 1, 2  # flags of what it says
+COUNT, BYTES, INDEX, QUALITY = 1, 2, 4, 8  # flags of what it says, and bytes of each
+FIELDS = {COUNT: 4, BYTES: 4, INDEX: 100, QUALITY: 4}
+GAPS = 21  # place of the encoder's delay and padding, behind those fields
+LARGEST_GAP = 2304  # samples of either, two frames; encoders need less, a lie would hide sound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +143,7 @@ class Xing:
     count: int
     "of the frames that follow; 0 if it does not say"
     clean: bool
-    "whether decoders take it for one; not if a bit is set where sound would be"
+    "whether decoders take it for one, and it hides no sound; not if a bit is set where sound is"
 
 
 def read(data: FileBytes, position: int, frame: Frame) -> Xing | None:
@@ -150,6 +153,7 @@ def read(data: FileBytes, position: int, frame: Frame) -> Xing | None:
         return None
     flags, count = struct.unpack(">II", data[place + 4 : place + 12])
     clean = not any(data[position + 4 : place]) and bool(data[position + 1] & 1 and flags & COUNT)
+    clean &= not _hides_sound(data, place)
     return Xing(count=count if flags & COUNT else 0, clean=clean)
 
 
@@ -164,7 +168,24 @@ def with_count(old: bytes, frame: Frame, count: int, size: int) -> bytes:
         struct.pack(">I", size) if old[place - 1] & BYTES else b""
     )
     start = bytes([old[0], old[1] | 1, old[2], old[3]]).ljust(place - 8, b"\0")
-    return start + old[place - 8 : place] + numbers + old[place + len(numbers) :]
+    rest = old[place + len(numbers) :]
+    if _hides_sound(old, place - 8):
+        gaps = _gaps_place(old, place - 8) - place - len(numbers)
+        rest = rest[:gaps] + bytes(3) + rest[gaps + 3 :]
+    return start + old[place - 8 : place] + numbers + rest
+
+
+def _gaps_place(data: FileBytes, place: int) -> int:
+    """Where the delay and the padding stand, 12 bits each, of a frame whose name is at `place`."""
+    flags = data[place + 7]
+    return place + 8 + sum(size for flag, size in FIELDS.items() if flags & flag) + GAPS
+
+
+def _hides_sound(data: FileBytes, place: int) -> bool:
+    """Whether the delay or the padding is more than an encoder needs: a decoder takes both off."""
+    gaps = _gaps_place(data, place)
+    both = int.from_bytes(data[gaps : gaps + 3], "big")
+    return max(both >> 12, both & 0xFFF) > LARGEST_GAP
 
 
 def new(head: bytes, frame: Frame, count: int) -> bytes:

@@ -13,6 +13,7 @@ from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig, check_size
 from soundjudge.model.lalm.llm import build_llm, load_tokenizer
+from soundjudge.model.lalm.prompt import NEW_TOKENS
 from soundjudge.runtime import artifacts, model_folder
 from soundjudge.runtime.member_record import (
     MEMBER_FILE,
@@ -77,10 +78,22 @@ def load_lalm(folder: Path, kind: str = KIND) -> Lalm:
     settings = _read_settings(folder, kind)
     tokenizer = load_tokenizer(folder)
     llm = build_llm(settings.llm, settings.config.attention, folder / MEMBER_FILE)
+    _check_tokenizer(folder, tokenizer, llm.get_input_embeddings().num_embeddings)
     with torch.random.fork_rng(devices=[]):  # new weights are replaced at once
         lalm = Lalm(llm, tokenizer, settings.config, settings.frontend, settings.feature_dim)
     model_folder.load_weights(lalm, artifacts.load_tensors(folder / WEIGHTS), folder)
     return lalm.eval()
+
+
+def _check_tokenizer(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: ANN401
+    """Raises SoundjudgeError unless the prompt's tokens are there, and no other than was saved."""
+    if missing := [token for token in NEW_TOKENS if token not in tokenizer.get_vocab()]:
+        raise SoundjudgeError(f"{folder}: its tokenizer lacks {missing[0]}: copy the member again")
+    if len(tokenizer) > rows:
+        raise SoundjudgeError(
+            f"{folder}: its tokenizer has {len(tokenizer)} tokens, its language model {rows}: copy "
+            "the member again"
+        )
 
 
 def _read_settings(folder: Path, kind: str) -> LalmSettings:

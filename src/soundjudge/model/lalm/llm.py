@@ -105,6 +105,6 @@ def _read_folder(folder: Path, attention: str) -> tuple[PreTrainedModel, PreTrai
                 "there, or change encoders.llm in params.yaml."
             )
     tokenizer = load_tokenizer(folder)
-    llm = build_llm(artifacts.read_json(folder / "config.json"), attention, folder)
+    llm = build_llm(artifacts.read_json_object(folder / "config.json"), attention, folder)
     model_folder.load_weights(llm, model_folder.read_weights(folder), folder)
     return llm.eval(), tokenizer

@@ -58,13 +58,15 @@ class Judge(JudgeFolder):
         precision: Precision = "fp32",
         **options: Unpack[HubOptions],
     ) -> Self:
-        """The judge of a folder, or of the hub: "owner/name", "hf://owner/name", or with @revision.
+        """The judge of a folder, or one that was fetched by its name, or of the hub.
+
+        Of the hub are "owner/name" and "hf://owner/name", either with @revision.
 
         `device`: auto (a CUDA device if there is one), cpu, cuda, cuda:1, mps. `m2d`: your own copy
         of M2D-CLAP, where the judge stands on it; else what SOUNDJUDGE_M2D names. `verify`: compute
         the sha256 of every file, of large ones once. `precision` bf16: faster on a GPU, and other
         scores, with an id of their own. `options` are huggingface_hub's: revision, token,
-        cache_dir, force_download, local_files_only. A Path is never looked up on the hub. Raises
+        cache_dir, force_download, local_files_only. A Path is a folder and nothing else. Raises
         SoundjudgeError for a folder that is not what its score id says.
         """
         return cls(load_judge(name, device, m2d, verify, options), precision)

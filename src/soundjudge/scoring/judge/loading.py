@@ -8,6 +8,7 @@ Nothing else may lie there, and no file may differ from what judge.json says of 
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -54,11 +55,23 @@ def load_judge(
     return LoadedJudge(manifest=manifest, members=loaded, folder=folder, device=loader.device)
 
 
+def find_folder(name: str | Path) -> Path:
+    """The folder `name`; if there is none and `name` is no Path, the judge fetched by that name.
+
+    Raises SoundjudgeError for a judge that can be fetched and is not here yet.
+    """
+    if isinstance(name, Path) or Path(name).is_dir():
+        return Path(name)
+    # By name: no stage depends on the code for what others published.
+    installed = import_module("soundjudge.scoring.published.installed")
+    return installed.find_judge(name) or Path(name)
+
+
 def _folder(name: str | Path, options: HubOptions) -> Path:
     if isinstance(name, Path) or not hub.is_hub_id(name):
         if options.get("revision"):
             raise SoundjudgeError(f"{name} is a folder, not of the hub: it has no revision")
-        return Path(name)
+        return find_folder(name)
     try:
         return hub.snapshot_folder(name, **options)
     except HubError as error:

@@ -109,7 +109,7 @@ def _language_model(folder: Path, config: LalmConfig, frontend: AudioFrontend, w
         return Lalm.from_llm(folder, config, frontend, width)
     tokenizer = load_tokenizer(folder)
     prompt.add_tokens(tokenizer)
-    values = artifacts.read_json(folder / "config.json") | {"vocab_size": len(tokenizer)}
+    values = artifacts.read_json_object(folder / "config.json") | {"vocab_size": len(tokenizer)}
     llm = build_llm(values, config.attention, folder)
     with torch.no_grad():  # where they are not tied to the embeddings; no score needs them
         llm.get_output_embeddings().weight.zero_()
@@ -127,8 +127,8 @@ def _compare(others: Part, weights: Part) -> str:
 def _audio_tokens(model: Path) -> int:
     """What `config.json` beside the checkpoint says, if it is there and does."""
     path = model.with_name("config.json")
-    values = artifacts.read_json(path) if path.is_file() else {}
-    tokens = values.get("num_audio_tokens", AUDIO_TOKENS) if isinstance(values, dict) else None
+    values = artifacts.read_json_object(path) if path.is_file() else {}
+    tokens = values.get("num_audio_tokens", AUDIO_TOKENS)
     if not isinstance(tokens, int):
         raise SoundjudgeError(f"{path}: num_audio_tokens must be a whole number.")
     return tokens

@@ -2,18 +2,17 @@
 
 A checkpoint holds weights and no configuration."""
 
-import pickle
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.beats import FOREIGN_NAMES
 from soundjudge.model.audio.beats.layers import BeatsConfig
+from soundjudge.runtime import model_folder
 
 # Prefixes of the names in a checkpoint, and the part of our model that the weights belong to.
 PUBLISHED = {
@@ -52,18 +51,14 @@ def read_weights(path: Path) -> Part:
     """The weights of a PyTorch file by their names; SoundjudgeError for what is none."""
     if not path.is_file():
         raise SoundjudgeError(f"{path}: no such file: put the model.pt of the TMU system there.")
-    try:
-        content = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
-        raise SoundjudgeError(f"{path}: not a readable PyTorch checkpoint.") from error
+    content = model_folder.read_checkpoint(path, weights_only=True, mmap=zipfile.is_zipfile(path))
     for container in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(container), dict):
             content = content[container]
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise SoundjudgeError(f"{path}: not a checkpoint of weights by their names.")
-    return {str(name): tensor for name, tensor in content.items()}
+    model_folder.check_tensors(path, content)
+    return content
 
 
 def find_layout(weights: Iterable[str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ first 16 frames, then those of the next), E = patch width, D = encoder width, H 
 """
 
 import math
-import pickle
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -156,6 +155,7 @@ def load_beats(path: Path) -> Beats:
     normalized convolution. Raises SoundjudgeError unless every name matches.
     """
     cfg, weights = _read_folder(path) if path.is_dir() else _read_official(path)
+    model_folder.check_tensors(path, weights)
     keys = {field.name for field in fields(BeatsConfig)}
     with (
         model_folder.reading(path),
@@ -166,7 +166,7 @@ def load_beats(path: Path) -> Beats:
     try:
         beats.load_state_dict(weights, strict=True, assign=True)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = model_folder.one_line(error)
         raise SoundjudgeError(f"{path}: weights and configuration differ: {reason}") from error
     return beats.float().eval()
 
@@ -201,7 +201,7 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise SoundjudgeError(f"{folder}: no {name} in this BEATs folder.")
-    config = artifacts.read_json(folder / "config.json")
+    config = artifacts.read_json_object(folder / "config.json")
     return config, artifacts.load_tensors(folder / "model.safetensors")
 
 
@@ -211,12 +211,11 @@ def _read_official(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path}: no such BEATs checkpoint: put an official BEATs .pt there, or name another "
             "(encoders.audio in params.yaml, or --beats)."
         )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
-        raise SoundjudgeError(f"{path}: not a readable PyTorch checkpoint.") from error
-    if not isinstance(content, dict) or not {"cfg", "model"} <= content.keys():
+    content = model_folder.read_checkpoint(path, weights_only=True)
+    parts = content if isinstance(content, dict) else {}
+    cfg, weights = parts.get("cfg"), parts.get("model")
+    if not isinstance(cfg, dict) or not isinstance(weights, dict):
         raise SoundjudgeError(
             f"{path}: a BEATs checkpoint holds 'cfg' and 'model', this one does not."
         )
-    return content["cfg"], content["model"]
+    return cfg, weights
