@@ -100,6 +100,7 @@ def compare(
         cluster=cluster,
     )
     console.print_table(table)
+    console.tell(comparison.OF_THESE_SCORES)
     for name, sentence in remarks.items():
         console.tell(f"mse of another scale, {name}: {sentence}")
 

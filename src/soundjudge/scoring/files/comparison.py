@@ -24,6 +24,11 @@ from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
 from soundjudge.scoring.systems.system_files import system_names
 
+OF_THESE_SCORES = (
+    "intervals and p are over pairs, of these very scores: a difference between two methods needs "
+    "several trainings of each, whose chance is in none of them"
+)
+
 
 def evaluate_files(
     predictions: Path,
