@@ -25,8 +25,8 @@ from soundjudge.scoring.files import prediction_files
 from soundjudge.scoring.systems.system_files import system_names
 
 OF_THESE_SCORES = (
-    "intervals and p are over pairs, of these very scores: a difference between two methods needs "
-    "several trainings of each, whose chance is in none of them"
+    "intervals and p are over pairs, of these very scores: they hold nothing of the chance in a "
+    "training, so that claims about two methods need several trainings of each"
 )
 
 
