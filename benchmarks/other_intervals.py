@@ -17,6 +17,7 @@ import listener_recovery
 import numpy as np
 from listener_recovery import Condition
 from numpy.typing import NDArray
+from provenance import figures_of_commit
 
 from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings import agreement_intervals, noise_ceiling
@@ -30,6 +31,7 @@ from soundjudge.scoring.systems import system_statistics
 
 PAGE = Path(__file__).with_suffix(".md")
 RESAMPLES, ENDLESS, LEVEL = 400, 200_000, 0.9
+PROMPTS = (6, 20, 50, 200)
 MEMBERS = ("good", "fair", "copy", "noise")
 Values = NDArray[np.float64]
 Row = tuple[str, ...]
@@ -150,7 +152,7 @@ def prompt_rows(runs: int) -> Iterator[Row]:
 
     endless = scores(ENDLESS, np.random.default_rng(99))
     first = system_statistics.summarize_systems("abc", endless, resamples=50, seed=0)
-    for prompts in (6, 20, 50, 200):
+    for prompts in PROMPTS:
         covered = []
         for seed in range(runs):
             values = scores(prompts, np.random.default_rng([seed, prompts]))
@@ -239,9 +241,11 @@ def page(runs: int, panels: int) -> str:
     lines = [
         "# How often other intervals hold (simulated)",
         "",
+        figures_of_commit(),
+        "",
         f"Everything is simulated. Made by `python benchmarks/other_intervals.py --runs {runs}",
-        f"--panels {panels}`. Shares of intervals that hold the truth; .95 is the aim, {LEVEL:g} for",
-        f"scores. Two standard errors of a share of .95 are {error(runs)} of {runs} runs and",
+        f"--panels {panels}`. Shares of intervals that hold the truth; .95 is the aim, of scores",
+        f"{LEVEL:g}. Two standard errors of a share of .95 are {error(runs)} of {runs} runs and",
         f"{error(panels)} of {panels} panels. Four metrics over all pairs, the latent error and",
         "`compare` are in `intervals.md`, reports in `system_tests.md`, the study in",
         "`study_coverage.md`.",

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from repository import STAGES
 from scipy import stats
+from tiny_evaluation import FIT
 
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
@@ -436,6 +437,14 @@ def test_ratings_without_generators_have_no_figure_of_them():
     truth, ratings = rated("test", generators=0)
     split = evaluated(ratings, "ensemble", "a", truth=truth)
     assert figures.plot_generators([split], "") is None
+
+
+@pytest.mark.parametrize("weights", [{"a": 0.7, "b": 0.3}, {"a": 0.05, "b": 0.02}])
+def test_weights_of_two_runs_have_one_axis(weights):
+    fit = dataclasses.replace(FIT, weights=weights, weight_intervals={"a": (0.0, 0.9)})
+    (axes,) = figures.plot_weights(fit, "").axes
+    assert axes.get_xlim() == (0, 1.02)
+    assert [bar.get_width() for bar in axes.patches] == [weights["b"], weights["a"]]
 
 
 def test_correlations_of_members_are_those_of_their_ranks():
