@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from provenance import figures_of_commit
 
 from soundjudge.labels.ratings import noise_ceiling
 from soundjudge.reporting import metrics, resampling
@@ -132,6 +133,8 @@ def main() -> None:
     table = pd.DataFrame(rows(arguments.runs, arguments.resamples))
     lines = [
         "# The noise ceiling against what the truth itself reaches (simulated)",
+        "",
+        figures_of_commit(),
         "",
         f"Mean error over {arguments.runs} simulations per row, split halves / deconvolution; the",
         "floor of the MSE in per cent of itself. Reached: the truth (SRCC, KTAU) or the expected",

@@ -7,7 +7,8 @@ pairs and with folds that hold out whole generators and whole texts, and is then
 validation and scored on test. Intervals are over pairs, of one training of each member. `gate` is
 no method of the pipeline: weights of their own for short and for long captions. With --refits
 instead: what folds tell and choose where these members are refitted without each generator, as the
-stage `refit` left them. All ratings are SIMULATED.
+stage `refit` left them; and weights that are fitted to the refits' scores, which the pipeline does
+not do. Members of `ensemble.zero_weight` have none here, either. All ratings are SIMULATED.
 """
 
 import argparse
@@ -59,6 +60,12 @@ def rated_pairs(
     return panel.rated_scores(predictions, targets, rated, list(members), without)
 
 
+def weighed(pairs: RatedScores, config: EnsembleConfig) -> RatedScores:
+    """The pairs without the members that the config gives no weight."""
+    columns = [k for k, name in enumerate(config.members) if name not in config.zero_weight]
+    return replace(pairs, scores=pairs.scores[:, columns], refits={})
+
+
 def gate_columns(pairs: RatedScores, reference: RatedScores) -> Values:
     """Members standardized by a reference, for short captions and for long ones: (N, 2K)."""
     mean, std = reference.scores.mean(axis=0), reference.scores.std(axis=0)
@@ -84,6 +91,7 @@ def crossfitted(pairs: RatedScores, config: EnsembleConfig) -> Values:
     """The cross-fitted scores of a method, or of the gate."""
     if config.method != GATE:  # a name that the pipeline does not have
         return crossfit.crossfit(pairs, config).scores
+    pairs = weighed(pairs, config)
     scores = np.empty(len(pairs.rating))
     for fold in folds.make_folds(pairs, config.folds, config.folds_by, config.seed):
         scores[fold.test] = fit_gate(*fold.parts(pairs))
@@ -93,7 +101,7 @@ def crossfitted(pairs: RatedScores, config: EnsembleConfig) -> Values:
 def on_test(validation: RatedScores, test: RatedScores, config: EnsembleConfig) -> Values:
     """Scores of test by a fit on validation."""
     if config.method == GATE:
-        return fit_gate(validation, test)
+        return fit_gate(weighed(validation, config), weighed(test, config))
     return ensemble.apply_ensemble(crossfit.fit(validation, config), test.scores)
 
 
@@ -145,6 +153,26 @@ def print_refits(validation: RatedScores, test: RatedScores, config: EnsembleCon
                 row = table.loc[name]
                 cells = [method, name, row["SRCC"], row[f"SRCC minus {PLAIN}'s"], row["MSE"]]
                 print(f"| {' | '.join([*cells, *choice_cells(pairs, test, rules)])} |")
+    print(f"\n{on_refits(validation, test, replace(config, method=BASE, calibration='linear'))}")
+
+
+def on_refits(validation: RatedScores, test: RatedScores, config: EnsembleConfig) -> str:
+    """SRCC on test of weights by members as they are, and by members without a pair's generator."""
+    without = validation.scores.copy()
+    for generator, scores in validation.refits.items():
+        rows = validation.generators == generator
+        without[rows] = scores[rows]
+    seen = np.isin(test.generators, validation.generators)
+    cells = []
+    for pairs in (validation, replace(validation, scores=without)):
+        fitted = ensemble.fit_ensemble(pairs.scores, pairs.rating, config)
+        scores = ensemble.apply_ensemble(fitted, test.scores)
+        cells += [f"{metrics.srcc(scores[rows], test.rating[rows]):.3f}" for rows in (~seen, seen)]
+    return (
+        f"Weights ({BASE}) fitted to the refits' scores, each pair by members without its "
+        f"generator: SRCC {cells[2]} on unseen generators of test against {cells[0]} by members as "
+        f"they are, {cells[3]} against {cells[1]} on the others."
+    )
 
 
 def choice_cells(pairs: RatedScores, test: RatedScores, rules: EnsembleConfig) -> list[str]:

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from listener_recovery import SPREADS, Condition, Manner, grid, simulate
 from numpy.typing import NDArray
+from provenance import figures_of_commit
 from recovery_tables import markdown
 from scipy import stats
 
@@ -363,6 +364,8 @@ def main() -> None:
     ]
     head = [
         "# Intervals: how long they take, and whether they hold",
+        "",
+        figures_of_commit(),
         "",
         "Everything is simulated. Made by `python benchmarks/intervals.py",
         f"--runs {arguments.runs} --seeds {arguments.seeds}` ({platform.machine()}, one thread,",

@@ -1,6 +1,7 @@
 """Tables and conclusion of the recovery study: measurements to Markdown."""
 
 import pandas as pd
+from provenance import figures_of_commit
 
 FACTORS = ("ratings per pair", "ratings per listener", "careless", "spread", "manner")
 SCREENINGS = ("none", "rating", "listener", "both")
@@ -8,6 +9,8 @@ TARGETS = ("mean", "SPO", "SPO shrunken", "latent")
 LIKE_XACLE = {"ratings per pair": 4, "ratings per listener": 13, "spread": "medium"}
 
 INTRODUCTION = """# How well targets recover the truth (simulated)
+
+{commit}
 
 All listeners here are simulated: {pairs} pairs per simulation, {cells} conditions, seeds {seeds}.
 Truth: 10 x Beta(1.3, 0.5). Spreads of bias and log scale: small 0.3 and 0.05, medium 0.9 and 0.2,
@@ -107,7 +110,10 @@ def page(
     helped = gains(correlations[attentive], factors).join(careless)
     parts = {
         "": INTRODUCTION.format(
-            pairs=pairs, seeds=seeds, cells=correlations.groupby(list(FACTORS)).ngroups
+            commit=figures_of_commit(),
+            pairs=pairs,
+            seeds=seeds,
+            cells=correlations.groupby(list(FACTORS)).ngroups,
         ),
         "SRCC with the truth, mean over all conditions ± deviation over seeds": markdown(
             with_spread(correlations, "srcc")

@@ -12,6 +12,7 @@ from pathlib import Path
 import listener_recovery
 import numpy as np
 import pandas as pd
+from provenance import figures_of_commit
 from recovery_tables import markdown
 from scipy import stats
 
@@ -40,6 +41,8 @@ DESIGNS = (
     (100, 10, 100, "medium", 0.1),
 )
 TEXT = """# Intervals of `soundjudge study` (simulated)
+
+{commit}
 
 {panels} panels per design, seeds {first} to {last}, default study (20 splits, a third held out).
 Difference: SRCC with held-out listeners above that of the mean rating without screening. Coverage:
@@ -104,7 +107,9 @@ def main() -> None:
         rows.append(measure(design, panels))
         print(rows[-1].to_string(), flush=True)
     table = pd.concat(rows, ignore_index=True).set_index("pairs")
-    text = TEXT.format(panels=panels, first=0, last=panels - 1) + markdown(table)
+    text = TEXT.format(
+        commit=figures_of_commit(), panels=panels, first=0, last=panels - 1
+    ) + markdown(table)
     with artifacts.atomic_file(PAGE) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

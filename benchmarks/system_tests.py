@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from provenance import figures_of_commit
 
 from soundjudge.reporting import resampling
 from soundjudge.runtime import artifacts
@@ -51,6 +52,8 @@ def main() -> None:
     runs = parser.parse_args().runs
     lines = [
         "# Intervals and tests of a report: whether they hold",
+        "",
+        figures_of_commit(),
         "",
         f"Everything is simulated. Made by `python benchmarks/system_tests.py --runs {runs}`:",
         f"{runs} comparisons per row of two systems with the same mean, {RESAMPLES} resamples. Two",

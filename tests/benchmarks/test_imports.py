@@ -3,6 +3,8 @@
 import ast
 import importlib
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,32 @@ PAGES = sorted(set((ROOT / "benchmarks").glob("*.md")) - {ROOT / "benchmarks/REA
 def test_the_figures_of_a_page_name_the_code_that_made_them(page: Path) -> None:
     scripts = re.findall(r"python (benchmarks/\w+\.py)", page.read_text(encoding="utf-8"))
     assert scripts and all((ROOT / script).is_file() for script in scripts)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_names_the_commit_of_its_figures(page: Path) -> None:
+    second = page.read_text(encoding="utf-8").split("\n\n")[1]
+    assert re.fullmatch(r"Figures of commit [0-9a-f]{7}( and changes)?\.", second)
+
+
+def test_a_section_with_a_table_names_its_command_and_the_commit_of_its_figures() -> None:
+    page = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    sections = [part for part in re.split(r"^## ", page, flags=re.MULTILINE)[1:] if "|---" in part]
+    assert len(sections) > 5
+    for section in sections:
+        assert re.search(r"Figures of commit [0-9a-f]{7}\.", section), section[:40]
+        assert re.search(r"^(?:\w+=\S+ )?python benchmarks/\w+\.py", section, re.MULTILINE)
+
+
+def test_the_commits_of_figures_are_in_the_history() -> None:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    texts = [page.read_text(encoding="utf-8") for page in (ROOT / "benchmarks").glob("*.md")]
+    named = {name for text in texts for name in re.findall(r"Figures of commit (\w+)", text)}
+    shallow = [git, "rev-parse", "--is-shallow-repository"]
+    run = subprocess.run(shallow, cwd=ROOT, capture_output=True, text=True, check=True)
+    if run.stdout.strip() == "true":
+        pytest.skip("a clone without its history")
+    for name in sorted(named):
+        subprocess.run([git, "cat-file", "-e", f"{name}^{{commit}}"], cwd=ROOT, check=True)

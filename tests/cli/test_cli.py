@@ -345,6 +345,7 @@ def test_evaluate_writes_flat_numbers(tmp_path):
     assert "srcc 1.0000" in result.stdout
     compared = run("compare", guess, guess, "--reference", average)
     assert compared.exit_code == 0, compared.output
+    assert "need several trainings" in compared.stderr
     header, *rows = [line.split() for line in compared.stdout.splitlines()]
     assert [row[0] for row in rows] == ["srcc", "lcc", "ktau", "mse"]
     assert {row[header.index("difference") + 2] for row in rows} == {"0.0000"}

@@ -126,3 +126,24 @@ def test_a_p_value_has_two_significant_digits_and_other_numbers_four_decimals(ca
     console.print_table(table)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines == [["difference", "p_bootstrap"], ["0.0001", "0.00012"], ["-0.5000", "3.8e-17"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        ("study r.csv --scale 1 5", "study r.csv --scale 1:5"),
+        ("study r.csv --scale -3 3 --seed 1", "study r.csv --scale -3:3 --seed 1"),
+        ("study --scale 0.5 5.0 r.csv", "study --scale 0.5:5.0 r.csv"),
+        ("study --scale 1-5 6", "study --scale 1-5 6"),
+        ("study --scale 1 r.csv", "study --scale 1 r.csv"),
+        ("study --seed 1 5", "study --seed 1 5"),
+    ],
+)
+def test_the_two_ends_of_a_scale_may_be_two_words(words, joined):
+    assert console.join_scale(words.split()) == joined.split()
+
+
+@pytest.mark.parametrize("command", ["screen", "standardize", "study", "reliability", "evaluate"])
+def test_the_help_of_every_scale_names_both_forms(command):
+    help_text = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
+    assert "Lowest and highest rating where not 0-10: 1-5 or 1 5." in help_text

@@ -93,6 +93,9 @@ def test_flags_are_counted_and_explained(systems, tmp_path):
 def test_a_note_about_the_judge_stands_on_the_page(systems, tmp_path):
     _, page = write(systems, write_prompts(tmp_path), tmp_path / "r.html", "simulated ratings")
     assert "This judge has learned from simulated ratings: its scores show how" in page.text
+    assert (
+        "of one judge's scores: listeners, or a judge of another training, may order" in page.text
+    )
     assert note_sentence("") == ""
     assert note_sentence("ratings of music") == "This judge has learned from ratings of music."
 

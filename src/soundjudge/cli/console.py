@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ OFFLINE = "HF_HUB_OFFLINE"
 """Environment variable of huggingface_hub: nothing is downloaded."""
 
 BUG = "this is a bug of soundjudge: please report it with the lines above"
+SCALE = "Lowest and highest rating where not 0-10: 1-5 or 1 5."
+"""The help of every `--scale`."""
+
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch says on GPU and CPU
 
 
@@ -48,6 +52,10 @@ class ErrorGroup(TyperGroup):
                     [(name, self.commands[name].get_short_help_str(limit=200)) for name in names]
                 )
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer's own
+        """The words of a command line, `--scale 1 5` as `--scale 1:5`."""
+        return super().parse_args(ctx, join_scale(args))
+
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  typer's own signature
         """Runs the command."""
         try:
@@ -60,6 +68,13 @@ class ErrorGroup(TyperGroup):
                 raise
             typer.echo(f"soundjudge: {sentence}", err=True)
             raise typer.Exit(ERROR) from error
+
+
+def join_scale(words: Sequence[str]) -> list[str]:
+    """The words with the two numbers behind `--scale` as one: an option takes one word."""
+    line = "\0".join(words)
+    number = r"-?[0-9]+(?:\.[0-9]+)?"
+    return re.sub(rf"((?:^|\0)--scale\0{number})\0({number})(?=\0|$)", r"\1:\2", line).split("\0")
 
 
 def error_sentence(error: Exception) -> str | None:

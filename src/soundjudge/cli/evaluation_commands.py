@@ -31,9 +31,7 @@ def evaluate(
     ratings: Annotated[
         Path | None, typer.Option(help="Single ratings, for the noise ceiling.")
     ] = None,
-    scale: Annotated[
-        str | None, typer.Option(help="Lowest and highest rating where not 0-10, such as 1-5.")
-    ] = None,
+    scale: Annotated[str | None, typer.Option(help=f"{console.SCALE} Of --ratings.")] = None,
     out: Output = None,
     page: Annotated[
         Path | None, typer.Option("--report", help="Numbers and pictures as one HTML file.")
@@ -102,6 +100,7 @@ def compare(
         cluster=cluster,
     )
     console.print_table(table)
+    console.tell(comparison.OF_THESE_SCORES)
     for name, sentence in remarks.items():
         console.tell(f"mse of another scale, {name}: {sentence}")
 

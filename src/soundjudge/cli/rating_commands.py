@@ -24,9 +24,7 @@ Ratings = Annotated[
         help="CSV or Parquet with wav_file_name, score (0-10), listener_id; and text, if any."
     ),
 ]
-Scale = Annotated[
-    str | None, typer.Option(help="Lowest and highest rating where not 0-10, such as 1-5.")
-]
+Scale = Annotated[str | None, typer.Option(help=console.SCALE)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 Published = Annotated[

@@ -118,8 +118,8 @@ def standardize(
     DataFrame
         Pairs in order of first appearance: wav_file_name, text, mean_score (0 to 10), spo_score
         (standard deviations), latent_score and latent_se (points) if `latent`, ratings (number).
-        1.96 latent_se hold .91 to .96 of the truths, 2.16 of it .93 to .98, by how far a scale cuts
-        ratings at its ends (benchmarks/intervals.md).
+        1.96 latent_se hold .91 to .96 of the truths, and 1.1 times as much .93 to .98, by how far a
+        scale cuts ratings at its ends (benchmarks/intervals.md).
 
     Raises
     ------

@@ -326,6 +326,9 @@ def test_a_scale_is_recognized_in_few_ratings_and_never_taken_for_ten_points(
     for named in (scale, scale.replace("-", ":"), scale.replace("-", " ")):
         words = ["standardize", str(csv), "-o", str(tmp_path / "out.csv"), "--scale", named]
         assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
+    words = ["standardize", str(csv), "--scale", *scale.split("-"), "-o", str(tmp_path / "two.csv")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
 
 
 def test_a_scale_with_a_lower_end_below_zero_can_be_named(tmp_path):

@@ -71,6 +71,21 @@ def test_a_line_that_rises_by_rounding_alone_is_no_rise():
         calibration.fit_calibration(array(0.5, 0, 0), array(0.25, 0, 0.5), "linear")
 
 
+def test_the_isotonic_curve_has_a_little_more_error_than_isotonic_regression():
+    rng = np.random.default_rng(0)
+    score = rng.uniform(0, 10, 200)
+    rating = np.clip(score + rng.normal(0, 2, 200), 0, 10)
+    curve = calibration.fit_calibration(score, rating, "isotonic")
+    errors = [
+        np.mean((values - rating) ** 2)
+        for values in (
+            IsotonicRegression().fit_transform(score, rating),
+            calibration.apply_calibration(curve, score),
+        )
+    ]
+    assert errors[0] < errors[1] < 1.2 * errors[0]
+
+
 @pytest.mark.parametrize("method", ["linear", "isotonic"])
 def test_scores_that_fall_as_ratings_rise_are_refused(method):
     with pytest.raises(SoundjudgeError, match="do not rise"):

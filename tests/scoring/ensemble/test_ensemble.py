@@ -82,6 +82,16 @@ def test_a_member_of_zero_weight_leaves_the_ensemble_of_the_others(method):
     assert np.all(ensemble.weight_draws(scores, rating, few)[:, 0] == 0)
 
 
+def test_a_member_of_zero_weight_is_never_chosen():
+    rng = np.random.default_rng(0)
+    rating = rng.uniform(0, 10, 80)
+    scores = np.stack([rating, rating + 4 * rng.normal(size=80)], axis=1)
+    pairs = RatedScores(scores=scores, rating=rating)
+    rules = dataclasses.replace(config("good", "noisy", method="auto"), zero_weight=("good",))
+    fitted = crossfit.fit(pairs, rules)
+    assert dict(zip(fitted.members, fitted.weights, strict=True)) == {"good": 0, "noisy": 1}
+
+
 def test_a_member_of_zero_weight_is_compared_alone_all_the_same():
     scores, rating = simulated()
     pairs = RatedScores(scores=scores[:, :2], rating=rating)

@@ -198,6 +198,22 @@ def test_predictions_of_another_scale_are_told(tmp_path):
         comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
 
 
+@pytest.mark.parametrize(("scale", "told"), [(5, "within 1 to 5"), (6, None), (1, "within 0 to 1")])
+def test_mean_ratings_of_a_five_point_scale_are_told(tmp_path, scale, told):
+    low = 0 if scale == 1 else 1
+    header, clips = "wav_file_name,average_score,pred_score\n", range(20)
+    rows = [f"{n}.wav,{low + (scale - low) * n / 19},{2 + n % 7}\n" for n in clips]
+    both = write(tmp_path / "both.csv", header + "".join(rows))
+    other = write(tmp_path / "other.csv", both.read_text())
+    numbers = comparison.evaluate_files(both, other, None, resamples=100, seed=0).numbers
+    _, remarks = comparison.compare_files([both, other], both, resamples=100, seed=0)
+    if told is None:
+        assert "mse_of_another_scale" not in numbers and not remarks
+    else:
+        assert told in str(numbers["mse_of_another_scale"])
+        assert told in remarks["the reference"]
+
+
 @pytest.mark.parametrize(("low", "step"), [(5.0, 0.0), (5.0, 1e-13), (0.0, 1e-310), (0.0, 0.0)])
 def test_scores_without_a_spread_beyond_rounding_are_constant(tmp_path, low, step):
     guess, reference = tables(tmp_path, range(10), [low + step * n for n in range(10)])

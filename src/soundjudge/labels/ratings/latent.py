@@ -62,9 +62,8 @@ def fit_latent(ratings: pd.DataFrame, config: LatentConfig) -> LatentFit:
     """The model of ratings (wav_file_name, text, listener_id, score), which are one split.
 
     A score may lie a little outside of 0 to 10: a strict listener's 10 is worth more. latent_se is
-    that of normal noise: where ratings are cut at the ends of the scale, 1.96 of it hold .90 to .93
-    of the truths instead of .95 (attentive listeners, 8 to 2 ratings per pair), so that it would
-    have to be 1.1 to 1.2 times wider (benchmarks/intervals.md); as a weight only ratios count.
+    that of normal noise: where ratings are cut at the ends of the scale it is too small
+    (benchmarks/intervals.md, and `library.standardize` in figures); as a weight only ratios count.
     `converged` is false if max_iterations ended the fit. Raises SoundjudgeError.
     """
     arrays = rating_arrays(ratings)

@@ -69,6 +69,11 @@ def choose(pairs: RatedScores, config: EnsembleConfig) -> EnsembleConfig:
         numbers = compare_methods(pairs, config)
         if not numbers:
             raise SoundjudgeError("no member's scores rise with the ratings on validation")
+        numbers = {
+            name: row
+            for name, row in numbers.items()
+            if name.removeprefix(MEMBER) not in config.zero_weight
+        }
         chosen = max(numbers, key=lambda name: numbers[name]["srcc"])
         method = next((m for m in CHOICES if m == chosen), None)
         alone = chosen.removeprefix(MEMBER) if method is None else None

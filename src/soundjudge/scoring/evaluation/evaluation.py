@@ -16,7 +16,6 @@ from scipy import stats
 
 from soundjudge.errors import ReliabilityError, SoundjudgeError
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
-from soundjudge.reporting import resampling
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
@@ -167,26 +166,19 @@ def headline_metrics(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, o
 
 
 def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
-    """{member: SRCC and LCC of the headline minus its own}, p-values also Holm-corrected.
+    """{member: SRCC (difference) and LCC (lcc_difference) of the headline minus its own}.
 
-    difference (of SRCC) with p_bootstrap, lcc_difference with p_williams.
+    Without p-values: each member is one training, whose chance no resample of pairs holds.
     """
     rows: dict[str, dict[str, float]] = {}
     for name in split.members:
         if name == split.headline:
             continue
-        of_srcc, of_lcc = (
-            systems.metric_difference(split.comparison, split.headline, name, metric)
-            for metric in ("srcc", "lcc")
-        )
-        of_lcc.pop("p_bootstrap")
-        rows[name] = of_srcc | {
-            key if key.startswith("p_") else f"lcc_{key}": value for key, value in of_lcc.items()
-        }
-    for test in ("p_bootstrap", "p_williams"):
-        corrected = resampling.holm([row[test] for row in rows.values()])
-        for row, p in zip(rows.values(), corrected, strict=True):
-            row[f"{test}_holm"] = p
+        for prefix, metric in (("", "srcc"), ("lcc_", "lcc")):
+            row = systems.metric_difference(split.comparison, split.headline, name, metric)
+            rows.setdefault(name, {}).update(
+                {prefix + key: value for key, value in row.items() if not key.startswith("p_")}
+            )
     return rows
 
 

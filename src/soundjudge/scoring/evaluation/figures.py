@@ -119,7 +119,8 @@ def plot_weights(fit: FitReport, note: str) -> Figure:
     for height, name in enumerate(names):
         if name in fit.weight_intervals:
             axes.plot(fit.weight_intervals[name], [height, height], "|-", color="black")
-    axes.set(xlabel="weight of standardized scores, 95 % intervals", xlim=(0, None))
+    # One axis for all runs: `dvc plots diff` puts two beside each other.
+    axes.set(xlabel="weight of standardized scores, 95 % intervals", xlim=(0, 1.02))
     return figure
 
 

@@ -22,7 +22,6 @@ from soundjudge.scoring.evaluation.systems import estimate
 
 CELLS = 20  # of a scatter, along either axis
 CEILINGS = ("ceiling", "deconvolved")
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +92,6 @@ def write_page(
         correlations=splits[-1].member_correlations,
         coverage=[] if coverage is None else coverage.sentences,
         words=markdown_page,
-        significant=SIGNIFICANT,
     )
     with artifacts.atomic_file(path) as temporary:
         temporary.write_text(html, encoding="utf-8")

@@ -37,6 +37,10 @@ SLICED = (
     "Events are counted by the words that join them (and, then, while, ...). Within a band of "
     "ratings correlations are low by its narrow range."
 )
+ONE_TRAINING = (
+    "Intervals are over {resampled}, of one training of each member: they hold nothing of the "
+    "chance in a training, so that another one may differ by more."
+)
 FITTED_HERE = (
     "The weights and the calibration of `ensemble` were fitted on these validation ratings: its "
     "numbers are too good. Each score of `ensemble_crossfitted` is by a fit without the pair's own "
@@ -110,8 +114,8 @@ def _table(split: EvaluatedSplit) -> list[str]:
     lines += [HEADER.format(headline=split.headline), "|---|---|---|---|---|---|---|"]
     lines += [_row(name, row, differences.get(name)) for name, row in rows.items()]
     confidence = f"{split.comparison.confidence:.0%}"
-    resampled = RESAMPLED[split.comparison.cluster]
-    lines += ["", f"Brackets: {confidence} bootstrap intervals over {resampled}. p: after Holm."]
+    over = ONE_TRAINING.format(resampled=RESAMPLED[split.comparison.cluster])
+    lines += ["", f"Brackets: {confidence} bootstrap intervals. {over}"]
     if split.ceilings is None:
         lines += ["The raters are too few, or agree too little, for a noise ceiling."]
     else:
@@ -132,8 +136,7 @@ def _row(name: str, row: Mapping[str, float], difference: Mapping[str, float] | 
     cells = [name, _bracketed(row, "srcc"), share]
     cells += [*(_bracketed(row, metric) for metric in ("lcc", "ktau", "mse")), ""]
     if difference is not None:
-        p = difference["p_bootstrap_holm"]
-        cells[-1] = f"{_bracketed(difference, 'difference', '+')}, p {p:.2g}"
+        cells[-1] = _bracketed(difference, "difference", "+")
     return f"| {' | '.join(cells)} |"
 
 

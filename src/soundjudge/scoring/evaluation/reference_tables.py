@@ -21,6 +21,7 @@ TOLERANCE, RATED_MEAN = 0.05 + 1e-9, "mean_of_ratings"
 SCALE = (0.0, 10.0)  # of mean ratings, and of predictions whose errors mean something
 FAR = 20.0  # beyond it predictions are on a scale such as 0 to 100
 UNIT = 1.0  # predictions that all lie within +-UNIT are cosines or shares, not ratings
+FIVE, MIN_OF_FIVE = (1.0, 5.0), 20  # so many mean ratings, all in FIVE, hardly are on 0-10
 RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
 
 
@@ -104,6 +105,19 @@ def other_scale(predictions: pd.Series) -> str | None:
             f"{SCALE[1]:g}: calibrate them to that scale"
         )
     return None
+
+
+def other_reference_scale(mean: pd.Series) -> str | None:
+    """A sentence where mean ratings look as if on 0-1 or 1-5; no error: their ranks are right."""
+    if len(mean) < MIN_OF_FIVE or not mean.between(0, FIVE[1]).all():
+        return None
+    low, high = (0, UNIT) if mean.max() <= UNIT else FIVE
+    if mean.min() < low:
+        return None
+    return (
+        f"all {len(mean)} mean ratings lie within {low:g} to {high:g}: if that is their scale, "
+        "bring them to 0 to 10 (`soundjudge standardize --scale`)"
+    )
 
 
 def _select(frame: pd.DataFrame, table: Table, where: str) -> pd.DataFrame:

@@ -56,7 +56,8 @@ def evaluate(
         holds where ratings pile up at an end of the scale; share_of_ceiling, lcc_share_of_ceiling,
         share_of_deconvolved. Each number except n has its interval: _lo and _hi. What cannot be had
         is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
-        where all predictions lie within -1 to 1, half of them outside of 0 to 10, or one beyond 20.
+        where all predictions lie within -1 to 1, half of them outside of 0 to 10, or one beyond 20,
+        or where 20 or more mean ratings all lie within 1 to 5, or within 0 to 1.
 
     Raises
     ------
@@ -174,6 +175,7 @@ class SystemEvaluation:
         """The numbers of `report.evaluate`."""
         score, rating = self.frame[PREDICTION], self.frame["average_score"]
         scale = reference_tables.other_scale(score)
+        scale = scale or reference_tables.other_reference_scale(rating)
         remark: dict[str, float | str] = {"mse_of_another_scale": scale} if scale else {}
         if self.split is None:
             reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"

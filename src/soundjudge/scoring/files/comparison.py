@@ -13,11 +13,21 @@ from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation import html_page, report
-from soundjudge.scoring.evaluation.reference_tables import PREDICTION, other_scale
+from soundjudge.scoring.evaluation.reference_tables import (
+    PREDICTION,
+    other_reference_scale,
+    other_scale,
+    rename_reference,
+)
 from soundjudge.scoring.evaluation.report import SystemEvaluation, evaluate_system
 from soundjudge.scoring.evaluation.systems import Cluster
 from soundjudge.scoring.files import prediction_files
 from soundjudge.scoring.systems.system_files import system_names
+
+OF_THESE_SCORES = (
+    "intervals and p are over pairs, of these very scores: they hold nothing of the chance in a "
+    "training, so that claims about two methods need several trainings of each"
+)
 
 
 def evaluate_files(
@@ -86,6 +96,7 @@ def compare_files(
         }
         table = report.compare(systems, pairs, resamples=resamples, seed=seed, cluster=cluster)
         scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
+        scales["the reference"] = other_reference_scale(rename_reference(pairs)["average_score"])
         remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
         if target:
             numbers: dict[str, object] = {"comparisons": artifacts.json_rows(table)}
