@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer.testing
+import untouched_repository
 import yaml
 from numpy.typing import NDArray
 from tiny_cluster import two_nodes as two_nodes
@@ -24,11 +25,16 @@ from warm_python import warm_python as warm_python
 from soundjudge import torchaudio_shim
 
 torchaudio_shim.install_shim()  # before a test module imports transformers
+untouched_repository.watch()
 
-# What costs time and tests nothing: YAML without libyaml, writes that outlive a power failure, and
-# the command line built anew for each of 500 calls.
+from transformers import PretrainedConfig  # noqa: E402
+
+# What costs time and tests nothing: YAML without libyaml, writes that outlive a power failure, the
+# text of each configuration for a log that nobody reads, and the command line built anew for each
+# of 500 calls.
 yaml.SafeLoader, yaml.SafeDumper = yaml.CSafeLoader, yaml.CSafeDumper
 os.fsync = lambda _: None
+PretrainedConfig.__repr__ = object.__repr__
 typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 

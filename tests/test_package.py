@@ -35,6 +35,7 @@ def test_importing_the_package_imports_no_torch():
     assert run("import sys, soundjudge; print('torch' in sys.modules)") == "False"
 
 
+@pytest.mark.slow
 def test_the_filterbank_of_torchaudio_works_beside_this_torch():
     code = (
         "import soundjudge.clap, torch; from torchaudio.compliance import kaldi;"

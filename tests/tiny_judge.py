@@ -1,7 +1,10 @@
 """A judge of random networks, small enough to build in every test module, and its checkpoints."""
 
+import functools
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +63,10 @@ def write_sound(path: Path) -> None:
 
 def write_checkpoints(root: Path) -> None:
     """Two encoders and four members, as the pipeline would leave them."""
+    shutil.copytree(Path(_built().name, "checkpoints"), root / "checkpoints", dirs_exist_ok=True)
+
+
+def _train(root: Path) -> None:
     encoders = root / "checkpoints/encoders"
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -100,8 +107,18 @@ def ensemble(root: Path) -> Ensemble:
 def build(folder: Path, root: Path) -> Path:
     """The judge of these checkpoints in `folder`."""
     write_checkpoints(root)
+    shutil.copytree(Path(_built().name, "judge"), folder)
+    return folder
+
+
+@functools.cache
+def _built() -> tempfile.TemporaryDirectory:
+    """Checkpoints and judge, once per process: all others are copies."""
+    folder = tempfile.TemporaryDirectory(prefix="judge-")
+    root = Path(folder.name)
+    _train(root)
     package.build_judge(
-        folder,
+        root / "judge",
         ensemble=ensemble(root),
         checkpoints={name: root / path for name, path in CHECKPOINTS.items()},
         root=root,

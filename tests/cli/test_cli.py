@@ -406,6 +406,7 @@ def test_a_missing_sound_of_almost_that_name_is_told(tmp_path, monkeypatch, comm
     assert "there is no such file, but " in result.output and hint in result.output
 
 
+@pytest.mark.slow
 def test_names_of_files_are_printed_as_the_bytes_they_are(judge, tmp_path):
     """In a process of its own: the encoding of standard output is the system's affair."""
     name = os.fsdecode(b"d\xffg \xe2\x82\xac.wav")

@@ -30,6 +30,7 @@ def run_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result:
     return CliRunner().invoke(app, EVALUATE)
 
 
+@pytest.mark.slow
 def test_a_shape_error_inside_traces_back_and_asks_for_a_report(tmp_path):
     code = (
         "import sys, numpy as np\n"

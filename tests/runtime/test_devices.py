@@ -70,6 +70,7 @@ print(torch.get_deterministic_debug_mode())
 """
 
 
+@pytest.mark.slow
 def test_what_is_deterministic_fills_no_memory_that_is_written_anyway():
     command = [sys.executable, "-c", FILLS]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout

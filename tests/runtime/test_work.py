@@ -63,6 +63,7 @@ def test_a_fingerprint_reads_a_large_input_once_and_again_when_it_has_changed(
     assert artifacts.remembered_sha256(folder) == sha256(folder)
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_read_a_large_input_once(tmp_path):
     script = """
 import sys, time

@@ -27,9 +27,13 @@ def ratings(pairs=40, listeners=14, careless=("l0", "l1")):
     return pd.DataFrame(rows, columns=["wav_file_name", "listener_id", "score"])
 
 
-@pytest.fixture
-def path(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
     monkeypatch.setattr(screening_report, "RESAMPLES", 20)  # else seconds
+
+
+@pytest.fixture
+def path(tmp_path):
     ratings().to_csv(tmp_path / "ratings.csv", index=False)
     return tmp_path / "ratings.csv"
 
@@ -63,9 +67,9 @@ def test_a_study_is_a_table_a_verdict_json_and_a_figure(path, tmp_path):
 
 def test_reliability_prints_every_coefficient_with_its_interval(path, tmp_path):
     out = tmp_path / "reliability.json"
-    result = run("reliability", path, "-o", out, "--resamples", 60, "--seed", 3)
+    result = run("reliability", path, "-o", out, "--resamples", 50, "--seed", 3)
     assert result.exit_code == 0, result.output
-    expected = agreement_intervals.agreement_intervals(ratings(), resamples=60, seed=3)
+    expected = agreement_intervals.agreement_intervals(ratings(), resamples=50, seed=3)
     written = json.loads(out.read_text())
     for name, value in expected.items():
         assert written[name] == pytest.approx(value, rel=1e-5)
@@ -78,11 +82,11 @@ def test_reliability_prints_every_coefficient_with_its_interval(path, tmp_path):
 def test_the_library_reports_what_the_commands_write(path, tmp_path):
     of_study, of_listeners = tmp_path / "study.json", tmp_path / "reliability.json"
     run("study", path, "--splits", 3, "--resamples", 50, "--seed", 2, "-o", of_study)
-    run("reliability", path, "--resamples", 60, "--seed", 2, "-o", of_listeners)
+    run("reliability", path, "--resamples", 50, "--seed", 2, "-o", of_listeners)
     result = soundjudge.study(ratings(), splits=3, resamples=50, seed=2)
     artifacts.write_json(tmp_path / "library.json", result.as_json())
     assert json.loads((tmp_path / "library.json").read_text()) == json.loads(of_study.read_text())
-    numbers = soundjudge.reliability(ratings(), resamples=60, seed=2)
+    numbers = soundjudge.reliability(ratings(), resamples=50, seed=2)
     artifacts.write_json(tmp_path / "numbers.json", numbers)
     written = json.loads(of_listeners.read_text())
     assert json.loads((tmp_path / "numbers.json").read_text()) == written

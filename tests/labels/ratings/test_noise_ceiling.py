@@ -50,7 +50,7 @@ def simulate(shape, pairs, raters, noise, careless, seed=0):
     rng = np.random.default_rng(seed)
     truth = SHAPES[shape](rng, pairs)
     scores = rate(truth, raters, noise, careless, rng)
-    expected = np.mean([rate(truth, 50, noise, careless, rng).mean(axis=1) for _ in range(8)], 0)
+    expected = np.mean([rate(truth, 50, noise, careless, rng).mean(axis=1) for _ in range(4)], 0)
     means = scores.mean(axis=1)
     reached = reliability.Ceiling(
         srcc=metrics.srcc(truth, means),
