@@ -1,6 +1,8 @@
 """params.load reads what is there, strictly, and says where something is wrong."""
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -164,3 +166,36 @@ def test_what_dvc_exp_run_writes_to_params_yaml_means_the_same(tmp_path: Path) -
     assert sections.find_problems(path) == []
     comments = [re.findall(r"(?<= )# .*$", text, re.MULTILINE) for text in (before, after)]
     assert comments[0] == comments[1]
+
+
+STAGE = """
+import pathlib
+from soundjudge import params
+from soundjudge.errors import SoundjudgeError
+params.load("note", str)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("raise SoundjudgeError('a.csv, row 3: mend it')", "soundjudge: a.csv, row 3: mend it\n"),
+        ("params.load('nothing', str)", "soundjudge: params.yaml has no section 'nothing': there"),
+        ("raise OSError(28, 'No space left')", "soundjudge: the disk is full: make room"),
+        ("raise KeyboardInterrupt", "soundjudge: stopped: what is complete is kept, run again"),
+        ("raise ValueError('a bug')", "Traceback (most recent call last):"),
+    ],
+)
+def test_a_stage_shows_what_people_can_mend_as_a_sentence_alone(tmp_path, line, words):
+    (tmp_path / "params.yaml").write_text("note: x\n")
+    command = [sys.executable, "-c", STAGE + line]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode != 0 and result.stderr.startswith(words)
+    assert words.startswith("Traceback") or "Traceback" not in result.stderr
+
+
+def test_a_hook_that_someone_else_has_set_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", print)
+    (tmp_path / "params.yaml").write_text("note: x\n")
+    params.load("note", str, tmp_path / "params.yaml")
+    assert sys.excepthook is print

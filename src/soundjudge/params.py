@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, Union
 
 import yaml
 
-from soundjudge.errors import ParamsError
+from soundjudge.errors import ParamsError, hide_tracebacks
 
 T = TypeVar("T")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
@@ -28,8 +28,10 @@ RENAMED = {"extra_claps": "extra_encoders"}
 def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
     """The section ("finetune.members.full"; "" is the whole file) of `path` as a `cls`.
 
-    Raises ParamsError, with the key and a remedy.
+    Raises ParamsError, with the key and a remedy; a stage, which begins with this, then shows it
+    without a traceback.
     """
+    hide_tracebacks()
     if not path.is_file():
         raise ParamsError(f"{path} does not exist: run from the folder that holds it")
     try:
