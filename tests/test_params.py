@@ -199,3 +199,50 @@ def test_a_hook_that_someone_else_has_set_stays(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("note: x\n")
     params.load("note", str, tmp_path / "params.yaml")
     assert sys.excepthook is print
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a: 1\nb:\n  c: 2\n  d: 3\n  c: 4\n", "line 5: the key 'c' stands there a second time"),
+        ("a: 1\n'a': 2\n", "line 2: the key 'a' stands there a second time, after line 1"),
+        ("a:\n\tb: 1\n", "is not valid YAML: while scanning"),
+        ("a: 2025-02-30\n", "is not valid YAML: day is out of range"),
+        ("a: " + "[" * 5000, "is not valid YAML: "),
+        ("a: *b\n", "is not valid YAML: "),
+        ("a: !!python/name:os.system\n", "is not valid YAML: "),
+    ],
+)
+def test_yaml_that_means_nothing_or_two_things_is_one_line(tmp_path, content, words):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ParamsError) as error:
+        params.load("", dict[str, object], path)
+    assert str(error.value).startswith(str(path)) and words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_anchors_and_merged_keys_are_read_and_may_be_overwritten(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &a {rate: 1.5, steps: 2}\nb:\n  <<: *a\n  steps: 3\n")
+    assert params.load("b", Inner, path) == Inner(rate=1.5, steps=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded:
+    seed: int
+    size: int = 1
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"seed": -1}, "a.seed is -1: it must be 0 or more"),
+        ({"seed": 2**63}, "a.seed is 9223372036854775808: a whole number of 64 bits is needed"),
+        ({"seed": 0, "size": -(10**30)}, "a.size is -1000000000000000000000000000000: a whole"),
+    ],
+)
+def test_a_whole_number_that_no_library_takes_fails_at_second_0(values, words):
+    with pytest.raises(ParamsError, match=words):
+        params.build(Seeded, values, "a")
+    assert params.build(Seeded, {"seed": 2**63 - 1}, "a").seed == 2**63 - 1

@@ -51,9 +51,7 @@ def hide_tracebacks() -> None:
         sys.excepthook = _show
 
 
-def _show(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
+def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     sentence = None
     if isinstance(error, SoundjudgeError):
         sentence = str(error)
