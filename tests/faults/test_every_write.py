@@ -201,7 +201,7 @@ def check_every_write(run: Run, tmp_path: Path, kind: str, *, is_one_folder: boo
     whole_folder.mkdir()
     run(whole_folder)
     whole = contents(whole_folder)
-    older = {name: b"older" for name in whole}
+    older = dict.fromkeys(whole, b"older")
     count = int(run_with_fault(run, fresh(tmp_path, {}), 0, kind).removesuffix(" changes"))
     assert count > 2
     numbers = range(1, count + 1)
