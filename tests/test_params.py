@@ -182,6 +182,7 @@ params.load("note", str)
         ("raise SoundjudgeError('a.csv, row 3: mend it')", "soundjudge: a.csv, row 3: mend it\n"),
         ("params.load('nothing', str)", "soundjudge: params.yaml has no section 'nothing': there"),
         ("raise OSError(28, 'No space left')", "soundjudge: the disk is full: make room"),
+        ("open('a/b.json')", "soundjudge: a/b.json does not exist: run the stage that writes it"),
         ("raise KeyboardInterrupt", "soundjudge: stopped: what is complete is kept, run again"),
         ("raise ValueError('a bug')", "Traceback (most recent call last):"),
     ],

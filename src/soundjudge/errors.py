@@ -57,6 +57,8 @@ def _show(kind: type[BaseException], error: BaseException, traceback: TracebackT
         sentence = str(error)
     elif is_disk_full(error):
         sentence = "the disk is full: make room and run again"
+    elif isinstance(error, FileNotFoundError) and error.filename:
+        sentence = f"{error.filename} does not exist: run the stage that writes it (dvc repro)"
     elif isinstance(error, KeyboardInterrupt):
         sentence = "stopped: what is complete is kept, run again to go on"
     if sentence is None:
