@@ -1,6 +1,8 @@
 """params.load reads what is there, strictly, and says where something is wrong."""
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -164,3 +166,84 @@ def test_what_dvc_exp_run_writes_to_params_yaml_means_the_same(tmp_path: Path) -
     assert sections.find_problems(path) == []
     comments = [re.findall(r"(?<= )# .*$", text, re.MULTILINE) for text in (before, after)]
     assert comments[0] == comments[1]
+
+
+STAGE = """
+import pathlib
+from soundjudge import params
+from soundjudge.errors import SoundjudgeError
+params.load("note", str)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("raise SoundjudgeError('a.csv, row 3: mend it')", "soundjudge: a.csv, row 3: mend it\n"),
+        ("params.load('nothing', str)", "soundjudge: params.yaml has no section 'nothing': there"),
+        ("raise OSError(28, 'No space left')", "soundjudge: the disk is full: make room"),
+        ("open('a/b.json')", "soundjudge: a/b.json does not exist: run the stage that writes it"),
+        ("raise KeyboardInterrupt", "soundjudge: stopped: what is complete is kept, run again"),
+        ("raise ValueError('a bug')", "Traceback (most recent call last):"),
+    ],
+)
+def test_a_stage_shows_what_people_can_mend_as_a_sentence_alone(tmp_path, line, words):
+    (tmp_path / "params.yaml").write_text("note: x\n")
+    command = [sys.executable, "-c", STAGE + line]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode != 0 and result.stderr.startswith(words)
+    assert words.startswith("Traceback") or "Traceback" not in result.stderr
+
+
+def test_a_hook_that_someone_else_has_set_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", print)
+    (tmp_path / "params.yaml").write_text("note: x\n")
+    params.load("note", str, tmp_path / "params.yaml")
+    assert sys.excepthook is print
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a: 1\nb:\n  c: 2\n  d: 3\n  c: 4\n", "line 5: the key 'c' stands there a second time"),
+        ("a: 1\n'a': 2\n", "line 2: the key 'a' stands there a second time, after line 1"),
+        ("a:\n\tb: 1\n", "is not valid YAML: while scanning"),
+        ("a: 2025-02-30\n", "is not valid YAML: day is out of range"),
+        ("a: " + "[" * 5000, "is not valid YAML: "),
+        ("a: *b\n", "is not valid YAML: "),
+        ("a: !!python/name:os.system\n", "is not valid YAML: "),
+    ],
+)
+def test_yaml_that_means_nothing_or_two_things_is_one_line(tmp_path, content, words):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ParamsError) as error:
+        params.load("", dict[str, object], path)
+    assert str(error.value).startswith(str(path)) and words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_anchors_and_merged_keys_are_read_and_may_be_overwritten(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &a {rate: 1.5, steps: 2}\nb:\n  <<: *a\n  steps: 3\n")
+    assert params.load("b", Inner, path) == Inner(rate=1.5, steps=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded:
+    seed: int
+    size: int = 1
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"seed": -1}, "a.seed is -1: it must be 0 or more"),
+        ({"seed": 2**63}, "a.seed is 9223372036854775808: a whole number of 64 bits is needed"),
+        ({"seed": 0, "size": -(10**30)}, "a.size is -1000000000000000000000000000000: a whole"),
+    ],
+)
+def test_a_whole_number_that_no_library_takes_fails_at_second_0(values, words):
+    with pytest.raises(ParamsError, match=words):
+        params.build(Seeded, values, "a")
+    assert params.build(Seeded, {"seed": 2**63 - 1}, "a").seed == 2**63 - 1

@@ -3,6 +3,14 @@
 Everything else that is raised is a fault of the program and traces back.
 """
 
+import errno
+import os
+import sys
+from types import TracebackType
+
+DEBUG = "SOUNDJUDGE_DEBUG"
+"""The environment variable that shows tracebacks of errors for people, too."""
+
 
 class SoundjudgeError(ValueError):
     """Something that a user can mend; the message says what and how."""
@@ -27,3 +35,33 @@ class AudioError(SoundjudgeError):
         super().__init__(f"{where} is {reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether there was no room to write, on the disk or in its owner's share of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def hide_tracebacks() -> None:
+    """From here on this process ends with a sentence alone where its error is for people.
+
+    A stage is such a process; whoever has set a hook of their own keeps it.
+    """
+    if sys.excepthook is sys.__excepthook__ and not os.environ.get(DEBUG):
+        sys.excepthook = _show
+
+
+def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    sentence = None
+    if isinstance(error, SoundjudgeError):
+        sentence = str(error)
+    elif is_disk_full(error):
+        sentence = "the disk is full: make room and run again"
+    elif isinstance(error, FileNotFoundError) and error.filename:
+        sentence = f"{error.filename} does not exist: run the stage that writes it (dvc repro)"
+    elif isinstance(error, KeyboardInterrupt):
+        sentence = "stopped: what is complete is kept, run again to go on"
+    if sentence is None:
+        sys.__excepthook__(kind, error, traceback)
+    else:
+        sys.stderr.write(f"soundjudge: {sentence}\n")

@@ -10,10 +10,12 @@ from typing import Any, Literal, TypeVar, Union
 
 import yaml
 
-from soundjudge.errors import ParamsError
+from soundjudge.errors import ParamsError, hide_tracebacks
 
 T = TypeVar("T")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # with libyaml ten times faster
+LARGEST_INT = 2**63 - 1  # what libraries of arrays take
+MERGE = "tag:yaml.org,2002:merge"  # of <<, which may stand beside keys of the same name
 KINDS = {
     int: "a whole number",
     float: "a number",
@@ -28,14 +30,13 @@ RENAMED = {"extra_claps": "extra_encoders"}
 def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
     """The section ("finetune.members.full"; "" is the whole file) of `path` as a `cls`.
 
-    Raises ParamsError, with the key and a remedy.
+    Raises ParamsError, with the key and a remedy; a stage, which begins with this, then shows it
+    without a traceback.
     """
+    hide_tracebacks()
     if not path.is_file():
         raise ParamsError(f"{path} does not exist: run from the folder that holds it")
-    try:
-        values: object = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} is not valid YAML: {error}") from error
+    values = _read_yaml(path)
     parents: list[str] = []
     for key in section.split(".") if section else []:
         if not isinstance(values, dict) or key not in values:
@@ -48,6 +49,36 @@ def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
         parents.append(key)
         values = values[key]
     return build(cls, values, f"{path}: {section}" if section else f"{path}: ")
+
+
+class _StrictLoader(LOADER):  # type: ignore[misc]  # its base is known when it runs
+    """YAML in which no key stands twice: the library would take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        first: dict[object, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+                earlier = first.setdefault((key.tag, key.value), line)
+                if earlier != line:
+                    raise ParamsError(
+                        f"line {line}: the key {key.value!r} stands there a second time, after "
+                        f"line {earlier}: remove one"
+                    )
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+def _read_yaml(path: Path) -> object:
+    try:
+        values: object = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except ParamsError as error:
+        raise ParamsError(f"{path}, {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: bytes that are no UTF-8, and dates such as 2025-02-30
+        reason = " ".join(str(error).split())
+        raise ParamsError(f"{path} is not valid YAML: {reason}") from error
+    return values
 
 
 def build(cls: type[T], values: object, where: str) -> T:
@@ -93,6 +124,8 @@ def _plain(expected: Any, value: object, where: str) -> object:  # noqa: ANN401
         raise ParamsError(f"{where} is {value!r}: a finite number is needed")
     if expected is Path and isinstance(value, str) and value:
         return Path(value)
+    if expected is int and type(value) is int and abs(value) > LARGEST_INT:
+        raise ParamsError(f"{where} is {value!r}: a whole number of 64 bits is needed")
     if expected in (int, bool, str) and type(value) is expected:
         return value
     raise ParamsError(f"{where} is {value!r}: {_requirement(expected, value)}")
@@ -132,6 +165,8 @@ def _dataclass(cls: Any, value: object, where: str) -> object:  # noqa: ANN401
     arguments = {
         key: _convert(hints[key], item, _key_path(where, key)) for key, item in value.items()
     }
+    if isinstance(seed := arguments.get("seed"), int) and seed < 0:
+        raise ParamsError(f"{_key_path(where, 'seed')} is {seed}: it must be 0 or more")
     try:
         return cls(**arguments)
     except ParamsError:

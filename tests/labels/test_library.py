@@ -88,3 +88,16 @@ def test_bad_ratings_are_a_sentence(function, change, message):
 def test_when_nothing_is_kept_the_remedy_is_named():
     with pytest.raises(SoundjudgeError, match="no two ratings .*: raise the tolerance or choose"):
         library.screen(ratings().drop_duplicates("wav_file_name"), method="rating")
+
+
+def test_equal_ratings_make_no_targets_of_zeros():
+    with pytest.raises(SoundjudgeError, match="ratings: every listener gives one score to all"):
+        library.standardize(ratings().assign(score=5.0))
+
+
+@pytest.mark.parametrize("function", [library.screen, library.standardize])
+def test_a_missing_value_that_pandas_made_a_word_is_no_listener(function):
+    frame = ratings()
+    frame.loc[100, "listener_id"] = float("nan")
+    with pytest.raises(SoundjudgeError, match="row 1: listener_id 'nan' stands for an empty cell"):
+        function(frame.assign(listener_id=frame["listener_id"].astype(object).map(str)))

@@ -1,6 +1,5 @@
 """What every command shares: errors as sentences, help by task, a progress bar, numbers."""
 
-import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,16 +10,13 @@ import typer
 from typer.core import TyperGroup
 
 from soundjudge.cli.examples import TASKS, find_examples
-from soundjudge.errors import HubError, SoundjudgeError
+from soundjudge.errors import DEBUG, HubError, SoundjudgeError, is_disk_full
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ERROR = 2
 """Exit code of a command that could not do what it was asked for."""
-
-DEBUG = "SOUNDJUDGE_DEBUG"
-"""Environment variable: with any value every error traces back."""
 
 OFFLINE = "HF_HUB_OFFLINE"
 """Environment variable of huggingface_hub: nothing is downloaded."""
@@ -79,7 +75,7 @@ def join_scale(words: Sequence[str]) -> list[str]:
 
 def error_sentence(error: Exception) -> str | None:
     """What a user can correct, on one line; None for a bug."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and is_disk_full(error):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}the disk is full: make room and run again, with --resume if there is one"
     if isinstance(error, OSError) and error.strerror and error.filename:

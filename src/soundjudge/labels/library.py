@@ -6,6 +6,7 @@ import pandas as pd
 
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import check_table
+from soundjudge.data.user_files import id_forms
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
 from soundjudge.labels.ratings import mean_shrinkage, rating_arrays, screening, standardization
@@ -162,4 +163,5 @@ def checked_ratings(ratings: pd.DataFrame, scale: Scale | None) -> pd.DataFrame:
     if ratings.empty:
         raise SoundjudgeError("ratings is empty: give at least one row")
     spellings.check_ids(ratings, "ratings")
+    id_forms.check_forms(ratings, "ratings")
     return ratings.assign(score=scales.to_ten(ratings["score"].to_numpy(), scale, "ratings"))

@@ -141,7 +141,7 @@ CASES = {
     ),
     "utf16_as_spreadsheets_write_it": (
         (HEADER + ROWS).encode("utf-16"),
-        "line 1 is not UTF-8",
+        "is not UTF-8 but UTF-16",
         "save the file as UTF-8",
     ),
     "line_ends_of_old_macs": (
@@ -212,12 +212,24 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path, command):
     assert names(tmp_path) == ["folder.csv"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_equal_ratings_make_no_targets_of_zeros(tmp_path, suffix):
+    path, out = tmp_path / f"ratings.{suffix}", tmp_path / f"targets.{suffix}"
+    rows = [(f"{pair}.wav", f"l{who}", 7.0) for pair in range(5) for who in range(4)]
+    frame = pd.DataFrame(rows, columns=["wav_file_name", "listener_id", "score"])
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    result = run("standardize", path, "-o", out)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{path}: every listener gives one score to all of their pairs" in result.stderr
+    assert names(tmp_path) == [path.name]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_of_another_format_is_refused(tmp_path, command):
-    path = tmp_path / "ratings.xlsx"
-    path.write_bytes(b"PK\x03\x04")
+    path = tmp_path / "ratings.txt"
+    path.write_text(HEADER + ROWS)
     line = sentence(run(command, path, "-o", tmp_path / "out.csv"))
-    assert f"{path}: the ratings table is read from .csv" in line
+    assert f"{path}: a table is read from .csv" in line
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs Linux's /proc")

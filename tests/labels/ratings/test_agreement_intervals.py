@@ -1,5 +1,7 @@
 """Agreement with intervals: the same coefficients, and intervals of the right width."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,3 +79,20 @@ def test_one_rating_per_pair_is_a_sentence():
         agreement_intervals.agreement_intervals(
             table().drop_duplicates("wav_file_name"), resamples=50, seed=0
         )
+
+
+def test_listeners_who_always_give_their_own_score_have_numbers_without_a_warning():
+    frame = table()
+    frame = frame.assign(score=frame["listener_id"].str[1:].astype(float))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        numbers = agreement_intervals.agreement_intervals(frame, resamples=50, seed=0)
+    assert all(np.isfinite(value) for value in numbers.values())
+
+
+def test_complete_ratings_without_any_contrast_within_a_listener_warn_of_nothing():
+    rows = [(f"{pair}.wav", f"l{who}", float(who)) for pair in range(12) for who in range(6)]
+    frame = pd.DataFrame(rows, columns=["wav_file_name", "listener_id", "score"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        agreement_intervals.agreement_intervals(frame, resamples=50, seed=0)

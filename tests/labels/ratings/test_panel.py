@@ -1,5 +1,7 @@
 """The design of a listening test: counts, nested panels, and what they forbid."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,4 +59,16 @@ def test_few_ratings_per_listener_are_told_with_the_consequence(count, told):
 def test_a_listener_for_every_rating_is_an_error():
     with pytest.raises(SoundjudgeError, match="here: each of the 3 ratings .* give all ratings of"):
         panel.check_listeners(arrays(("a", "1"), ("a", "2"), ("b", "3")), "here")
-    panel.check_listeners(arrays(("a", "1"), ("a", "2"), ("b", "2")), "here")
+    rated = arrays(("a", "1"), ("a", "2"), ("b", "2"))
+    panel.check_listeners(replace(rated, score=np.array([5.0, 5.0, 6.0])), "here")
+
+
+@pytest.mark.parametrize("score", [[5, 5, 5, 5, 5], [0, 0, 0, 0, 9], [1, 7, 1, 7, 2]])
+def test_listeners_who_tell_no_pairs_apart_are_an_error_and_no_zeros(score):
+    rated = arrays(("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"), ("b", "3"))
+    with pytest.raises(SoundjudgeError, match="here: every listener gives one score to all of"):
+        panel.check_listeners(replace(rated, score=np.array(score, dtype=float)), "here")
+
+
+def test_one_rating_alone_needs_no_contrast():
+    panel.check_listeners(arrays(("a", "1")), "here")

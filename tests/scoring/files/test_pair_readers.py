@@ -252,6 +252,15 @@ def test_missing_sounds_are_counted_before_the_judge_is_loaded(sounds, tmp_path)
     assert not (tmp_path / "o.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000 + "a.wav", "x\\" + "a" * 300])
+def test_a_name_that_no_file_can_have_is_a_missing_sound(sounds, tmp_path, name):
+    table = write(tmp_path / "t.csv", f"path,text\n{name},x\na.wav,y\n")
+    with pytest.raises(SoundjudgeError, match=r"row 1: .* is missing; 1 of 2 sounds are: add"):
+        run(table, sounds, tmp_path / "o.csv")
+    out = run(table, sounds, tmp_path / "o.csv", on_error="nan")
+    assert [row[2] for row in read_cells(out)] == ["pred_score", "", "1.0000"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [

@@ -12,6 +12,7 @@ from itertools import chain, compress
 from pathlib import Path
 from typing import IO
 
+from soundjudge.data.user_files import file_kinds
 from soundjudge.errors import SoundjudgeError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
@@ -64,6 +65,12 @@ def _join_lines(rows: Iterable[list[str]], width: int) -> Iterator[list[str]]:
 def check_width(rows: Iterator[list[str]], width: int, path: Path) -> Iterator[list[str]]:
     """The same rows, each checked to have `width` fields."""
     for row, fields in enumerate(rows, start=1):
+        if len(fields) != width and width == 1:
+            raise SoundjudgeError(
+                f"{path}: its first line names one column, and row {row} has {len(fields)} fields: "
+                f"let the first line name all columns, separate them by {separators(path)}, and "
+                "write numbers like 7.5"
+            )
         if len(fields) != width:
             raise SoundjudgeError(
                 f"{path}, row {row}: {len(fields)} fields where {width} are needed;"
@@ -78,6 +85,7 @@ def iter_rows(path: Path) -> Generator[list[str], None, None]:
         raise SoundjudgeError(f"{path} is a folder: name a file")
     try:
         with path.open("rb") as file:
+            file_kinds.check_start(file.peek(file_kinds.FIRST)[: file_kinds.FIRST], path)
             lines = _lines(file, path)
             if path.suffix.lower() == ".jsonl":
                 yield from json_rows(lines, path)
@@ -95,6 +103,11 @@ def iter_rows(path: Path) -> Generator[list[str], None, None]:
 def separator(path: Path) -> str:
     """What stands between two fields of a file, by its suffix."""
     return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def separators(path: Path) -> str:
+    """The word for what `separator` returns."""
+    return "tabs" if separator(path) == "\t" else "commas"
 
 
 def copy_rows(path: Path, out: Path, kept: Iterable[bool]) -> None:
@@ -159,7 +172,7 @@ def _read_object(line: str, where: str) -> dict[str, str]:
         pairs = json.loads(
             line, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=list
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter for lists within lists
         raise SoundjudgeError(f"{where} is no JSON: {error}") from error
     is_object = isinstance(pairs, list) and all(isinstance(pair, tuple) for pair in pairs)
     if not is_object or len(dict(pairs)) != len(pairs) or not pairs:

@@ -1,7 +1,9 @@
-"""Ids of users' tables that stand for another than they seem to: paths, and shortened numbers."""
+"""Ids of users' tables that stand for another than they seem to: paths, numbers, empty cells."""
 
 import posixpath
 import re
+from collections.abc import Callable
+from decimal import Context
 
 import pandas as pd
 
@@ -10,13 +12,24 @@ from soundjudge.errors import SoundjudgeError
 
 # What a spreadsheet makes of a long number; those that differ in later digits become one.
 SHORTENED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+", re.ASCII)
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d{1,3})?", re.IGNORECASE)  # digits of any script
 PEOPLE = ("listener_id", "model_id")
+IDS = ("wav_file_name", *PEOPLE)
+# What R, pandas, SQL and spreadsheets write into a cell that has no value.
+ABSENT = ("na", "n/a", "#n/a", "nan", "<na>", "nat", "none", "null")
+SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)  # of a sound file, whatever its format
 
 
 def check_forms(frame: pd.DataFrame, where: str) -> None:
-    """SoundjudgeError if a file has two paths in the frame, or an id lost its digits."""
+    """SoundjudgeError if an id has two forms in the frame, is none at all, or lost its digits."""
+    for name in IDS:
+        if name in frame:
+            _check_absent(frame[name], where)
+            _check_two_forms(frame[name], number_form, "are one number", where)
     if "wav_file_name" in frame:
-        _check_paths(frame["wav_file_name"], where)
+        names = frame["wav_file_name"]
+        _check_two_forms(names, _path_form, "are one file", where)
+        _check_suffixes(names, where)
     for name in PEOPLE:
         for text in frame[name].dropna().unique() if name in frame else ():
             if SHORTENED.fullmatch(text):
@@ -26,15 +39,60 @@ def check_forms(frame: pd.DataFrame, where: str) -> None:
                 )
 
 
-def _check_paths(names: "pd.Series[str]", where: str) -> None:
-    first: dict[str, str] = {}
-    for name in names.dropna().unique():
-        path = posixpath.normpath(name.replace("\\", "/"))
-        other = first.setdefault(spellings.normal_form(path), name)
-        if other != name:
+def is_absent(text: str) -> bool:
+    """Whether a program has written this for a cell without a value."""
+    return text.strip().casefold() in ABSENT
+
+
+def number_form(text: str) -> str:
+    """One form of a number that people write as 1, 01, +1, 1.0 or 1e0; other texts as they are."""
+    text = text.strip()
+    if not NUMBER.fullmatch(text):
+        return text
+    exact = Context(prec=max(len(text), 9), Emax=9999, Emin=-9999)
+    number = exact.create_decimal(text)
+    return str(number.normalize(exact)) if number else "0"
+
+
+def _check_absent(values: "pd.Series[str]", where: str) -> None:
+    for text in values.dropna().unique():
+        if is_absent(text):
             raise SoundjudgeError(
-                f"{where}, row {_row(names, name)}: wav_file_name {name!r} and {other!r} in row "
-                f"{_row(names, other)} are one file: write both in one way"
+                f"{where}, row {_row(values, text)}: {values.name} {text!r} stands for an empty "
+                "cell: fill it in, remove the row, or, if it is a name, write another"
+            )
+
+
+def _path_form(name: str) -> str:
+    return spellings.normal_form(posixpath.normpath(name.replace("\\", "/")).rstrip("."))
+
+
+def _check_two_forms(
+    values: "pd.Series[str]", form: Callable[[str], str], reason: str, where: str
+) -> None:
+    first: dict[str, str] = {}
+    for text in values.dropna().unique():
+        other = first.setdefault(form(text), text)
+        if other != text:
+            raise SoundjudgeError(
+                f"{where}, row {_row(values, text)}: {values.name} {text!r} and {other!r} in row "
+                f"{_row(values, other)} {reason}: write both in one way"
+            )
+
+
+def _check_suffixes(names: "pd.Series[str]", where: str) -> None:
+    """No name stands with and without its suffix, which one file would answer to."""
+    texts = names.dropna().unique()
+    stems = {}
+    for name in texts:
+        stem, suffix = posixpath.splitext(name)
+        if SUFFIX.fullmatch(suffix):
+            stems[stem] = name
+    for name in texts:
+        if name in stems:
+            raise SoundjudgeError(
+                f"{where}, row {_row(names, name)}: wav_file_name {name!r} and {stems[name]!r} in "
+                f"row {_row(names, stems[name])} are one file: write both in one way"
             )
 
 

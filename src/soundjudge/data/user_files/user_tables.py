@@ -5,16 +5,16 @@ CSV, TSV, JSON Lines or Parquet: the suffix decides.
 
 import difflib
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import Kind, Table, check_table
-from soundjudge.data.user_files import delimited, id_forms
+from soundjudge.data.user_files import delimited, file_kinds, id_forms, parquet_files
 from soundjudge.errors import SoundjudgeError
 
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -53,15 +53,16 @@ def read_user_table(
         raise SoundjudgeError(f"{path} does not exist ({table.name} table)")
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        _check_schema(_read_schema(path), table, path)
-        frame = tables.read_table(path, table)
-    elif suffix in delimited.SUFFIXES:
+        _check_schema(parquet_files.read_schema(path), table, path)
+        try:
+            frame = tables.read_table(path, table)
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise parquet_files.unreadable(path, error) from error
+    else:
+        _check_suffix(path, f"the {table.name} table")
         header, rows = delimited.read_rows(path, join_lines=join_lines)
         frame = _to_frame(rename(header, names or {}), rows, path, table)
         check_table(frame, table, str(path))
-    else:
-        kinds = ", ".join(delimited.SUFFIXES)
-        raise SoundjudgeError(f"{path}: the {table.name} table is read from {kinds} or .parquet")
     spellings.check_ids(frame, str(path))
     id_forms.check_forms(frame, str(path))
     return frame
@@ -69,21 +70,23 @@ def read_user_table(
 
 def read_header(path: Path) -> list[str]:
     """The names of a file's columns."""
-    if path.suffix.lower() != ".parquet":
-        return delimited.read_header(path)
-    return list(_read_schema(path).names)
+    if path.suffix.lower() == ".parquet":
+        return list(parquet_files.read_schema(path).names)
+    _check_suffix(path, "a table")
+    return delimited.read_header(path)
+
+
+def _check_suffix(path: Path, what: str) -> None:
+    if path.suffix.lower() not in delimited.SUFFIXES:
+        if path.is_file():
+            file_kinds.check_text(path)
+        kinds = ", ".join(delimited.SUFFIXES)
+        raise SoundjudgeError(f"{path}: {what} is read from {kinds} or .parquet")
 
 
 def rename(header: list[str], names: Mapping[str, str]) -> list[str]:
     """The header with our names of columns, where it lacks them."""
     return [names[name] if name in names and names[name] not in header else name for name in header]
-
-
-def _read_schema(path: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise SoundjudgeError(f"{path} is not a readable Parquet file: {error}") from error
 
 
 def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
@@ -93,6 +96,7 @@ def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
             if name not in table.nullable:
                 raise missing_column_error(name, schema.names, path)
             continue
+        _check_twins(name, schema.names, path)
         stored = schema.field(name).type
         values = stored.value_type if pa.types.is_dictionary(stored) else stored
         fits, form = PARQUET_TYPES[kind]
@@ -104,6 +108,7 @@ def _to_frame(header: list[str], rows: list[list[str]], path: Path, table: Table
     for name in table.columns:
         if name not in header and name not in table.nullable:
             raise missing_column_error(name, header, path)
+        _check_twins(name, header, path)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
     frame = {}
     for name, kind in table.columns.items():
@@ -133,24 +138,36 @@ def _number(cell: str, *, nullable: bool, where: str) -> float | None:
     raise SoundjudgeError(f"{where} {cell!r} is not a number: {remedy}")
 
 
+def _check_twins(column: str, header: Sequence[str], path: Path) -> None:
+    """SoundjudgeError if another column could as well be meant by this name."""
+    form = spellings.normal_form(column)
+    for name in header:
+        if name != column and spellings.normal_form(name) == form:
+            raise SoundjudgeError(
+                f"{path}: its columns {column!r} and {name!r} differ only in their spelling: "
+                "rename or remove one"
+            )
+
+
 def missing_column_error(column: str, header: Sequence[str], path: Path) -> SoundjudgeError:
     """The error about a missing `column` of a file with this `header`."""
+    listed = textwrap.shorten(", ".join(header), 300, placeholder=" ...")
     return SoundjudgeError(
-        f"{path}: the column {column!r} is missing (there are {', '.join(header)}): "
-        + _remedy(column, header)
+        f"{path}: the column {column!r} is missing (there are {listed}): "
+        + _remedy(column, header, path)
     )
 
 
 def has_text(header: Sequence[str], path: Path) -> bool:
     """Whether a file has texts. SoundjudgeError if a column looks like texts under another name."""
-    if "text" not in header and _remedy("text", header).startswith("rename"):
+    if "text" not in header and _remedy("text", header, path).startswith("rename"):
         raise missing_column_error("text", header, path)
     return "text" in header
 
 
-def _remedy(column: str, header: Sequence[str]) -> str:
-    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
-        return "separate columns by commas"
+def _remedy(column: str, header: Sequence[str], path: Path) -> str:
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|,"):
+        return f"separate columns by {delimited.separators(path)}"
     averages = [name for name in header if name in AVERAGES]
     if column in ("listener_id", "score") and averages and "score" not in header:
         return f"{averages[0]!r} holds averages, and each listener's own ratings are needed"

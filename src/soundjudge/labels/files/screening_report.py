@@ -26,9 +26,9 @@ RESAMPLES, SEED = 200, 0
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """SoundjudgeError if the report would be written over something unasked."""
+    """SoundjudgeError if a report or figures would be written over something unasked."""
     if folder.exists() and not folder.is_dir():
-        raise SoundjudgeError(f"{folder} is no folder: name another for the report")
+        raise SoundjudgeError(f"{folder} is no folder: name another")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise SoundjudgeError(f"{folder} is not empty: choose another folder, or --overwrite")
 
@@ -48,12 +48,10 @@ def write_report(path: Path, folder: Path, rules: Screening, scale: Scale | None
     }
     folder.mkdir(parents=True, exist_ok=True)
     # All texts in quotes: they may hold carriage returns, which the csv writer leaves bare.
-    dropped.drop(columns="split").to_csv(
-        folder / "dropped.csv", index=False, quoting=csv.QUOTE_NONNUMERIC
-    )
-    listeners.drop(columns="split").to_csv(
-        folder / "listeners.csv", index=False, float_format="%.6g"
-    )
+    with artifacts.atomic_file(folder / "dropped.csv") as table:
+        dropped.drop(columns="split").to_csv(table, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    with artifacts.atomic_file(folder / "listeners.csv") as table:
+        listeners.drop(columns="split").to_csv(table, index=False, float_format="%.6g")
     artifacts.write_json(
         folder / "reliability.json", {"before": _agreement(ratings), "after": _agreement(kept)}
     )

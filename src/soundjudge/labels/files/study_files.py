@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from soundjudge.data.user_files.outputs import optional_output
 from soundjudge.labels import rating_reports
-from soundjudge.labels.files import rating_files
+from soundjudge.labels.files import rating_files, screening_report
 from soundjudge.labels.files.rating_files import Tell
 from soundjudge.labels.ratings import panel, rating_arrays
 from soundjudge.labels.scales import Scale
@@ -83,6 +83,8 @@ def study_file(
 
     Raises SoundjudgeError.
     """
+    if plots is not None:
+        screening_report.check_folder(plots, overwrite=overwrite)
     with optional_output(out, [path], ".json", overwrite=overwrite) as target:
         ratings = rating_files.read_arrays(path, scale)
         result = study.study_ratings(ratings, rating_reports.SETTINGS, config, where=str(path))

@@ -117,6 +117,7 @@ def _split_half_draws(
     mean = np.mean(correlations, axis=0)
     harmonic = every.sum(axis=1) / (every @ (1 / count))
     factor = harmonic * (mine @ (1 / half)) / mine.sum(axis=1)
-    draws = np.where(mean > 0, factor * mean / (1 + (factor - 1) * mean), mean)
+    draws = mean.copy()
+    np.divide(factor * mean, 1 + (factor - 1) * mean, out=draws, where=mean > 0)
     shifted: Floats = draws[1:] + (value - draws[0])
     return shifted

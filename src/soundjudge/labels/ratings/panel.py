@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.labels.ratings.rating_arrays import RatingArrays, group_counts
+from soundjudge.labels.ratings.rating_arrays import RatingArrays, group_counts, group_is_constant
 
 BLOCK = 5_000_000  # ratings that are joined at once
 MIN_PER_LISTENER = 10  # ratings: of fewer, a mean and a standard deviation are mostly noise
@@ -61,12 +61,23 @@ def describe_panel(ratings: RatingArrays) -> Panel:
 
 
 def check_listeners(ratings: RatingArrays, where: str) -> None:
-    """SoundjudgeError if no listener has two ratings: then no scale of a listener can be known."""
+    """SoundjudgeError if no listener has two ratings, or none tells any two pairs apart.
+
+    No scale of a listener can be known then: all standardized ratings would be 0.
+    """
     counts = group_counts(ratings.listener, ratings.num_listeners)
     if len(ratings.score) > 1 and counts.max() < 2:
         raise SoundjudgeError(
             f"{where}: each of the {len(ratings.score)} ratings has a listener_id of its own, and "
             "standardization needs listeners with several: give all ratings of a person one id"
+        )
+    if (
+        len(ratings.score) > 1
+        and group_is_constant(ratings.listener, ratings.score, ratings.num_listeners).all()
+    ):
+        raise SoundjudgeError(
+            f"{where}: every listener gives one score to all of their pairs, and standardization "
+            "needs listeners who tell pairs apart: is score the column of the ratings?"
         )
 
 

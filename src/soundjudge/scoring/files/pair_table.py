@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from soundjudge.data.user_files import delimited
+from soundjudge.data.user_files import delimited, file_kinds
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.files import pair_folders
@@ -103,6 +103,7 @@ def _read_file(path: Path) -> PairTable:
     if suffix == ".parquet":
         return read_parquet(path)
     if suffix not in SUFFIXES:
+        file_kinds.check_text(path)
         raise SoundjudgeError(f"{path}: a table of pairs ends in {', '.join(SUFFIXES)}")
     columns, rows = delimited.read_rows(path)
     return PairTable(where=str(path), suffix=suffix, columns=columns, rows=rows)
@@ -125,6 +126,7 @@ def _read_stdin() -> PairTable:
 
 def _read_json_lines(path: Path) -> PairTable:
     """Rows of objects, whose keys may differ; a cell that is no text is its JSON."""
+    file_kinds.check_text(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -141,7 +143,7 @@ def json_object(line: str, where: str) -> dict[str, str]:
     """The values of an object as text. Raises SoundjudgeError for what is none."""
     try:
         values = json.loads(line, object_pairs_hook=lambda pairs: _distinct(pairs, where))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter for lists within lists
         raise SoundjudgeError(f"{where} is no JSON: {error}") from error
     if not isinstance(values, dict) or not values:
         raise SoundjudgeError(f"{where} is no object with keys: write one per line")
@@ -167,13 +169,9 @@ def cell_text(value: Any) -> str:  # noqa: ANN401
 
 def read_parquet(path: Path) -> PairTable:
     """The rows of a Parquet file as text, and itself."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from soundjudge.data.user_files import parquet_files  # pyarrow takes long to import
 
-    try:
-        arrow = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise SoundjudgeError(f"{path} is not a readable Parquet file: {error}") from error
+    arrow = parquet_files.read_parquet(path)
     return PairTable(
         where=str(path),
         suffix=".parquet",

@@ -43,17 +43,25 @@ class SoundFolder:
 
     def has(self, path: Path) -> bool:
         """Whether there is such a file."""
-        return path.name in self._names(path.parent) or path.exists()
+        return path.name in self._names(path.parent) or is_there(path)
 
     def hint(self, name: str) -> str:
         """Where the folder has the file under another spelling of its name: a clause, or ""."""
         path = self.folder / name.replace("\\", "/")
-        if "\\" in name and path.is_file():
+        if "\\" in name and is_there(path):
             return f", but {path} is there: write / in place of \\"
         other = spellings.other_spelling(path.name, self._names(path.parent))
         return (
             "" if other is None else f", but {other!r} is there: write it so, blanks and case too"
         )
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; False for a name that is longer than any file's."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def read_sound(path: Path) -> audio.Sound:
@@ -74,7 +82,7 @@ def sound_files(folder: Path) -> list[str]:
 
 def _names(folder: Path) -> dict[str, None]:
     """Sorted."""
-    if not folder.is_dir():
+    if not is_there(folder) or not folder.is_dir():
         return {}
     return dict.fromkeys(sorted(entry.name for entry in folder.iterdir()))
 
