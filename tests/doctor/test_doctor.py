@@ -401,3 +401,29 @@ def test_all_weights_of_a_recipe_can_be_fetched(in_folder, name):
     assert set(plan.targets) == {"beats", "laion-clap", "qwen2.5-0.5b"}
     assert all(target == CATALOG[name].target for name, target in plan.targets.items())
     assert {other.requirement.key.partition(".")[0] for other in plan.others} == {"prepare"}
+
+
+RECIPES = sorted(path.stem for path in (repository.ROOT / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_missing_weight_of_a_recipe_has_its_own_command_on_one_screen(in_folder, name):
+    Path("params.yaml").write_text(recipes.recipe_text(name, repository.ROOT / "recipes"))
+    findings = requirements.find_requirements(Path("params.yaml"))
+    for finding in requirements.unmet_requirements(findings):
+        if finding.requirement.key.startswith("prepare"):
+            continue
+        entry = finding.requirement.source.removeprefix("soundjudge fetch ")
+        assert finding.path == CATALOG[entry].path
+        assert finding.requirement.license == CATALOG[entry].license
+    assert len(requirements.report_lines(findings)) <= 40
+
+
+def test_weights_without_a_published_hash_are_told_to_be_trusted(in_folder):
+    path = params(in_folder, clap="checkpoints/official/clap-htsat-unfused")
+    trust = "  trust    no published sha256 of model.safetensors is known: the first download is"
+    assert trust in "\n".join(requirements.report_lines(requirements.find_requirements(path)))
+    path = params(in_folder, clap="checkpoints/official/human-clap-wsce-mae")
+    assert "  trust" not in "\n".join(
+        requirements.report_lines(requirements.find_requirements(path))
+    )

@@ -38,9 +38,12 @@ def fetch(
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
-            size = sum(file.bytes for file in entry.files) / 1e6
-            typer.echo(f"{name:22}  {size:7,.1f} MB  {entry.description}; {entry.license}")
+            size = f"{entry.bytes / 1e6:7,.1f} MB"
+            typer.echo(f"{name:22}  {size}  {entry.description}; {entry.license}")
         return
+    if len(targets) > 1:
+        size = sum(catalog.find_entry(name).bytes for name in targets)
+        tell(f"to fetch: {', '.join(targets)}; {size / 1e9:.2g} GB")
     for name, target in targets.items():
         if name == catalog.TMU:
             from soundjudge.scoring.published import installed
