@@ -38,8 +38,8 @@ def fetch(
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
-            size = f"{entry.bytes / 1e6:7,.1f} MB"
-            typer.echo(f"{name:22}  {size}  {entry.description}; {entry.license}")
+            amount = f"{entry.bytes / 1e6:7,.1f} MB"
+            typer.echo(f"{name:22}  {amount}  {entry.description}; {entry.license}")
         return
     if len(targets) > 1:
         size = sum(catalog.find_entry(name).bytes for name in targets)

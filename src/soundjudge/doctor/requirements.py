@@ -146,7 +146,7 @@ def _check_clap(kinds: list[Requirement], source: ClapSource, root: Path) -> Fin
 
 
 def _as_published(finding: Finding) -> Finding:
-    """What is missing and in the catalog, as the catalog has it: there are no alternatives to it."""
+    """What is missing and in the catalog, as the catalog has it, without alternatives."""
     if finding.entry is None or not unmet_requirements([finding]):
         return finding
     entry = CATALOG[finding.entry]
