@@ -265,6 +265,7 @@ def test_missing_sounds_are_counted_before_the_judge_is_loaded(sounds, tmp_path)
         ),
         ("t.csv", "path,text\n,x\n", "row 1: path is empty"),
         ("t.parquet", "no", "not a readable Parquet file"),
+        ("t.txt", "a dog", "does not say which sound it is of"),
         ("t.xlsx", "no", "a table of pairs ends in .csv, .tsv, .jsonl, .parquet"),
     ],
 )
