@@ -282,7 +282,7 @@ def test_a_bad_header_or_file_is_named(tmp_path):
         ("wav_file_name,text,Rating", "'score' is missing .*: rename 'Rating' to 'score'"),
         (
             "wav_file_name,text,points",
-            "'score' is missing .*: add it, rename the column that holds",
+            "'score' is missing .*: add it, rename the column",
         ),
         ("wav_file_name,text,scores", "'score' is missing .*: rename 'scores' to 'score'"),
         ("wav_file_name;text;score", "'wav_file_name' is missing .*: separate columns by commas"),
