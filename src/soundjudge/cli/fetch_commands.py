@@ -27,9 +27,9 @@ def fetch(
 
     targets = {name: catalog.find_entry(name).target for name in names or ()}
     if params is not None:
-        from soundjudge.doctor import requirements
+        from soundjudge.doctor import fetch_plan
 
-        plan = requirements.plan_fetch(params)
+        plan = fetch_plan.plan_fetch(params)
         targets |= plan.targets
         for finding in plan.others:
             need = finding.requirement

@@ -1,4 +1,4 @@
-"""What a params.yaml needs and no stage makes, what of it is there, and what can be fetched."""
+"""What a params.yaml needs and no stage makes, and what of it is there."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -209,24 +209,3 @@ def _bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-@dataclass(frozen=True, kw_only=True)
-class FetchPlan:
-    """What can be fetched of what a params.yaml lacks."""
-
-    targets: dict[str, Path]
-    "where each entry is put, by its name"
-    others: tuple[Finding, ...]
-    "what the catalog has not"
-
-
-def plan_fetch(path: Path, root: Path = Path()) -> FetchPlan:
-    """The entries for all that the params in `path` lack; their paths start at `root`."""
-    targets, others = {}, []
-    for finding in unmet_requirements(find_requirements(path, root)):
-        if finding.entry:
-            targets[finding.entry] = root / finding.path
-        else:
-            others.append(finding)
-    return FetchPlan(targets=targets, others=tuple(others))
