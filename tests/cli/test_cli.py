@@ -1,5 +1,6 @@
 """The command line as people use it: results on stdout, one sentence for every mistake."""
 
+import csv
 import json
 import os
 import shutil
@@ -252,7 +253,10 @@ def test_rows_without_a_score_show_in_the_exit_code(judge, sounds, table, tmp_pa
     assert "row 5" in stopped.stderr.splitlines()[-1]  # it is missing: known before row 3 is read
     left_out = run(*words, tmp_path / "skip.csv", "--on-error", "skip")
     assert left_out.exit_code == 1
-    assert "3 of 5 rows, scored by tiny@" in left_out.stderr
+    with (tmp_path / "skip.csv").open() as file:
+        scores = [float(row["pred_score"]) for row in csv.DictReader(file)]
+    mean = sum(scores) / 3
+    assert f"3 of 5 rows, mean {mean:.4f}, scored by tiny@" in left_out.stderr
     assert "2 rows have no score: " in left_out.stderr and "--audio-dir" not in left_out.stderr
     (tmp_path / "empty").mkdir()
     words[words.index(sounds)] = tmp_path / "empty"

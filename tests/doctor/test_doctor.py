@@ -14,7 +14,7 @@ from soundjudge import recipes
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.cli import app
 from soundjudge.data.fetch.catalog import CATALOG
-from soundjudge.doctor import requirements, sections
+from soundjudge.doctor import fetch_plan, requirements, sections
 from soundjudge.doctor.catalog import REQUIREMENTS
 from soundjudge.errors import ParamsError
 from soundjudge.model.audio import audio_encoder
@@ -379,7 +379,7 @@ def test_what_the_catalog_has_of_the_missing_is_fetched_to_where_params_look(in_
         xacle="data/raw/xacle",
         clap="laion/clap-htsat-unfused",
     )
-    plan = requirements.plan_fetch(path)
+    plan = fetch_plan.plan_fetch(path)
     assert plan.targets == {
         "beats": Path("mine/BEATs_iter3_plus_AS2M.pt"),
         "qwen2.5-0.5b": Path("checkpoints/official/Qwen2.5-0.5B-Instruct"),
@@ -397,7 +397,33 @@ def test_every_fetch_command_of_the_doctor_is_one_of_the_catalog():
 @pytest.mark.parametrize("name", ["tmu2026", "xacle2027"])
 def test_all_weights_of_a_recipe_can_be_fetched(in_folder, name):
     Path("params.yaml").write_text(recipes.recipe_text(name, repository.ROOT / "recipes"))
-    plan = requirements.plan_fetch(Path("params.yaml"))
+    plan = fetch_plan.plan_fetch(Path("params.yaml"))
     assert set(plan.targets) == {"beats", "laion-clap", "qwen2.5-0.5b"}
     assert all(target == CATALOG[name].target for name, target in plan.targets.items())
     assert {other.requirement.key.partition(".")[0] for other in plan.others} == {"prepare"}
+
+
+RECIPES = sorted(path.stem for path in (repository.ROOT / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_missing_weight_of_a_recipe_has_its_own_command_on_one_screen(in_folder, name):
+    Path("params.yaml").write_text(recipes.recipe_text(name, repository.ROOT / "recipes"))
+    findings = requirements.find_requirements(Path("params.yaml"))
+    for finding in requirements.unmet_requirements(findings):
+        if finding.requirement.key.startswith("prepare"):
+            continue
+        entry = finding.requirement.source.removeprefix("soundjudge fetch ")
+        assert finding.path == CATALOG[entry].path
+        assert finding.requirement.license == CATALOG[entry].license
+    assert len(requirements.report_lines(findings)) <= 40
+
+
+def test_weights_without_a_published_hash_are_told_to_be_trusted(in_folder):
+    path = params(in_folder, clap="checkpoints/official/clap-htsat-unfused")
+    trust = "  trust    no published sha256 of model.safetensors is known: the first download is"
+    assert trust in "\n".join(requirements.report_lines(requirements.find_requirements(path)))
+    path = params(in_folder, clap="checkpoints/official/human-clap-wsce-mae")
+    assert "  trust" not in "\n".join(
+        requirements.report_lines(requirements.find_requirements(path))
+    )

@@ -140,6 +140,19 @@ def test_a_missing_sound_stops_before_a_judge_is_loaded(systems, tmp_path):
     assert not (tmp_path / "r.html").exists()
 
 
+def test_a_clap_that_is_not_there_stops_before_a_sound_is_scored(systems, tmp_path):
+    with pytest.raises(SoundjudgeError, match="nowhere does not exist"):
+        report.write_report(
+            systems,
+            write_prompts(tmp_path),
+            tmp_path / "r.html",
+            ReportOptions(),
+            load_judge=lambda: pytest.fail("the judge was loaded"),
+            load_clap=lambda: report.clap_judge("checkpoints/nowhere", "cpu"),
+            progress=lambda done, total: None,
+        )
+
+
 def test_too_few_prompts_stop_before_a_judge_is_loaded(tmp_path):
     prompts = write_prompts(tmp_path, TEXTS[:3])
     folder = write_system(tmp_path / "a", [0.1, 0.2, 0.3])

@@ -27,9 +27,9 @@ def fetch(
 
     targets = {name: catalog.find_entry(name).target for name in names or ()}
     if params is not None:
-        from soundjudge.doctor import requirements
+        from soundjudge.doctor import fetch_plan
 
-        plan = requirements.plan_fetch(params)
+        plan = fetch_plan.plan_fetch(params)
         targets |= plan.targets
         for finding in plan.others:
             need = finding.requirement
@@ -38,9 +38,12 @@ def fetch(
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
-            size = sum(file.bytes for file in entry.files) / 1e6
-            typer.echo(f"{name:22}  {size:7,.1f} MB  {entry.description}; {entry.license}")
+            amount = f"{entry.bytes / 1e6:7,.1f} MB"
+            typer.echo(f"{name:22}  {amount}  {entry.description}; {entry.license}")
         return
+    if len(targets) > 1:
+        size = sum(catalog.find_entry(name).bytes for name in targets)
+        tell(f"to fetch: {', '.join(targets)}; {size / 1e9:.2g} GB")
     for name, target in targets.items():
         if name == catalog.TMU:
             from soundjudge.scoring.published import installed

@@ -1,4 +1,4 @@
-"""What a params.yaml needs and no stage makes, what of it is there, and what can be fetched."""
+"""What a params.yaml needs and no stage makes, and what of it is there."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -17,6 +17,9 @@ from soundjudge.runtime import artifacts
 SAMPLE_FOLDERS = (Path("data/sample"), Path("checkpoints/sample"))
 CLAP, ZEROSHOT = "encoders.clap", "zeroshot"
 FETCH = "soundjudge fetch"
+# The catalog's entries that params.yaml can name, by the name of their file or folder.
+ENTRIES = {entry.path.name: name for name, entry in CATALOG.items() if not entry.in_cache}
+COSTS = "docs/scaling.md#what-it-costs"
 LAION_PACKAGE = ("laion_clap", "laion")  # and the extra that brings it
 
 Status = Literal["there", "comes with the sample", "not used", "incomplete", "missing"]
@@ -33,6 +36,20 @@ class Finding:
     bytes: int
     alternatives: tuple[Requirement, ...] = ()
     "other kinds of it that would do, where it is missing"
+
+    @property
+    def entry(self) -> str | None:
+        """What `soundjudge fetch` calls it; None for what the catalog has not."""
+        # A CLAP may be an id of the hub, and that is no file or folder.
+        name = ENTRIES.get(self.path.name)
+        if name and not CATALOG[name].is_file and hub.is_hub_id(self.path.as_posix()):
+            return None
+        return name
+
+    @property
+    def trust(self) -> tuple[str, ...]:
+        """A sentence per file of the entry that no published sha256 vouches for."""
+        return CATALOG[self.entry].trust_sentences() if self.entry else ()
 
 
 def find_requirements(path: Path, root: Path = Path()) -> list[Finding]:
@@ -54,7 +71,7 @@ def find_requirements(path: Path, root: Path = Path()) -> list[Finding]:
             key = f"{stage}.extra_encoders[{number}]"
             kinds = [replace(kind, key=key, stages=("clap_features", stage)) for kind in claps]
             findings.append(_check_clap(kinds, as_source(entry), root))
-    return findings
+    return [_as_published(finding) for finding in findings]
 
 
 def unmet_requirements(findings: list[Finding]) -> list[Finding]:
@@ -67,7 +84,8 @@ def report_lines(findings: list[Finding], problems: Sequence[str] = ()) -> list[
     report = [f"problem: {problem}" for problem in problems]
     for finding in findings:
         requirement = finding.requirement
-        size = f", {finding.bytes / 1e6:,.1f} MB" if finding.bytes else ""
+        is_there = finding.bytes and finding.status != "not used"
+        size = f", {finding.bytes / 1e6:,.1f} MB" if is_there else ""
         report.append(f"{requirement.key}: {requirement.description}")
         report.append(f"  {finding.path}: {finding.status}{size}")
         if finding.status in ("incomplete", "missing"):
@@ -77,12 +95,15 @@ def report_lines(findings: list[Finding], problems: Sequence[str] = ()) -> list[
             report.append(f"  blocks   {stages} and every stage that follows them")
             report.append(f"  get it   {requirement.source} ({requirement.size})")
             report.append(f"  license  {requirement.license}")
+            report += [f"  trust    {line}" for line in finding.trust]
         for other in finding.alternatives:
             report.append(f"  or       {other.description}")
             report.append(f"           {other.source} ({other.size}; license: {other.license})")
     unmet = unmet_requirements(findings)
     if any(finding.requirement.source.startswith(FETCH) for finding in unmet):
         report.append(f"'{FETCH} --for params.yaml' puts weights where params.yaml looks")
+    if unmet:
+        report.append(f"how long trainings take: {COSTS}")
     if unmet:
         report.append(f"{len(unmet)} of {len(findings)} requirements are not met")
     if problems:
@@ -122,6 +143,22 @@ def _check_clap(kinds: list[Requirement], source: ClapSource, root: Path) -> Fin
         return finding
     lacking = (f"the sha256 {source.sha256} of {files[0].name}, which has {actual}",)
     return replace(finding, status="incomplete", lacking=finding.lacking + lacking)
+
+
+def _as_published(finding: Finding) -> Finding:
+    """What is missing and in the catalog, as the catalog has it, without alternatives."""
+    if finding.entry is None or not unmet_requirements([finding]):
+        return finding
+    entry = CATALOG[finding.entry]
+    companion = CATALOG[entry.companion].bytes if entry.companion else 0
+    requirement = replace(
+        finding.requirement,
+        description=entry.description,
+        size=f"about {(entry.bytes + companion) / 1e9:.2g} GB",
+        license=entry.license,
+        source=f"{FETCH} {finding.entry}",
+    )
+    return replace(finding, requirement=requirement, alternatives=())
 
 
 def _check(requirement: Requirement, path: Path, root: Path) -> Finding:
@@ -172,27 +209,3 @@ def _bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-@dataclass(frozen=True, kw_only=True)
-class FetchPlan:
-    """What can be fetched of what a params.yaml lacks."""
-
-    targets: dict[str, Path]
-    "where each entry is put, by its name"
-    others: tuple[Finding, ...]
-    "what the catalog has not"
-
-
-def plan_fetch(path: Path, root: Path = Path()) -> FetchPlan:
-    """The entries for all that the params in `path` lack; their paths start at `root`."""
-    names = {entry.path.name: name for name, entry in CATALOG.items() if not entry.in_cache}
-    targets, others = {}, []
-    for finding in unmet_requirements(find_requirements(path, root)):
-        name = names.get(finding.path.name)
-        # A CLAP may be an id of the hub, and that is no folder.
-        if name and (CATALOG[name].is_file or not hub.is_hub_id(finding.path.as_posix())):
-            targets[name] = root / finding.path
-        else:
-            others.append(finding)
-    return FetchPlan(targets=targets, others=tuple(others))

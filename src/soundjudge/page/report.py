@@ -58,6 +58,7 @@ def write_report(
         if options.on_missing == "fail":
             system_files.check_complete(systems, asked)
         of_tables = systems[0].scores is not None
+        of_clap = None if load_clap is None else load_clap()  # a bad one fails before any scoring
         judge = None if of_tables else load_judge()
         score = partial(
             system_scores.score_systems,
@@ -66,8 +67,7 @@ def write_report(
             progress=progress,
         )
         scores, clap = score(judge, systems, asked), None
-        if load_clap is not None:
-            of_clap = load_clap()
+        if of_clap is not None:
             kept = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
             clap = of_clap.score_id, _check_complete(score(of_clap, systems, kept), scores)
         report = report_systems(

@@ -278,6 +278,12 @@ def test_a_bad_header_or_file_is_named(tmp_path):
         ("wave_file_name,text,score", "'wav_file_name' is missing .*: rename 'wave_file_name' to"),
         ("wav_file_name,caption,score", "'text' is missing .*: rename 'caption' to 'text'"),
         ("wav_file_name,text,Score ", "'score' is missing .*: rename 'Score ' to 'score'"),
+        ("stimulus,text,score", "'wav_file_name' is missing .*: rename 'stimulus' to"),
+        ("wav_file_name,text,Rating", "'score' is missing .*: rename 'Rating' to 'score'"),
+        (
+            "wav_file_name,text,points",
+            "'score' is missing .*: add it, rename the column",
+        ),
         ("wav_file_name,text,scores", "'score' is missing .*: rename 'scores' to 'score'"),
         ("wav_file_name;text;score", "'wav_file_name' is missing .*: separate columns by commas"),
         ("wav_file_name\ttext\tscore", "is missing .*: separate columns by commas"),

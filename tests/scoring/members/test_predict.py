@@ -5,6 +5,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 from unittest import mock
 
 import numpy as np
@@ -22,7 +23,7 @@ from soundjudge.data.tables import tables
 from soundjudge.data.tables.tables import PREDICTIONS
 from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime import artifacts
+from soundjudge.runtime import artifacts, progress
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.judge.card_data import METRICS
@@ -86,6 +87,31 @@ def test_scores_come_back_in_the_order_of_the_pairs_whatever_the_batches():
     for batch in (1, 2, 100):
         scores = raw_scores([Loudness()], waves, texts, prediction(batch=batch))
         assert scores[:, 0] == pytest.approx([4.9, 1.1, 4.5, 3.5])
+
+
+def test_how_far_scoring_is_counts_distinct_texts_and_then_windows():
+    waves = [np.zeros(length, dtype=np.float32) for length in (5, 2 * RATE, 1)]
+    shown: list[tuple[int, int]] = []
+    raw_scores(
+        [Loudness()], waves, ["a", "b", "a"], prediction(batch=2), lambda *now: shown.append(now)
+    )
+    # two texts in a batch; then windows of 1, 5, and twice 1 s in batches of two
+    assert shown == [(2, 6), (4, 6), (6, 6)]
+
+
+def test_predictions_of_a_table_show_how_many_pairs_are_scored(monkeypatch, capsys):
+    class Store:
+        def wave(self, _: str) -> np.ndarray:
+            return np.ones(RATE, dtype=np.float32)
+
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    pairs = pd.DataFrame({"wav_file_name": list("abcd"), "text": ["t", "tt", "ttt", "t"]})
+    store = cast("clip_store.ClipStore", Store())
+    table = predict.predict(Loudness(), store, pairs, prediction(batch=2))
+    assert table["pred_score"].tolist() == [2.0, 3.0, 4.0, 2.0]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("1 of 4 pairs, scored, ")  # 2 of 3 texts and 4 windows
+    assert lines[-1].startswith("4 of 4 pairs, scored, ") and lines[-1].endswith(" left")
 
 
 def test_windows_of_one_length_share_a_batch_and_no_batch_is_larger_than_asked():

@@ -104,10 +104,9 @@ CATALOG = {
     ),
     "ms-clap-2023": Entry(
         description="CLAP of Microsoft (2023; HTSAT and GPT-2)",
-        mirrors=(Mirror("microsoft/msclap"),),
-        # The size is a guess from its tensors.
+        mirrors=(Mirror("microsoft/msclap", "5e1d53af259bb39d380680e69ca580960b2c66b1"),),
         files=(RemoteFile("CLAP_weights_2023.pth", 690_000_000),),
-        license="MIT",
+        license="MS-PL (its page on the hub; the code is MIT)",
         path=OFFICIAL / "ms-clap-2023",
         companion=GPT2_TOKENIZER,
     ),

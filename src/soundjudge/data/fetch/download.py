@@ -41,6 +41,8 @@ def fetch(name: str, entry: Entry, target: Path, tell: Tell) -> Path:
         tell(f"{name}: {target} is there already")
         return target
     tell(f"{name}: {entry.description}; license: {entry.license}")
+    for sentence in entry.trust_sentences():
+        tell(sentence)
     staging = target.absolute().with_name(f".fetch-{target.name}")
     listing = _first_listing(name, entry, target, missing)
     total = sum(listing.sizes.values())
@@ -135,7 +137,7 @@ def _first_listing(
 
     plan = plan_sentence(name, entry, target, missing)
     if constants.HF_HUB_OFFLINE:
-        raise HubError(f"HF_HUB_OFFLINE is set, so nothing is downloaded: {plan}")
+        raise HubError(f"HF_HUB_OFFLINE is set, so nothing is downloaded; unset it: {plan}")
     failures = []
     for mirror in entry.mirrors:
         try:

@@ -63,6 +63,20 @@ class Entry:
         return self.path.suffix == ".pt"
 
     @property
+    def bytes(self) -> int:
+        """About so many, optional files left out."""
+        return sum(file.bytes for file in self.files if not file.optional)
+
+    def trust_sentences(self) -> tuple[str, ...]:
+        """What is to be known of weights whose sha256 nobody has published."""
+        return tuple(
+            f"no published sha256 of {file.name} is known: the first download is trusted, its "
+            "sha256 kept"
+            for file in self.files
+            if file.is_weights and file.sha256 is None
+        )
+
+    @property
     def target(self) -> Path:
         """Where it is put unless somebody says otherwise."""
         return user_cache(self.path.as_posix()) if self.in_cache else self.path

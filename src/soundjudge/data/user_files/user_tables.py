@@ -25,9 +25,13 @@ PARQUET_TYPES: dict[Kind, tuple[tuple[Callable[[pa.DataType], bool], ...], str]]
     "float": ((pa.types.is_floating, pa.types.is_integer), "a number"),
 }
 SPELLINGS = {
-    "wav_file_name": ("wave_file_name", "path", "audio", "file"),
+    "wav_file_name": ("wave_file_name", "wavname", "path", "audio", "file", "filename", "stimulus"),
     "text": ("caption", "prompt"),
-    "listener_id": ("listener", "rater", "rater_id", "worker_id"),
+    "listener_id": (
+        *("listener", "rater", "rater_id", "worker_id"),
+        *("participant", "participant_id", "subject", "subject_id", "annotator"),
+    ),
+    "score": ("rating", "response"),
     "average_score": ("average_semantic_alignement_score",),
 }
 """What users and the challenge's own pages write for our columns."""
@@ -176,4 +180,6 @@ def _remedy(column: str, header: Sequence[str], path: Path) -> str:
         if spelling in normalized:
             return f"rename {normalized[spelling]!r} to {column!r}"
     close = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
-    return f"rename {close[0]!r} to {column!r}" if close else "add it, or name the file that has it"
+    if close:
+        return f"rename {close[0]!r} to {column!r}"
+    return "add it, rename the column that holds it, or name the file that has it"

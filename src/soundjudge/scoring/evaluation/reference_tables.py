@@ -49,7 +49,8 @@ def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame
         raise SoundjudgeError(
             f"the mean of the ratings is not the reference for {wrong.sum()} of {len(matched)} "
             f"pairs, the first is {first['wav_file_name']}: {first[RATED_MEAN]:.3f} and "
-            f"{first['average_score']:.3f}; give the ratings that the reference is the mean of"
+            f"{first['average_score']:.3f}; give the ratings that the reference is the mean of, "
+            "from 0 to 10 as 'soundjudge standardize' writes it"
         )
     position = np.empty(len(matched), dtype=np.intp)  # in the reference, of each rated pair
     position[matched["rated_pair"]] = np.arange(len(matched))

@@ -104,7 +104,8 @@ def _read_file(path: Path) -> PairTable:
         return read_parquet(path)
     if suffix not in SUFFIXES:
         file_kinds.check_text(path)
-        raise SoundjudgeError(f"{path}: a table of pairs ends in {', '.join(SUFFIXES)}")
+        bare = ": a line of text does not say which sound it is of" if suffix == ".txt" else ""
+        raise SoundjudgeError(f"{path}: a table of pairs ends in {', '.join(SUFFIXES)}{bare}")
     columns, rows = delimited.read_rows(path)
     return PairTable(where=str(path), suffix=suffix, columns=columns, rows=rows)
 

@@ -33,11 +33,12 @@ OnError = Literal["fail", "skip", "nan"]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSummary:
-    """Counts of rows."""
+    """Counts of rows, and their mean."""
 
     rows: int
     resumed: int  # done by an earlier run
     failed: int  # without a score, in this run or an earlier one
+    mean: float | None  # of all scores in the output, earlier ones too; None without any
     flagged: dict[str, list[str]] = field(default_factory=dict)
     "what is to be known of a pair -> sounds, of this run"
 
@@ -97,8 +98,13 @@ def score_table(
                     _report(batch, writer, on_error, pairs)
                 progress(max(len(writer.scores), writer.done), total)
         writer.finish()
+    scores = [float(cells[0]) for cells in writer.scores.values()]  # pred_score comes first
     return ScoreSummary(
-        rows=total, resumed=len(written.cells), failed=len(writer.failures), flagged=flagged
+        rows=total,
+        resumed=len(written.cells),
+        failed=len(writer.failures),
+        mean=float(np.mean(scores)) if scores else None,
+        flagged=flagged,
     )
 
 

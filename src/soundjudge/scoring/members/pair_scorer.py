@@ -8,7 +8,7 @@ B pairs, W windows of all pairs, K members, T samples at 16 kHz.
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from soundjudge.scoring.members.encodings import Member, Waves
 from soundjudge.scoring.members.windows import PredictionConfig, split_windows
 
 T = TypeVar("T")
+Progress = Callable[[int, int], None]  # of a call: distinct texts and windows done, and all of them
 # The default dtype of torch, which scoring sets, is one for all threads of a process.
 _ONE_AT_A_TIME = threading.Lock()
 # Per store: 4,000 features of 100 tokens in the width of BEATs are 1.2 GB, embeddings are small.
@@ -64,14 +65,22 @@ class PairScorer:
         self._sounds, self._texts = EncodingStore(max_bytes), EncodingStore(max_bytes)
 
     def window_scores(
-        self, waves: Waves, texts: Sequence[str], prediction: PredictionConfig
+        self,
+        waves: Waves,
+        texts: Sequence[str],
+        prediction: PredictionConfig,
+        progress: Progress = lambda done, total: None,
     ) -> WindowScores:
         """Each member's score of each window of each pair, near 0 to 10, not clipped."""
         with _ONE_AT_A_TIME:
-            return self._window_scores(waves, texts, prediction)
+            return self._window_scores(waves, texts, prediction, progress)
 
     def _window_scores(
-        self, waves: Waves, texts: Sequence[str], prediction: PredictionConfig
+        self,
+        waves: Waves,
+        texts: Sequence[str],
+        prediction: PredictionConfig,
+        progress: Progress,
     ) -> WindowScores:
         if len(waves) != len(texts):
             raise SoundjudgeError(f"{len(waves)} sounds have {len(texts)} texts: each needs one")
@@ -82,7 +91,8 @@ class PairScorer:
         size = prediction.window_samples
         rows = [(pair, cut) for pair, w in enumerate(waves) for cut in split_windows(len(w), size)]
         scores = np.empty((len(rows), len(self.members)))
-        codes = self._text_codes(texts, prediction.batch_size)
+        done, total = len(set(texts)), len(set(texts)) + len(rows)
+        codes = self._text_codes(texts, prediction.batch_size, lambda n: progress(n, total))
         # The rows of each distinct window: an object that stands for several pairs is one sound.
         rows_of: dict[tuple[int, int], list[int]] = {}
         for row, (pair, cut) in enumerate(rows):
@@ -100,6 +110,8 @@ class PairScorer:
                 named = [texts[rows[row][0]] for row, _ in batch]
                 parts = [code for _, code in batch], [codes[text] for text in named]
                 scores[[row for row, _ in batch]] = self._scores(*parts, named)
+                done += len(batch)
+                progress(done, total)
         pairs = np.array([pair for pair, _ in rows], dtype=np.int64)
         return WindowScores(pairs=pairs, cuts=tuple(cut for _, cut in rows), scores=scores)
 
@@ -125,16 +137,21 @@ class PairScorer:
             return list(range(len(windows)))
         return [hashlib.sha256(np.ascontiguousarray(wave).data).digest() for wave in windows]
 
-    def _text_codes(self, texts: Sequence[str], batch_size: int) -> dict[str, tuple[Any, ...]]:
+    def _text_codes(
+        self, texts: Sequence[str], batch_size: int, progress: Callable[[int], None]
+    ) -> dict[str, tuple[Any, ...]]:
         """What each member makes of each distinct text."""
         codes: dict[str, Any] = {text: self._texts.get(text) for text in texts}
         missing = sorted((text for text, code in codes.items() if code is None), key=len)
+        done = len(codes) - len(missing)
         for batch in _batches(missing, batch_size):
             with _arithmetic(self.bf16):
                 encoded = zip(*(member.encode_texts(batch) for member in self.members), strict=True)
             for text, code in zip(batch, encoded, strict=True):
                 codes[text] = code
                 self._texts.put(text, code)
+            done += len(batch)
+            progress(done)
         return codes
 
     def _scores(

@@ -4,6 +4,8 @@ B pairs, K members, T samples at 16 kHz.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.progress import ProgressReport, log_line
 from soundjudge.scoring.members.encodings import Member
-from soundjudge.scoring.members.pair_scorer import PairScorer
+from soundjudge.scoring.members.pair_scorer import PairScorer, Progress
 from soundjudge.scoring.members.windows import PredictionConfig
 from soundjudge.scoring.members.windows import PredictionSection as PredictionSection
 
@@ -27,21 +30,29 @@ def raw_scores(
     waves: Sequence[NDArray[np.float32]],
     texts: Sequence[str],
     prediction: PredictionConfig,
+    progress: Progress = lambda done, total: None,
 ) -> NDArray[np.float64]:
     """Each member's score of each pair, on its own scale near 0 to 10, not clipped: (B, K)."""
-    return PairScorer(members).window_scores(waves, texts, prediction).of_pairs()
+    return PairScorer(members).window_scores(waves, texts, prediction, progress).of_pairs()
 
 
 def predict(
     member: Member, clips: ClipStore, pairs: pd.DataFrame, prediction: PredictionConfig
 ) -> pd.DataFrame:
-    """A member's PREDICTIONS for a RATED table, in its order."""
+    """A member's PREDICTIONS for a RATED table, in its order. Shows how far it is."""
     chunk = 64 * prediction.batch_size  # what is held in memory at once
     scores: list[NDArray[np.float64]] = []
     names, texts = list(pairs["wav_file_name"]), list(pairs["text"])
-    for start in range(0, len(names), chunk):
-        waves = [clips.wave(tables.rated_clip_id(name)) for name in names[start : start + chunk]]
-        scores.append(raw_scores([member], waves, texts[start : start + chunk], prediction)[:, 0])
+    with closing(ProgressReport("pairs", log_line)) as report:
+
+        def show(start: int, count: int, done: int, total: int) -> None:
+            report.update(start + count * done // total, len(names), lambda: "scored")
+
+        for start in range(0, len(names), chunk):
+            part = slice(start, start + chunk)
+            waves = [clips.wave(tables.rated_clip_id(name)) for name in names[part]]
+            progress = partial(show, start, len(waves))
+            scores.append(raw_scores([member], waves, texts[part], prediction, progress)[:, 0])
     return pd.DataFrame(
         {
             "wav_file_name": names,
