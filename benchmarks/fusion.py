@@ -20,9 +20,9 @@ from scipy import stats
 from sklearn.model_selection import KFold
 
 from soundjudge import params
-from soundjudge.clap.encoders.checkpoints import load_encoder
-from soundjudge.clap.encoders.encoder import clip_embedder, encode_distinct
+from soundjudge.clap.encoders.encoder import Dimensions, clip_embedder, encode_distinct
 from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.features.stored_clap import load_stored
 from soundjudge.clap.regression.kernel_machine import RegressionConfig, fit_kernel_machine
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
@@ -45,10 +45,14 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rated:
-    """Rated pairs of a split (N,) with CLAP's embeddings and the captioner's log-probabilities."""
+    """Rated pairs of a split (N,) with all CLAPs' embeddings and the captioner's log-probabilities.
+
+    Embeddings stand side by side, as `regress` and `fusion` read them; they name the same CLAPs.
+    """
 
     sounds: NDArray[np.float32]
     texts: NDArray[np.float32]
+    dimensions: list[Dimensions]  # of each CLAP
     ratings: Values
     own: Values  # (N,) log P(text | sound)
     tokens: Values  # (N,)
@@ -56,25 +60,33 @@ class Rated:
     clips: list[str]  # (R,)
 
 
-def read_split(split: str, clips: list[str]) -> Rated:
+def read_split(split: str, references: list[str]) -> Rated:
     """The pairs of a TARGETS table."""
     device = devices.resolve_device(params.load("device", str, PARAMS))
-    clap = load_encoder(_located(params.load("encoders.clap", ClapSource, PARAMS)), device)
+    clips = ClipStore(ROOT / "data/prepared")
+    sources = params.load("fusion", FusionConfig, PARAMS).claps(
+        params.load("encoders.clap", ClapSource, PARAMS)
+    )
+    stored = ROOT / "data/clap_features"
+    claps = [load_stored(_located(source), device, clips, stored) for source in sources]
     targets = tables.read_table(ROOT / f"data/targets/{split}.csv", tables.TARGETS)
     ids, texts = list(targets["wav_file_name"].map(tables.rated_clip_id)), list(targets["text"])
     features = ArrayStore(ROOT / "data/features")
     lalm = checkpoint.load_lalm(ROOT / "checkpoints/caption")
     own, tokens, given = captioner.log_likelihoods(
-        lalm, gather_features(features, ids), texts, gather_features(features, clips)
+        lalm, gather_features(features, ids), texts, gather_features(features, references)
     )
+    sounds = [encode_distinct(clip_embedder(clap, clips), ids, 32) for clap in claps]
+    words = [encode_distinct(clap.embed_texts, texts, 32) for clap in claps]
     return Rated(
-        sounds=encode_distinct(clip_embedder(clap, ClipStore(ROOT / "data/prepared")), ids, 32),
-        texts=encode_distinct(clap.embed_texts, texts, 32),
+        sounds=np.concatenate(sounds, axis=1),
+        texts=np.concatenate(words, axis=1),
+        dimensions=[clap.dimensions for clap in claps],
         ratings=targets["mean_score"].to_numpy(dtype=np.float64),
         own=own,
         tokens=tokens,
         given=given,
-        clips=clips,
+        clips=references,
     )
 
 
@@ -108,8 +120,9 @@ def fit_and_score(
     train: Rated, rows: Values, new: Rated, own: Values, config: FusionConfig
 ) -> Values:
     """A machine's scores of `new`, whose statistics are `own` (N, S)."""
-    dimensions = [train.sounds.shape[1]]
-    machine = fit_fused_machine(train.sounds, train.texts, dimensions, rows, train.ratings, config)
+    machine = fit_fused_machine(
+        train.sounds, train.texts, train.dimensions, rows, train.ratings, config
+    )
     return machine(new.sounds, new.texts, own)
 
 
@@ -159,7 +172,8 @@ def crossfitted(columns: dict[str, Values], ratings: Values) -> float:
 
 def _ensemble_config(names: Sequence[str] | dict[str, Values]) -> ensemble.EnsembleConfig:
     config = params.load("ensemble", ensemble.EnsembleConfig, PARAMS)
-    return replace(config, members={name: name for name in names})
+    zero = tuple(name for name in config.zero_weight if name in names)
+    return replace(config, members={name: name for name in names}, zero_weight=zero)
 
 
 def _references(config: likelihood.LikelihoodConfig) -> list[str]:
@@ -182,12 +196,12 @@ def _validation_panel() -> dict[str, Values]:
 
 def _baseline(train: Rated, validation: Rated) -> str:
     config = params.load("regress", RegressionConfig, PARAMS)
-    dimensions, held_out = [train.sounds.shape[1]], np.empty(len(train.ratings))
+    held_out = np.empty(len(train.ratings))
     for rows, rest in KFold(FOLDS, shuffle=True, random_state=0).split(train.ratings):
         some = part(train, rows)
-        machine = fit_kernel_machine(some.sounds, some.texts, dimensions, some.ratings, config)
+        machine = fit_kernel_machine(some.sounds, some.texts, some.dimensions, some.ratings, config)
         held_out[rest] = machine(train.sounds[rest], train.texts[rest])
-    machine = fit_kernel_machine(train.sounds, train.texts, dimensions, train.ratings, config)
+    machine = fit_kernel_machine(train.sounds, train.texts, train.dimensions, train.ratings, config)
     scores = machine(validation.sounds, validation.texts)
     without = crossfitted(_validation_panel(), validation.ratings)
     return (
@@ -218,7 +232,7 @@ def print_test() -> None:
     for label, chosen in (
         ("ensemble", names),
         ("ensemble without fusion", [name for name in names if name != "fusion"]),
-        ("ensemble without language model", ["clapscore", "regress"]),
+        ("ensemble without language model", ["clapscore", "zeroshot", "regress"]),
     ):
         pairs = panel.rated_scores(validation, targets, rated, chosen)
         fitted = crossfit.fit(pairs, _ensemble_config(chosen))

@@ -1,11 +1,13 @@
 """The member `likelihood` on the sample: which form, and what it adds; prints Markdown.
 
-python benchmarks/likelihood.py [--root .] choose | fresh | test | faults
+python benchmarks/likelihood.py [--root .] [--fusion] choose | fresh | test | faults
 
 `choose` compares forms on validation, `fresh` on new pairs of the validation recordings whose true
 match is known, `test` measures the form of params.yaml on test, `faults` says how often a matched
-pair outscores the same pair with one fault. Reads what `dvc repro` left under --root: trainings,
-features, predictions. All ratings are SIMULATED. Log-probabilities are kept in work/likelihood/.
+pair outscores the same pair with one fault. Ensembles are without the member `fusion`, which holds
+the captioner; with --fusion `choose` and `test` have it, too. Reads what `dvc repro` left under
+--root: trainings, features, predictions. All ratings are SIMULATED. Log-probabilities are kept in
+work/likelihood/.
 """
 
 import argparse
@@ -116,8 +118,11 @@ def log_likelihoods(
     return stored["own"], stored["lengths"], stored["given"]
 
 
-def rated_pairs(root: Path, split: str, clips: list[str]) -> Pairs:
-    """A rated split; the rating is the mean over all listeners on test, else over the screened."""
+def rated_pairs(root: Path, split: str, clips: list[str], fusion: bool) -> Pairs:
+    """A rated split; the rating is the mean over all listeners on test, else over the screened.
+
+    `fusion`: whether the others hold that member.
+    """
     prepared = root / "data/prepared"
     rated = tables.read_table(prepared / "rated.parquet", tables.RATED)
     rated = rated[rated["split"] == split]
@@ -135,7 +140,7 @@ def rated_pairs(root: Path, split: str, clips: list[str]) -> Pairs:
     others = {}
     for folder in sorted((root / "data/predictions/members").glob("*/")):
         scores = tables.read_table(folder / f"{split}.csv", tables.PREDICTIONS)
-        if folder.name != "likelihood":
+        if folder.name != "likelihood" and (fusion or folder.name != "fusion"):
             others[folder.name] = scores["pred_score"].to_numpy(dtype=np.float64)
     rating = means[rated["wav_file_name"]].to_numpy(dtype=np.float64)
     return Pairs(*found, clips, rating, others)
@@ -272,12 +277,12 @@ def fresh_pairs(root: Path, clips: list[str]) -> Pairs:
     return Pairs(*found, clips, np.array(matches), dict(np.load(path)))
 
 
-def print_test(root: Path, sets: dict[tuple[str, int], list[str]]) -> None:
+def print_test(root: Path, sets: dict[tuple[str, int], list[str]], fusion: bool) -> None:
     """The form of params.yaml on test: alone, in the ensemble, beside the other members."""
     config = params.load("likelihood", likelihood.LikelihoodConfig, ROOT / "params.yaml")
     named = {seed: sets["farthest", seed][: config.num_references] for seed in SEEDS}
     clips = sorted({clip for some in named.values() for clip in some})
-    validation, test = (rated_pairs(root, split, clips) for split in ("validation", "test"))
+    validation, test = (rated_pairs(root, split, clips, fusion) for split in ("validation", "test"))
     columns: dict[str, Values] = dict(test.others)
     for seed, some in named.items():
         fits = {}
@@ -357,16 +362,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("choose", "fresh", "test", "faults"))
     parser.add_argument("--root", type=Path, default=ROOT)
+    parser.add_argument("--fusion", action="store_true", help="ensembles hold that member, too")
     arguments = parser.parse_args()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     root, sets = arguments.root, reference_sets(arguments.root)
     clips = sorted({clip for some in sets.values() for clip in some})
     if arguments.what == "choose":
-        print_forms(rated_pairs(root, "validation", clips), sets)
+        print_forms(rated_pairs(root, "validation", clips, arguments.fusion), sets)
     elif arguments.what == "fresh":
         print_forms(fresh_pairs(root, clips), sets)
     elif arguments.what == "test":
-        print_test(root, sets)
+        print_test(root, sets, arguments.fusion)
     else:
         print_faults(root)
 
