@@ -15,6 +15,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"mkdir": 0, "rename": 1, "symlink": 1, "link": 1, "remove": 0, "rmdir": 0}
 EVENTS = {f"os.{name}": position for name, position in CHANGES.items()}
 CACHES = {"__pycache__", ".pytest_cache", ".hypothesis"}
+NEW_CACHE = "pytest-cache-files-"  # what .pytest_cache is until it is whole
 
 
 class RepositoryChanged(BaseException):
@@ -39,7 +40,7 @@ def watch() -> None:
         if isinstance(path, int) or path is None:
             return
         real = os.path.realpath(os.fsdecode(path))
-        if real.startswith(root) and CACHES.isdisjoint(Path(real).parts):
+        if NEW_CACHE not in real and real.startswith(root) and CACHES.isdisjoint(Path(real).parts):
             raise RepositoryChanged(
                 f"{event}: {real} is of the repository: use in_folder, tmp_path"
             )
