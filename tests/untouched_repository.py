@@ -39,7 +39,10 @@ def watch() -> None:
             return
         if isinstance(path, int) or path is None:
             return
-        real = os.path.realpath(os.fsdecode(path))
+        path = Path(os.fsdecode(path))
+        # Opening a link opens what it names; the others change the link.
+        real = os.path.realpath(path if event == "open" else path.parent)
+        real = real if event == "open" else f"{real}{os.sep}{path.name}"
         if NEW_CACHE not in real and real.startswith(root) and CACHES.isdisjoint(Path(real).parts):
             raise RepositoryChanged(
                 f"{event}: {real} is of the repository: use in_folder, tmp_path"

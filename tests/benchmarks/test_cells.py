@@ -51,7 +51,7 @@ def test_a_cell_of_the_noise_ceilings_is_measured_again(monkeypatch):
 
 
 @pytest.mark.skipif(
-    not (ROOT / "data/predictions/members").exists(), reason="the sample is not built"
+    not (ROOT / "data/prepared/rated.parquet").exists(), reason="the sample is not built"
 )
 def test_the_test_row_of_the_weights_is_measured_again():
     script = load_benchmark("ensembles")

@@ -131,7 +131,7 @@ def test_a_number_that_no_encoder_has_is_one_sentence(copy, kind, file, key, val
         refused(kind, folder, reason)
     else:
         encoder: Any = load(kind, folder)
-        with pytest.raises(SoundjudgeError, match="no finite embedding"):
+        with pytest.raises(SoundjudgeError, match="no finite vector"):
             list(encode_batches(encoder.embed_sounds, [np.ones(9, np.float32)], 1))
 
 

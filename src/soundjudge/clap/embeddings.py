@@ -91,13 +91,6 @@ def distinct_rated(rated: pd.DataFrame, clips: pd.DataFrame) -> tuple[DistinctIt
 def write_encoding_chunk(chunk: Chunk, encode: Encode, config: EncodingConfig) -> None:
     """Writes what `encode` makes of a chunk's items, float32: an array file (C, H), or none."""
     encoded = np.concatenate(list(encode_batches(encode, chunk.items, config.batch_size)))
-    finite = np.isfinite(encoded).reshape(len(encoded), -1).all(axis=1)  # (C,)
-    if not finite.all():
-        item = chunk.items[int(finite.argmin())]
-        raise SoundjudgeError(
-            f"a CLAP gives no finite vector for {item[:80]!r}: check that sound or text, and the "
-            "weights that encoders.clap and extra_encoders name."
-        )
     with artifacts.atomic_file(chunk.path) as temporary:
         np.save(temporary, encoded)
 
@@ -110,12 +103,11 @@ def write_embedding_chunk(
         encoded = np.concatenate(list(encode_batches(encode, chunk.items, embedding.batch_size)))
     # In bf16 a unit vector is one within a hundredth only.
     lengths = np.linalg.norm(encoded, axis=1, keepdims=True)  # (C, 1)
-    invalid = ~(np.isfinite(lengths) & (lengths > 0)).ravel()
-    if invalid.any():
-        item = chunk.items[int(invalid.argmax())]
+    if not lengths.all():
+        item = chunk.items[int(lengths.argmin())]
         raise SoundjudgeError(
-            f"the teacher gives no finite vector for {item[:80]!r}: check that sound or text, and "
-            "the weights of checkpoints/clapscore."
+            f"the teacher gives a vector of zeros for {item[:80]!r}: check that sound or text, and "
+            "the weights of checkpoints/clapscore"
         )
     with artifacts.atomic_file(chunk.path) as temporary:
         np.save(temporary, (encoded / lengths).astype(embedding.dtype))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soundjudge.data.tables import tables
-from soundjudge.runtime.artifacts import round_float
+from soundjudge.runtime.rounding import round_float
 
 SCORES = [6.123456789012345, -0.000123456789, 10.0, 2.5]
 

@@ -66,14 +66,23 @@ def clip_embedder(clap: ClapEncoder, clips: ClipStore) -> Callable[[Sequence[str
 def encode_batches(
     encode: Callable[[Sequence[T]], Tensor], items: Iterable[T], batch_size: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Encodes the items without gradients, a batch at a time: (<=B, ...)."""
+    """Encodes the items without gradients, a batch at a time: (<=B, ...).
+
+    Raises SoundjudgeError for an item that has a NaN or an infinity.
+    """
     remaining = iter(items)
     while batch := list(islice(remaining, batch_size)):
         # TF32 convolutions round to three digits, differently for every batch size.
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             encoded = encode(batch).float().cpu().numpy()
-        if not np.isfinite(encoded).all():
-            raise SoundjudgeError("an encoder gives no finite embedding: get its files again")
+        finite = np.isfinite(encoded).reshape(len(encoded), -1).all(axis=1)  # (B,)
+        if not finite.all():
+            item = batch[int(finite.argmin())]
+            name = repr(item[:80]) if isinstance(item, str) else "a sound"
+            raise SoundjudgeError(
+                f"an encoder gives no finite vector for {name}: check that sound or text, and the "
+                "encoder's files"
+            )
         yield encoded
 
 

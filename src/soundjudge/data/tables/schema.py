@@ -31,7 +31,7 @@ class Table:
     determines: tuple[tuple[str, str], ...] = ()
     """(a, b), text columns: rows with the same a have the same b."""
     exact: bool = False
-    """Whether CSV keeps all digits of floats, and not only `precision.SIGNIFICANT_DIGITS`."""
+    """Whether CSV keeps all digits of floats, and not only `rounding.SIGNIFICANT_DIGITS`."""
 
     def without(self, *names: str) -> "Table":
         """The same table with fewer columns, for files of users who have no such column."""

@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 from soundjudge.data.tables.schema import Table, check_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.runtime.artifacts import round_float
+from soundjudge.runtime.rounding import round_float
 
 ARROW_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 

@@ -58,9 +58,7 @@ class Judge(JudgeFolder):
         precision: Precision = "fp32",
         **options: Unpack[HubOptions],
     ) -> Self:
-        """The judge of a folder, or one that was fetched by its name, or of the hub.
-
-        Of the hub are "owner/name" and "hf://owner/name", either with @revision.
+        """The judge of a folder, a fetched one's name, or hub "owner/name", "hf://owner/name@revision".
 
         `device`: auto (a CUDA device if there is one), cpu, cuda, cuda:1, mps. `m2d`: your own copy
         of M2D-CLAP, where the judge stands on it; else what SOUNDJUDGE_M2D names. `verify`: compute
