@@ -68,7 +68,7 @@ def test_processes_that_start_together_read_a_large_input_once(tmp_path):
     script = """
 import sys, time
 from pathlib import Path
-from soundjudge.runtime import artifacts, rounding, work
+from soundjudge.runtime import artifacts, work
 artifacts.REMEMBERED_BYTES = 1
 sha256 = artifacts.sha256
 def slow(path):
