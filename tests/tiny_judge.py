@@ -5,10 +5,11 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import tiny_clap
 import tiny_lalm
@@ -23,9 +24,10 @@ from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.scoring.ensemble.calibration import Calibration
-from soundjudge.scoring.ensemble.ensemble import Ensemble
+from soundjudge.scoring.ensemble.ensemble import Ensemble, apply_ensemble
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
+from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members
 from soundjudge.scoring.members.predict import PredictionConfig, raw_scores
 
@@ -183,3 +185,36 @@ def _beats_config() -> BeatsConfig:
         max_distance=32,
         gru_rel_pos=True,
     )
+
+
+def check_packaging(
+    loaded: Sequence[members.Member],
+    checkpoints: Mapping[str, str],
+    weights: tuple[float, ...],
+    root: Path,
+    folder: Path,
+) -> None:
+    """Packages members of the project `root`, moves that away, and compares the judge's scores."""
+    waves, texts = pairs(9)
+    raw = raw_scores(loaded, waves, texts, PREDICTION)
+    fitted = Ensemble(
+        members=tuple(checkpoints),
+        mean=tuple(raw.mean(axis=0).tolist()),
+        std=tuple(raw.std(axis=0).tolist()),
+        weights=weights,
+        calibration=Calibration(method="linear", scores=(-2.0, 2.0), ratings=(1.0, 9.0)),
+    )
+    package.build_judge(
+        folder,
+        ensemble=fitted,
+        checkpoints={name: root / path for name, path in checkpoints.items()},
+        root=root,
+        window_seconds=SECONDS,
+        packaging=PACKAGING,
+        report="",
+    )
+    root.rename(root.with_name("gone"))
+    judge = Judge.from_pretrained(folder, device="cpu")
+    expected = apply_ensemble(fitted, raw)
+    assert np.ptp(expected) > 1
+    assert judge.score_waves(waves, texts, 4) == pytest.approx(expected, abs=1e-4)

@@ -23,10 +23,6 @@ from soundjudge.model.audio.audio_encoder import encode_waves, load_audio_encode
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.likelihood import likelihood
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble
-from soundjudge.scoring.ensemble.calibration import Calibration
-from soundjudge.scoring.judge import package
-from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members, predict
 
 CONFIG = {"c": 1.0, "epsilon": 0.01, "gamma": "scale", "batch_size": 8, "likelihood_weight": 0.5}
@@ -104,29 +100,8 @@ def test_scores_do_not_depend_on_the_size_of_the_batches(tmp_path):
 
 def test_a_judge_holds_all_of_it_and_repeats_its_scores_elsewhere(tmp_path):
     root, _ = project(tmp_path / "project")
-    waves, texts = tiny_judge.pairs(9)
-    raw = predict.raw_scores([loaded(root)], waves, texts, tiny_judge.PREDICTION)
-    fitted = ensemble.Ensemble(
-        members=("fusion",),
-        mean=tuple(raw.mean(axis=0).tolist()),
-        std=tuple(raw.std(axis=0).tolist()),
-        weights=(1.0,),
-        calibration=Calibration(method="linear", scores=(-2.0, 2.0), ratings=(1.0, 9.0)),
-    )
-    package.build_judge(
-        tmp_path / "judge",
-        ensemble=fitted,
-        checkpoints={"fusion": root / FUSED},
-        root=root,
-        window_seconds=tiny_judge.SECONDS,
-        packaging=tiny_judge.PACKAGING,
-        report="",
-    )
-    root.rename(tmp_path / "gone")
-    judge = Judge.from_pretrained(tmp_path / "judge", device="cpu")
-    expected = ensemble.apply_ensemble(fitted, raw)
-    assert np.ptp(expected) > 1
-    assert judge.score_waves(waves, texts, 4) == pytest.approx(expected, abs=1e-4)
+    checkpoints = {"fusion": FUSED}
+    tiny_judge.check_packaging([loaded(root)], checkpoints, (1.0,), root, tmp_path / "judge")
     assert {path.name for path in (tmp_path / "judge/encoders").iterdir()} == {"audio", "clap"}
 
 

@@ -14,10 +14,6 @@ from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.likelihood.likelihood import LikelihoodConfig, load_likelihood
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble
-from soundjudge.scoring.ensemble.calibration import Calibration
-from soundjudge.scoring.judge import package
-from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members, predict
 
 PMI = LikelihoodConfig(num_references=2, alpha=0.5, length_exponent=0.5, seed=0)
@@ -129,29 +125,8 @@ def test_scores_do_not_depend_on_the_size_of_the_batches_and_repeat_to_the_last_
 def test_a_judge_holds_all_of_it_and_repeats_its_scores_elsewhere(tmp_path):
     root = tmp_path / "project"
     project(root)
-    waves, texts = tiny_judge.pairs(9)
-    raw = predict.raw_scores([loaded(root)], waves, texts, tiny_judge.PREDICTION)
-    fitted = ensemble.Ensemble(
-        members=("joint",),
-        mean=tuple(raw.mean(axis=0).tolist()),
-        std=tuple(raw.std(axis=0).tolist()),
-        weights=(1.0,),
-        calibration=Calibration(method="linear", scores=(-2.0, 2.0), ratings=(1.0, 9.0)),
-    )
-    package.build_judge(
-        tmp_path / "judge",
-        ensemble=fitted,
-        checkpoints={"joint": root / JOINT},
-        root=root,
-        window_seconds=tiny_judge.SECONDS,
-        packaging=tiny_judge.PACKAGING,
-        report="",
-    )
-    root.rename(tmp_path / "gone")
-    judge = Judge.from_pretrained(tmp_path / "judge", device="cpu")
-    expected = ensemble.apply_ensemble(fitted, raw)
-    assert np.ptp(expected) > 1
-    assert judge.score_waves(waves, texts, 4) == pytest.approx(expected, abs=1e-4)
+    checkpoints = {"joint": JOINT}
+    tiny_judge.check_packaging([loaded(root)], checkpoints, (1.0,), root, tmp_path / "judge")
 
 
 def test_a_captioner_of_other_features_is_refused(tmp_path):

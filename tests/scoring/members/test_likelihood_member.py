@@ -13,10 +13,6 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.likelihood import likelihood
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble import ensemble
-from soundjudge.scoring.ensemble.calibration import Calibration
-from soundjudge.scoring.judge import package
-from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members, predict
 
 CHECKPOINTS = {"one": "checkpoints/finetune/one", "captioner": "checkpoints/likelihood"}
@@ -68,29 +64,7 @@ def test_scores_do_not_depend_on_the_size_of_the_batches(tmp_path):
 
 def test_a_judge_holds_the_captioner_and_repeats_its_scores_elsewhere(tmp_path):
     root = project(tmp_path / "project")
-    waves, texts = tiny_judge.pairs(9)
-    raw = predict.raw_scores(loaded(root)[1], waves, texts, tiny_judge.PREDICTION)
-    fitted = ensemble.Ensemble(
-        members=tuple(CHECKPOINTS),
-        mean=tuple(raw.mean(axis=0).tolist()),
-        std=tuple(raw.std(axis=0).tolist()),
-        weights=(0.25, 0.75),
-        calibration=Calibration(method="linear", scores=(-2.0, 2.0), ratings=(1.0, 9.0)),
-    )
-    package.build_judge(
-        tmp_path / "judge",
-        ensemble=fitted,
-        checkpoints={name: root / path for name, path in CHECKPOINTS.items()},
-        root=root,
-        window_seconds=tiny_judge.SECONDS,
-        packaging=tiny_judge.PACKAGING,
-        report="",
-    )
-    root.rename(tmp_path / "gone")
-    judge = Judge.from_pretrained(tmp_path / "judge", device="cpu")
-    expected = ensemble.apply_ensemble(fitted, raw)
-    assert np.ptp(expected) > 1
-    assert judge.score_waves(waves, texts, 4) == pytest.approx(expected, abs=1e-4)
+    tiny_judge.check_packaging(loaded(root)[1], CHECKPOINTS, (0.25, 0.75), root, tmp_path / "judge")
     assert "| captioner | likelihood | 0.750 |" in (tmp_path / "judge/README.md").read_text()
     record = artifacts.read_json(tmp_path / "judge/members/captioner/member.json")
     assert record["encoders"]["audio"][0]["path"] == "encoders/audio"
