@@ -101,6 +101,7 @@ def clone(folder):
                 for name, checkpoint in values["ensemble"]["members"].items()
                 if name != "full2"
             },
+            "ensemble.zero_weight": ["likelihood", "full1"],
         },
     )
     return folder
