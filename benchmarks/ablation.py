@@ -24,7 +24,7 @@ import pandas as pd
 import yaml
 
 from soundjudge import params
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables

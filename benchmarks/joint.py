@@ -23,7 +23,7 @@ from soundjudge.data.tables import tables
 from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.likelihood.likelihood import load_likelihood
 from soundjudge.runtime import devices
-from soundjudge.training import finetune
+from soundjudge.training.finetune import finetune
 from soundjudge.training.loop import loop
 from soundjudge.training.loop.objective import Indices, ListLoss
 from soundjudge.training.ranking.lists import random_lists

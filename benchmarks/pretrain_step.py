@@ -38,10 +38,10 @@ from soundjudge.model.audio.beats.beats import Beats
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.prompt import Order
 from soundjudge.runtime import devices
-from soundjudge.training import pretrain
 from soundjudge.training.lalm.training_pairs import PairReader, gather_features
 from soundjudge.training.loop.objective import Indices
 from soundjudge.training.loop.updates import Updates
+from soundjudge.training.pretrain import pretrain
 from soundjudge.training.ranking.lists import clip_lists, random_lists
 from soundjudge.training.ranking.ranking import list_loss
 

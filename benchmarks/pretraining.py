@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from soundjudge import params
-from soundjudge.clap.clapscore import load_clapscore
+from soundjudge.clap.clapscore.clapscore import load_clapscore
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
@@ -37,7 +37,6 @@ from soundjudge.labels.texts.text_overlap import normalize_texts
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.likelihood.likelihood import Likelihood, load_likelihood
-from soundjudge.training import pretrain
 from soundjudge.training.lalm.training_pairs import (
     TrainingPairs,
     gather_features,
@@ -45,6 +44,7 @@ from soundjudge.training.lalm.training_pairs import (
     predict_scores,
 )
 from soundjudge.training.lalm.warm_start import initialize_lalm
+from soundjudge.training.pretrain import pretrain
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARED, CAPTION = ROOT / "data/prepared", ROOT / "checkpoints/caption"

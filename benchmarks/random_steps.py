@@ -22,11 +22,11 @@ from soundjudge.model.lalm import lalm as lalm_module
 from soundjudge.model.lalm import prompt
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.training import pretrain
 from soundjudge.training.lalm.training_pairs import PairReader, TrainingPairs, make_pairs
 from soundjudge.training.loop.objective import Indices, Inputs, ListLoss
 from soundjudge.training.loop.read_ahead import read_ahead
 from soundjudge.training.loop.updates import Updates
+from soundjudge.training.pretrain import pretrain
 from soundjudge.training.ranking.lists import random_lists
 from soundjudge.training.ranking.ranking import list_loss
 

@@ -18,8 +18,7 @@ from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
-from soundjudge.training import caption
-from soundjudge.training.captions import caption_report
+from soundjudge.training.caption import caption, caption_report
 
 FEATURES, PREPARED = Path("data/features"), Path("data/prepared")
 TABLES = [PREPARED / f"{name}.parquet" for name in ("clips", "captions", "rated")]

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.clap import embeddings
+from soundjudge.clap.embeddings import embeddings
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.source import ClapSource, as_source
 from soundjudge.clap.features.stored_clap import CLIPS, TEXTS, clap_encoders

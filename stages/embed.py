@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.clap import clapscore, embeddings
+from soundjudge.clap.clapscore import clapscore
+from soundjudge.clap.embeddings import embeddings
 from soundjudge.clap.encoders.encoder import clip_embedder
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.jobs import chunks
@@ -32,8 +33,7 @@ def load_writers(config: embeddings.EmbeddingConfig, device: str) -> dict[str, c
 
 
 def main() -> None:
-    config = params.load("embed", embeddings.EmbeddingConfig)
-    device = params.load("device", str)
+    config, device = params.load("embed", embeddings.EmbeddingConfig), params.load("device", str)
     inputs = [PREPARED / "clips.parquet", PREPARED / "captions.parquet", TEACHER]
     clips, captions = read_table(inputs[0], CLIPS), read_table(inputs[1], CAPTIONS)
     work = work_folder("embed", chunks.chunk_params(config), inputs)

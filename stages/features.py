@@ -11,8 +11,8 @@ from pathlib import Path
 from soundjudge import params
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.jobs import chunks
-from soundjudge.model import feature_extraction
 from soundjudge.model.audio.audio_encoder import load_audio_encoder
+from soundjudge.model.features import feature_extraction
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 

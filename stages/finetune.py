@@ -19,8 +19,8 @@ from soundjudge.model.audio.audio_encoder import load_audio_encoder
 from soundjudge.model.joint.joint_lalm import save
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
-from soundjudge.training import finetune
-from soundjudge.training.joint.preparation import join_captioner
+from soundjudge.training.finetune import finetune
+from soundjudge.training.finetune.preparation import join_captioner
 from soundjudge.training.lalm.warm_start import initialize_lalm
 
 TARGETS, FEATURES, PREPARED = Path("data/targets"), Path("data/features"), Path("data/prepared")

@@ -17,8 +17,8 @@ from soundjudge.data.tables import tables
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
-from soundjudge.training import pretrain
 from soundjudge.training.lalm.warm_start import initialize_lalm
+from soundjudge.training.pretrain import pretrain
 
 FEATURES, PAIRS = Path("data/features"), Path("data/pseudo/pairs.parquet")
 CLIPS, CAPTIONS = Path("data/prepared/clips.parquet"), Path("data/prepared/captions.parquet")

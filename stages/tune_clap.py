@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables.tables import TARGETS, read_table
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
-from soundjudge.training import tune_clap
+from soundjudge.training.tune_clap import tune_clap
 
 PREPARED, CLAP_FEATURES = Path("data/prepared"), Path("data/clap_features")
 TARGET_FOLDER = Path("data/targets")

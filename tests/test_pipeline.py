@@ -111,7 +111,7 @@ def test_every_stage_says_what_it_does_and_runs_its_own_script(stage: str) -> No
 
 
 def code(stage: str) -> set[Path]:
-    """What a stage names of the package: folders, and the few files that stand by themselves."""
+    """The folders of the package that a stage names."""
     return {ROOT / dep for dep in dependencies(stage) if dep.startswith("src/")}
 
 
@@ -127,9 +127,7 @@ def test_a_stages_code_lies_inside_its_dependencies_and_none_of_them_is_idle(sta
 
 
 def test_dvc_yaml_names_folders_and_not_files() -> None:
-    files = {path for stage in DVC for path in code(stage) if path.suffix == ".py"}
-    assert len(files) <= 8
-    assert all(path.exists() for stage in DVC for path in code(stage))
+    assert all(path.is_dir() for stage in DVC for path in code(stage))
 
 
 @pytest.mark.parametrize("stage", TRAININGS)

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from soundjudge.clap import embeddings
+from soundjudge.clap.embeddings import embeddings
 from soundjudge.clap.regression import regressor
 from soundjudge.data.tables.texts import clean_text
-from soundjudge.training import tune_clap
 from soundjudge.training.lalm import training_pairs
+from soundjudge.training.tune_clap import tune_clap
 
 WRITTEN = ["Rain falls ", "a dog  barks", "wind\nand rain", "cafe\u0301 noise"]
 READ = ["Rain falls", "a dog barks", "wind and rain", "caf\u00e9 noise"]

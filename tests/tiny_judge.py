@@ -15,7 +15,7 @@ import tiny_clap
 import tiny_lalm
 import torch
 
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.model.audio.beats.beats import Beats, save_beats

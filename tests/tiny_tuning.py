@@ -10,8 +10,8 @@ from tiny_clips import write_clips
 from soundjudge.data.clips import clip_store
 from soundjudge.data.corpora.clip_writer import Clip
 from soundjudge.data.tables import tables
-from soundjudge.training import tune_clap
 from soundjudge.training.loop.optimization import Optimization
+from soundjudge.training.tune_clap import tune_clap
 
 TEXTS = ["a dog barks", "rain falls", "a bell rings", "a cat", "engine", "a bell then rain"]
 

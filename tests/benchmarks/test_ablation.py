@@ -8,7 +8,10 @@ import yaml
 from repository import ROOT
 
 from soundjudge import params
-from soundjudge.training import caption, finetune, pretrain, tune_clap
+from soundjudge.training.caption import caption
+from soundjudge.training.finetune import finetune
+from soundjudge.training.pretrain import pretrain
+from soundjudge.training.tune_clap import tune_clap
 
 SECTIONS = {
     "tune_clap": ("tune_clap", tune_clap.TuneConfig),

@@ -14,7 +14,7 @@ import yaml
 from repository import STAGES, run_script, run_stage
 from tiny_clips import write_clips
 
-from soundjudge.clap import clapscore
+from soundjudge.clap.clapscore import clapscore
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.clap.regression import regressor
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows

@@ -1,8 +1,8 @@
 """A CLAP as it is, as a member: the stage names it, and the member gives ten times its cosine."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,8 @@ import torch
 import yaml
 from repository import run_stage
 
-from soundjudge.clap.encoders.source import ClapSource
+from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
-from soundjudge.clap.zeroshot import save_zeroshot
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.members import members, predict
@@ -59,18 +58,21 @@ def test_the_stage_writes_the_same_bytes_again_and_no_weights(stage: Path) -> No
     assert [path.name for path in MEMBER.iterdir()] == ["member.json"]
 
 
-def test_an_encoder_of_sound_alone_is_refused(tmp_path: Path) -> None:
-    one_sided: Any = SimpleNamespace(dimensions=(8, 1))
+def test_an_encoder_of_sound_alone_is_refused(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump({"zeroshot": {"path": "w"}}))
+    monkeypatch.setattr(checkpoints, "load_encoder", lambda *_: SimpleNamespace(dimensions=(8, 1)))
     with pytest.raises(SoundjudgeError, match=r"zeroshot\.path is w, of sound or of text alone"):
-        save_zeroshot(tmp_path / "member", ClapSource(Path("w")), one_sided)
-    assert not (tmp_path / "member").exists()
+        run_stage("zeroshot")
+    assert not MEMBER.exists()
 
 
 def test_members_of_one_judge_load_and_ask_a_clap_once(
     stage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Path("checkpoints/other")
-    save_zeroshot(other, ClapSource(CLAP), clap())
+    shutil.copytree(MEMBER, other)
     shared = loader()
     both = [shared.member(folder) for folder in (MEMBER, other)]
     asked: list[int] = []

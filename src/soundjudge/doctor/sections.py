@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from soundjudge import params
-from soundjudge.clap.embeddings import EmbeddingConfig, EncodingConfig
+from soundjudge.clap.embeddings.embeddings import EmbeddingConfig, EncodingConfig
 from soundjudge.clap.encoders.checkpoints import clap_kind
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import RegressionConfig
@@ -22,7 +22,7 @@ from soundjudge.errors import ParamsError, SoundjudgeError
 from soundjudge.fusion.fused_machine import FusionConfig
 from soundjudge.labels.pairs.negatives import NegativeConfig
 from soundjudge.labels.ratings.config import Screening, Standardization
-from soundjudge.model.feature_extraction import FeatureConfig
+from soundjudge.model.features.feature_extraction import FeatureConfig
 from soundjudge.model.likelihood.likelihood import LikelihoodConfig
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.refits import RefitConfig
@@ -30,10 +30,10 @@ from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.members.members import ROUNDING
 from soundjudge.scoring.members.windows import PredictionSection
-from soundjudge.training.caption import CaptionConfig
-from soundjudge.training.finetune import FinetuneConfig, FinetuneMember
-from soundjudge.training.pretrain import PretrainConfig, PretrainMember
-from soundjudge.training.tune_clap import TuneConfig
+from soundjudge.training.caption.caption import CaptionConfig
+from soundjudge.training.finetune.finetune import FinetuneConfig, FinetuneMember
+from soundjudge.training.pretrain.pretrain import PretrainConfig, PretrainMember
+from soundjudge.training.tune_clap.tune_clap import TuneConfig
 
 PRETRAIN, FINETUNE = "pretrain/", "finetune/"  # how checkpoints begin, below checkpoints/
 BY_GENERATOR = ("generator", "both")  # values of ensemble.folds_by

@@ -1,4 +1,4 @@
-"""Trainings: one optimizer loop, and one training story per file."""
+"""Trainings: one optimizer loop, and a folder per training."""
 
 from soundjudge import torchaudio_shim
 

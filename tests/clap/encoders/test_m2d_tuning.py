@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from soundjudge import cli
-from soundjudge.clap import clapscore
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore import clapscore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.m2d import M2dClap
 from soundjudge.clap.encoders.source import ClapSource
@@ -26,7 +26,7 @@ from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.members import members
 from soundjudge.scoring.members.predict import PredictionConfig, raw_scores
-from soundjudge.training import tune_clap
+from soundjudge.training.tune_clap import tune_clap
 
 WAVES = [0.3 * np.random.default_rng(n).normal(size=9_000 + n).astype(np.float32) for n in range(3)]
 TEXTS = ["a dog barks", "rain falls", "a bell rings"]

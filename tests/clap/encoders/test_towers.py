@@ -14,7 +14,7 @@ from repository import ROOT
 from scipy.signal import get_window
 from torch.nn import functional
 
-from soundjudge.clap.clapscore import ClapScore, load_clapscore
+from soundjudge.clap.clapscore.clapscore import ClapScore, load_clapscore
 from soundjudge.clap.encoders import aisfx, checkpoints, packaged_weights, towers
 from soundjudge.clap.encoders.aisfx import AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights

@@ -15,7 +15,7 @@ from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.features import stored_clap
 from soundjudge.clap.features.stored_clap import StoredClap, StoredTowers
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
-from soundjudge.training import tune_clap
+from soundjudge.training.tune_clap import tune_clap
 
 CPU, TEXTS = torch.device("cpu"), ["a dog barks", "rain falls"]
 IDS = [f"xacle/{number:05}.wav" for number in range(4)]

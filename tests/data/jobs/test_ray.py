@@ -19,7 +19,7 @@ import torch
 from repository import run_stage, write_params
 from tiny_cluster import needs_ray
 
-from soundjudge.clap import clapscore
+from soundjudge.clap.clapscore import clapscore
 from soundjudge.data.jobs import chunks, ray_cluster
 from soundjudge.data.jobs.ray_cluster import Actor
 from soundjudge.errors import SoundjudgeError

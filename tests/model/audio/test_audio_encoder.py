@@ -11,10 +11,10 @@ from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.model.audio import audio_encoder
-from soundjudge.model.feature_extraction import FeatureConfig, encode_clips
+from soundjudge.model.features.feature_extraction import FeatureConfig, encode_clips
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.runtime import artifacts
-from soundjudge.training import finetune
+from soundjudge.training.finetune import finetune
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 
 FRONTEND = AudioFrontend(audio_tokens=2, window_seconds=1.0)

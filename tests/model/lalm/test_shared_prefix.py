@@ -11,8 +11,8 @@ import tiny_training
 import torch
 
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.training import pretrain
 from soundjudge.training.lalm.training_pairs import PairReader, make_pairs
+from soundjudge.training.pretrain import pretrain
 
 TEXTS = ["a dog barks", "rain", "a car and a dog on a roof", "a", "a car", "a dog"]
 WITHOUT_DROPOUT = replace(

@@ -9,12 +9,12 @@ import tiny_clap
 import tiny_tuning
 import torch
 
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.training import tune_clap
 from soundjudge.training.last_fit import selected_length
 from soundjudge.training.loop.optimization import Optimization
+from soundjudge.training.tune_clap import tune_clap
 
 PLANNED = Optimization(
     optimizer="adam",

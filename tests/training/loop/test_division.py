@@ -111,10 +111,13 @@ import pandas as pd, torch
 from soundjudge import torchaudio_shim
 torchaudio_shim.install_shim()
 import tiny_clap, tiny_lalm, tiny_training, tiny_tuning
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.runtime import artifacts, devices
-from soundjudge.training import caption, finetune, pretrain, tune_clap
+from soundjudge.training.caption import caption
+from soundjudge.training.finetune import finetune
+from soundjudge.training.pretrain import pretrain
+from soundjudge.training.tune_clap import tune_clap
 
 devices.make_deterministic()
 state = devices.process_state("cpu")

@@ -13,9 +13,9 @@ from soundjudge import params as readers
 from soundjudge.data.tables import tables
 from soundjudge.doctor import sections
 from soundjudge.errors import SoundjudgeError
-from soundjudge.training.finetune import FinetuneMember
+from soundjudge.training.finetune.finetune import FinetuneMember
 from soundjudge.training.targets.choice import resolve_target
-from soundjudge.training.tune_clap import TuneConfig
+from soundjudge.training.tune_clap.tune_clap import TuneConfig
 
 
 def ratings(bias, count, seed=0):

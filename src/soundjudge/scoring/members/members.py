@@ -107,7 +107,7 @@ class MemberLoader:
 
 
 def _load_clapscore(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
-    from soundjudge.clap import clapscore
+    from soundjudge.clap.clapscore import clapscore
 
     own = [loader.clap_path(reference) for reference in record.encoders.get("clap", ())]
     score = clapscore.load_clapscore(folder, loader.device, *own[:1])

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.clap.encoders.checkpoints import load_tunable
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.weight_files import check_finite

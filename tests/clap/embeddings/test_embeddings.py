@@ -10,8 +10,8 @@ import tiny_clap
 import torch
 from torch import Tensor
 
-from soundjudge.clap import embeddings
-from soundjudge.clap.embeddings import DistinctItems, EmbeddingConfig
+from soundjudge.clap.embeddings import embeddings
+from soundjudge.clap.embeddings.embeddings import DistinctItems, EmbeddingConfig
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.jobs import chunks
 from soundjudge.errors import SoundjudgeError

@@ -21,7 +21,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
-from soundjudge.training.captions.caption_report import Generation
+from soundjudge.training.caption.caption_report import Generation
 from soundjudge.training.lalm.training_pairs import (
     PairReader,
     TrainingPairs,

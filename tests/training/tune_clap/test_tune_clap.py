@@ -9,12 +9,12 @@ import tiny_tuning
 import torch
 from scipy import stats
 
-from soundjudge.clap import clapscore
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore import clapscore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.data.clips import clip_store
 from soundjudge.runtime import artifacts
-from soundjudge.training import tune_clap
 from soundjudge.training.ranking import losses
+from soundjudge.training.tune_clap import tune_clap
 
 
 def test_squared_errors_within_tau_count_as_none():

@@ -14,11 +14,11 @@ from repository import ROOT, run_script, run_stage
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import encode_waves
-from soundjudge.model.feature_extraction import FeatureConfig, encode_clips
+from soundjudge.model.features.feature_extraction import FeatureConfig, encode_clips
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.likelihood.likelihood import LikelihoodConfig
 from soundjudge.runtime import artifacts
-from soundjudge.training import finetune
+from soundjudge.training.finetune import finetune
 from soundjudge.training.lalm.specaugment import SpecAugment
 from soundjudge.training.loop.run import TrainingRun
 

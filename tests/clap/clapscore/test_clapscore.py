@@ -8,8 +8,8 @@ import tiny_clap
 import tiny_msclap
 import torch
 
-from soundjudge.clap import clapscore
-from soundjudge.clap.clapscore import ClapScore
+from soundjudge.clap.clapscore import clapscore
+from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.member_record import MemberRecord, write_member
 

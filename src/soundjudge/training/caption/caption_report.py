@@ -12,7 +12,7 @@ from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.runtime import artifacts
-from soundjudge.training.captions import caption_metrics
+from soundjudge.training.caption import caption_metrics
 from soundjudge.training.lalm.training_pairs import TrainingPairs, gather_features
 
 SHOWN_CLIPS = 20

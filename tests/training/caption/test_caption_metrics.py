@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.training.captions import caption_report
-from soundjudge.training.captions.caption_metrics import cider_d, token_f1, tokenize_caption
-from soundjudge.training.captions.caption_report import Generation, ReferenceCaptions
+from soundjudge.training.caption import caption_report
+from soundjudge.training.caption.caption_metrics import cider_d, token_f1, tokenize_caption
+from soundjudge.training.caption.caption_report import Generation, ReferenceCaptions
 from soundjudge.training.lalm.training_pairs import make_pairs
 
 GENERATION = Generation(clips=2, num_beams=2, max_tokens=5, batch_size=2)

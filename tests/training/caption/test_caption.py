@@ -15,8 +15,8 @@ from repository import run_stage
 from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
-from soundjudge.training import caption
-from soundjudge.training.captions.caption_report import Generation
+from soundjudge.training.caption import caption
+from soundjudge.training.caption.caption_report import Generation
 from soundjudge.training.lalm.training_pairs import make_pairs
 
 GENERATION = Generation(clips=2, num_beams=2, max_tokens=5, batch_size=2)

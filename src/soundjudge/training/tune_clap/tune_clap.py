@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundjudge.clap.clapscore import ClapScore, Trainable
+from soundjudge.clap.clapscore.clapscore import ClapScore, Trainable
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
 from soundjudge.clap.features.stored_clap import StoredTowers
 from soundjudge.data.arrays.array_store import ArrayStore, write_rows

@@ -14,11 +14,11 @@ from soundjudge.data.corpora.clip_writer import Clip, to_pcm
 from soundjudge.data.jobs import chunks
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
-from soundjudge.model import feature_extraction
 from soundjudge.model.audio import audio_encoder
 from soundjudge.model.audio.beats import beats, fbank
 from soundjudge.model.audio.beats.layers import BeatsConfig
-from soundjudge.model.feature_extraction import FeatureConfig
+from soundjudge.model.features import feature_extraction
+from soundjudge.model.features.feature_extraction import FeatureConfig
 from soundjudge.model.frontend.frontend import AudioFrontend, pad_or_cut, pool_frames
 from soundjudge.runtime import artifacts
 

@@ -29,7 +29,7 @@ from soundjudge.model.joint.joint_lalm import JointLalm, Trainable
 from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.runtime.devices import copy_to
-from soundjudge.training.joint.preparation import language_model, prepare, stored_inputs
+from soundjudge.training.finetune.preparation import language_model, prepare, stored_inputs
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import (
     PairReader,

@@ -11,8 +11,8 @@ import torch
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.reporting import metrics
-from soundjudge.training import pretrain
 from soundjudge.training.lalm.training_pairs import predict_scores
+from soundjudge.training.pretrain import pretrain
 from soundjudge.training.ranking.listnet import listnet
 
 

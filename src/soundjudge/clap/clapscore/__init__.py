@@ -1,0 +1,1 @@
+"""SPO-CLAPScore: the cosine of a CLAP, fitted to listeners' ratings."""

@@ -1,0 +1,1 @@
+"""Embeddings of very many clips and texts by one CLAP."""

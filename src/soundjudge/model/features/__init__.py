@@ -1,0 +1,1 @@
+"""The audio encoder's features of all clips, stored once for every language model."""

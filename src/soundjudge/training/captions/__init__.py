@@ -1,1 +1,0 @@
-"""Captions that a trained model generates, compared with reference captions."""

@@ -1,0 +1,1 @@
+"""The third training of the language model: ranking as listeners do."""

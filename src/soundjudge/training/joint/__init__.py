@@ -1,1 +1,0 @@
-"""What a training needs to join a captioner's likelihood to a language model's score."""

@@ -1,0 +1,1 @@
+"""The second training of the language model: ranking as the teacher does."""

@@ -1,0 +1,1 @@
+"""The training of SPO-CLAPScore on listeners' ratings."""
