@@ -212,8 +212,10 @@ def evaluate(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
 
 def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str) -> str:
     """The table, a row per system."""
-    ceiling, comparison = evaluated[0].ceiling, evaluated[0].comparison
-    above = "" if ceiling is None else f" Noise ceiling of the raters: SRCC {ceiling.srcc:.3f}."
+    ceilings, comparison = evaluated[0].ceilings, evaluated[0].comparison
+    above = ""
+    if ceilings is not None:
+        above = f" Noise ceiling of the raters: SRCC {ceilings.classical.srcc:.3f}."
     lines = [
         f"# {plotting.title_with_note('What each training adds', note)}\n",
         f"Test split, {len(comparison.frame)} pairs. Mean ± standard deviation over the training "

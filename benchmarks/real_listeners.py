@@ -141,7 +141,7 @@ def section(name: str, result: Study) -> str:
         f"Verdict: {result.verdict}.\n",
     ]
     columns = ["screening", "target", "srcc", "srcc_lo", "srcc_hi", "lcc", "difference"]
-    columns += ["difference_lo", "difference_hi", "p_holm", "pairs_lost", "ratings_dropped"]
+    columns += ["difference_lo", "difference_hi", "p_holm", "share_lost", "share_dropped"]
     return "\n".join(lines) + "\n" + markdown(result.table[columns].set_index("screening"))
 
 

@@ -99,7 +99,7 @@ def test_the_figures_in_the_pages_texts_are_those_of_the_evaluation() -> None:
     (covered,) = re.findall(r"test split ([\d.]+) % \[([\d.]+), ([\d.]+)\] lie", pages["score.md"])
     (error,) = re.findall(r"listeners' means is ([\d.]+) points", pages["limits.md"])
     expected = [
-        *(test["ceiling"][f"{kind}_srcc"] for kind in ("deconvolved", "ceiling")),
+        *(test["ceiling"][f"ceiling_srcc{suffix}"] for suffix in ("_deconvolved", "")),
         *(100 * intervals[key] for key in ("coverage", "coverage_lo", "coverage_hi")),
         test["ensemble"]["mse"] ** 0.5,
     ]
@@ -198,4 +198,4 @@ def test_the_commands_of_who_enters_the_challenge_run_in_their_order(in_folder: 
     for words in bash_lines(page, having="submission"):
         result = run(words)
         assert result.exit_code == 0, (words, result.output)
-    assert Path("entry.zip").is_file()
+    assert Path("submission.zip").is_file()

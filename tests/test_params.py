@@ -158,10 +158,10 @@ def test_what_dvc_exp_run_writes_to_params_yaml_means_the_same(tmp_path: Path) -
     path = tmp_path / "params.yaml"
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
     path.write_text(before, encoding="utf-8")
-    hydra.apply_overrides(path, ["evaluate.bootstrap=1234"])
+    hydra.apply_overrides(path, ["evaluate.resamples=1234"])
     after = path.read_text(encoding="utf-8")
     values, changed = yaml.safe_load(before), yaml.safe_load(after)
-    values["evaluate"]["bootstrap"] = 1234
+    values["evaluate"]["resamples"] = 1234
     assert changed == values
     assert sections.find_problems(path) == []
     comments = [re.findall(r"(?<= )# .*$", text, re.MULTILINE) for text in (before, after)]

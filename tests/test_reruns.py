@@ -81,7 +81,7 @@ TABLE = {
     ),
     "finetune.members.full2.seed": (7, "finetune@full2", "predict@full2 ensemble evaluate package"),
     "ensemble.method": ("mean", "ensemble", "evaluate package"),
-    "evaluate.bootstrap": (500, "evaluate", "package"),
+    "evaluate.resamples": (500, "evaluate", "package"),
     "package.version": ("2.0", "package", ""),
 }
 # A stage that no row names yet may follow wherever it likes.

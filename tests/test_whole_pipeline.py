@@ -46,7 +46,7 @@ SMALL = {
         "pretrain.training.optimization.epochs": 1,
         "finetune.training.optimization.epochs": 1,
         "ensemble.folds": 2,
-        "evaluate.bootstrap": 100,
+        "evaluate.resamples": 100,
     },
     "checkpoints/sample/params.yaml": {
         "beats.width": 16,

@@ -92,7 +92,7 @@ def test_details_are_printed_behind_the_score_and_all_of_them_as_json(judge, sou
     assert asked[6:] == [f"window 0-0.5 s {plain.strip()}"]
     whole = json.loads(run(*words, "--json").stdout)
     assert whole["score"] == float(plain) and list(whole["members"]) == names
-    assert whole["windows"] == [{"start": 0.0, "end": 0.5, "value": float(plain)}]
+    assert whole["windows"] == [{"start": 0.0, "end": 0.5, "score": float(plain)}]
     assert whole["flags"] == [] and whole["score_id"].startswith("tiny@1.0+")
     assert "has no intervals" in sentence(run(*words, "--interval"))
 
@@ -343,9 +343,9 @@ def test_evaluate_writes_flat_numbers(tmp_path):
     result = run("evaluate", guess, "--reference", average, "-o", out)
     assert result.exit_code == 0, result.output
     numbers = json.loads(out.read_text())
-    assert {"srcc", "lcc", "ktau", "mse", "n", "srcc_lo", "srcc_hi"} <= numbers.keys()
+    assert {"srcc", "lcc", "ktau", "mse", "pairs", "srcc_lo", "srcc_hi"} <= numbers.keys()
     assert numbers["srcc"] == pytest.approx(1.0)
-    assert numbers["n"] == 10
+    assert numbers["pairs"] == 10
     assert "srcc 1.0000" in result.stdout
     compared = run("compare", guess, guess, "--reference", average)
     assert compared.exit_code == 0, compared.output
@@ -370,7 +370,7 @@ def test_submission_writes_the_whole_entry_and_says_what_is_not_known(judge, tmp
     out = tmp_path / "entry.zip"
     result = run(
         "submission", tmp_path / "guess.csv", "--list", tmp_path / "list.csv", "-o", out,
-        "--judge", judge,
+        "--model", judge,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     with zipfile.ZipFile(out) as archive:

@@ -249,10 +249,10 @@ def test_a_misspelt_key_of_any_section_is_found(tmp_path, section):
 
 
 def test_all_sections_with_mistakes_are_told_at_once_and_unknown_ones_too(tmp_path):
-    path = whole(tmp_path, evaluate={"bootstrap": "many"}, device="abacus")
+    path = whole(tmp_path, evaluate={"resamples": "many"}, device="abacus")
     device, evaluate = sections.find_problems(path)
     assert "device" in device and "choose one of 'auto'" in device
-    assert "evaluate.bootstrap" in evaluate
+    assert "evaluate.resamples" in evaluate
     (problem,) = sections.find_problems(whole(tmp_path, evalute={"bootstrap": 2000}))
     assert "evalute is not a known key: did you mean 'evaluate'?" in problem
 
@@ -355,18 +355,18 @@ def test_no_recipe_has_a_problem(in_folder, path):
 
 @pytest.mark.slow
 def test_prepare_refuses_the_params_of_a_later_stage_at_once(in_folder):
-    whole(in_folder, evaluate={"bootstrapp": 1})
+    whole(in_folder, evaluate={"resampless": 1})
     with pytest.raises(ParamsError, match=r"evaluate\.bootstrapp.*did you mean 'bootstrap'"):
         repository.run_stage("prepare")
     assert sorted(path.name for path in in_folder.iterdir()) == ["params.yaml"]
 
 
 def test_the_command_tells_problems_first_and_ends_with_code_1(in_folder):
-    path = whole(in_folder, evaluate={"bootstrapp": 1})
+    path = whole(in_folder, evaluate={"resampless": 1})
     result = CliRunner().invoke(app, ["doctor", "--params", str(path)])
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("problem: ") and "evaluate.bootstrapp" in lines[0]
+    assert lines[0].startswith("problem: ") and "evaluate.resampless" in lines[0]
     assert lines[-1] == "problems of the params, listed first: 1"
     assert "encoders.llm: the language model" in result.stdout
 

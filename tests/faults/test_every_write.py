@@ -150,8 +150,8 @@ def evaluate(tables: Path, out: Path) -> None:
 
 def submit(tables: Path, out: Path) -> None:
     listed, systems = tables / "average.csv", [tables / "one.csv", tables / "two.csv"]
-    submission.write_submission(systems[0], listed, out / "entry.csv", overwrite=True)
-    submission.write_entry(systems, listed, out / "entry.zip", overwrite=True)
+    submission.write_system(systems[0], listed, out / "submission.csv", overwrite=True)
+    submission.write_submission(systems, listed, out / "submission.zip", overwrite=True)
 
 
 @pytest.fixture(autouse=True)

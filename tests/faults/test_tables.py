@@ -228,7 +228,7 @@ def test_a_full_disk_leaves_the_older_output_of_every_command(tmp_path):
     runs: list[Callable[[Path], object]] = [
         lambda out: rating_files.screen_file(ratings, out, rules, overwrite=True),
         lambda out: rating_files.standardize_file(ratings, out, None, 0.0, None, overwrite=True),
-        lambda out: submission.write_submission(guess, average, out, overwrite=True),
+        lambda out: submission.write_system(guess, average, out, overwrite=True),
         lambda out: comparison.evaluate_files(
             guess, average, None, out=out, overwrite=True, resamples=100, seed=0
         ),

@@ -34,7 +34,7 @@ def test_spearman_gives_ties_their_mean_rank():
 def test_all_four_at_once_are_the_same_numbers():
     prediction, reference = np.array([1.0, 2.0, 4.0]), np.array([2.0, 1.0, 5.0])
     scores = correlation_metrics(prediction, reference)
-    assert scores.n == 3
+    assert scores.pairs == 3
     assert scores.srcc == srcc(prediction, reference)
     assert scores.mse == pytest.approx(1.0)
 

@@ -112,13 +112,16 @@ PairList = Annotated[Path, typer.Option("--list", help="CSV with the wav_file_na
 def submit(
     predictions: Predictions,
     pair_list: PairList,
-    out: Annotated[Path, typer.Option("--output", "-o", help="The submission, CSV.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The system's CSV.")],
     overwrite: Overwrite = False,
 ) -> None:
-    """Write one system in the challenge's format, checked against its list."""
+    """Write one system's CSV of a submission, checked against the challenge's list.
+
+    The single-file form of `submission`, by the same checks.
+    """
     from soundjudge.scoring.files import submission
 
-    summary = submission.write_submission(predictions, pair_list, out, overwrite=overwrite)
+    summary = submission.write_system(predictions, pair_list, out, overwrite=overwrite)
     console.tell(f"{summary}, checked: {out}")
 
 
@@ -128,10 +131,12 @@ def write_submission(
         list[Path], typer.Argument(help="A CSV per system, with wav_file_name and pred_score.")
     ],
     pair_list: PairList,
-    out: Annotated[Path, typer.Option("--output", "-o", help="The entry, zip.")],
-    judge: Annotated[
+    out: Annotated[Path, typer.Option("--output", "-o", help="The submission, zip.")],
+    model: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of the judge of all systems, or one for each, in their order."),
+        typer.Option(
+            help="A judge's folder: that of all systems, or one for each, in their order."
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Technical report, PDF.")] = None,
     answers: Annotated[
@@ -140,14 +145,14 @@ def write_submission(
     decimals: Annotated[int, typer.Option(min=2, max=6, help="Decimals of the scores.")] = 2,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the challenge's whole entry: checked scores and a description per system, one zip."""
+    """Write a whole submission to the challenge: CSV and description per system, one zip."""
     from soundjudge.scoring.files import submission
 
-    written = submission.write_entry(
+    written = submission.write_submission(
         predictions,
         pair_list,
         out,
-        judges=judge or [],
+        judges=model or [],
         report=report,
         answers=answers,
         decimals=decimals,

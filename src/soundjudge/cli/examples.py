@@ -39,10 +39,10 @@ TASKS: dict[str, dict[str, tuple[str, ...]]] = {
         "doctor": ("soundjudge doctor", "soundjudge doctor --model checkpoints/judge"),
     },
     "The challenge": {
-        "submit": ("soundjudge submit scores.csv --list test.csv -o submission.csv",),
+        "submit": ("soundjudge submit scores.csv --list test.csv -o system.csv",),
         "submission": (
-            "soundjudge submission scores.csv --list test.csv --judge checkpoints/judge "
-            "-o entry.zip",
+            "soundjudge submission scores.csv --list test.csv --model checkpoints/judge "
+            "-o submission.zip",
         ),
     },
 }

@@ -165,7 +165,7 @@ def standardize(
     console.tell(f"{pairs} targets: {out}")
 
 
-COLUMNS += ["p_holm", "pairs_lost", "ratings_dropped"]
+COLUMNS += ["p_holm", "share_lost", "share_dropped"]
 
 
 @app.command()

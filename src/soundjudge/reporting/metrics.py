@@ -21,7 +21,7 @@ class CorrelationMetrics:
     lcc: float
     ktau: float
     mse: float
-    n: int
+    pairs: int
 
 
 def correlation_metrics(prediction: ArrayLike, reference: ArrayLike) -> CorrelationMetrics:
@@ -31,7 +31,7 @@ def correlation_metrics(prediction: ArrayLike, reference: ArrayLike) -> Correlat
         lcc=lcc(prediction, reference),
         ktau=ktau(prediction, reference),
         mse=mse(prediction, reference),
-        n=np.size(prediction),
+        pairs=np.size(prediction),
     )
 
 

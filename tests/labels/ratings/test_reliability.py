@@ -189,7 +189,7 @@ def test_screening_raises_agreement_and_the_numbers_say_by_how_much():
     assert (numbers["pairs"], numbers["pairs_lost"]) == (3, 0)
     assert (numbers["listeners"], numbers["listeners_dropped"]) == (3, 1)
     assert (numbers["ratings_isolated"], numbers["ratings_careless"]) == (1, 1)
-    assert numbers["ratings_constant"] == 0
+    assert numbers["ratings_straightlining"] == 0
     assert numbers["icc_before"] == pytest.approx(naive_icc([[5, 5, 0], [9, 8, 1], [2, 2, 3]]))
     assert numbers["icc_after"] > numbers["icc_before"]
     assert all(isinstance(value, int | float) for value in numbers.values())

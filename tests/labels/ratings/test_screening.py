@@ -298,12 +298,12 @@ def test_who_answers_alike_every_time_goes_and_the_reason_says_so():
     who = frame["listener_id"].iloc[0]
     frame.loc[frame["listener_id"] == who, "score"] = 7.0
     dropped = screening.dropped_ratings(frame, rules("listener"))
-    assert set(dropped["reason"][dropped["listener_id"] == who]) == {"constant"}
+    assert set(dropped["reason"][dropped["listener_id"] == who]) == {"straightlining"}
     count = int((frame["listener_id"] == who).sum())
     spared = screening.dropped_ratings(
         frame, rules("listener", straightline_min_ratings=count + 1, careless_threshold=0.999999)
     )
-    assert "constant" not in set(spared["reason"])
+    assert "straightlining" not in set(spared["reason"])
 
 
 def test_with_both_listeners_go_before_ratings():

@@ -125,7 +125,7 @@ def test_one_split_is_that_of_plain_loops_and_held_out_listeners_are_not_screene
         expected = stats.pearsonr(target[common], reference[common]).statistic
         assert found.lcc[0, column] == pytest.approx(expected, abs=1e-12)
     assert found.pairs[0] == len(common)
-    assert found.dropped[0].tolist() == pytest.approx([0, 1 - np.mean(confirmed)])
+    assert found.share_dropped[0].tolist() == pytest.approx([0, 1 - np.mean(confirmed)])
 
 
 def test_resamples_of_pairs_spread_as_the_theory_of_a_correlation_says():

@@ -66,9 +66,9 @@ def test_a_prediction_table_is_measured_by_pair_whatever_its_order():
     assert numbers["lcc"] == pytest.approx(stats.pearsonr(x, y).statistic)
     assert numbers["ktau"] == pytest.approx(stats.kendalltau(x, y).statistic)
     assert numbers["mse"] == pytest.approx(np.mean((x - y) ** 2))
-    assert numbers["n"] == 60
+    assert numbers["pairs"] == 60
     assert numbers["srcc_lo"] < numbers["srcc"] < numbers["srcc_hi"]
-    assert numbers["share_of_ceiling"] == pytest.approx(numbers["srcc"] / numbers["ceiling_srcc"])
+    assert numbers["ceiling_share_srcc"] == pytest.approx(numbers["srcc"] / numbers["ceiling_srcc"])
     assert numbers["srcc"] < numbers["ceiling_srcc"] < 1
     assert numbers["ktau"] < numbers["ceiling_ktau"] < numbers["ceiling_srcc"]
     assert 0 < numbers["floor_mse"] < numbers["mse"]
@@ -215,14 +215,14 @@ def test_every_number_has_an_interval_around_it():
     ratings = RATINGS.assign(text=[f"text {p // 5}" for p in range(60) for _ in range(4)])
     table["pred_score"] = 1.5 * table["pred_score"] + 1  # so that no part of the error is near 0
     numbers = report.evaluate(table, reference, ratings=ratings, **BOOTSTRAP)
-    names = [name for name in numbers if not name.endswith(("_lo", "_hi")) and name != "n"]
+    names = [name for name in numbers if not name.endswith(("_lo", "_hi")) and name != "pairs"]
     for name in names:
         assert numbers[f"{name}_lo"] <= numbers[name] <= numbers[f"{name}_hi"], name
     assert {
         "srcc", "lcc", "ktau", "mse", "mse_bias", "mse_slope", "mse_rest", "ceiling_srcc",
-        "ceiling_lcc", "ceiling_ktau", "floor_mse", "deconvolved_srcc", "share_of_ceiling",
-        "lcc_share_of_ceiling", "share_of_deconvolved", "generator_srcc", "within_generator_srcc",
-        "within_text_srcc",
+        "ceiling_lcc", "ceiling_ktau", "floor_mse", "ceiling_srcc_deconvolved",
+        "ceiling_share_srcc", "ceiling_share_lcc", "ceiling_share_srcc_deconvolved",
+        "generator_srcc", "within_generator_srcc", "within_text_srcc",
     } <= set(names)  # fmt: skip
     parts = sum(numbers[f"mse_{part}"] for part in ("bias", "slope", "rest"))
     assert parts == pytest.approx(numbers["mse"])
@@ -268,10 +268,10 @@ def test_slices_are_those_of_the_frame():
     assert row["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
     assert row["bias"] == pytest.approx((half[0] - half[1]).mean())
     assert row["srcc_lo"] < row["srcc"] < row["srcc_hi"]
-    assert slices.loc["caption length", "1 to 5 words"]["n"] == 60
+    assert slices.loc["caption length", "1 to 5 words"]["pairs"] == 60
     bands = slices.loc["mean rating"]
-    assert bands["n"].sum() == 60
-    assert bands["srcc"].notna().tolist() == (bands["n"] >= 10).tolist()
+    assert bands["pairs"].sum() == 60
+    assert bands["srcc"].notna().tolist() == (bands["pairs"] >= 10).tolist()
 
 
 @pytest.mark.parametrize("cluster", ["text", "model_id", "both"])
@@ -312,7 +312,7 @@ def evaluated(ratings, *systems, truth=TRUTH):
     scores = ratings[PAIR].drop_duplicates().reset_index(drop=True)
     for k, name in enumerate(systems):
         scores[name] = predicted(ratings, truth, noise=1.0 + k, seed=k)["pred_score"]
-    return evaluation.evaluate_split(scores, ratings, EvaluationConfig(bootstrap=20, seed=0))
+    return evaluation.evaluate_split(scores, ratings, EvaluationConfig(resamples=20, seed=0))
 
 
 def test_the_ensemble_is_compared_with_every_member_without_a_p_of_one_training():
@@ -320,7 +320,7 @@ def test_the_ensemble_is_compared_with_every_member_without_a_p_of_one_training(
     differences = evaluation.ensemble_differences(split)
     assert list(differences) == ["a", "b"]
     for row in differences.values():
-        assert row["difference_lo"] <= row["difference"] <= row["difference_hi"]
+        assert row["srcc_difference_lo"] <= row["srcc_difference"] <= row["srcc_difference_hi"]
         assert row["lcc_difference_lo"] <= row["lcc_difference"] <= row["lcc_difference_hi"]
         assert not [name for name in row if name.startswith("p_")]
 
@@ -329,7 +329,7 @@ def test_where_weights_were_fitted_the_cross_fitted_row_speaks():
     split = evaluated(RATINGS, "ensemble", "ensemble_crossfitted", "a")
     assert split.headline == "ensemble_crossfitted"
     numbers = split.metrics
-    difference = evaluation.ensemble_differences(split)["a"]["difference"]
+    difference = evaluation.ensemble_differences(split)["a"]["srcc_difference"]
     expected = numbers["ensemble_crossfitted"]["srcc"] - numbers["a"]["srcc"]
     assert difference == pytest.approx(expected)
 
@@ -353,7 +353,7 @@ def test_with_one_rating_a_pair_there_is_no_ceiling_and_the_rest_stands(tmp_path
     split = evaluated(ratings, "ensemble", "a", truth=truth)
     results = evaluation.evaluation_results([split], "")
     assert set(results["test"]) == {"ensemble", "a", "difference", "slices"}
-    assert "share_of_ceiling" not in results["test"]["ensemble"]
+    assert "ceiling_share_srcc" not in results["test"]["ensemble"]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,11 @@ def test_slices_by_events_hold_every_pair_once():
     texts = {f"text {p}": " and ".join(["a dog barks"] * (1 + p % 5)) for p in range(60)}
     split = evaluated(ratings.assign(text=ratings["text"].map(texts)), "ensemble", "a", truth=truth)
     rows = [row for row in split.slices["ensemble"] if row["slice"] == "events named"]
-    assert [(row["value"], row["n"]) for row in rows] == [("1", 12), ("2", 12), ("3 or more", 36)]
+    assert [(row["value"], row["pairs"]) for row in rows] == [
+        ("1", 12),
+        ("2", 12),
+        ("3 or more", 36),
+    ]
     assert split.best_member == "a"
     assert set(split.slices) == {"ensemble", "a"}
 
@@ -408,7 +412,7 @@ def test_natural_recordings_are_a_slice_where_the_generators_tell():
         ["slice", "value"]
     )
     rows = slices.loc["source"]
-    assert rows["n"].to_dict() == {"natural": 20, "synthetic": 39}
+    assert rows["pairs"].to_dict() == {"natural": 20, "synthetic": 39}
     half = table[::3]["pred_score"], reference[::3]["average_score"]
     natural = rows.loc["natural"]
     assert natural["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
@@ -456,10 +460,10 @@ def test_correlations_of_members_are_those_of_their_ranks():
     assert image.shape == (2, 2)
 
 
-@pytest.mark.parametrize("change", [{"bootstrap": 0}, {"confidence": 1.0}, {"confidence": 0.0}])
+@pytest.mark.parametrize("change", [{"resamples": 0}, {"confidence": 1.0}, {"confidence": 0.0}])
 def test_wrong_settings_are_refused(change):
     with pytest.raises(SoundjudgeError, match=next(iter(change))):
-        EvaluationConfig(**{"bootstrap": 10, "seed": 0} | change)
+        EvaluationConfig(**{"resamples": 10, "seed": 0} | change)
 
 
 def write_inputs(with_test):
@@ -509,7 +513,7 @@ def write_inputs(with_test):
     labels = RATINGS if with_test else RATINGS.iloc[:0]
     tables.write_table(labels, Path("data/test_labels/ratings.parquet"), tables.RATINGS)
     Path("params.yaml").write_text(
-        "evaluate: {bootstrap: 40, confidence: 0.95, seed: 0}\nnote: simulated ratings\n"
+        "evaluate: {resamples: 40, confidence: 0.95, seed: 0}\nnote: simulated ratings\n"
     )
 
 
@@ -551,7 +555,7 @@ def test_the_stage_reports_every_split_that_has_labels(in_folder, monkeypatch, c
     assert set(details["validation"]) == {
         "a", "b", "ceiling", "difference", "ensemble", "ensemble_crossfitted", "slices",
     }  # fmt: skip
-    assert details["validation"]["a"]["n"] == 60
+    assert details["validation"]["a"]["pairs"] == 60
     assert set(details["validation"]["difference"]) == {"a", "b"}
     page = Path("metrics/evaluate.md").read_text()
     assert page.startswith("# Agreement with listeners (simulated ratings)\n\n## validation, 60")

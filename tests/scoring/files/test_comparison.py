@@ -32,7 +32,7 @@ def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
     assert numbers["lcc"] == pytest.approx(1 - 12 / 990)
     assert numbers["ktau"] == pytest.approx(43 / 45)
     assert numbers["mse"] == pytest.approx(0.2)
-    assert numbers["n"] == 10
+    assert numbers["pairs"] == 10
     assert numbers["srcc_lo"] <= 1 - 12 / 990 <= numbers["srcc_hi"]
     bands = ["0 to 2", "2 to 4", "4 to 6", "6 to 8", "8 to 10"]
     assert slices["value"].tolist() == ["1 to 5 words", "1", *bands]

@@ -212,7 +212,7 @@ def test_details_are_columns_with_four_decimals(sounds, tmp_path):
     table = write(tmp_path / "t.csv", "path,text\na.wav,x\nb.wav,y\n")
     details = Details(members=True, spread=True, interval=True, windows=True, flags=True)
     rows = read_cells(run(table, sounds, tmp_path / "out.csv", details=details))
-    added = ["pred_score", "member_length", "spread", "interval_low", "interval_high"]
+    added = ["pred_score", "member_length", "spread", "interval_lo", "interval_hi"]
     assert rows[0][2:] == [*added, "windows", "flags"]
     numbers = ["1.0000", "1.0000", "0.2500", "0.5000", "1.5000"]
     assert rows[1][2:] == [*numbers, "0-0.1:1.0000", "short"]

@@ -4,7 +4,7 @@ N = ratings, P = pairs, R = resamples, k = ratings of a pair.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from itertools import islice
 
 import numpy as np
@@ -40,15 +40,8 @@ def agreement_intervals(
         ceilings = noise_ceiling.ceiling_range(ratings, weights, seed=seed)
     except ReliabilityError:
         return _with_intervals(values, draws, confidence)
-    for suffix, ceiling, drawn in (
-        ("", ceilings.classical, ceilings.classical_draws),
-        ("_deconvolved", ceilings.deconvolved, ceilings.deconvolved_draws),
-    ):
-        for metric, value, column in zip(
-            noise_ceiling.METRICS, astuple(ceiling), drawn.T, strict=True
-        ):
-            name = ("floor_" if metric == "mse" else "ceiling_") + metric + suffix
-            values[name], draws[name] = value, column
+    for name, value, column in ceilings.numbers():
+        values[name], draws[name] = value, column
     return _with_intervals(values, draws, confidence)
 
 

@@ -21,9 +21,9 @@ LISTENERS = Table(
         "isolated": "float",  # share of ratings that no other rating of the pair comes near
         "correlation": "float",  # with the others' means; empty where it is not defined
         "shrunken_correlation": "float",  # the same, shrunken towards the panel's
-        "constant": "bool",  # all ratings equal
+        "straightlining": "bool",  # all ratings equal
         "careless": "float",  # probability
-        "verdict": "str",  # kept, careless or constant
+        "verdict": "str",  # kept, careless or straightlining
     },
     key=("listener_id", "split"),
     nullable=("correlation",),
@@ -61,7 +61,7 @@ def _table(ratings: RatingArrays, tolerance: float, split: str) -> pd.DataFrame:
         "isolated": rating_arrays.group_means(listener, isolated, size),
         "correlation": raw,
         "shrunken_correlation": shrunken,
-        "constant": rating_arrays.group_is_constant(listener, ratings.score, size),
+        "straightlining": rating_arrays.group_is_constant(listener, ratings.score, size),
     }
     return pd.DataFrame(columns)
 

@@ -32,6 +32,15 @@ class CeilingRange:
     classical_draws: Floats
     deconvolved_draws: Floats
 
+    def numbers(self) -> Iterator[tuple[str, float, Floats]]:
+        """ceiling_{srcc,lcc,ktau}, floor_mse, and those _deconvolved: value and draws (R,)."""
+        for suffix, ceiling, draws in (
+            ("", self.classical, self.classical_draws),
+            ("_deconvolved", self.deconvolved, self.deconvolved_draws),
+        ):
+            for metric, value, column in zip(METRICS, astuple(ceiling), draws.T, strict=True):
+                yield ("floor_" if metric == "mse" else "ceiling_") + metric + suffix, value, column
+
 
 def ceiling_range(ratings: pd.DataFrame, weights: Iterable[Floats], *, seed: int) -> CeilingRange:
     """Both ceilings of the ratings of one split.

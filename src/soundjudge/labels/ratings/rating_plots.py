@@ -20,10 +20,10 @@ COLORS = {
     "kept": "lightsteelblue",
     "isolated": "tab:orange",
     "careless": "tab:red",
-    "constant": "black",
+    "straightlining": "black",
 }
 """Of `screening.REASONS`, from light to dark, so that they differ in grey, too."""
-MARKERS = {"kept": "o", "careless": "X", "constant": "s"}
+MARKERS = {"kept": "o", "careless": "X", "straightlining": "s"}
 MEASURES = {
     "icc": "ICC(1,1)",
     "alpha": "Krippendorff's alpha",

@@ -31,8 +31,8 @@ DROPPED = Table(
     key=tables.RATINGS.key,
     nullable=tables.RATINGS.nullable,
 )
-REASONS = ("kept", "isolated", "careless", "constant")
-KEPT, ISOLATED, CARELESS, CONSTANT = range(4)
+REASONS = ("kept", "isolated", "careless", "straightlining")
+KEPT, ISOLATED, CARELESS, STRAIGHTLINING = range(4)
 UNITS_PER_POINT = 1_000_000  # of ratings and tolerance: 6.3 - 1.3 is 5 exactly
 
 
@@ -59,14 +59,14 @@ def is_confirmed(ratings: RatingArrays, tolerance: float) -> NDArray[np.bool_]:
 def exclusion_reasons(
     ratings: RatingArrays, probability: Floats, rules: Screening
 ) -> NDArray[np.int8]:
-    """KEPT, CARELESS or CONSTANT for each listener, given their `carelessness`. (L,) -> (L,)
+    """KEPT, CARELESS or STRAIGHTLINING for each listener, given their `carelessness`. (L,) -> (L,)
 
     Many equal ratings carry no information about the pairs, even where they happen to be right.
     """
     listener, size = ratings.listener, ratings.num_listeners
     reason = np.where(probability > rules.careless_threshold, CARELESS, KEPT).astype(np.int8)
     many = rating_arrays.group_counts(listener, size) >= rules.straightline_min_ratings
-    reason[many & rating_arrays.group_is_constant(listener, ratings.score, size)] = CONSTANT
+    reason[many & rating_arrays.group_is_constant(listener, ratings.score, size)] = STRAIGHTLINING
     return reason
 
 

@@ -32,8 +32,8 @@ class Correlations:
     srcc_draws: Floats  # (S, R, C), over pairs; NaN where a resample is constant
     lcc_draws: Floats  # (S, R, C)
     pairs: Floats  # (S,) M
-    pairs_lost: Floats  # (S, C) share of the split's pairs that the screening loses
-    dropped: Floats  # (S, C) share of the ratings that it drops
+    share_lost: Floats  # (S, C) of the split's pairs that the screening loses
+    share_dropped: Floats  # (S, C) of the ratings that it drops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +113,8 @@ def _correlate(
         "srcc_draws": values[0][1:],
         "lcc_draws": values[1][1:],
         "pairs": np.array(float(len(common))),
-        "pairs_lost": np.array([lost[c.screening] for c in candidates]),
-        "dropped": np.array([1 - np.mean(kept[c.screening]) for c in candidates]),
+        "share_lost": np.array([lost[c.screening] for c in candidates]),
+        "share_dropped": np.array([1 - np.mean(kept[c.screening]) for c in candidates]),
     }
 
 

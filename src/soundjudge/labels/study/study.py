@@ -62,7 +62,7 @@ class Study:
     config: StudyConfig
     table: pd.DataFrame
     """A row per candidate: screening, target; srcc, lcc, each with _lo and _hi; difference (of SRCC
-    to the default) with _lo and _hi, p_difference, p_holm; pairs_lost, ratings_dropped (shares);
+    to the default) with _lo and _hi, p, p_holm; share_lost (of pairs), share_dropped (of ratings);
     pairs (mean over splits)."""
     default: Candidate
     chosen: Candidate
@@ -161,10 +161,10 @@ def _table(
             others = np.arange(len(candidates)) != default
             corrected = np.full(len(p), np.nan)
             corrected[others] = holm(list(p[others]))
-            columns |= {"p_difference": np.where(others, p, np.nan), "p_holm": corrected}
+            columns |= {"p": np.where(others, p, np.nan), "p_holm": corrected}
     columns |= {
-        "pairs_lost": found.pairs_lost.mean(axis=0),
-        "ratings_dropped": found.dropped.mean(axis=0),
+        "share_lost": found.share_lost.mean(axis=0),
+        "share_dropped": found.share_dropped.mean(axis=0),
         "pairs": np.full(len(candidates), found.pairs.mean()),
     }
     return pd.DataFrame(columns)

@@ -4,7 +4,7 @@ A system is a member or the ensemble; its column holds scores.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,14 @@ Row = dict[str, Any]  # of a table
 class EvaluationConfig:
     """Bootstrap of the intervals and tests; section `evaluate`."""
 
-    bootstrap: int  # resamples of pairs
+    resamples: int  # of pairs
     seed: int  # of the resamples, and of the noise ceiling's split halves
     confidence: float = CONFIDENCE  # of every interval
     cluster: Cluster = "none"  # resampled as wholes: text, model_id or both; none = pairs
 
     def __post_init__(self) -> None:
-        if self.bootstrap < 1:
-            raise SoundjudgeError(f"bootstrap is {self.bootstrap}: choose 1 or more resamples")
+        if self.resamples < 1:
+            raise SoundjudgeError(f"resamples is {self.resamples}: choose 1 or more")
         if not 0 < self.confidence < 1:
             raise SoundjudgeError(
                 f"confidence is {self.confidence}: choose a number between 0 and 1"
@@ -111,7 +111,7 @@ def evaluate_split(
     comparison = systems.compare_systems(
         frame,
         [str(column) for column in scores if column not in PAIR],
-        resamples=config.bootstrap,
+        resamples=config.resamples,
         seed=config.seed,
         confidence=config.confidence,
         cluster=config.cluster,
@@ -145,7 +145,7 @@ def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str,
         ceiling: dict[str, object] = {}
         if split.ceilings is not None:
             ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
-            ceiling["ceiling"] = asdict(split.ceilings.classical) | ranges
+            ceiling["ceiling"] = ranges
         results[split.name] = (
             split.metrics
             | ceiling
@@ -166,7 +166,7 @@ def headline_metrics(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, o
 
 
 def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
-    """{member: SRCC (difference) and LCC (lcc_difference) of the headline minus its own}.
+    """{member: srcc_difference and lcc_difference, the headline minus its own}.
 
     Without p-values: each member is one training, whose chance no resample of pairs holds.
     """
@@ -174,10 +174,10 @@ def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
     for name in split.members:
         if name == split.headline:
             continue
-        for prefix, metric in (("", "srcc"), ("lcc_", "lcc")):
+        for metric in ("srcc", "lcc"):
             row = systems.metric_difference(split.comparison, split.headline, name, metric)
             rows.setdefault(name, {}).update(
-                {prefix + key: value for key, value in row.items() if not key.startswith("p_")}
+                {f"{metric}_{key}": value for key, value in row.items() if not key.startswith("p_")}
             )
     return rows
 

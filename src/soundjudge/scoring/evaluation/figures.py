@@ -59,7 +59,7 @@ def plot_generators(splits: Sequence[EvaluatedSplit], note: str) -> Figure | Non
             marks = zip(rows, "os", (OFFSET, -OFFSET), split.slices, strict=True)
             for row, mark, offset, system in marks:
                 _plot_interval(axes, row, height + offset, mark, None if height else system)
-        names = [f"{name} ({rows[0]['n']})" for name, rows in table.items()]
+        names = [f"{name} ({rows[0]['pairs']})" for name, rows in table.items()]
         axes.set_yticks(range(len(names)), reversed(names))
         axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)

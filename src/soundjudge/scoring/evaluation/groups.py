@@ -33,8 +33,8 @@ NATURAL = re.compile(
 )
 MANY_EVENTS = 3  # and more: one slice
 SLICE_COLUMNS = (
-    "slice", "value", "n", *(f"{m}{end}" for m in systems.METRICS for end in ("", "_lo", "_hi")),
-    "bias",
+    "slice", "value", "pairs",
+    *(f"{m}{end}" for m in systems.METRICS for end in ("", "_lo", "_hi")), "bias",
 )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
     for name, value, mask in _slice_masks(comparison.frame):
         part = comparison.frame[mask]
         error = part[system] - part["average_score"]
-        row = {"slice": name, "value": value, "n": len(part), "bias": float(error.mean())}
+        row = {"slice": name, "value": value, "pairs": len(part), "bias": float(error.mean())}
         if len(part) >= MIN_PAIRS and part[system].nunique() > 1 < part["average_score"].nunique():
             numbers = systems.metrics_with_intervals(_part(comparison, system, part), system)
             row |= {key: numbers[key] for key in SLICE_COLUMNS if key in numbers}

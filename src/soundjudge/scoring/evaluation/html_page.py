@@ -21,7 +21,6 @@ from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
 from soundjudge.scoring.evaluation.systems import estimate
 
 CELLS = 20  # of a scatter, along either axis
-CEILINGS = ("ceiling", "deconvolved")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,11 @@ def write_page(
         estimate=estimate,
         axis=figures.interval_axis(
             [e for split in splits for e in _srcc(split.metrics.values())]
-            + [estimate(row, f"{kind}_srcc") for row in ranges.values() for kind in CEILINGS]
+            + [
+                estimate(row, f"ceiling_srcc{suffix}")
+                for row in ranges.values()
+                for _, suffix in markdown_page.CEILINGS
+            ]
         ),
         slices={split.name: _by_kind(split.slices[split.headline]) for split in splits},
         slices_axis=figures.interval_axis(
@@ -81,7 +84,11 @@ def write_page(
             zero=True,
         ),
         differences_axis=figures.interval_axis(
-            [estimate(row, "difference") for rows in differences.values() for row in rows.values()],
+            [
+                estimate(row, "srcc_difference")
+                for rows in differences.values()
+                for row in rows.values()
+            ],
             zero=True,
         ),
         scatters={split.name: scatter(split) for split in splits},
@@ -103,12 +110,12 @@ def headline(split: EvaluatedSplit) -> str:
     srcc = estimate(numbers, "srcc")
     value, low, high = map(rendering.correlation_text, (srcc.value, srcc.lo, srcc.hi))
     sentence = (
-        f"SRCC of {split.headline} with listeners on the {numbers['n']} pairs of {split.name}: "
+        f"SRCC of {split.headline} with listeners on the {numbers['pairs']} pairs of {split.name}: "
         f"{value} ({rendering.percent_text(split.comparison.confidence)} interval {low} to {high})"
     )
     if split.ceilings is None:
         return f"{sentence}."
-    shares = sorted((numbers["share_of_ceiling"], numbers["share_of_deconvolved"]))
+    shares = sorted(numbers[f"ceiling_share_srcc{suffix}"] for _, suffix in markdown_page.CEILINGS)
     return (
         f"{sentence}, {100 * shares[0]:.0f} to {100 * shares[1]:.0f} % of what a perfect judge "
         "could reach with these raters."

@@ -13,8 +13,8 @@ from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 TITLE = "Agreement with listeners"
 HEADER = "| system | SRCC | of ceiling | LCC | KTAU | MSE | SRCC of {headline} minus its own |"
 CEILINGS = (
-    ("by split halves", "ceiling_", "floor_mse"),
-    ("by deconvolution", "deconvolved_", "deconvolved_floor_mse"),
+    ("by split halves", ""),
+    ("by deconvolution", "_deconvolved"),  # the suffix of its keys
 )
 FOLDS = {
     "none": "pairs",
@@ -103,7 +103,7 @@ def _slice_table(split: EvaluatedSplit) -> list[str]:
     lines = [f"| {split.headline} on | pairs | SRCC | MSE | bias |", "|---|---|---|---|---|"]
     for row in split.slices[split.headline]:
         srcc = _bracketed(row, "srcc") if "srcc" in row else ""
-        cells = [f"{row['slice']}: {row['value']}", f"{row['n']}", srcc]
+        cells = [f"{row['slice']}: {row['value']}", f"{row['pairs']}", srcc]
         lines += [f"| {' | '.join(cells)} | {row['mse']:.3f} | {row['bias']:+.2f} |"]
     return [*lines, "", SLICED]
 
@@ -121,22 +121,25 @@ def _table(split: EvaluatedSplit) -> list[str]:
     else:
         ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
         lines += [
-            f"Noise ceiling of these raters, {words}: SRCC {_bracketed(ranges, f'{key}srcc')}, "
-            f"LCC {_bracketed(ranges, f'{key}lcc')}, KTAU {_bracketed(ranges, f'{key}ktau')}; "
-            f"floor of the MSE: {_bracketed(ranges, floor)}."
-            for words, key, floor in CEILINGS
+            f"Noise ceiling of these raters, {words}: "
+            f"SRCC {_bracketed(ranges, f'ceiling_srcc{suffix}')}, "
+            f"LCC {_bracketed(ranges, f'ceiling_lcc{suffix}')}, "
+            f"KTAU {_bracketed(ranges, f'ceiling_ktau{suffix}')}; "
+            f"floor of the MSE: {_bracketed(ranges, f'floor_mse{suffix}')}."
+            for words, suffix in CEILINGS
         ]
     return [*lines, "", FITTED_HERE] if split.headline == CROSSFITTED else lines
 
 
 def _row(name: str, row: Mapping[str, float], difference: Mapping[str, float] | None) -> str:
     share = ""
-    if "share_of_ceiling" in row:
-        share = f"{row['share_of_ceiling']:.0%} to {row['share_of_deconvolved']:.0%}"
+    if "ceiling_share_srcc" in row:
+        deconvolved = row["ceiling_share_srcc_deconvolved"]
+        share = f"{row['ceiling_share_srcc']:.0%} to {deconvolved:.0%}"
     cells = [name, _bracketed(row, "srcc"), share]
     cells += [*(_bracketed(row, metric) for metric in ("lcc", "ktau", "mse")), ""]
     if difference is not None:
-        cells[-1] = _bracketed(difference, "difference", "+")
+        cells[-1] = _bracketed(difference, "srcc_difference", "+")
     return f"| {' | '.join(cells)} |"
 
 

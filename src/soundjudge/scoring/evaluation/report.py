@@ -49,13 +49,14 @@ def evaluate(
     Returns
     -------
     dict
-        srcc, lcc, ktau (-1 to 1), mse and n; mse_bias, mse_slope and mse_rest, whose sum is mse;
-        generator_srcc, within_generator_srcc and within_text_srcc where generators and texts allow
-        (`groups.group_metrics`). With `ratings` also the noise ceiling: ceiling_{srcc,lcc,ktau} and
-        floor_mse by split halves and deconvolved_{srcc,lcc,ktau} and deconvolved_floor_mse, which
-        holds where ratings pile up at an end of the scale; share_of_ceiling, lcc_share_of_ceiling,
-        share_of_deconvolved. Each number except n has its interval: _lo and _hi. What cannot be had
-        is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
+        srcc, lcc, ktau (-1 to 1), mse and the number of pairs; mse_bias, mse_slope and mse_rest,
+        whose sum is mse; generator_srcc, within_generator_srcc and within_text_srcc where
+        generators and texts allow (`groups.group_metrics`). With `ratings` also the noise ceiling:
+        ceiling_{srcc,lcc,ktau} and floor_mse by split halves and, with the suffix _deconvolved, by
+        a deconvolution, which holds where ratings pile up at an end of the scale;
+        ceiling_share_srcc, ceiling_share_lcc and ceiling_share_srcc_deconvolved: srcc and lcc over
+        those of the ceiling. Each number except pairs has its interval: _lo and _hi. What cannot be
+        had is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
         where all predictions lie within -1 to 1, half of them outside of 0 to 10, or one beyond 20,
         or where 20 or more mean ratings all lie within 1 to 5, or within 0 to 1.
 
@@ -103,7 +104,7 @@ def compare(
         values value_first and value_second, difference (first minus second) with its 95 % interval
         difference_lo, difference_hi, two-sided p_bootstrap of that difference and, for lcc,
         p_williams (Williams 1959); p_bootstrap_holm and p_williams_holm are corrected for the
-        number of pairs of systems (Holm 1979); n.
+        number of pairs of systems (Holm 1979); the number of pairs, pairs.
 
     Raises
     ------
@@ -160,7 +161,7 @@ def _metric_differences(
     table = pd.DataFrame(rows)
     for name in [str(column) for column in table if str(column).startswith("p_")]:
         table[f"{name}_holm"] = resampling.holm(list(table[name]))
-    return table.assign(n=len(reference))
+    return table.assign(pairs=len(reference))
 
 
 @dataclass(frozen=True, kw_only=True)

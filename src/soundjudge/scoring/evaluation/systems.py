@@ -144,31 +144,26 @@ def ceilings(comparison: SystemComparison, ratings: pd.DataFrame) -> CeilingRang
 
 
 def ceiling_metrics(comparison: SystemComparison, ceiling: CeilingRange) -> Numbers:
-    """ceiling_ and deconvolved_{srcc,lcc,ktau}, floor_mse, deconvolved_floor_mse, intervals."""
+    """The numbers of `CeilingRange`, each with its interval."""
     row: Numbers = {}
-    for prefix, floor, point, draws in (
-        ("ceiling_", "floor_mse", ceiling.classical, ceiling.classical_draws),
-        ("deconvolved_", "deconvolved_floor_mse", ceiling.deconvolved, ceiling.deconvolved_draws),
-    ):
-        for column, name in enumerate(noise_ceiling.METRICS):
-            key = floor if name == "mse" else prefix + name
-            row[key] = getattr(point, name)
-            row |= comparison.interval(key, draws[:, column])
+    for name, value, draws in ceiling.numbers():
+        row |= {name: value} | comparison.interval(name, draws)
     return row
 
 
 def ceiling_shares(comparison: SystemComparison, system: str, ceiling: CeilingRange) -> Numbers:
     """SRCC and LCC over those of the ceiling, with intervals; 1 = as a perfect judge.
 
-    share_of_ceiling and lcc_share_of_ceiling: of the classical one; share_of_deconvolved: SRCC.
+    ceiling_share_srcc, ceiling_share_lcc, and ceiling_share_srcc_deconvolved of the other estimate.
     """
     frame, k = comparison.frame, comparison.systems.index(system)
     row: Numbers = {}
-    for key, metric, point, draws in (
-        ("share_of_ceiling", "srcc", ceiling.classical, ceiling.classical_draws),
-        ("lcc_share_of_ceiling", "lcc", ceiling.classical, ceiling.classical_draws),
-        ("share_of_deconvolved", "srcc", ceiling.deconvolved, ceiling.deconvolved_draws),
+    for metric, suffix, point, draws in (
+        ("srcc", "", ceiling.classical, ceiling.classical_draws),
+        ("lcc", "", ceiling.classical, ceiling.classical_draws),
+        ("srcc", "_deconvolved", ceiling.deconvolved, ceiling.deconvolved_draws),
     ):
+        key = f"ceiling_share_{metric}{suffix}"
         own = getattr(metrics, metric)(frame[system], frame["average_score"])
         row[key] = own / getattr(point, metric)
         of_ceiling = draws[:, noise_ceiling.METRICS.index(metric)]

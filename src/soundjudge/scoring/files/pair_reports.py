@@ -4,7 +4,7 @@ Numbers have 4 decimals: a judge's scores are stable to about 1e-4 between machi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from soundjudge.errors import SoundjudgeError
@@ -40,7 +40,7 @@ class Details:
     "member_<name>: each member's score on the same scale"
     spread: bool = False
     interval: bool = False
-    "interval_low, interval_high"
+    "interval_lo, interval_hi"
     windows: bool = False
     "such as 0-8:5.1000 8-12:2.3000, in seconds"
     flags: bool = False
@@ -56,7 +56,7 @@ class Details:
             PREDICTION,
             *([f"member_{name}" for name in scorer.members] if self.members else []),
             *(["spread"] if self.spread else []),
-            *(["interval_low", "interval_high"] if self.interval else []),
+            *(["interval_lo", "interval_hi"] if self.interval else []),
             *(["windows"] if self.windows else []),
             *(["flags"] if self.flags else []),
         ]
@@ -106,7 +106,9 @@ def pair_json(pair: PairScore) -> dict[str, object]:
         "members": {name: _rounded(value) for name, value in pair.members.items()},
         "spread": _rounded(pair.spread),
         "interval": None if pair.interval is None else [_rounded(end) for end in pair.interval],
-        "windows": [asdict(w) | {"value": _rounded(w.value)} for w in pair.windows],
+        "windows": [
+            {"start": w.start, "end": w.end, "score": _rounded(w.value)} for w in pair.windows
+        ],
         "flags": list(pair.flags),
     }
 

@@ -1,7 +1,7 @@
-"""The challenge's format, and a whole entry as one zip.
+"""The challenge's format, and a whole submission as one zip.
 
 A system is a CSV of wav_file_name,pred_score, two decimals, in the order of the challenge's list;
-in an entry each has a description, and there is a report."""
+in a submission each has a description, and there is a report."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from soundjudge.scoring.files.system_description import TODO, describe_system, r
 HEADER = [CLIP, PREDICTION]
 LOWEST, HIGHEST = 0.0, 10.0
 DECIMALS = 2  # of the challenge's own systems; its rules state none
-NO_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip: the same entry has the same bytes
+NO_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip: the same submission has the same bytes
 READABLE = 0o644 << 16
 PDF = b"%PDF-"
 MARKED = f"lines that say {TODO}"
@@ -36,31 +36,29 @@ UNKNOWN = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Submission:
+class SystemRows:
     """The rows of one system, and what its rounding did."""
 
     rows: list[list[str]]  # clip, score
     summary: str  # a line for people
 
 
-def write_submission(
-    predictions: Path, pair_list: Path, out: Path, *, overwrite: bool = False
-) -> str:
+def write_system(predictions: Path, pair_list: Path, out: Path, *, overwrite: bool = False) -> str:
     """Writes the predictions in the list's order, reads them back, and returns their summary.
 
-    Raises SoundjudgeError as `submission_rows`.
+    Raises SoundjudgeError as `system_rows`.
     """
     with locked_output(out, [predictions, pair_list], (".csv",), overwrite=overwrite) as target:
-        submission = submission_rows(predictions, pair_list)
+        system = system_rows(predictions, pair_list)
         with atomic_file(target) as temporary:
             with temporary.open("w", newline="", encoding="utf-8") as file:
-                delimited.write_rows(file, [HEADER, *submission.rows])
-            if delimited.read_rows(temporary) != (HEADER, submission.rows):
+                delimited.write_rows(file, [HEADER, *system.rows])
+            if delimited.read_rows(temporary) != (HEADER, system.rows):
                 raise SoundjudgeError(f"{out} does not read back as it was written: check the disk")
-    return submission.summary
+    return system.summary
 
 
-def submission_rows(predictions: Path, pair_list: Path, decimals: int = DECIMALS) -> Submission:
+def system_rows(predictions: Path, pair_list: Path, decimals: int = DECIMALS) -> SystemRows:
     """The predictions as rows in the order of the list.
 
     Raises SoundjudgeError for a pair that is missing, not listed, double, without a number, or off
@@ -82,7 +80,7 @@ def submission_rows(predictions: Path, pair_list: Path, decimals: int = DECIMALS
             f"{predictions}: with {decimals} decimals all {len(texts)} scores are {texts[0]}, a "
             "constant: calibrate them, or give submission more --decimals"
         )
-    return Submission(
+    return SystemRows(
         rows=[[name, text] for name, text in zip(frame[CLIP], texts, strict=True)],
         summary=_summarize(frame[PREDICTION], texts),
     )
@@ -114,14 +112,14 @@ def _summarize(scores: "pd.Series[float]", texts: list[str]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """What an entry holds, in lines for people."""
+class Submission:
+    """What a submission holds, in lines for people."""
 
     systems: dict[str, str]  # name -> summary
     unfinished: dict[str, int]  # descriptions -> what a person must add
 
 
-def write_entry(
+def write_submission(
     predictions: Sequence[Path],
     pair_list: Path,
     out: Path,
@@ -131,12 +129,12 @@ def write_entry(
     answers: Path | None = None,
     decimals: int = DECIMALS,
     overwrite: bool = False,
-) -> Entry:
+) -> Submission:
     """Writes the zip: <system>.csv and <system>.yaml, named after the files of predictions.
 
     `judges`: none, one of all systems, or one per system. `answers`: as `read_answers` reads them.
     The zip is stored, not compressed, so its bytes depend on its contents alone. Raises
-    SoundjudgeError as `submission_rows`, for two systems of one name, and where judges do not count
+    SoundjudgeError as `system_rows`, for two systems of one name, and where judges do not count
     as systems do.
     """
     judge_of, names = _judges(predictions, judges), _system_names(predictions)
@@ -146,7 +144,7 @@ def write_entry(
         files: dict[str, bytes] = {}
         summaries = {}
         for name, path, judge in zip(names, predictions, judge_of, strict=True):
-            system = submission_rows(path, pair_list, decimals)
+            system = system_rows(path, pair_list, decimals)
             files[f"{name}.csv"] = _csv_bytes(system.rows)
             files[f"{name}.yaml"] = describe_system(name, judge, answered[name]).encode()
             summaries[name] = system.summary
@@ -154,7 +152,7 @@ def write_entry(
             files[report.name] = _report_bytes(report)
         with atomic_file(target) as temporary:
             _write_zip(temporary, files)
-    return Entry(
+    return Submission(
         systems=summaries,
         unfinished={
             name: sum(TODO in line for line in content.decode().splitlines() if line[:1] != "#")
@@ -192,7 +190,7 @@ def _csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
 def _report_bytes(report: Path) -> bytes:
     content = report.read_bytes()
     if not content.startswith(PDF) or report.suffix.lower() != ".pdf":
-        raise SoundjudgeError(f"{report} is no PDF: the technical report of an entry is one")
+        raise SoundjudgeError(f"{report} is no PDF: the technical report of a submission is one")
     return content
 
 
@@ -205,4 +203,6 @@ def _write_zip(path: Path, files: dict[str, bytes]) -> None:
             archive.writestr(info, files[name])
     with zipfile.ZipFile(path) as archive:
         if {name: archive.read(name) for name in archive.namelist()} != files:
-            raise SoundjudgeError("the entry does not read back as it was written: check the disk")
+            raise SoundjudgeError(
+                "the submission does not read back as it was written: check the disk"
+            )

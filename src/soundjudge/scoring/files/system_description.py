@@ -20,7 +20,7 @@ from soundjudge.scoring.members.m2d_reference import own_copies
 
 TODO = "TODO"
 HEAD = f"""\
-# A system of an XACLE entry, written by soundjudge from judge.json and the judge's model card.
+# A system of a submission to XACLE, by soundjudge from judge.json and the judge's model card.
 # Complete every {TODO}. The organizers' template for 2027 is not known to soundjudge: the keys are
 # not theirs. Compare with https://xacle.org/2027/ and copy the facts into the template.
 """

@@ -53,6 +53,6 @@ def _results(packaging: Packaging, evaluation: Mapping[str, Any]) -> Iterator[Ev
                 metric_args={
                     "interval": [row[f"{key}_lo"], row[f"{key}_hi"]],
                     "confidence": evaluation["confidence"],
-                    "pairs": row["n"],
+                    "pairs": row["pairs"],
                 },
             )
