@@ -13,6 +13,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DVC_NO_ANALYTICS := 1
+# Another number of threads adds in another order, and the sample's last digits differ; MKL would take
+# fewer threads than it is told where there are fewer cores.
+export OMP_NUM_THREADS := 2
+export MKL_DYNAMIC := FALSE
 # Threads that spin long while they wait cost a busy machine twice what they compute.
 export GOMP_SPINCOUNT ?= 10000
 # The C library gives large arrays back to the system at once; new pages for the next ones cost a fifth

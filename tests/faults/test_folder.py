@@ -55,6 +55,18 @@ def test_a_lock_that_a_kill_cut_is_restored(project, content):
 
 
 @pytest.mark.slow
+def test_a_pipeline_has_two_threads_whatever_the_shell_or_the_machine_says(project, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("MKL_DYNAMIC", "TRUE")
+    command = "echo $OMP_NUM_THREADS $MKL_DYNAMIC > output"
+    (project / "dvc.yaml").write_text(PIPELINE.replace("cp input output", command))
+    (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    run(project, "git", "init", "-q")
+    run(project, "make", "repro")
+    assert (project / "output").read_text() == "2 FALSE\n"
+
+
+@pytest.mark.slow
 def test_an_unpacked_archive_without_git_is_reproduced(project):
     (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     assert "the metrics" in run(project, "make", "repro")
