@@ -140,6 +140,7 @@ def test_a_judges_copy_is_the_same_and_its_bytes_repeat(folder, clap, tmp_path):
 
 def test_the_part_for_sound_of_an_audio_video_model_is_read(tmp_path, monkeypatch):
     """Of the class that is published; what encodes frames of video (timm's) stands in."""
+    pytest.importorskip("timm", reason="timm, whose name the configuration has, is absent")
     video = transformers.models.pe_video.modeling_pe_video
 
     class Frames:
