@@ -140,7 +140,6 @@ def test_a_judges_copy_is_the_same_and_its_bytes_repeat(folder, clap, tmp_path):
 
 def test_the_part_for_sound_of_an_audio_video_model_is_read(tmp_path, monkeypatch):
     """Of the class that is published; what encodes frames of video (timm's) stands in."""
-    pytest.importorskip("timm", reason="timm, whose name the configuration has, is absent")
     video = transformers.models.pe_video.modeling_pe_video
 
     class Frames:
@@ -156,7 +155,10 @@ def test_the_part_for_sound_of_an_audio_video_model_is_read(tmp_path, monkeypatc
         "audio_config": {"model_type": "pe_audio_encoder", **AUDIO},
         "video_config": {"model_type": "pe_video_encoder", **LAYERS, "vision_config": frames},
     }
-    config = PeAudioVideoConfig(text_config=TEXT, audio_video_config={**LAYERS, **parts})
+    try:
+        config = PeAudioVideoConfig(text_config=TEXT, audio_video_config={**LAYERS, **parts})
+    except ImportError:
+        pytest.skip("this release of transformers needs timm for the configuration alone")
     whole = enlarge(transformers.PeAudioVideoModel(config))
     write_folder(tmp_path, whole)
     assert any(
