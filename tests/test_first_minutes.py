@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import tiny_judge
+from optional_packages import soundfile
 from repository import ROOT
 from typer.testing import CliRunner, Result
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import soundfile
 import tiny_judge
 import yaml
+from optional_packages import soundfile
 from repository import ROOT
 from typer.testing import CliRunner
 

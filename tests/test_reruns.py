@@ -108,6 +108,7 @@ class Pipeline:
 
 def pipeline(folder, **changes):
     """DVC's view of the repository with other parameters (`ensemble__method="mean"`)."""
+    pytest.importorskip("dvc", reason="dvc is an extra: pip install 'soundjudge[dvc]'")
     from dvc.dependency.param import ParamsDependency
     from dvc.repo import Repo
 

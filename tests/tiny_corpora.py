@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import soundfile
+from optional_packages import soundfile
 
 from soundjudge import params
 from soundjudge.data.corpora import coverage, intake, preparation

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import tiny_clap
 import tiny_lalm
 import torch
+from optional_packages import soundfile
 
 from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.clap.encoders.source import ClapSource

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
+from optional_packages import soundfile
 
 from soundjudge.data.audio.audio import Sound
 from soundjudge.scoring.ensemble.intervals import Intervals

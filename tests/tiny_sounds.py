@@ -5,8 +5,8 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
+from optional_packages import soundfile
 
 RATE = 16_000
 

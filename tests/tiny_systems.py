@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import soundfile
+from optional_packages import soundfile
 
 from soundjudge.page import report
 from soundjudge.page.report import ReportOptions

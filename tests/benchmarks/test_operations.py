@@ -69,6 +69,15 @@ def count_operations(score):
     return counter.get_total_flops()
 
 
+def takes(counted, expected, rows, length):
+    """Whether a step takes what is expected of it, and no more than positions times frequencies.
+
+    Some releases of transformers multiply these as matrices; there are half a head's width.
+    """
+    frequencies = SMALL.llm.hidden_size // SMALL.llm.num_attention_heads // 2
+    return counted - sum(expected.values()) in (0, 2 * rows * length * frequencies)
+
+
 @pytest.mark.parametrize("order", ["audio_first", "text_first"])
 def test_a_step_of_pairs_by_themselves_takes_what_torch_counts(order):
     words = [4] * 3  # equal lengths, as padding is not counted
@@ -77,7 +86,8 @@ def test_a_step_of_pairs_by_themselves_takes_what_torch_counts(order):
     sequences = operations.alone(SMALL.frontend, words)
     assert sequences == [7 + 2 + 4 + 2] * 3
     expected = operations.step(SMALL, sequences, 3, plain=False)
-    assert count_operations(lambda: model.scores(sounds, texts)) == sum(expected.values())
+    counted = count_operations(lambda: model.scores(sounds, texts))
+    assert takes(counted, expected, rows=1, length=15)  # all rows have the same positions
 
 
 def test_a_step_of_shared_sounds_takes_what_torch_counts():
@@ -87,7 +97,8 @@ def test_a_step_of_shared_sounds_takes_what_torch_counts():
     sequences = operations.shared(SMALL.frontend, words, 3)
     assert sequences == [7 + 2 + 6 + 3] * 2
     expected = operations.step(SMALL, sequences, 6, plain=False)
-    assert count_operations(lambda: model.shared_scores(sounds, texts)) == sum(expected.values())
+    counted = count_operations(lambda: model.shared_scores(sounds, texts))
+    assert takes(counted, expected, rows=2, length=18)
 
 
 def test_padding_is_no_work_that_needs_to_be_done():

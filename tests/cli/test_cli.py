@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import tiny_judge
 import tiny_pairs
+from optional_packages import soundfile
 from tiny_pairs import read_cells, spoil
 from typer.testing import CliRunner, Result
 

@@ -85,9 +85,36 @@ def test_a_missing_encoder_is_named_with_what_it_blocks_and_where_to_get_it(in_f
     report = "\n".join(requirements.report_lines(findings))
     assert "checkpoints/BEATs_iter3_plus_AS2M.pt: missing" in report
     assert "blocks   features, finetune" in report
-    assert "get it   soundjudge fetch beats (about 0.36 GB)" in report and "MIT" in report
+    assert "get it   soundjudge fetch beats (about 0.36 GB, 1 min at 50 Mbit/s)" in report
+    assert "license  MIT" in report
     assert "'soundjudge fetch --for params.yaml' puts weights where params.yaml looks" in report
     assert "unilm" not in report  # Microsoft's links are dead
+
+
+def test_each_download_of_a_recipe_says_how_long_it_takes(in_folder):
+    Path("params.yaml").write_text(recipes.recipe_text("xacle2027", repository.ROOT / "recipes"))
+    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    lines = [line for line in report if line.startswith("  get it")]
+    # bytes x 8 / 50 million: 720 s, 4,800 s, 9,600 s, and of the catalog's bytes
+    times = ["12 min", "80 min", "2.7 h", "2 min", "1 min", "3 min"]
+    downloads = [line for line in lines if "towers" not in line]
+    assert [line.split(", ")[-1] for line in downloads] == [
+        f"{time} at 50 Mbit/s)" for time in times
+    ]
+
+
+def test_the_trainings_last_as_the_page_on_scaling_has_it(in_folder):
+    page = (repository.ROOT / "docs/scaling.md").read_text()
+    (row,) = re.findall(r"\| sum \| \| ([\d.]+) \| (\d+) \|", page)
+    low, high = round(float(row[0])), int(row[1])
+    Path("params.yaml").write_text(recipes.recipe_text("tmu2026", repository.ROOT / "recipes"))
+    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    assert f"trainings: {low} to {high} hours of a GPU" in report[-2]
+    Path("data/none").mkdir(parents=True)
+    Path("data/none/README.md").write_text("no corpus\n")
+    Path("params.yaml").write_text(recipes.recipe_text("frozen2027", repository.ROOT / "recipes"))
+    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    assert report[-2].startswith("trainings: minutes of a GPU or hours of a CPU")
 
 
 def test_a_folder_that_lacks_a_file_is_incomplete_and_says_which(in_folder):

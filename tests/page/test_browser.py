@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import soundfile
 import tiny_evaluation
 import tiny_judge
 import tiny_systems
+from optional_packages import soundfile
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

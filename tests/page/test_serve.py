@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import tiny_judge
+from optional_packages import soundfile
 
 pytest.importorskip("starlette", reason="the page is an extra: pip install 'soundjudge[page]'")
 from starlette.testclient import TestClient

@@ -17,6 +17,8 @@ class Requirement:
     stages: tuple[str, ...]
     "the stages that read it"
     size: str
+    bytes: int = 0
+    "about what is downloaded, where that is one number: for how long it takes"
     license: str
     source: str
     optional: bool = False
@@ -42,6 +44,7 @@ REQUIREMENTS = (
         ),
         stages=("prepare",),
         size="about 4.5 GB",
+        bytes=4_500_000_000,
         license="not stated by its authors",
         source="https://xacle.org (development set and test data; unpack them into this folder)",
     ),
@@ -54,6 +57,7 @@ REQUIREMENTS = (
         ),
         stages=("prepare", "embed", "pseudolabel", "caption", "pretrain"),
         size="about 30 GB at 16 kHz",
+        bytes=30_000_000_000,
         license="captions MIT; audio from YouTube, academic use only",
         source="https://github.com/cdjkim/audiocaps (captions; audio on request by form)",
         optional=True,
@@ -68,6 +72,7 @@ REQUIREMENTS = (
         ),
         stages=("prepare", "embed", "pseudolabel", "caption", "pretrain"),
         size="about 60 GB at 16 kHz",
+        bytes=60_000_000_000,
         license="VGGSound CC-BY-4.0, its audio from YouTube; captions CC-BY-4.0",
         source="https://www.robots.ox.ac.uk/~vgg/data/vggsound and "
         "https://huggingface.co/datasets/baijs/AudioSetCaps or /Loie/Auto-ACD",

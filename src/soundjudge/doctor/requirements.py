@@ -19,7 +19,13 @@ CLAP, ZEROSHOT = "encoders.clap", "zeroshot"
 FETCH = "soundjudge fetch"
 # The catalog's entries that params.yaml can name, by the name of their file or folder.
 ENTRIES = {entry.path.name: name for name, entry in CATALOG.items() if not entry.in_cache}
-COSTS = "docs/scaling.md#what-it-costs"
+MEGABITS = 50  # per second: a common line, for how long a download takes
+# The sum of docs/scaling.md; of the recipe frozen2027 no more is known.
+LANGUAGE_MODELS = (
+    "trainings: 17 to 56 hours of a GPU for the recipe tmu2026, reckoned, none measured: "
+    "docs/scaling.md#what-it-costs"
+)
+FROZEN = "trainings: minutes of a GPU or hours of a CPU, reckoned, none measured"
 LAION_PACKAGE = ("laion_clap", "laion")  # and the extra that brings it
 
 Status = Literal["there", "comes with the sample", "not used", "incomplete", "missing"]
@@ -93,7 +99,8 @@ def report_lines(findings: list[Finding], problems: Sequence[str] = ()) -> list[
                 report.append(f"  lacks    {', '.join(finding.lacking)}")
             stages = ", ".join(requirement.stages)
             report.append(f"  blocks   {stages} and every stage that follows them")
-            report.append(f"  get it   {requirement.source} ({requirement.size})")
+            size = requirement.size + _duration(requirement.bytes)
+            report.append(f"  get it   {requirement.source} ({size})")
             report.append(f"  license  {requirement.license}")
             report += [f"  trust    {line}" for line in finding.trust]
         for other in finding.alternatives:
@@ -103,7 +110,7 @@ def report_lines(findings: list[Finding], problems: Sequence[str] = ()) -> list[
     if any(finding.requirement.source.startswith(FETCH) for finding in unmet):
         report.append(f"'{FETCH} --for params.yaml' puts weights where params.yaml looks")
     if unmet:
-        report.append(f"how long trainings take: {COSTS}")
+        report.append(FROZEN if _is_without_captions(findings) else LANGUAGE_MODELS)
     if unmet:
         report.append(f"{len(unmet)} of {len(findings)} requirements are not met")
     if problems:
@@ -113,11 +120,21 @@ def report_lines(findings: list[Finding], problems: Sequence[str] = ()) -> list[
     return report
 
 
+def _duration(count: int) -> str:
+    """How long a download of so many bytes takes; nothing for an unknown number."""
+    minutes = 8 * count / (1e6 * MEGABITS) / 60
+    time = f"{minutes / 60:.1f} h" if minutes > 90 else f"{max(minutes, 1):.0f} min"
+    return f", {time} at {MEGABITS} Mbit/s" if count else ""
+
+
+def _is_without_captions(findings: list[Finding]) -> bool:
+    corpora = [finding for finding in findings if finding.requirement.optional]
+    return all(finding.status == "not used" for finding in corpora)
+
+
 def _command(findings: list[Finding]) -> str:
-    corpora = [f for f in findings if f.requirement.optional]
-    without = all(finding.status == "not used" for finding in corpora)
     # A bare dvc repro would go on to the trainings that need captions.
-    return "dvc repro package" if without else "dvc repro"
+    return "dvc repro package" if _is_without_captions(findings) else "dvc repro"
 
 
 def _check_clap(kinds: list[Requirement], source: ClapSource, root: Path) -> Finding:
@@ -150,11 +167,12 @@ def _as_published(finding: Finding) -> Finding:
     if finding.entry is None or not unmet_requirements([finding]):
         return finding
     entry = CATALOG[finding.entry]
-    companion = CATALOG[entry.companion].bytes if entry.companion else 0
+    total = entry.bytes + (CATALOG[entry.companion].bytes if entry.companion else 0)
     requirement = replace(
         finding.requirement,
         description=entry.description,
-        size=f"about {(entry.bytes + companion) / 1e9:.2g} GB",
+        size=f"about {total / 1e9:.2g} GB",
+        bytes=total,
         license=entry.license,
         source=f"{FETCH} {finding.entry}",
     )

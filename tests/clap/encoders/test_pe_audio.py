@@ -155,7 +155,10 @@ def test_the_part_for_sound_of_an_audio_video_model_is_read(tmp_path, monkeypatc
         "audio_config": {"model_type": "pe_audio_encoder", **AUDIO},
         "video_config": {"model_type": "pe_video_encoder", **LAYERS, "vision_config": frames},
     }
-    config = PeAudioVideoConfig(text_config=TEXT, audio_video_config={**LAYERS, **parts})
+    try:
+        config = PeAudioVideoConfig(text_config=TEXT, audio_video_config={**LAYERS, **parts})
+    except ImportError:
+        pytest.skip("this release of transformers needs timm for the configuration alone")
     whole = enlarge(transformers.PeAudioVideoModel(config))
     write_folder(tmp_path, whole)
     assert any(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from optional_packages import soundfile
 from privileges import without_privileges
 from repository import ROOT
 from scipy import signal

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-import soundfile
+from optional_packages import soundfile
 from repository import ROOT
 from tiny_sounds import RATE, sweep
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from optional_packages import soundfile
 from tiny_sounds import RATE, encode, loud_and_soft, mpeg_frames, sweep
 
 from soundjudge.data.audio import audio

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from optional_packages import soundfile
 from privileges import without_privileges
 from tiny_corpora import (
     config,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from optional_packages import soundfile
 from repository import run_stage, write_params
 from tiny_corpora import (
     CONFIG,

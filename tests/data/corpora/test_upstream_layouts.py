@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from optional_packages import soundfile
 from tiny_corpora import (
     config,
     prepare_corpora,

@@ -4,8 +4,8 @@ import csv
 
 import numpy as np
 import pytest
-import soundfile
 import tiny_recordings
+from optional_packages import soundfile
 from tiny_recordings import LONG, recording
 
 from soundjudge.data.tables.tables import SAMPLE_RATE

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 import tiny_judge
 import torch
+from optional_packages import soundfile
 
 import soundjudge
 from soundjudge.errors import SoundjudgeError

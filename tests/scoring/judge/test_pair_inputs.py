@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 import torch
+from optional_packages import soundfile
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.judge.pair_inputs import list_pairs, list_sounds, list_texts

@@ -13,9 +13,9 @@ from pathlib import Path
 import beats_reference
 import numpy as np
 import pytest
-import soundfile
 import tiny_judge
 import torch
+from optional_packages import soundfile
 from tokenizers import pre_tokenizers
 from torch import nn
 from transformers import AutoModel, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
