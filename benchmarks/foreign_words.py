@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from soundjudge import Judge
 
-CLIPS = Path("data/sample/clips")
+CLIPS = Path(__file__).resolve().parents[1] / "data/sample/clips"
 DRAWS = 2000  # resamples of the recordings
 Floats = NDArray[np.float64]
 

@@ -218,8 +218,8 @@ def _crossvalidated(train: Rated, rows: Values, config: FusionConfig) -> float:
     return srcc(held_out, train.ratings)
 
 
-def print_test() -> None:
-    """Members and ensembles on test; the ensembles' weights come from validation."""
+def score_test() -> tuple[dict[str, Values], Values]:
+    """Scores of test by members and by ensembles with weights of validation; mean ratings (N,)."""
     names = list(params.load("ensemble.members", dict[str, str], PARAMS))
     folder = ROOT / "data/predictions/members"
     validation, test = (panel.read_panel(folder, names, s) for s in ("validation", "test"))
@@ -237,6 +237,12 @@ def print_test() -> None:
         pairs = panel.rated_scores(validation, targets, rated, chosen)
         fitted = crossfit.fit(pairs, _ensemble_config(chosen))
         columns[label] = panel.blend_panel(test, fitted)["pred_score"].to_numpy(dtype=np.float64)
+    return columns, truth
+
+
+def print_test() -> None:
+    """Members and ensembles on test, and how much higher `fusion` lies."""
+    columns, truth = score_test()
     scores = np.stack(list(columns.values()), axis=1)
     draws = significance.bootstrap(scores, truth, resamples=RESAMPLES, seed=0).srcc
     print("| system | SRCC | 95 % over pairs | fusion minus it |\n|---|---|---|---|")

@@ -34,30 +34,35 @@ def main() -> None:
     pairs = pd.read_csv(SAMPLE / "meta_data/test.csv", dtype=str)[PAIR].drop_duplicates()
     pairs = pairs.drop_duplicates("wav_file_name").head(options.sounds)
     texts = ["a dog barks", *pairs["text"]]
-    noise = np.random.default_rng(0).normal(size=SECONDS * SAMPLE_RATE)
 
     print(f'{judge.score_id}\n\n| sound | "a dog barks" | mean over {len(texts)} texts |')
     print("|---|---|---|")
-    print(_row("digital silence", judge, np.zeros_like(noise), texts))
+    print(row("digital silence", judge, np.zeros(SECONDS * SAMPLE_RATE), texts))
     for level in NOISE_DBFS:
-        scaled = noise * 10.0 ** (level / 20)
-        print(_row(f"white noise, {level} dBFS", judge, scaled, texts))
+        print(row(f"white noise, {level} dBFS", judge, white_noise(level), texts))
 
     waves = [audio.read_audio(SAMPLE / "wav" / "test" / name) for name in pairs["wav_file_name"]]
-    full = _scores(judge, waves, texts[1:])
+    full = judge_scores(judge, waves, texts[1:])
     print(f"\n| {len(waves)} test sounds | mean absolute change | largest |\n|---|---|---|")
     for change in CHANGES_DB:
         quieter = [wave * np.float32(10.0 ** (change / 20)) for wave in waves]
-        gap = np.abs(_scores(judge, quieter, texts[1:]) - full)
+        gap = np.abs(judge_scores(judge, quieter, texts[1:]) - full)
         print(f"| {change} dB | {gap.mean():.2f} | {gap.max():.2f} |")
 
 
-def _row(name: str, judge: Judge, wave: NDArray[np.float64], texts: list[str]) -> str:
-    scores = _scores(judge, [wave.astype(np.float32)] * len(texts), texts)
+def white_noise(level: float) -> NDArray[np.float64]:
+    """Of this root mean square, in dBFS."""
+    noise = np.random.default_rng(0).normal(size=SECONDS * SAMPLE_RATE)
+    return noise * 10.0 ** (level / 20)
+
+
+def row(name: str, judge: Judge, wave: NDArray[np.float64], texts: list[str]) -> str:
+    """A sound's score with the first text and the mean over all, as a row of the table."""
+    scores = judge_scores(judge, [wave.astype(np.float32)] * len(texts), texts)
     return f"| {name} | {scores[0]:.1f} | {scores.mean():.1f} |"
 
 
-def _scores(
+def judge_scores(
     judge: Judge, waves: list[NDArray[np.float32]], texts: list[str]
 ) -> NDArray[np.float64]:
     sounds = [(wave, SAMPLE_RATE) for wave in waves]

@@ -1,13 +1,13 @@
 """The member `likelihood` on the sample: which form, and what it adds; prints Markdown.
 
-python benchmarks/likelihood.py [--root .] [--fusion] choose | fresh | test | faults
+python benchmarks/likelihood.py [--root .] [--captioned] choose | fresh | test | faults
 
 `choose` compares forms on validation, `fresh` on new pairs of the validation recordings whose true
 match is known, `test` measures the form of params.yaml on test, `faults` says how often a matched
-pair outscores the same pair with one fault. Ensembles are without the member `fusion`, which holds
-the captioner; with --fusion `choose` and `test` have it, too. Reads what `dvc repro` left under
---root: trainings, features, predictions. All ratings are SIMULATED. Log-probabilities are kept in
-work/likelihood/.
+pair outscores the same pair with one fault. Ensembles are without the members that hold the
+captioner themselves; with --captioned `choose` and `test` have these, too. Reads what `dvc repro`
+left under --root: trainings, features, predictions. All ratings are SIMULATED. Log-probabilities
+are kept in work/likelihood/.
 """
 
 import argparse
@@ -16,7 +16,9 @@ import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from scipy.special import logsumexp
 
 from soundjudge import params
 from soundjudge.data.arrays.array_store import ArrayStore
+from soundjudge.data.audio import level
 from soundjudge.data.tables import tables
 from soundjudge.model.audio.audio_encoder import encode_waves, load_audio_encoder
 from soundjudge.model.lalm import checkpoint
@@ -44,14 +47,17 @@ from soundjudge.training.lalm.training_pairs import gather_features
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "work/likelihood"
-SEEDS, SIZES, ALPHAS = (0, 1, 2), (2, 4, 8, 16, 32), (0.0, 0.25, 0.5, 0.75, 1.0)
+SEEDS, SIZES, ALPHAS = (0, 1, 2), (4, 8, 16, 32), (0.0, 0.25, 0.5, 0.75, 1.0)
 FRESH, SCENES = 800, {"order": 200, "missing": 200, "extra": 200, "count": 100, "wrong": 100}
 RESAMPLES = 2000
-OTHERS = {
-    "clapscore": "clapscore",
-    "regress": "regress",
-    "lalm": "pretrain/captioned",
-}  # -> checkpoint
+# Members -> checkpoints: of the ensembles of `fresh`, and of the columns of `faults`.
+OTHERS = {"clapscore": "clapscore", "zeroshot": "zeroshot", "regress": "regress"}
+FAULTY = OTHERS | {
+    "language model, ranking": "pretrain/captioned",
+    "full1": "finetune/full1",
+    "likelihood": "likelihood",
+    "fusion": "fusion",
+}
 Values = NDArray[np.float64]
 
 
@@ -118,10 +124,18 @@ def log_likelihoods(
     return stored["own"], stored["lengths"], stored["given"]
 
 
-def rated_pairs(root: Path, split: str, clips: list[str], fusion: bool) -> Pairs:
+def captioned_members() -> set[str]:
+    """The members of params.yaml that hold the captioner's likelihood."""
+    tuned = params.load("finetune.members", dict[str, dict[str, Any]], ROOT / "params.yaml")
+    joined = {f"finetune/{name}" for name, keys in tuned.items() if keys["captioner"] != "none"}
+    paths = params.load("ensemble.members", dict[str, str], ROOT / "params.yaml")
+    return {name for name, path in paths.items() if path in {"likelihood", "fusion", *joined}}
+
+
+def rated_pairs(root: Path, split: str, clips: list[str], captioned: bool) -> Pairs:
     """A rated split; the rating is the mean over all listeners on test, else over the screened.
 
-    `fusion`: whether the others hold that member.
+    `captioned`: whether the others hold members that hold the captioner.
     """
     prepared = root / "data/prepared"
     rated = tables.read_table(prepared / "rated.parquet", tables.RATED)
@@ -137,10 +151,11 @@ def rated_pairs(root: Path, split: str, clips: list[str], fusion: bool) -> Pairs
     lalm = checkpoint.load_lalm(root / "checkpoints/caption")
     references = gather_features(features, clips)
     found = log_likelihoods(lalm, sounds, list(rated["text"]), references)
+    left_out = {"likelihood"} if captioned else captioned_members()
     others = {}
     for folder in sorted((root / "data/predictions/members").glob("*/")):
-        scores = tables.read_table(folder / f"{split}.csv", tables.PREDICTIONS)
-        if folder.name != "likelihood" and (fusion or folder.name != "fusion"):
+        if folder.name not in left_out:
+            scores = tables.read_table(folder / f"{split}.csv", tables.PREDICTIONS)
             others[folder.name] = scores["pred_score"].to_numpy(dtype=np.float64)
     rating = means[rated["wav_file_name"]].to_numpy(dtype=np.float64)
     return Pairs(*found, clips, rating, others)
@@ -213,18 +228,27 @@ def print_forms(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
             print(f"| {name} | {exponent} | {how} | {size} | " + " | ".join(cells) + " |")
 
 
+@cache
+def levels() -> tuple[float, float]:
+    """The level of every sound, and that of silence, in dBFS."""
+    keys = ("prepare.level_dbfs", "prepare.silence_dbfs")
+    own, silent = (params.load(key, float, ROOT / "params.yaml") for key in keys)
+    return own, silent
+
+
 def compose(
     pool: Sequence[Recording], maker: Generator, fault: generators.Fault, rng: np.random.Generator
 ) -> tuple[list[scenes.Wave], list[str], float]:
     """Sounds and texts of the scene that was asked for and of the one with the fault; the match."""
-    asked = generators.describe_events(pool, fault, rng)
+    asked = generators.sample_text_scene(pool, fault, rng)
     faulty = generators.generate_scene(asked, fault, pool, rng)
     words = int(rng.integers(2**32))  # equal joints where there are equally many
     texts = [scenes.write_caption(s, np.random.default_rng(words)) for s in (asked, faulty)]
-    waves = [
+    rendered = [
         generators.apply_channel(scenes.render_scene(s, rng)[0], maker, rng)
         for s in (asked, faulty)
     ]
+    waves = [level.normalize_level(wave, *levels()) for wave in rendered]
     return waves, texts, simulated_listeners.match_score(faulty, asked)
 
 
@@ -235,17 +259,16 @@ def recordings(root: Path, split: str) -> list[Recording]:
     return [one for one in pool if splits[one.group] == split]
 
 
-def score_others(root: Path, waves: list[scenes.Wave], texts: list[str]) -> dict[str, Values]:
-    """Raw scores of the members of OTHERS, and of `likelihood` where it is there."""
+def score_members(
+    root: Path, paths: dict[str, str], waves: list[scenes.Wave], texts: list[str]
+) -> dict[str, Values]:
+    """Raw scores of the members with these checkpoints."""
     window = params.load("predict", predict.PredictionSection, ROOT / "params.yaml")
     loader = members.MemberLoader(
         root=root, device=torch.device("cpu"), window_seconds=window.window_seconds
     )
-    named = OTHERS | (
-        {"likelihood": "likelihood"} if (root / "checkpoints/likelihood").is_dir() else {}
-    )
-    loaded = [loader.member(root / "checkpoints" / path) for path in named.values()]
-    return dict(zip(named, predict.raw_scores(loaded, waves, texts, window).T, strict=True))
+    loaded = [loader.member(root / "checkpoints" / path) for path in paths.values()]
+    return dict(zip(paths, predict.raw_scores(loaded, waves, texts, window).T, strict=True))
 
 
 def fresh_pairs(root: Path, clips: list[str]) -> Pairs:
@@ -271,18 +294,19 @@ def fresh_pairs(root: Path, clips: list[str]) -> Pairs:
     path = CACHE / "fresh_others.npz"
     if not path.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
-        others = score_others(root, waves, texts)
-        np.savez(path, **{name: others[name] for name in OTHERS})
+        np.savez(path, **score_members(root, OTHERS, waves, texts))
     found = log_likelihoods(lalm, sounds, texts, references)
     return Pairs(*found, clips, np.array(matches), dict(np.load(path)))
 
 
-def print_test(root: Path, sets: dict[tuple[str, int], list[str]], fusion: bool) -> None:
+def print_test(root: Path, sets: dict[tuple[str, int], list[str]], captioned: bool) -> None:
     """The form of params.yaml on test: alone, in the ensemble, beside the other members."""
     config = params.load("likelihood", likelihood.LikelihoodConfig, ROOT / "params.yaml")
     named = {seed: sets["farthest", seed][: config.num_references] for seed in SEEDS}
     clips = sorted({clip for some in named.values() for clip in some})
-    validation, test = (rated_pairs(root, split, clips, fusion) for split in ("validation", "test"))
+    validation, test = (
+        rated_pairs(root, split, clips, captioned) for split in ("validation", "test")
+    )
     columns: dict[str, Values] = dict(test.others)
     for seed, some in named.items():
         fits = {}
@@ -290,14 +314,6 @@ def print_test(root: Path, sets: dict[tuple[str, int], list[str]], fusion: bool)
             score = arithmetic(pairs, some, config.alpha, config.length_exponent)
             fits[pairs is test] = score
         columns[f"likelihood, seed {seed}"] = fits[True]
-        for name in [n for n in test.others if n.startswith("full")]:
-            halves = [
-                stats.zscore(pairs.others[name]) + stats.zscore(fits[pairs is test])
-                for pairs in (validation, test)
-            ]
-            print(f"seed {seed}: {name} + likelihood, standardized: validation "
-                  f"{srcc(halves[0], validation.rating):.3f}")  # fmt: skip
-            columns[f"{name} + likelihood, seed {seed}"] = halves[1]
         columns[f"ensemble with it, seed {seed}"] = _applied(validation, test, fits)
     columns["ensemble without"] = _applied(validation, test, None)
     draws = significance.bootstrap(
@@ -343,7 +359,7 @@ def print_faults(root: Path) -> None:
     path = CACHE / "faults.npz"
     if not path.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **score_others(root, waves, texts))
+        np.savez(path, **score_members(root, FAULTY, waves, texts))
     scores = {name: column.reshape(-1, 3) for name, column in np.load(path).items()}
     print(
         "| fault | of | scenes | " + " | ".join(scores) + " |\n" + "|---" * (3 + len(scores)) + "|"
@@ -362,17 +378,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("choose", "fresh", "test", "faults"))
     parser.add_argument("--root", type=Path, default=ROOT)
-    parser.add_argument("--fusion", action="store_true", help="ensembles hold that member, too")
+    parser.add_argument(
+        "--captioned", action="store_true", help="ensembles have what holds the captioner, too"
+    )
     arguments = parser.parse_args()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     root, sets = arguments.root, reference_sets(arguments.root)
     clips = sorted({clip for some in sets.values() for clip in some})
     if arguments.what == "choose":
-        print_forms(rated_pairs(root, "validation", clips, arguments.fusion), sets)
+        print_forms(rated_pairs(root, "validation", clips, arguments.captioned), sets)
     elif arguments.what == "fresh":
         print_forms(fresh_pairs(root, clips), sets)
     elif arguments.what == "test":
-        print_test(root, sets, arguments.fusion)
+        print_test(root, sets, arguments.captioned)
     else:
         print_faults(root)
 

@@ -94,7 +94,9 @@ class Study:
             part = [one for one, own in zip(pool, self.folds, strict=True) if own == fold]
             for _ in range(SCENES_PER_FOLD):
                 scene = scenes.sample_scene(part, rng)
-                waves.append(generators.place_at_random(scenes.render_scene(scene, rng)[0], rng))
+                waves.append(
+                    generators.apply_random_channel(scenes.render_scene(scene, rng)[0], rng)
+                )
                 captions.append(scenes.write_caption(scene, rng))
                 members = [row[event.recording.clip_id] for event in scene.events]
                 events.append((members + [-1, -1])[:3])

@@ -6,19 +6,30 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from repository import ROOT
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
-def test_what_a_benchmark_imports_of_the_package_is_there(script: Path) -> None:
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+def test_what_a_benchmark_takes_of_the_package_is_there(script: Path) -> None:
+    nodes = list(ast.walk(ast.parse(script.read_text(encoding="utf-8"))))
+    modules = {}
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("soundjudge"):
             module = importlib.import_module(node.module)
             for alias in node.names:
                 if not hasattr(module, alias.name):
                     importlib.import_module(f"{node.module}.{alias.name}")
+                if isinstance(value := getattr(module, alias.name), ModuleType):
+                    modules[alias.asname or alias.name] = value
+    assigned = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    assigned |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id) if node.value.id not in assigned else None
+            assert module is None or hasattr(module, node.attr), f"{node.value.id}.{node.attr}"
 
 
 PAGES = sorted(set((ROOT / "benchmarks").glob("*.md")) - {ROOT / "benchmarks/README.md"})

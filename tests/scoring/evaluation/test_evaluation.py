@@ -166,6 +166,19 @@ def test_a_p_value_stands_beside_the_difference_that_it_tests():
     assert table["p_williams"].notna().tolist() == [False, True, False, False]
 
 
+def test_p_values_of_a_metric_are_corrected_for_the_pairs_of_systems():
+    noises = {"a": 1.0, "b": 1.5, "c": 2.0}
+    systems = {name: predicted(RATINGS, TRUTH, noise, 2) for name, noise in noises.items()}
+    table = report.compare(systems, REFERENCE, **MANY)
+    for _, part in table.groupby("metric"):
+        for name in ("p_bootstrap", "p_williams"):
+            # Step down: the smallest of three p times 3, the next times 2; never falling.
+            first, second, third = (float(p) for p in sorted(part[name]))
+            steps = np.maximum.accumulate([3 * first, 2 * second, third]).clip(max=1)
+            assert sorted(part[f"{name}_holm"]) == pytest.approx(list(steps), nan_ok=True)
+    assert (table["p_bootstrap_holm"] > table["p_bootstrap"]).any()
+
+
 def test_one_system_is_no_comparison():
     with pytest.raises(SoundjudgeError, match="two or more"):
         report.compare({"a": predicted(RATINGS, TRUTH, 1.0)}, REFERENCE, **BOOTSTRAP)

@@ -1,3 +1,6 @@
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -156,3 +159,47 @@ def test_pairs_that_share_a_text_need_clusters_for_an_honest_interval():
             inside[name] += low < 0.5 < high
     assert inside["pairs"] / 120 < 0.7
     assert inside["texts"] / 120 > 0.8
+
+
+def _peak(pairs: int, resamples: int) -> int:
+    """The largest number of bytes that a bootstrap holds at once."""
+    rng = np.random.default_rng(0)
+    reference = rng.uniform(0, 10, pairs)
+    predictions = (reference + rng.normal(size=pairs))[:, None]
+    tracemalloc.start()
+    try:
+        significance.bootstrap(predictions, reference, resamples=resamples, seed=0)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_grows_with_neither_resamples_nor_resamples_times_pairs():
+    assert _peak(3000, 300) < 1.2 * _peak(3000, 50)
+    assert _peak(105_000, 5) < 150e6  # one line of weights, and some columns, of so many pairs
+
+
+@pytest.mark.slow
+def test_ten_thousand_resamples_of_three_thousand_pairs_take_a_third_of_scipys_time():
+    rng = np.random.default_rng(0)
+    reference = rng.uniform(0, 10, 3000)
+    prediction = reference + rng.normal(size=3000)
+
+    def scipys() -> None:
+        for _ in range(100):
+            rows = rng.integers(3000, size=3000)
+            stats.spearmanr(prediction[rows], reference[rows])
+            stats.pearsonr(prediction[rows], reference[rows])
+
+    def ours() -> None:
+        significance.bootstrap(prediction[:, None], reference, resamples=100, seed=0)
+
+    seconds: dict[str, list[float]] = {"scipys": [], "ours": []}
+    for _ in range(20):  # in turns, as other work changes the speed
+        for function in (scipys, ours):
+            start = time.process_time()
+            function()
+            seconds[function.__name__].append(time.process_time() - start)
+    mine, theirs = (float(np.median(seconds[name])) for name in ("ours", "scipys"))
+    assert mine < theirs / 3
+    assert 100 * mine < 2.0 * theirs / 0.061  # 2 s on a machine where scipy takes 6.1 s

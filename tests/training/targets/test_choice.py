@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from soundjudge import params as readers
 from soundjudge.data.tables import tables
 from soundjudge.doctor import sections
 from soundjudge.errors import SoundjudgeError
+from soundjudge.labels.study.candidates import Candidate
+from soundjudge.labels.study.choice import choice_record
 from soundjudge.training.finetune.finetune import FinetuneMember
 from soundjudge.training.targets.choice import resolve_target
 from soundjudge.training.tune_clap.tune_clap import TuneConfig
@@ -56,6 +59,14 @@ def test_the_choice_and_its_table_are_outputs_of_the_stage(tmp_path):
     mean = next(row for row in details["candidates"] if row["target"] == "mean")
     assert mean["difference_hi"] < 0  # levels differ by 5 points: the mean is far worse
     assert resolve_target("auto", targets) == choice["target"] != "mean"
+
+
+@pytest.mark.parametrize("target", ["mean", "spo", "spo_shrunken"])
+def test_what_the_study_chooses_is_recorded_and_not_its_default(target):
+    default, chosen = (Candidate(screening="listener", target=t) for t in ("latent", target))
+    study = SimpleNamespace(default=default, chosen=chosen, verdict="so it is")
+    record = choice_record(study)
+    assert record == {"target": target.removesuffix("_shrunken"), "verdict": "so it is"}
 
 
 @pytest.mark.slow
