@@ -90,7 +90,9 @@ def push(
     from soundjudge.scoring.judge.judge_folder import JudgeFolder, read_card
     from soundjudge.scoring.judge.manifest import read_manifest
 
-    judge, card = JudgeFolder(read_manifest(folder), folder), read_card(folder)
+    judge = JudgeFolder(read_manifest(folder), folder)
+    judge.check_files()
+    card = read_card(folder)
     size = sum(file.bytes for file in judge.manifest.files.values())
     tell(f"{judge.score_id}: {size / 1e6:,.1f} MB; license: {card.license or 'not stated'}")
     for line in card.licenses:

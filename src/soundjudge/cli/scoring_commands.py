@@ -46,6 +46,7 @@ def score(
         from soundjudge.scoring.judge.events import score_events, split_events
 
         split_events(text)
+    sound_names.check_order([sound], text, "soundjudge score SOUND TEXT")
     loaded = sound_names.read_sound(sound)
     judge = options.load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
@@ -92,13 +93,20 @@ def rank(
 
     if (texts is None) == (not sounds):
         raise SoundjudgeError("name a text and its sounds, or one sound and --texts FILE")
-    names = [str(sound) for sound in sounds] if sounds else _read_texts(texts or STDIN)
     if sounds:
-        waves, written = [sound_names.read_sound(sound) for sound in sounds], [first] * len(sounds)
+        paths, written = sounds, [first]
+        sound_names.check_order(sounds, first, "soundjudge rank TEXT SOUND SOUND ...")
     else:
-        waves, written = [sound_names.read_sound(Path(first))] * len(names), names
+        paths, usage = [Path(first)], "soundjudge rank SOUND --texts FILE"
+        sound_names.check_order(paths, str(texts), usage)
+        written = _read_texts(texts or STDIN)
+        for text in written:
+            sound_names.check_order(paths, text, usage)
+    waves = [sound_names.read_sound(path) for path in paths]
     for text in written:
         clean_text(text)
+    names = [str(sound) for sound in sounds] if sounds else written
+    waves, written = (waves, written * len(waves)) if sounds else (waves * len(written), written)
     judge = options.load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
     from soundjudge.scoring.judge.pair_score import rank_scores

@@ -15,7 +15,8 @@ from soundjudge.scoring.judge.manifest import MANIFEST, JudgeManifest, check_pla
 
 CARD = "README.md"
 # Top-level names that no score depends on: ours, and what a download from the hub leaves.
-UNLISTED = (MANIFEST, CARD, ".gitattributes", ".git", ".cache")
+UNLISTED_FOLDERS = (".git", ".cache")
+UNLISTED = (MANIFEST, CARD, ".gitattributes", *UNLISTED_FOLDERS)
 # Of what a judge lists: data that no loader runs.
 SUFFIXES = (".json", ".safetensors", ".txt", ".jinja")
 
@@ -38,6 +39,7 @@ def check_folder(folder: Path, manifest: JudgeManifest, verify: bool = True) -> 
         if size != file.bytes:
             state = "is missing" if size is None else f"has {size} bytes, not {file.bytes}"
             raise SoundjudgeError(f"{path} {state}: the judge is incomplete, copy it again")
+        artifacts.check_readable(path)
         if verify and artifacts.remembered_sha256(path) != file.sha256:
             raise SoundjudgeError(f"{path} is not the file that was packaged: copy the judge again")
     for member, record in read_members(folder, manifest).items():
@@ -51,10 +53,10 @@ def read_members(folder: Path, manifest: JudgeManifest) -> dict[str, MemberRecor
 
 def _files(folder: Path) -> Iterator[str]:
     """The paths of all files from `folder`, but for UNLISTED ones; links are refused."""
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         top = Path(parent) == folder
         if top:
-            folders[:] = [name for name in folders if name not in UNLISTED]
+            folders[:] = [name for name in folders if name not in UNLISTED_FOLDERS]
         for name in (*folders, *files):
             path = Path(parent) / name
             mode = path.lstat().st_mode
@@ -64,8 +66,14 @@ def _files(folder: Path) -> Iterator[str]:
                 )
             if not (stat.S_ISLNK(mode) or stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise SoundjudgeError(f"{path} is neither a file nor a folder: delete it")
+            if top and name in folders and name in UNLISTED:
+                raise SoundjudgeError(f"{path} is a folder in a file's place: delete it")
             if name in files and not (top and name in UNLISTED):
                 yield path.relative_to(folder).as_posix()
+
+
+def _refuse(error: OSError) -> None:
+    raise SoundjudgeError(f"{error.filename} can't be read: {error.strerror}") from error
 
 
 def _is_hub_link(path: Path, folder: Path) -> bool:

@@ -111,7 +111,7 @@ class JudgeFolder:
         """
         out = Path(save_directory)
         check_new_folder(out)
-        self._check_files()
+        self.check_files()
         with artifacts.atomic_folder(out) as copy:
             for name in self._names():
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class JudgeFolder:
         """
         from huggingface_hub import HfApi, constants, errors
 
-        self._check_files()
+        self.check_files()
         clauses = self.restrictions()
         if clauses and not options.get("redistribution_allowed"):
             raise SoundjudgeError(
@@ -177,13 +177,16 @@ class JudgeFolder:
         card = [integrity.CARD] if (self.folder / integrity.CARD).is_file() else []
         return [MANIFEST, *card, *self.manifest.files]
 
-    def _check_files(self) -> None:
+    def check_files(self) -> None:
+        """Raises SoundjudgeError unless the folder is what its judge.json says, and readable."""
         if not self.folder.is_dir():
             raise SoundjudgeError(
                 f"{self.folder} is gone, and with it the judge's files: load the judge from a "
                 "folder that stays, as import-clap and import-tmu write one"
             )
         integrity.check_folder(self.folder, self.manifest)
+        for name in self._names():
+            artifacts.check_readable(self.folder / name)
 
 
 def check_new_folder(out: Path) -> None:

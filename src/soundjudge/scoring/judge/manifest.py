@@ -112,7 +112,11 @@ def read_manifest(folder: Path) -> JudgeManifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise SoundjudgeError(f"{folder.absolute()} is no folder: {REMEDY}")
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise SoundjudgeError(f"{path} can't be read: {error.strerror}") from error
+    if not is_there:
         raise SoundjudgeError(f"{folder.absolute()} holds no {MANIFEST}: {REMEDY}")
     values = artifacts.read_json(path)
     version = values.get("format") if isinstance(values, dict) else None

@@ -77,6 +77,8 @@ def build_judge(
     head = card_data.card_data(packaging, evaluation or {}).to_yaml()
     text = card.card_text(folder, manifest, records, packaging, report, head)
     (folder / integrity.CARD).write_text(text, encoding="utf-8")
+    for name in manifest.files:  # safetensors writes files that their owner alone may read
+        shutil.copymode(folder / MANIFEST, folder / name)
     return manifest
 
 

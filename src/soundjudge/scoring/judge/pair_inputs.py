@@ -81,7 +81,28 @@ def list_pairs(
         raise SoundjudgeError(
             f"there are {len(listed)} sounds and {len(written)} texts: give one text per sound"
         )
+    _check_order(listed, written)
     return listed, written
+
+
+def _check_order(sounds: Sequence[SoundInput], texts: Sequence[str]) -> None:
+    """Raises SoundjudgeError where sounds and texts stand in each other's place.
+
+    The first pair tells: whoever swaps them swaps all.
+    """
+    path = sounds[0].path if sounds else None
+    if path is not None and not _is_file(path) and _is_file(Path(texts[0])):
+        raise SoundjudgeError(
+            f"there is no sound {str(path)!r}, and the text {texts[0]!r} is the name of a file: "
+            "sounds and texts look swapped, sounds come first"
+        )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def list_sounds(sounds: Any, sample_rate: float | None = None) -> list[SoundInput]:  # noqa: ANN401
