@@ -16,6 +16,7 @@ from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.tables import tables
 from soundjudge.doctor import consistency
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.progress import log_line
 from soundjudge.runtime.work import work_folder
 
 PREPARED = Path("data/prepared")
@@ -33,15 +34,16 @@ def main() -> None:
     work = work_folder("prepare", identity, [])
     with artifacts.atomic_folder(PREPARED) as folder:
         workers = os.cpu_count() or 1
-        result = preparation.write_prepared(corpora, config, folder, work, workers, log=print)
+        result = preparation.write_prepared(corpora, config, folder, work, workers, log_line)
     clips = tables.read_table(PREPARED / "clips.parquet", tables.CLIPS)["clip_id"]
     with artifacts.atomic_folder(TEST_LABELS) as folder:
         ratings = preparation.test_ratings(corpora, clips)
         tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
-    numbers = coverage.coverage_metrics(result.coverage, result.overlap)
+    counts = result.coverage, result.overlap, result.recordings
+    numbers = coverage.coverage_metrics(*counts)
     artifacts.write_metrics(METRICS / "prepare.json", numbers, HEADLINE)
     with artifacts.atomic_file(METRICS / "prepare.md") as page:
-        page.write_text(coverage.coverage_page(result.coverage, result.overlap), encoding="utf-8")
+        page.write_text(coverage.coverage_page(*counts), encoding="utf-8")
     shutil.rmtree(work.parent)  # work of other settings is as large, and not needed any more
 
 

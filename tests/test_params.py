@@ -33,6 +33,7 @@ class Outer:
     where: Path
     on: bool
     limit: int | None
+    gamma: float | Literal["scale"] = "scale"
     mode: Literal["a", "b"]
     splits: tuple[str, ...]
     band: tuple[float, float]
@@ -86,9 +87,22 @@ def test_every_supported_type_is_built():
         ({"band": [1.0]}, r"outer\.band has 1 values: 2 are needed"),
         ({"band": [2.0, 1.0]}, r"outer: band must be low, then high"),
         ({"members": {"one": {"rate": 1.0}}}, r"outer\.members\.one\.steps is missing"),
-        ({"members": {1: {"rate": 1.0}}}, r"outer\.members is .* mapping of names"),
+        ({"members": {1: {"rate": 1.0}}}, r"outer\.members has the key 1: keys are text"),
+        ({"members": 3}, r"outer\.members is 3: a mapping of names"),
+        ({"members": "x" * 999}, r"outer\.members is 'x{20,60}\.\.\.x{20,60}': a mapping"),
+        ({"where": " data"}, r"outer\.where is ' data': a path without blanks at its ends"),
+        ({"where": "a\nb"}, r"outer\.where is 'a\\nb': a path without blanks"),
+        ({"where": "a\0b"}, r"outer\.where is 'a\\x00b': a path without blanks"),
+        ({"where": "data/\u200bxacle"}, r"outer\.where .* and invisible characters"),
+        ({"where": "~/data"}, r"outer\.where is '~/data': ~ is not replaced here"),
+        ({"where": "ä" * 128}, r"outer\.where .* no name of a file has more than 255 bytes"),
+        ({"gamma": "auto"}, r"outer\.gamma is 'auto': a number is needed, or choose .* 'scale'"),
         ({"inner": 3}, r"outer\.inner is 3: a section"),
-        ({"inner": {"rate": "1e-5", "steps": 1}}, r"outer\.inner\.rate .* write 1\.0e-05"),
+        ({"inner": {"rate": "1e-5", "steps": 1}}, r"outer\.inner\.rate .* write 1\.0e-5"),
+        ({"inner": {"rate": "1e-3", "steps": 1}}, r"inner\.rate .* as text, write 1\.0e-3$"),
+        ({"inner": {"rate": "5.E3", "steps": 1}}, r"inner\.rate .* as text, write 5\.0E\+3$"),
+        ({"inner": {"rate": "-2.5e3", "steps": 1}}, r"inner\.rate .* write -2\.5e\+3$"),
+        ({"inner": {"rate": "\uff11\uff10", "steps": 1}}, r"inner\.rate .* a number is needed$"),
         ({"inner": {"rate": "0.1", "steps": 1}}, r"outer\.inner\.rate .* remove the quotes"),
         ({"inner": {"rate": "fast", "steps": 1}}, r"outer\.inner\.rate .* a number is needed"),
         ({"inner": {"rate": float("nan"), "steps": 1}}, r"outer\.inner\.rate .* finite"),
@@ -115,7 +129,7 @@ def test_a_dotted_section_is_found(tmp_path):
 def test_yaml_text_that_looks_like_a_number_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("tune: {rate: 1e-5, steps: 2}\n")
-    with pytest.raises(ParamsError, match=r"params\.yaml: tune\.rate is '1e-5'.*write 1\.0e-05"):
+    with pytest.raises(ParamsError, match=r"params\.yaml: tune\.rate is '1e-5'.*write 1\.0e-5"):
         params.load("tune", Inner, path)
 
 
@@ -221,6 +235,47 @@ def test_yaml_that_means_nothing_or_two_things_is_one_line(tmp_path, content, wo
         params.load("", dict[str, object], path)
     assert str(error.value).startswith(str(path)) and words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "number", ["010", "1:30", "0b11", "1_000", "1_0.5", "-0_7", "190:20:30.15"]
+)
+def test_a_number_that_readers_of_yaml_do_not_agree_on_is_refused(tmp_path, number):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"a: 1\nb: {number} # c\n")
+    meant = re.escape(str(yaml.safe_load(number)))
+    told = rf"params\.yaml, line 2: {number} means {meant} to some readers .*: write {meant}, or"
+    with pytest.raises(ParamsError, match=told):
+        params.load("b", float, path)
+    path.write_text(f"a: 1\nb: '{number}'\n")
+    assert params.load("b", str, path) == number
+
+
+@pytest.mark.parametrize("number", ["0", "10", "0x10", "+5", "-0.5", "1.0e-3", "0.05", "00.5"])
+def test_plain_numbers_are_read(tmp_path, number):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"a: {number}\n")
+    assert params.load("a", float, path) == yaml.safe_load(number)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("", "is empty"), ("# a\n", "is empty"), ("- a\n", "is no mapping"), ("a", "is no mapping"),
+     ("yes: 1\n", "has the key True: keys are text"), ("1: 1\n", "has the key 1: keys are text")],
+)  # fmt: skip
+def test_a_file_without_named_sections_says_what_it_is(tmp_path, content, words):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ParamsError, match=rf"params\.yaml {words}"):
+        params.load("", dict[str, object], path)
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b""])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_byte_order_mark_and_other_line_ends_change_nothing(tmp_path, start, end):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(start + end.join([b"b: # c", b"  rate: 1.5", b"  steps: 2", b""]))
+    assert params.load("b", Inner, path) == Inner(rate=1.5, steps=2)
 
 
 def test_anchors_and_merged_keys_are_read_and_may_be_overwritten(tmp_path):

@@ -99,7 +99,7 @@ def prepare_corpora(folder: str = "out", workers: int = 2, **change) -> dict:
     work = work_folder("prepare", identity, [])
     with artifacts.atomic_folder(Path(folder)) as out:
         result = preparation.write_prepared(corpora, changed, out, work, workers, lambda line: None)
-    return coverage.coverage_metrics(result.coverage, result.overlap)
+    return coverage.coverage_metrics(result.coverage, result.overlap, result.recordings)
 
 
 def rejection_reasons(folder: str = "out") -> dict[str, str]:

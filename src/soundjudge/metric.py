@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.judge.batch_inputs import sounds_of_batch
 from soundjudge.scoring.judge.judge import Judge
-from soundjudge.scoring.judge.pair_inputs import sounds_of_batch
 
 try:
     from torchmetrics import Metric

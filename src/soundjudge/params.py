@@ -2,20 +2,19 @@
 
 import dataclasses
 import difflib
+import re
+import reprlib
 import sys
 import types
 import typing
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-import yaml
-
 from soundjudge.errors import ParamsError, hide_tracebacks
+from soundjudge.strict_yaml import read_yaml
 
 T = TypeVar("T")
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # with libyaml ten times faster
 LARGEST_INT = 2**63 - 1  # what libraries of arrays take
-MERGE = "tag:yaml.org,2002:merge"  # of <<, which may stand beside keys of the same name
 KINDS = {
     int: "a whole number",
     float: "a number",
@@ -23,6 +22,8 @@ KINDS = {
     str: "text",
     Path: "a path",
 }
+NUMBER = re.compile(r"([+-]?[0-9]+)(\.[0-9]*)?(e)([+-]?[0-9]+)", re.ASCII | re.IGNORECASE)
+MOST_OF_A_NAME = 255  # bytes of a file's or folder's name, on all common file systems
 RENAMED = {"extra_claps": "extra_encoders"}
 "Former names of keys and what they are now."
 
@@ -36,7 +37,7 @@ def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
     hide_tracebacks()
     if not path.is_file():
         raise ParamsError(f"{path} does not exist: run from the folder that holds it")
-    values = _read_yaml(path)
+    values: object = read_yaml(path)
     parents: list[str] = []
     for key in section.split(".") if section else []:
         if not isinstance(values, dict) or key not in values:
@@ -49,36 +50,6 @@ def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
         parents.append(key)
         values = values[key]
     return build(cls, values, f"{path}: {section}" if section else f"{path}: ")
-
-
-class _StrictLoader(LOADER):  # type: ignore[misc]  # its base is known when it runs
-    """YAML in which no key stands twice: the library would take the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        first: dict[object, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
-                earlier = first.setdefault((key.tag, key.value), line)
-                if earlier != line:
-                    raise ParamsError(
-                        f"line {line}: the key {key.value!r} stands there a second time, after "
-                        f"line {earlier}: remove one"
-                    )
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
-
-
-def _read_yaml(path: Path) -> object:
-    try:
-        values: object = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
-    except ParamsError as error:
-        raise ParamsError(f"{path}, {error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: bytes that are no UTF-8, and dates such as 2025-02-30
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"{path} is not valid YAML: {reason}") from error
-    return values
 
 
 def build(cls: type[T], values: object, where: str) -> T:
@@ -99,13 +70,17 @@ def _convert(expected: Any, value: object, where: str) -> Any:  # noqa: ANN401  
         return _union(args, value, where)
     if origin is Literal:
         if not any(value == option and type(value) is type(option) for option in args):
-            raise ParamsError(f"{where} is {value!r}: choose one of {_join(args)}")
+            raise ParamsError(f"{where} is {_show(value)}: choose one of {_join(args)}")
         return value
     if origin is tuple:
         return _tuple(args, value, where)
     if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise ParamsError(f"{where} is {value!r}: a mapping of names to values is needed")
+        if not isinstance(value, dict):
+            raise ParamsError(f"{where} is {_show(value)}: a mapping of names to values is needed")
+        for key in value:
+            if not isinstance(key, str):
+                named = f"{where.rstrip(': ')} has the key {key!r}"
+                raise ParamsError(f"{named}: keys are text, write it in quotes")
         return {key: _convert(args[1], item, _key_path(where, key)) for key, item in value.items()}
     return _plain(expected, value, where)
 
@@ -116,31 +91,53 @@ def _plain(expected: Any, value: object, where: str) -> object:  # noqa: ANN401
     if expected is None or expected is type(None):
         if value is None:
             return None
-        raise ParamsError(f"{where} is {value!r}: null is needed")
+        raise ParamsError(f"{where} is {_show(value)}: null is needed")
     if expected is float and type(value) in (int, float):
         number = typing.cast(float, value)
         if abs(number) <= sys.float_info.max:  # false for nan, and for whole numbers of any size
             return float(number)
-        raise ParamsError(f"{where} is {value!r}: a finite number is needed")
+        raise ParamsError(f"{where} is {_show(value)}: a finite number is needed")
     if expected is Path and isinstance(value, str) and value:
-        return Path(value)
+        return _path(value, where)
     if expected is int and type(value) is int and abs(value) > LARGEST_INT:
         raise ParamsError(f"{where} is {value!r}: a whole number of 64 bits is needed")
     if expected in (int, bool, str) and type(value) is expected:
         return value
-    raise ParamsError(f"{where} is {value!r}: {_requirement(expected, value)}")
+    raise ParamsError(f"{where} is {_show(value)}: {_requirement(expected, value)}")
+
+
+def _path(value: str, where: str) -> Path:
+    """A path that can exist, and means the same to every program that reads it."""
+    if value != value.strip() or not value.isprintable():
+        reason = "a path without blanks at its ends and invisible characters is needed"
+    elif value.startswith("~"):
+        reason = "~ is not replaced here, write the folder out"
+    elif max(len(part.encode()) for part in value.split("/")) > MOST_OF_A_NAME:
+        reason = f"no name of a file has more than {MOST_OF_A_NAME} bytes"
+    else:
+        return Path(value)
+    raise ParamsError(f"{where} is {_show(value)}: {reason}")
+
+
+def _show(value: object) -> str:
+    """A value in an error, not longer than a line."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    return short.repr(value)
 
 
 def _requirement(expected: Any, value: object) -> str:  # noqa: ANN401
     if expected is float and isinstance(value, str):
+        if match := NUMBER.fullmatch(value):  # YAML 1.1 asks for the point and for the sign
+            whole, fraction, letter, exponent = match.groups(default=".0")
+            signed = exponent if exponent[0] in "+-" else f"+{exponent}"
+            fraction = fraction if len(fraction) > 1 else ".0"
+            return f"YAML reads this as text, write {whole}{fraction}{letter}{signed}"
         try:
-            number = float(value)
+            float(value)
         except ValueError:
             return "a number is needed"
-        mantissa, _, exponent = f"{number!r}".partition("e")
-        dotted = mantissa if "." in mantissa else f"{mantissa}.0"
-        remedy = f"YAML reads this as text, write {dotted}e{exponent}"
-        return remedy if exponent else "remove the quotes"
+        return "remove the quotes" if value.isascii() else "a number is needed"
     assert expected in KINDS, f"params cannot read a {expected}"
     quotes = " (in quotes)" if expected is str and value is not None else ""
     return f"{KINDS[expected]} is needed{quotes}"
@@ -148,7 +145,7 @@ def _requirement(expected: Any, value: object) -> str:  # noqa: ANN401
 
 def _dataclass(cls: Any, value: object, where: str) -> object:  # noqa: ANN401
     if not isinstance(value, dict):
-        raise ParamsError(f"{where} is {value!r}: a section with keys is needed")
+        raise ParamsError(f"{where} is {_show(value)}: a section with keys is needed")
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     for key in value:
@@ -193,12 +190,13 @@ def _union(options: tuple[Any, ...], value: object, where: str) -> object:
     # With one real alternative (X | None) its own message is the clear one.
     if len(errors) == 1:
         raise errors[0]
-    raise ParamsError(f"{where} is {value!r}: none of its types fit")
+    remedies = ", or ".join(str(error).split(": ")[-1] for error in errors)
+    raise ParamsError(f"{where} is {_show(value)}: {remedies}")
 
 
 def _tuple(args: tuple[Any, ...], value: object, where: str) -> tuple[object, ...]:
     if not isinstance(value, list):
-        raise ParamsError(f"{where} is {value!r}: a list is needed")
+        raise ParamsError(f"{where} is {_show(value)}: a list is needed")
     kinds = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else list(args)
     if len(kinds) != len(value):
         raise ParamsError(f"{where} has {len(value)} values: {len(kinds)} are needed")

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from soundjudge.scoring.judge.batch_inputs import sounds_of_batch
 from soundjudge.scoring.judge.judge import Judge
-from soundjudge.scoring.judge.pair_inputs import sounds_of_batch
 
 
 class Reward:

@@ -21,6 +21,7 @@ from soundjudge.model.audio import audio_encoder
 from soundjudge.runtime import artifacts
 
 ENCODERS = {"encoders.clap": checkpoints.KINDS, "encoders.audio": audio_encoder.KINDS}
+MEMBER = {"seed": 1, "warm_start": "none"}
 LORA = {"rank": 2, "alpha": 4, "targets": ["q_proj"]}
 SAMPLE = {
     "prepare": {
@@ -249,6 +250,19 @@ def test_the_package_of_laion_is_asked_for_where_params_choose_it(in_folder, mon
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "lacking"),
+    [("xacle", "a folder: this is a file"), ("vggsound", "a folder: this is a file"),
+     ("llm", "a folder: this is a file"), ("audio", "weights, a file that ends in .pt or .pth")],
+)  # fmt: skip
+def test_a_file_is_no_corpus_and_not_every_file_holds_weights(in_folder, key, lacking):
+    Path("params.txt").write_text("a: 1\n")
+    (found,) = requirements.unmet_requirements(
+        requirements.find_requirements(params(in_folder, **{key: "params.txt"}))
+    )
+    assert (found.requirement.key.split(".")[1], found.lacking) == (key, (lacking,))
+
+
 def test_an_empty_download_is_not_there(in_folder):
     (in_folder / "beats.pt").touch()
     findings = requirements.find_requirements(params(in_folder, audio="beats.pt"))
@@ -329,6 +343,32 @@ def test_what_a_stage_reads_is_what_the_doctor_checks(in_folder):
             "refit.members names finetune/x, which is no checkpoint of ensemble.members",
         ),
         ({"features": {"engine": "ray"}}, r"soundjudge\[ray\]"),
+        (
+            {"ensemble__members": {"again": "regress"}},
+            "ensemble.members.again and ensemble.members.regress are both regress, which would cou",
+        ),
+        (
+            {"prepare": {"audiocaps": "data/x", "vggsound": "data/x"}},
+            "prepare.audiocaps and prepare.vggsound are one folder, data/x: correct one",
+        ),
+        ({"pretrain__members": {"a/b": MEMBER}}, "pretrain.members has 'a/b': use letters, digits"),
+        ({"pretrain__members": {"..": MEMBER}}, "pretrain.members has '..': use letters, digits"),
+        ({"pretrain__members": {"": MEMBER}}, "pretrain.members has '': use letters, digits"),
+        (
+            {"pseudolabel": {"num_silent": 0.05}, "prepare": {"num_silent": 0}},
+            "pseudolabel.num_silent is 0.05, and prepare.num_silent is 0, so that there is no sil",
+        ),
+        ({"predict": {"features": "features"}}, "predict.features is features: write data/feat"),
+        ({"encoders__clap": {"sha256": "abc"}}, "encoders.clap.sha256 is 'abc': write its 64 dig"),
+        ({"zeroshot": {"sha256": "g" * 64}}, "zeroshot.sha256 is 'g+': write its 64 digits"),
+        (
+            {"regress": {"extra_encoders": ["a", {"path": "a/"}]}},
+            r"regress.extra_encoders\[1\] is a, as is regress.extra_encoders\[0\]: name each enc",
+        ),
+        (
+            {"fusion": {"extra_encoders": ["checkpoints/sample/clap"]}},
+            r"fusion.extra_encoders\[0\] is checkpoints/sample/clap, as is encoders.clap",
+        ),
     ],
 )
 def test_params_that_contradict_each_other_are_found(in_folder, monkeypatch, changes, problem):
@@ -339,10 +379,55 @@ def test_params_that_contradict_each_other_are_found(in_folder, monkeypatch, cha
     assert re.search(problem, found)
 
 
+ABSURD = {
+    "caption.train_splits": ([], ["train", "train"], ["tran"], ["train", "validation"]),
+    "pretrain.training.validation_splits": ([], ["val"], ["train"]),
+    "caption.optimization.learning_rate": (0, -1e-3, 2.0, 1e300),
+    "pretrain.training.optimization.weight_decay": (-1, 1e300),
+    "finetune.training.optimization.epochs": (0, 10**12),
+    "pretrain.training.temperature": (0, 1e-300, 1e300),
+    "finetune.training.margin": (-1, 1e300),
+    "tune_clap.mse_tau": (-1, 1e300),
+    "tune_clap.margin_weight": (-1, 10**12),
+    "regress.epsilon": (-0.1, 1, 1e300),
+    "fusion.epsilon": (-0.1, 1, 1e300),
+    "regress.gamma": (0, "auto", True),
+    "screen.tolerance": (-1, 11),
+    "standardize.latent.tolerance": (0, 1),
+    "prepare.level_dbfs": (0, -60, -1000),
+    "evaluate.bootstrap": (0, 1, 10**12),
+    "evaluate.confidence": (0, 1e-300, 1),
+    "ensemble.coverage": (0, 1e-300, 1),
+    "ensemble.resamples": (0, 10**12),
+    "ensemble.zero_weight": (["likelihood", "likelihood"], ["nobody"]),
+    "package.name": ("", "-", "\u00e4", "a b"),
+    "package.version": ("", " ", "1 0", "1+x", "1@2", "\u0661"),
+    "package.license": ("", "mit\na: b", "my own"),
+    "package.data": ("", " \n"),
+    "package.notes": ([""], ["a", " "]),
+    "package.datasets": (["a b"], ["a/b/c"], [""]),
+    "encoders.llm": (" a", "~/a", "a\nb", "x" * 300),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in ABSURD.items() for value in values]
+)
+def test_a_value_that_no_run_can_mean_is_a_sentence_with_its_key(tmp_path, key, value):
+    *section, name = key.split(".")
+    (problem,) = sections.find_problems(whole(tmp_path, **{"__".join(section): {name: value}}))
+    assert f"params.yaml: {section[0]}" in problem and name in problem
+    assert "\n" not in problem and len(problem) < 400
+
+
 @pytest.mark.parametrize("folder", ["meta_data", "XACLE/XACLE_dataset/meta_data"])
 @pytest.mark.parametrize(
     ("rows", "lacking"),
-    [("model_id\na.wav,g\nb.wav,\n", 1), ("text\na.wav,x\nb.wav,x\n", 2), ("model_id\na,g\n", 0)],
+    [
+        ("model_id\na,g\nb,\nc,g\nd,g\n", 1),
+        ("text\na,x\nb,x\nc,x\nd,x\n", 4),
+        ("model_id\na,g\nb,g\nc,g\nd,g\n", 0),
+    ],
 )
 def test_folds_by_generator_need_the_generators_before_hours_of_training(
     in_folder, folder, rows, lacking
@@ -350,14 +435,28 @@ def test_folds_by_generator_need_the_generators_before_hours_of_training(
     lists = Path("xacle") / folder
     lists.mkdir(parents=True)
     (lists / "validation.csv").write_text(f"wav_file_name,{rows}")
-    values = {"prepare": {"xacle": "xacle"}, "ensemble": {"folds_by": "both"}}
+    values = {"prepare": {"xacle": "xacle"}, "ensemble": {"folds_by": "both", "folds": 2}}
     found = sections.find_problems(whole(in_folder, **values))
-    expected = [f"{lacking} of 2 rows of {lists}/validation.csv have no model_id"] * bool(lacking)
+    expected = [f"{lacking} of 4 rows of {lists}/validation.csv have no model_id"] * bool(lacking)
     assert len(found) == len(expected)
     assert all(text in problem for text, problem in zip(expected, found, strict=True))
     (lists / "validation.csv").write_text("")
     assert "is empty" in sections.find_problems(whole(in_folder, **values))[0]
-    values["ensemble"] = {"folds_by": "text"}
+    values["ensemble"] = {"folds_by": "text", "folds": 2}
+    (lists / "validation.csv").write_text(f"wav_file_name,{rows}")
+    assert sections.find_problems(whole(in_folder, **values)) == []
+
+
+def test_more_folds_than_pairs_of_validation_are_found_before_hours_of_training(in_folder):
+    lists = Path("xacle/meta_data")
+    lists.mkdir(parents=True)
+    rows = "".join(f"{pair}.wav,l{listener}\n" for pair in range(7) for listener in range(3))
+    (lists / "validation.csv").write_text(f"wav_file_name,listener_id\n{rows}")
+    values = {"prepare": {"xacle": "xacle"}, "ensemble": {"folds": 4}}
+    (problem,) = sections.find_problems(whole(in_folder, **values))
+    assert problem.startswith("ensemble.folds is 4, and xacle/meta_data/validation.csv has 7 pairs")
+    assert problem.endswith("choose at most 3")
+    values["ensemble"] = {"folds": 3}
     assert sections.find_problems(whole(in_folder, **values)) == []
 
 

@@ -19,6 +19,8 @@ CLAP, ZEROSHOT = "encoders.clap", "zeroshot"
 FETCH = "soundjudge fetch"
 # The catalog's entries that params.yaml can name, by the name of their file or folder.
 ENTRIES = {entry.path.name: name for name, entry in CATALOG.items() if not entry.in_cache}
+FOLDERS = ("prepare.", "encoders.llm")  # keys of what is never a lone file
+WEIGHTS = (".pt", ".pth")  # how lone files of weights end
 MEGABITS = 50  # per second: a common line, for how long a download takes
 # The sum of docs/scaling.md; of the recipe frozen2027 no more is known.
 LANGUAGE_MODELS = (
@@ -203,6 +205,10 @@ def _status(requirement: Requirement, path: Path, root: Path) -> tuple[Status, t
     if full.is_file():
         if not full.stat().st_size:
             return "incomplete", ("any content",)
+        if requirement.key.startswith(FOLDERS):
+            return "incomplete", ("a folder: this is a file",)
+        if full.suffix not in WEIGHTS:
+            return "incomplete", (f"weights, a file that ends in {' or '.join(WEIGHTS)}",)
         lacking = _lacking(requirement, full.parent) if requirement.needs_folder else ()
         return ("incomplete" if lacking else "there"), lacking
     if not full.is_dir():

@@ -151,14 +151,15 @@ def test_the_page_says_what_the_metrics_say():
         )
     }  # fmt: skip
     text = coverage.coverage_page(
-        table, {"audiocaps/train and xacle/test": 4, "a/train and b/train": 1}
+        table, {"audiocaps/train and xacle/test": 4, "a/train and b/train": 1}, {"a and b": 1_002}
     )
     assert "| audiocaps | 49,838 | 46,231 | 46,000 | 3 | 5 | 2 | 127.5 | 46,100 |" in text
     assert "| audiocaps | silent | 231 |" in text
     same = "of the same sounds, sample for sample"
     assert f"- audiocaps/train and xacle/test: 4 {same}, rated for validation or test\n" in text
     assert f"- a/train and b/train: 1 {same}\n" in text
-    assert "No sound is in two corpora or splits." in coverage.coverage_page(table, {})
+    assert "No sound is in two corpora or splits." in coverage.coverage_page(table, {}, {})
+    assert "- a and b: 1,002 recordings of YouTube in both\n" in text
 
 
 def test_nothing_at_all_to_keep_is_an_empty_folder_and_no_crash(raw):

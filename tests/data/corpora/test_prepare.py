@@ -296,7 +296,7 @@ def test_settings_that_contradict_each_other_are_refused():
         config(max_rejected_fraction=1.5)
     with pytest.raises(ParamsError, match="silence_dbfs must be below 0"):
         config(silence_dbfs=70.0)
-    with pytest.raises(ParamsError, match="level_dbfs must be below 0"):
+    with pytest.raises(ParamsError, match="level_dbfs must lie between silence_dbfs and 0"):
         config(level_dbfs=26.0)
     with pytest.raises(ParamsError, match="num_silent must not be negative"):
         config(num_silent=-1)
@@ -304,7 +304,12 @@ def test_settings_that_contradict_each_other_are_refused():
 
 @pytest.mark.slow
 def test_the_stage_writes_its_three_outputs_twice_the_same(raw):
-    write_params(Path(), prepare=CONFIG)
+    more = "".join(f"{pair}.wav,a bell,3,sc,m1\n" for pair in range(5, 8))
+    with (raw / "xacle/meta_data/validation.csv").open("a") as lists:
+        lists.write(more)  # pairs enough for two folds
+    for pair in range(5, 8):
+        write_sound(raw / f"xacle/wav/validation/{pair}.wav")
+    write_params(Path(), prepare=CONFIG, ensemble={"folds": 2})
     hashes = []
     for _ in range(2):
         run_stage("prepare")
@@ -321,4 +326,4 @@ def test_the_stage_writes_its_three_outputs_twice_the_same(raw):
     ]
     labels = tables.read_table(Path("data/test_labels/ratings.parquet"), tables.RATINGS)
     assert set(labels["split"]) == {"test"}
-    assert json.loads(Path("metrics/prepare.json").read_text())["xacle"]["kept"] == 4
+    assert json.loads(Path("metrics/prepare.json").read_text())["xacle"]["kept"] == 7

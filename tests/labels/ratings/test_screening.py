@@ -174,8 +174,8 @@ def test_a_split_that_loses_every_rating_is_an_error_with_the_remedy():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"tolerance": -1.0}, "0 or more"),
-        ({"tolerance": math.nan}, "0 or more"),
+        ({"tolerance": -1.0}, "0 to 10"),
+        ({"tolerance": math.nan}, "0 to 10"),
         ({"careless_threshold": 1.0}, "between 0 and 1"),
         ({"straightline_min_ratings": 1}, "2 or more"),
     ],

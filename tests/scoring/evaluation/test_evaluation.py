@@ -111,6 +111,10 @@ def test_what_a_table_lacks_is_named():
     for arguments, message in (
         ((table[PAIR], REFERENCE), "the predictions: the column 'pred_score' is missing"),
         ((table, REFERENCE[PAIR]), "the reference has no column average_score"),
+        (
+            (table, REFERENCE.assign(mean_score=1.0)),
+            "the reference: the mean ratings may be in average_score or mean_score: rename or rem",
+        ),
         ((holes, REFERENCE), "the predictions, row 3: pred_score nan is not a finite number"),
     ):
         with pytest.raises(SoundjudgeError, match=message):

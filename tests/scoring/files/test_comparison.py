@@ -137,6 +137,47 @@ def test_the_column_names_of_the_challenges_page_are_taken(tmp_path):
     assert numbers["srcc"] == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("mean_score", "the mean ratings may be in average_score or mean_score: rename or remove"),
+        (
+            "average_semantic_alignement_score",
+            "average_score may be 'average_score' or 'average_semantic_alignement_score': rename",
+        ),
+        ("wave_file_name", "wav_file_name may be 'wav_file_name' or 'wave_file_name': rename or"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_of_two_columns_that_may_be_meant_none_is_taken_in_silence(
+    tmp_path, extra, message, suffix
+):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    frame = pd.read_csv(reference).assign(**{extra: "9"})
+    path = tmp_path / f"two{suffix}"
+    if suffix == ".jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
+    for run in (
+        comparison.evaluate_files,
+        lambda a, b, _, **k: comparison.compare_files([a], b, **k),
+    ):
+        with pytest.raises(SoundjudgeError, match=message):
+            run(guess, path, None, resamples=100, seed=0)
+
+
+def test_a_text_of_any_length_is_told_on_a_line(tmp_path):
+    guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    frames = {path: pd.read_csv(path).assign(text="a dog") for path in (guess, reference)}
+    frames[reference]["text"] = "a dog " * 10_000
+    for path, frame in frames.items():
+        frame.to_csv(path, index=False)
+    with pytest.raises(SoundjudgeError, match="lacks 4 pairs") as error:
+        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+    assert len(str(error.value)) < 500
+
+
 @pytest.mark.parametrize("suffix", [".tsv", ".jsonl", ".parquet", ".CSV"])
 def test_predictions_and_references_may_be_in_other_formats(tmp_path, suffix):
     paths = []

@@ -1,6 +1,8 @@
 """Sounds and texts are paired by position, whatever holds them; anything else is a sentence."""
 
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -100,6 +102,93 @@ def test_the_bytes_of_a_file_are_the_file(tmp_path):
         list_sounds([content, content[:50]])[1].read()
 
 
+class BytesPath:
+    """What os.scandir(b".") gives."""
+
+    def __fspath__(self) -> bytes:
+        return b"a.wav"
+
+
+def test_paths_and_contents_of_every_kind_are_taken():
+    stream = io.BytesIO(b"RIFF")
+    stream.read()  # at its end
+    contents = [b"RIFF", bytearray(b"RIFF"), memoryview(b"RIFF"), stream]
+    records = [{"bytes": content, "path": None} for content in contents[:3]]
+    assert [sound.content for sound in list_sounds([*contents, *records])] == [b"RIFF"] * 7
+    paths = ["a.wav", BytesPath(), np.str_("a.wav"), {"path": Path("a.wav"), "bytes": None}]
+    assert [sound.path for sound in list_sounds(paths)] == [Path("a.wav")] * 4
+
+
+class Decoder:
+    """As torchcodec's AudioDecoder, of two channels."""
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self.calls = 0
+
+    def get_all_samples(self) -> SimpleNamespace:
+        self.calls += 1
+        if not self.samples:
+            raise RuntimeError("Could not open input file\nand more")
+        data = torch.stack([torch.full((self.samples,), 0.25), torch.full((self.samples,), 0.75)])
+        return SimpleNamespace(data=data, sample_rate=16_000)
+
+
+def test_a_decoder_of_torchcodec_is_read_when_its_turn_comes_whatever_its_length():
+    decoders = [Decoder(800), Decoder(3), Decoder(0)]
+    whole, short, broken = list_sounds(decoders)
+    assert [decoder.calls for decoder in decoders] == [0, 0, 0]
+    assert whole.read().wave.tolist() == [0.5] * 800
+    assert short.read().wave.tolist() == [0.5] * 3
+    with pytest.raises(
+        SoundjudgeError, match=r"sounds\[2\] is undecodable: Could not open input fi"
+    ):
+        broken.read()
+    assert whole.key != short.key
+    with pytest.raises(SoundjudgeError, match="sounds is one sound, a Decoder: give a list"):
+        list_sounds(decoders[0])
+
+
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "f8", "f2"])
+@pytest.mark.parametrize("change", ["big-endian", "read-only", "reversed twice", "every second"])
+def test_how_an_array_lies_in_memory_does_not_matter(dtype, change):
+    full = np.iinfo(dtype).max + 1 if dtype[0] == "i" else 1
+    samples = (np.array([0.5, -0.25, 0.125, 0.0] * 100) * full).astype(dtype)
+    changed = {
+        "big-endian": samples.astype(">" + dtype),
+        "read-only": samples.copy(),
+        "reversed twice": samples[::-1].copy()[::-1],
+        "every second": np.repeat(samples, 2)[::2],
+    }[change]
+    changed.flags.writeable = change != "read-only"
+    assert wave_of(changed).tolist() == [0.5, -0.25, 0.125, 0.0] * 100
+    assert wave_of(np.stack([changed, changed])).tolist() == [0.5, -0.25, 0.125, 0.0] * 100
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 10), (10, 2), (64, 64), (64, 2)])
+def test_a_few_samples_of_a_few_channels_may_be_either(shape):
+    told = rf"is of a doubtful shape: \({shape[0]}, {shape[1]}\) may be \(T, C\) or \(C, T\)"
+    with pytest.raises(SoundjudgeError, match=told):
+        wave_of(np.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 10), (10, 1), (10,)])
+def test_one_channel_is_one_channel(shape):
+    assert wave_of(np.full(shape, 0.5)).tolist() == [0.5] * max(shape)
+
+
+@pytest.mark.parametrize("samples", [[[0.1, 0.2], [0.3]], np.zeros((0, 2)), np.zeros((2, 0)), []])
+def test_ragged_rows_and_no_samples_are_a_sentence(samples):
+    with pytest.raises(SoundjudgeError, match=r"sounds\[0\] is (of a wrong shape|empty)"):
+        wave_of(samples)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_single_precision_are_told_without_a_warning():
+    with pytest.raises(SoundjudgeError, match=r"sounds\[0\] is non-finite"):
+        wave_of(np.full(100, 1e300))
+
+
 @pytest.mark.parametrize(
     ("sounds", "sentence"),
     [
@@ -116,6 +205,15 @@ def test_the_bytes_of_a_file_are_the_file(tmp_path):
         ([WAVE], r"sounds\[0\] is a ndarray: give a path"),
         ([None], r"sounds\[0\] is None"),
         ([float("nan")], r"sounds\[0\] is nan"),
+        ([""], r"sounds\[0\] is the path '', and no file has it"),
+        (["a.wav", "b\0.wav"], r"sounds\[1\] is the path 'b\\x00.wav', and no file has it"),
+        ([{"path": " ", "bytes": None}], r"sounds\[0\] is the path ' ', and no file has it"),
+        ([(WAVE, 10**400)], "its sample rate 10+ is no number"),
+        ([(Path("a.wav"), 16_000)], "is a tuple: give a path"),
+        ([io.StringIO("a")], r"sounds\[0\] is an open file: give its path, or its bytes"),
+        (io.BytesIO(b"RIFF\nWAVE\n"), "sounds is one sound, a BytesIO: give a list"),
+        (bytearray(b"RIFF"), "sounds is one sound, a bytearray: give a list"),
+        (memoryview(b"RIFF"), "sounds is one sound, a memoryview: give a list"),
         ([("a.wav", 16_000)], "is a tuple: give a path"),
         (WAVE[None], r"an array or frame of shape \(1, 1600\): give a list, or one column"),
         (pd.DataFrame({"a": PATHS}), r"frame of shape \(3, 1\)"),

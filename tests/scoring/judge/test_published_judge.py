@@ -160,7 +160,7 @@ def test_a_folder_here_has_no_revision(folder):
 
 def head(evaluation: dict, **changes: object) -> dict:
     packaging = Packaging(
-        name="tiny", version="1.0", license="cc-by-4.0", data="", notes=(), **changes
+        name="tiny", version="1.0", license="cc-by-4.0", data="Nothing.", notes=(), **changes
     )
     return yaml.safe_load(card_data.card_data(packaging, evaluation).to_yaml())
 

@@ -50,8 +50,8 @@ class RegressionConfig:
         for name in ("c", "batch_size"):
             if getattr(self, name) <= 0:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must be above 0.")
-        if self.epsilon < 0:
-            raise SoundjudgeError(f"epsilon is {self.epsilon}: it must not be negative.")
+        if not 0 <= self.epsilon < 1:  # from 1 on no error on -1..1 costs anything
+            raise SoundjudgeError(f"epsilon is {self.epsilon}: it must be 0 to below 1.")
         if self.gamma != "scale" and self.gamma <= 0:
             raise SoundjudgeError(f"gamma is {self.gamma}: it must be above 0, or 'scale'.")
 

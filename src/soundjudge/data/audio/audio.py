@@ -73,6 +73,8 @@ def sound_from_samples(samples: Any, sample_rate: float) -> Sound:  # noqa: ANN4
 
 
 def _refuse_other_than_files(path: Path) -> None:
+    if "\0" in str(path):
+        raise AudioError(repr(str(path)), "missing", "no name of a file holds a NUL")
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -118,7 +120,11 @@ def _as_array(samples: Any) -> NDArray[Any]:  # noqa: ANN401
     if np.ma.is_masked(samples):
         raise AudioError("the sound", "masked", "some samples are masked, fill them")
     if not hasattr(samples, "detach"):
-        return np.asarray(samples)
+        try:
+            return np.asarray(samples)
+        except (ValueError, RecursionError) as error:
+            detail = "its rows have different lengths, give (samples,) or (samples, channels)"
+            raise AudioError("the sound", "of a wrong shape", detail) from error
     try:
         # numpy has no bfloat16.
         numbers = samples.float() if samples.is_floating_point() else samples
@@ -131,12 +137,14 @@ def _as_array(samples: Any) -> NDArray[Any]:  # noqa: ANN401
 
 def _as_float(array: NDArray[Any]) -> NDArray[np.float32]:
     if array.dtype.kind == "f":
-        return array.astype(np.float32)
-    if array.dtype == np.uint8:  # 128 is silence
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            return array.astype(np.float32)
+    dtype = array.dtype.newbyteorder("=")
+    if dtype == np.uint8:  # 128 is silence
         return (array.astype(np.float32) - 128.0) / 128.0
-    if array.dtype == np.int32 and 0 < np.abs(array.astype(np.int64)).max(initial=0) <= 2**15:
+    if dtype == np.int32 and 0 < np.abs(array.astype(np.int64)).max(initial=0) <= 2**15:
         detail = "int32 with a peak that 16 bits hold, near silence if they are 32: give int16"
         raise AudioError("the sound", "of a wrong type", detail)
-    if array.dtype in (np.int16, np.int32):
-        return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
+    if dtype in (np.int16, np.int32):
+        return (array / -float(np.iinfo(dtype).min)).astype(np.float32)
     raise AudioError("the sound", "of a wrong type", f"{array.dtype}, give floats or int16")

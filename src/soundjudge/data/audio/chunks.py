@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from soundjudge.data.audio import mpeg
+from soundjudge.data.audio import mpeg, mpeg_frames
 from soundjudge.data.audio.flags import USUAL_RATES
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, Stream
 
@@ -19,6 +19,8 @@ STREAMED = 0x7FFF_0000  # bytes; a length from here on means that its writer did
 IN_DS64 = 0xFFFF_FFFF  # a length that stands in the chunk ds64
 MPEG_LAYER_3 = b"\x55\0"  # format tag of WAV (RFC 2361)
 JOINED = "undecodable: another file is joined behind its samples, split them"
+KNOWN = (b"fmt ", b"data", b"COMM", b"SSND", b"LIST", b"fact", b"FVER")
+INSIDE = "undecodable: its samples are a file of another format, save them as such"
 LINEAR_AIFC = (b"NONE", b"sowt", b"twos", b"fl32", b"FL32", b"fl64", b"FL64", b"in24", b"in32")
 
 
@@ -72,7 +74,9 @@ def _chunks(data: FileBytes, place: int, layout: Layout) -> Iterator[Chunk]:
     while place + HEAD <= len(data):
         size: int = struct.unpack_from(layout.size_code, data, place + 4)[0]
         yield Chunk(name=bytes(data[place : place + 4]), start=place + HEAD, size=size)
-        place += HEAD + size + size % 2
+        place += HEAD + size
+        # Some writers leave out the byte that follows an odd length.
+        place += size % 2 and data[place : place + 4] not in KNOWN
 
 
 def _streams(
@@ -101,6 +105,10 @@ def _streams(
             parts[-1] = replace(parts[-1], share_there=share * parts[-1].share_there)
         return parts
     refusal = contradiction(layout.description, text, stated, size)
+    if frame_bytes(layout.description, text) and is_file(view):
+        refusal = INSIDE
+    if samples.start % 2 and layout.description == b"fmt " and text and not long_sizes:
+        return [Stream(pieces=(_plain_head(text, size), view), share_there=share, refusal=refusal)]
     if size == stated and data[:4] != b"BW64":
         return [Stream(refusal=refusal)]
     pieces = (_head(data[:start], layout, chunks, size), view)
@@ -110,7 +118,7 @@ def _streams(
 def _behind(data: FileBytes, end: int, layout: Layout) -> tuple[bool, bool]:
     """Whether samples end at `end`: nothing or a chunk follows; and whether a file is joined."""
     for place in (end, end + end % 2):
-        if data[place : place + 4] == data[:4]:
+        if data[place : place + 4] == data[:4] or (place > FIRST and is_file(data, place)):
             return True, True
         chunk = next(_chunks(data, place, layout), None)
         named = chunk and chunk.name.isascii() and chunk.name.decode().isprintable()
@@ -118,6 +126,23 @@ def _behind(data: FileBytes, end: int, layout: Layout) -> tuple[bool, bool]:
             behind = _chunks(data, place, layout)
             return True, any(one.name == data[:4] for one in behind)
     return end == len(data), False
+
+
+def is_file(data: FileBytes | memoryview, start: int = 0) -> bool:
+    """Whether a file of some format begins here, and not samples or chunks."""
+    head = bytes(data[start : start + 4096])
+    if (head[:4], head[8:12]) in LAYOUTS or head[:4] in (b"fLaC", b"OggS"):
+        return True
+    tag = mpeg_frames.after_tags(head)
+    return mpeg_frames.is_run(head, tag) if tag < len(head) else tag > 0
+
+
+def _plain_head(text: bytes, size: int) -> bytes:
+    """The head of a WAV file with nothing in it but what a sample is."""
+    text = text + bytes(len(text) % 2)
+    total = FIRST + 2 * HEAD + len(text) + size - HEAD
+    head = struct.pack("<4sI4s4sI", b"RIFF", total, b"WAVE", b"fmt ", len(text))
+    return head + text + struct.pack("<4sI", b"data", size)
 
 
 def _head(data: bytes, layout: Layout, chunks: dict[bytes, Chunk], size: int) -> bytes:

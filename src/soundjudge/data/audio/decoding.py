@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from soundjudge.data.audio import chunks, flac, foreign, mpeg, mpeg_frames, ogg
+from soundjudge.data.audio import chunks, flac, foreign, mpeg, mpeg_frames, ogg, other_files
 from soundjudge.data.audio.flags import Power
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, PiecesFile, Stream
 from soundjudge.errors import AudioError
@@ -27,8 +27,6 @@ LARGEST_PEAK = 8.0
 # An ID3v2 tag tells libsndfile what follows. Without one it first looks for a resource fork
 # beside the file that has no name, and refuses all MP3 in a folder with .AppleDouble/ or "._".
 TAG = b"ID3\3\0\0\0\0\0\x14" + bytes(20)
-# libsndfile reads more formats, and part of a file in silence where a header of theirs is wrong.
-UNKNOWN = "undecodable: it is no WAV, AIFF, FLAC, Ogg or MP3 file, convert it (ffmpeg -i {} a.wav)"
 RATES = (1_000, 1_000_000)  # Hz; another one stands in a damaged header
 
 
@@ -47,15 +45,18 @@ def decode(path: Path, first_seconds: float | None) -> Decoded:
     result = Decoded()
     try:
         with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            data: FileBytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise AudioError(path, "unreadable", error.strerror or str(error)) from error
     start = mpeg_frames.after_tags(data)
     if name := foreign.format_name(data, start):
         _add_foreign(path, data, name, start, seconds, result)
         return result
-    unknown = Stream(refusal=UNKNOWN.format(path.name))
-    for stream in _streams(data, start, seconds) or [unknown]:
+    if start and (data[start : start + 4], data[start + 8 : start + 12]) in chunks.LAYOUTS:
+        data, start = data[start:], 0  # no other reader of such files knows a tag before them
+    # libsndfile reads more formats, and part of a file in silence where their header is wrong.
+    streams = _streams(data, start, seconds)
+    for stream in streams or [Stream(refusal=other_files.refusal(data, path.name))]:
         decoded_seconds = sum(len(mean) / rate for mean, rate in result.parts)
         if decoded_seconds >= seconds:
             break
@@ -92,8 +93,9 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
             parts = list(_means(_blocks(file, frames), path, result.power))
             announced = file.frames / stream.share_there
     except soundfile.LibsndfileError as error:
-        detail = error.error_string.strip() or f"decoder error {error.code}, cut off or damaged"
-        raise AudioError(path, "undecodable", detail) from error
+        detail = error.error_string.strip(" .") or f"decoder error {error.code}, cut off or damaged"
+        remedy = f"get it again or convert it (ffmpeg -i {path.name} a.wav)"
+        raise AudioError(path, "undecodable", f"{detail}; {remedy}") from error
     except OSError as error:
         raise AudioError(path, "unreadable", error.strerror or str(error)) from error
     mean = np.concatenate(parts) if parts else np.empty(0, np.float32)

@@ -4,12 +4,15 @@ import re
 import struct
 from dataclasses import dataclass
 
+from soundjudge.data.audio.chunks import JOINED
 from soundjudge.data.audio.streams import FileBytes, Stream
 
 STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the marker and the head of STREAMINFO
 FRAME = re.compile(rb"\xff[\xf8\xf9][^\x00-\x0f\xf0-\xff][\x00-\xaf][^\x80-\xbf\xff]")
 RATES = {1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 7: 24_000,
          8: 32_000, 9: 44_100, 10: 48_000, 11: 96_000}  # fmt: skip
+# What begins another file. An application block may hold the head of the WAV that was encoded.
+OTHER = re.compile(rb"(RIFF....WAVE|FORM....AIF[FC]|OggS\x00\x02)", re.DOTALL)
 LENGTH = 18  # place of the 8 bytes that hold a stream's length in their last 36 bits
 
 
@@ -28,6 +31,8 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     starts = [match.start() for match in STREAM.finditer(data)]
     if not starts:
         return [Stream()]  # libsndfile says what is wrong with it
+    if OTHER.search(data, _first_frame(data, starts[0])):
+        return [Stream(refusal=JOINED)]
     result = []
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
         word = int.from_bytes(data[start + LENGTH : start + LENGTH + 8], "big")
@@ -46,6 +51,17 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         pieces = (view[start : start + LENGTH], length, view[start + LENGTH + 8 : end])
         result.append(Stream(pieces=pieces, share_there=share, refusal=refusal))
     return result
+
+
+def _first_frame(data: FileBytes, start: int) -> int:
+    """Where the frames begin, behind the blocks of metadata."""
+    place = start + 4
+    while place + 4 <= len(data):
+        is_last, size = data[place] & 0x80, int.from_bytes(data[place + 1 : place + 4], "big")
+        place += 4 + size
+        if is_last:
+            break
+    return min(place, len(data))
 
 
 def _samples(data: FileBytes, start: int, end: int, enough: float) -> Frame:

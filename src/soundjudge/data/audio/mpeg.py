@@ -11,6 +11,8 @@ from soundjudge.data.audio.mpeg_frames import Frame
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, Piece, Stream, slices
 
 LOST = (0, 0)  # the span of a frame that is lost
+UNTOLD = "undecodable: MPEG layers 1 and 2 do not say how long they are, convert it to wav or flac"
+NO_FRAMES_BEHIND = "damaged: it does not end with frames"
 CUT = "truncated: it ends within a frame and does not say how long it was"
 
 
@@ -51,6 +53,9 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     runs, position, stopped = _walk(data, start, seconds)
     damage = "" if stopped else _damage_at_end(data, position, runs[-1])
     stated = mpeg_frames.read(data, start, runs[0].frame)
+    whole = len(runs) == 1 and LOST not in runs[0].spans
+    if stated and whole and stated.count == len(runs[0].spans) - 1 and not any(data[position:]):
+        damage = ""  # all that it states is there, and zeros to fill a block
     if unknown > (1.0 - SHARE_THERE) * len(runs[0].spans) * runs[0].mean_size() * bool(stated):
         damage = "damaged: it does not begin with a frame"
     result = [_stream(data, run, damage if run is runs[-1] else "", stopped) for run in runs]
@@ -107,10 +112,12 @@ def _damage_at_end(data: FileBytes, position: int, run: Run) -> str:
     if 0 < size < 4 and data[position] == 0xFF:  # not even a whole header
         return CUT
     unknown = size > (1.0 - SHARE_THERE) * len(run.spans) * run.mean_size()
-    return "damaged: it does not end with frames" if unknown else ""
+    return NO_FRAMES_BEHIND if unknown else ""
 
 
 def _stream(data: FileBytes, run: Run, damage: str, stopped: bool) -> Stream:
+    if run.frame.kind[1] != 3:
+        return Stream(refusal=UNTOLD)
     start, end = run.spans[0]
     first = mpeg_frames.read(data, start, run.frame)
     stated = first.count if first and not stopped else 0
@@ -125,7 +132,7 @@ def _stream(data: FileBytes, run: Run, damage: str, stopped: bool) -> Stream:
     elif run.gaps and not stated and not run.gaps_are_whole_frames():
         damage = damage or "damaged: nobody knows how much is missing between its frames"
     right = first and first.clean and (stated == len(spans) or (stopped and first.count))
-    if run.frame.kind[1] != 3 or (right and not run.gaps):
+    if right and not run.gaps:
         return Stream(pieces=tuple(slices(data, run.spans)), share_there=share, damage=damage)
     head = data[start : start + 4]
     if first and first.count:

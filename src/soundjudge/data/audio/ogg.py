@@ -4,6 +4,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
+from soundjudge.data.audio.chunks import JOINED, is_file
 from soundjudge.data.audio.streams import FileBytes, Piece, Stream, slices
 
 BEGIN, END = 2, 4  # flags of the first and the last page of a logical stream
@@ -76,6 +77,8 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     result = [_stream(data, link, complete or link is not sounds[-1]) for link in sounds]
     if cut and not result[-1].damage:
         result[-1] = Stream(pieces=result[-1].pieces, damage=NO_LAST_PAGE)
+    if complete and junk_at >= 0 and not cut and is_file(data, junk_at):
+        return [Stream(refusal=JOINED)]
     if orphans and not any(stream.damage for stream in result):
         damage = f"damaged: the first page of {orphans} others is missing"
         result[-1] = Stream(pieces=result[-1].pieces, damage=damage)

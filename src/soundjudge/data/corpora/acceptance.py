@@ -48,8 +48,8 @@ class Preparation:
             raise SoundjudgeError("min_seconds must be above 0 and at most max_seconds")
         if self.silence_dbfs >= 0:
             raise SoundjudgeError("silence_dbfs must be below 0, full scale")
-        if self.level_dbfs is not None and self.level_dbfs >= 0:
-            raise SoundjudgeError("level_dbfs must be below 0, full scale")
+        if self.level_dbfs is not None and not self.silence_dbfs < self.level_dbfs < 0:
+            raise SoundjudgeError("level_dbfs must lie between silence_dbfs and 0, full scale")
         if self.num_silent < 0:
             raise SoundjudgeError("num_silent must not be negative")
         if self.max_characters < 1:

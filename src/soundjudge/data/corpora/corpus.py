@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from soundjudge.data.tables import tables
+from soundjudge.data.tables.texts import is_blank
 from soundjudge.errors import SoundjudgeError
 
 # The earlier wins. Files of the last four are not decoded: their rejection names the reason.
@@ -123,7 +124,7 @@ def build_corpus(
             reject(row, "duplicate id")
         elif sound.split != row.sound.split:
             reject(row, f"duplicate id: {sound.clip_id} is in {sound.split} too")
-        elif not text:
+        elif is_blank(text):
             reject(row, "empty caption")
         elif len(text) > max_characters:
             reject(row, f"caption too long: {len(text)} characters")

@@ -11,11 +11,12 @@ from soundjudge.data.corpora import xacle
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.corpora.corpus import Corpus, Rejection
 from soundjudge.data.corpora.intake import IntakeResult
+from soundjudge.data.corpora.recordings import SAME_RECORDING
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
 
 # Differences between two lists of a corpus are no faults.
-UNCOUNTED = ("no caption", "caption of no clip")
+UNCOUNTED = ("no caption", "caption of no clip", SAME_RECORDING)
 RATED = tuple(f"{xacle.NAME}/{split}" for split in ("validation", "test"))
 
 
@@ -121,13 +122,18 @@ def overlap(clips: pd.DataFrame) -> dict[str, int]:
     return {" and ".join(pair): count for pair, count in sorted(Counter(pairs).items())}
 
 
-def coverage_metrics(table: Mapping[str, Coverage], shared: Mapping[str, int]) -> dict[str, object]:
+def coverage_metrics(
+    table: Mapping[str, Coverage], shared: Mapping[str, int], recordings: Mapping[str, int]
+) -> dict[str, object]:
     """All counts, for the metrics file."""
     metrics: dict[str, object] = {name: asdict(counts) for name, counts in table.items()}
-    return metrics | {"overlap": dict(shared)}
+    metrics["overlap"] = dict(shared)
+    return metrics | ({"same_recordings": dict(recordings)} if recordings else {})
 
 
-def coverage_page(table: Mapping[str, Coverage], shared: Mapping[str, int]) -> str:
+def coverage_page(
+    table: Mapping[str, Coverage], shared: Mapping[str, int], recordings: Mapping[str, int]
+) -> str:
     """The same counts as Markdown, for people."""
     names = ("listed", "found", "kept", "cut", "silent", "repeated", "hours", "captions")
     lines = ["# What was found and kept", "", *_head(["corpus", *names])]
@@ -142,6 +148,10 @@ def coverage_page(table: Mapping[str, Coverage], shared: Mapping[str, int]) -> s
         + (", rated for validation or test" if any(split in splits for split in RATED) else "")
         for splits, count in shared.items()
     ] or ["No sound is in two corpora or splits."]
+    lines += [
+        f"- {splits}: {count:,} recordings of YouTube in both"
+        for splits, count in recordings.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

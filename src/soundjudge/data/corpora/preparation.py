@@ -9,7 +9,15 @@ import pandas as pd
 
 from soundjudge.data.audio.level import amplitude
 from soundjudge.data.clips.clip_levels import ClipLevels, write_levels
-from soundjudge.data.corpora import audiocaps, corpus, coverage, intake, vggsound, xacle
+from soundjudge.data.corpora import (
+    audiocaps,
+    corpus,
+    coverage,
+    intake,
+    recordings,
+    vggsound,
+    xacle,
+)
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.corpora.clip_writer import Clip, ClipWriter, to_pcm
 from soundjudge.data.corpora.corpus import Corpus, Rejection
@@ -39,10 +47,11 @@ class Corpora:
 
 @dataclass(frozen=True, kw_only=True)
 class PreparationResult:
-    """The counts of each corpus, and of the sounds that two of them share."""
+    """The counts of each corpus, and of the sounds and the recordings that two of them share."""
 
     coverage: dict[str, Coverage]
     overlap: dict[str, int]
+    recordings: dict[str, int]
 
 
 def list_corpora(config: Preparation) -> Corpora:
@@ -55,13 +64,13 @@ def list_corpora(config: Preparation) -> Corpora:
         raise SoundjudgeError(
             f"prepare.xacle: {config.xacle} holds only a README.md; ratings are needed"
         )
+    captioned = [
+        read(folder, config.max_characters)
+        for name, (read, folder) in readers.items()
+        if not corpus.is_omitted(folder, f"prepare.{name}")
+    ]
     corpora = Corpora(
-        xacle=xacle.read_xacle(config.xacle),
-        captioned=[
-            read(folder, config.max_characters)
-            for name, (read, folder) in readers.items()
-            if not corpus.is_omitted(folder, f"prepare.{name}")
-        ],
+        xacle=xacle.read_xacle(config.xacle), captioned=recordings.without_validated(captioned)
     )
     # Missing files can be refused before hours of reading.
     missing = [
@@ -123,6 +132,7 @@ def write_prepared(
     return PreparationResult(
         coverage=coverage.measure_coverage(corpora.all, result, captions, rejections),
         overlap=coverage.overlap(result.clips),
+        recordings=recordings.shared_recordings(corpora.captioned),
     )
 
 

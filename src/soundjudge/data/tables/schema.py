@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
+from soundjudge.data.tables.texts import is_blank
 from soundjudge.errors import SoundjudgeError
 
 Kind = Literal["str", "int", "float", "bool"]
@@ -85,7 +86,10 @@ def _check_text(values: Series, *, nullable: bool, where: str) -> None:
 
 
 def _is_blank(values: Series) -> Series:
-    return values.astype("str").str.strip().eq("")
+    texts = values.astype("str")
+    blank = ~texts.str.contains("[0-9A-Za-z]", regex=True, na=True).astype("bool")
+    blank[blank] = texts[blank].map(is_blank)  # of the few that may be
+    return blank
 
 
 def _check_number(values: Series, kind: Kind, *, nullable: bool, where: str) -> None:

@@ -9,6 +9,11 @@ import unicodedata
 from soundjudge.errors import SoundjudgeError
 
 
+def is_blank(text: str) -> bool:
+    """Whether a text holds nothing but white space and invisible characters."""
+    return all(c.isspace() or unicodedata.category(c) == "Cf" for c in text)
+
+
 def clean_text(text: str) -> str:
     """The text as models read it: in one Unicode form, one blank where there is white space.
 

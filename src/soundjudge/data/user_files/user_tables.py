@@ -65,7 +65,7 @@ def read_user_table(
     else:
         _check_suffix(path, f"the {table.name} table")
         header, rows = delimited.read_rows(path, join_lines=join_lines)
-        frame = _to_frame(rename(header, names or {}), rows, path, table)
+        frame = _to_frame(rename(header, names or {}, path), rows, path, table)
         check_table(frame, table, str(path))
     spellings.check_ids(frame, str(path))
     id_forms.check_forms(frame, str(path))
@@ -88,9 +88,17 @@ def _check_suffix(path: Path, what: str) -> None:
         raise SoundjudgeError(f"{path}: {what} is read from {kinds} or .parquet")
 
 
-def rename(header: list[str], names: Mapping[str, str]) -> list[str]:
-    """The header with our names of columns, where it lacks them."""
-    return [names[name] if name in names and names[name] not in header else name for name in header]
+def rename(header: list[str], names: Mapping[str, str], path: Path) -> list[str]:
+    """The header with our names of columns. SoundjudgeError if two columns may be meant by one."""
+    renamed = [names.get(name, name) for name in header]
+    for ours in {*renamed} & {*names.values()}:
+        if renamed.count(ours) > 1:
+            meant = [repr(name) for name, new in zip(header, renamed, strict=True) if new == ours]
+            raise SoundjudgeError(
+                f"{path}: {ours} may be {' or '.join(meant)}: rename or remove those that are not "
+                "meant"
+            )
+    return renamed
 
 
 def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:

@@ -14,6 +14,7 @@ Shrinkage: TypeAlias = float | Literal["empirical_bayes"]
 # SPO-CLAPScore's, by --published; the defaults of commands, library and pipeline are below.
 PUBLISHED_METHOD: Method = "rating"
 PUBLISHED_SHRINKAGE: Shrinkage = 0.0
+MOST_TOLERANCE = 0.01  # relative change of the likelihood
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,8 @@ class Screening:
     "splits that are screened; SPO also screens validation, which then flatters selection"
 
     def __post_init__(self) -> None:
-        if not self.tolerance >= 0:
-            raise SoundjudgeError(f"tolerance is {self.tolerance}: choose 0 or more rating points")
+        if not 0 <= self.tolerance <= 10:
+            raise SoundjudgeError(f"tolerance is {self.tolerance}: choose 0 to 10 rating points")
         if not 0 < self.careless_threshold < 1:
             raise SoundjudgeError(
                 f"careless_threshold is {self.careless_threshold}: choose a probability between "
@@ -70,6 +71,11 @@ class LatentConfig:
         for key in ("scale_sd", "noise_prior_weight", "tolerance"):
             if getattr(self, key) <= 0:
                 raise SoundjudgeError(f"{key} is {getattr(self, key)}: choose a number above 0")
+        if self.tolerance > MOST_TOLERANCE:
+            raise SoundjudgeError(
+                f"tolerance is {self.tolerance}: the fit would end before it began, choose at most "
+                f"{MOST_TOLERANCE}"
+            )
         if self.max_iterations < 1:
             raise SoundjudgeError(f"max_iterations is {self.max_iterations}: choose 1 or more")
 

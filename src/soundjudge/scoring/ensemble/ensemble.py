@@ -56,15 +56,17 @@ class EnsembleConfig:
                 )
         if self.folds < 2:
             raise SoundjudgeError(f"folds is {self.folds}: cross-fitting needs 2 or more")
-        if not 0 < self.coverage < 1:
-            raise SoundjudgeError(f"coverage is {self.coverage}: choose a number between 0 and 1")
+        if not 0.5 <= self.coverage < 1:
+            raise SoundjudgeError(f"coverage is {self.coverage}: choose 0.5 to below 1")
         check_silent_score(self.silent_score)
-        if self.resamples < 1:
-            raise SoundjudgeError(f"resamples is {self.resamples}: intervals need 1 or more")
+        if not 1 <= self.resamples <= 1_000_000:
+            raise SoundjudgeError(f"resamples is {self.resamples}: choose 1 to 1000000")
         if unknown := sorted(set(self.kinds) - set(self.members)):
             raise SoundjudgeError(f"kinds names {unknown[0]}, which is no member")
         if unknown := sorted(set(self.zero_weight) - set(self.members)):
             raise SoundjudgeError(f"zero_weight names {unknown[0]}, which is no member")
+        if len({*self.zero_weight}) < len(self.zero_weight):
+            raise SoundjudgeError(f"zero_weight is {list(self.zero_weight)}: name each member once")
         if set(self.zero_weight) == set(self.members):
             raise SoundjudgeError("zero_weight names every member: leave one that is weighed")
         if self.best_member is not None and self.best_member not in self.members:

@@ -3,6 +3,7 @@
 Tables that both have a text are joined by clip and text, others by the clip alone.
 """
 
+import reprlib
 from collections.abc import Collection, Hashable
 
 import pandas as pd
@@ -13,6 +14,8 @@ from soundjudge.errors import SoundjudgeError
 
 PAIR = ["wav_file_name", "text"]
 CLIP, TEXT = PAIR
+SHORT = reprlib.Repr()
+SHORT.maxstring = 120  # of a text in an error
 LIMIT = 1e6  # of scores on any scale: squares of larger ones tell nothing
 
 
@@ -62,7 +65,7 @@ def _check_subset(
 
 
 def _show(pair: tuple[str, ...]) -> str:
-    return " + ".join(repr(part) for part in pair)
+    return " + ".join(map(SHORT.repr, pair))
 
 
 def _normal_form(pair: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,12 +36,12 @@ class EvaluationConfig:
     cluster: Cluster = "none"  # resampled as wholes: text, model_id or both; none = pairs
 
     def __post_init__(self) -> None:
-        if self.resamples < 1:
-            raise SoundjudgeError(f"resamples is {self.resamples}: choose 1 or more")
-        if not 0 < self.confidence < 1:
+        if not 10 <= self.resamples <= 1_000_000:  # a few have no interval
             raise SoundjudgeError(
-                f"confidence is {self.confidence}: choose a number between 0 and 1"
+                f"resamples is {self.resamples}: choose 10 to 1000000, 2000 are usual"
             )
+        if not 0.5 <= self.confidence < 1:
+            raise SoundjudgeError(f"confidence is {self.confidence}: choose 0.5 to below 1")
 
 
 @dataclass(frozen=True, kw_only=True)

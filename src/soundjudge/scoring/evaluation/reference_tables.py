@@ -59,12 +59,20 @@ def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame
 
 
 def reference_column(columns: Collection[Hashable], where: str) -> str:
-    """Which of the columns holds mean ratings; `where` names the table in the error."""
+    """Which of the columns holds mean ratings; `where` names the table in errors.
+
+    Raises SoundjudgeError where none does, or more than one may.
+    """
     names = [name for name in REFERENCES if name in columns]
     if not names:
         raise SoundjudgeError(
             f"{where} has no column {REFERENCES[0]} (has {', '.join(map(str, columns))})"
             + (": make averages of ratings with standardize" if "score" in columns else "")
+        )
+    if len(names) > 1:
+        raise SoundjudgeError(
+            f"{where}: the mean ratings may be in {' or '.join(names)}: rename or remove the one "
+            "that is not meant"
         )
     return names[0]
 

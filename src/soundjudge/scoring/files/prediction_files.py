@@ -40,7 +40,7 @@ def read_pair_list(path: Path) -> pd.DataFrame:
 
 
 def _header(path: Path) -> list[str]:
-    return user_tables.rename(user_tables.read_header(path), NAMES)
+    return user_tables.rename(user_tables.read_header(path), NAMES, path)
 
 
 def _read(path: Path, table: Table) -> pd.DataFrame:

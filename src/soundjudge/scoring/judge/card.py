@@ -1,5 +1,6 @@
 """The model card of a judge."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ environment variable {variable}"""
 
 Records = Mapping[str, MemberRecord]  # by member
 
+NAME, VERSION = "[A-Za-z0-9_-]*[A-Za-z0-9][A-Za-z0-9_-]*", "[A-Za-z0-9][A-Za-z0-9._-]*"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Packaging:
@@ -92,8 +95,17 @@ class Packaging:
     datasets: tuple[str, ...] = ()  # ids on the hub, owner/name, of what it was trained on
 
     def __post_init__(self) -> None:
-        if not self.name.replace("-", "").replace("_", "").isalnum():
+        if not re.fullmatch(NAME, self.name):
             raise SoundjudgeError(f"name is {self.name!r}: use letters, digits, - and _")
+        if not re.fullmatch(VERSION, self.version):  # it stands between @ and + in the score id
+            raise SoundjudgeError(f"version is {self.version!r}: use letters, digits, ., - and _")
+        if not re.fullmatch(VERSION, self.license):
+            raise SoundjudgeError(f"license is {self.license!r}: write its id on the hub, as mit")
+        if not self.data.strip() or not all(note.strip() for note in self.notes):
+            raise SoundjudgeError("data or one of notes is empty: say what people must know")
+        for dataset in self.datasets:
+            if not re.fullmatch(f"({NAME}/)?{VERSION}", dataset):
+                raise SoundjudgeError(f"datasets names {dataset!r}: write its id, owner/name")
 
 
 def card_text(

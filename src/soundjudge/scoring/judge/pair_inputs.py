@@ -3,7 +3,9 @@
 B sounds, C channels, T samples.
 """
 
+import io
 import math
+import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -13,12 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from soundjudge.data.audio import audio
 from soundjudge.errors import AudioError, SoundjudgeError
 
+NO_SAMPLES = (str, bytes, PathLike)
 FORMS = (
     "a path, bytes, (samples, sample rate), {'array': ..., 'sampling_rate': ...}, or samples with "
     "sample_rate="
@@ -32,7 +33,7 @@ class SoundInput:
     where: str  # of errors, such as "sounds[3]"
     path: Path | None = None
     content: bytes | None = None
-    samples: Any = None  # array or tensor, (T,), (T, C) or (C, T)
+    samples: Any = None  # array or tensor, (T,), (T, C) or (C, T); or a decoder of torchcodec
     sample_rate: float = 0.0
 
     @property
@@ -49,20 +50,25 @@ class SoundInput:
         try:
             if self.content is not None:
                 return _decode(self.content)
+            if _is_decoder(self.samples):
+                decoded = self.samples.get_all_samples()  # its data are (C, T)
+                return audio.sound_from_samples(decoded.data.T, decoded.sample_rate)
             return audio.sound_from_samples(self._columns(), self.sample_rate)
+        except RuntimeError as error:  # torchcodec's
+            raise AudioError(self.where, "undecodable", str(error).split("\n")[0]) from error
         except AudioError as error:
             raise AudioError(self.where, error.reason, error.detail) from error
 
     def _columns(self) -> Any:  # noqa: ANN401
         """The samples as (T,) or (T, C)."""
         shape = tuple(getattr(self.samples, "shape", ()))
-        if len(shape) != 2 or shape[1] <= shape[0] or shape[0] > audio.MOST_CHANNELS:
-            return self.samples  # as it stands: the reader refuses what is no sound
-        if shape[1] <= audio.MOST_CHANNELS:
+        if len(shape) == 2 and 1 < min(shape) <= max(shape) <= audio.MOST_CHANNELS:
             raise AudioError(
                 self.where, "of a doubtful shape", f"{shape} may be (T, C) or (C, T): give (T,)"
             )
-        return self.samples.T
+        if len(shape) == 2 and shape[0] < shape[1] and shape[0] <= audio.MOST_CHANNELS:
+            return self.samples.T
+        return self.samples  # as it stands: the reader refuses what is no sound
 
 
 def _decode(content: bytes) -> audio.Sound:
@@ -116,6 +122,8 @@ def list_sounds(sounds: Any, sample_rate: float | None = None) -> list[SoundInpu
         if getattr(sounds[0], "ndim", 0) != 3:
             raise SoundjudgeError("sounds is one pair of samples and rate: give a list of sounds")
         sounds, sample_rate = sounds
+    if isinstance(sounds, io.IOBase | bytearray | memoryview) or _is_decoder(sounds):
+        raise SoundjudgeError(f"sounds is one sound, a {type(sounds).__name__}: give a list")
     rate = None if sample_rate is None else _rate(sample_rate, "sample_rate")
     is_batch = rate is not None and getattr(sounds, "ndim", 1) in (2, 3)
     items = list(sounds) if is_batch else _items(sounds, "sounds")
@@ -159,7 +167,13 @@ def _items(values: Any, name: str) -> list[Any]:  # noqa: ANN401
 
 def _sound(sound: Any, where: str, rate: float | None) -> SoundInput:  # noqa: ANN401
     if isinstance(sound, str | PathLike):
-        return SoundInput(where=where, path=Path(sound))
+        return SoundInput(where=where, path=_path(sound, where))
+    if isinstance(sound, io.BytesIO):  # all of it, wherever someone has read to
+        return SoundInput(where=where, content=sound.getvalue())
+    if isinstance(sound, io.IOBase):
+        raise SoundjudgeError(f"{where} is an open file: give its path, or its bytes")
+    if _is_decoder(sound):
+        return SoundInput(where=where, samples=sound)
     if isinstance(sound, bytes | bytearray | memoryview):
         return SoundInput(where=where, content=bytes(sound))
     if isinstance(sound, Mapping):
@@ -168,7 +182,7 @@ def _sound(sound: Any, where: str, rate: float | None) -> SoundInput:  # noqa: A
         samples, of_sound = sound
         if _is_rate(samples) and not _is_rate(of_sound):
             raise SoundjudgeError(f"{where} is (sample rate, samples): give (samples, sample rate)")
-        if _is_rate(of_sound) and not _is_rate(samples) and not isinstance(samples, str | bytes):
+        if _is_rate(of_sound) and not _is_rate(samples) and not isinstance(samples, NO_SAMPLES):
             return SoundInput(where=where, samples=samples, sample_rate=_rate(of_sound, where))
     if rate is not None and getattr(sound, "ndim", 0) in (1, 2):
         return SoundInput(where=where, samples=sound, sample_rate=rate)
@@ -180,11 +194,23 @@ def _record(sound: Mapping[Any, Any], where: str) -> SoundInput:
     if sound.get("array") is not None and "sampling_rate" in sound:
         rate = _rate(sound["sampling_rate"], where)
         return SoundInput(where=where, samples=sound["array"], sample_rate=rate)
-    if isinstance(sound.get("bytes"), bytes):
-        return SoundInput(where=where, content=sound["bytes"])
-    if isinstance(sound.get("path"), str) and sound.get("bytes") is None:
-        return SoundInput(where=where, path=Path(sound["path"]))
+    if isinstance(sound.get("bytes"), bytes | bytearray | memoryview):
+        return SoundInput(where=where, content=bytes(sound["bytes"]))
+    if isinstance(sound.get("path"), str | PathLike) and sound.get("bytes") is None:
+        return SoundInput(where=where, path=_path(sound["path"], where))
     raise SoundjudgeError(f"{where} has the keys {', '.join(map(str, sound))}: give {FORMS}")
+
+
+def _path(path: "str | PathLike[Any]", where: str) -> Path:
+    name = os.fsdecode(os.fspath(path))
+    if not name.strip() or "\0" in name:
+        raise SoundjudgeError(f"{where} is the path {name!r}, and no file has it: give {FORMS}")
+    return Path(name)
+
+
+def _is_decoder(value: object) -> bool:
+    """Whether it is a decoder of torchcodec: what datasets of the hub hold from version 4 on."""
+    return callable(getattr(value, "get_all_samples", None))
 
 
 def _is_rate(value: object) -> bool:
@@ -197,7 +223,7 @@ def _is_rate(value: object) -> bool:
 def _rate(value: Any, where: str) -> float:  # noqa: ANN401
     try:
         rate = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SoundjudgeError(f"{where}: its sample rate {value!r} is no number") from error
     if not math.isfinite(rate) or rate <= 0:
         raise SoundjudgeError(f"{where}: its sample rate is {rate:g}: give it in Hz, above 0")
@@ -208,34 +234,3 @@ def _describe(value: object) -> str:
     if isinstance(value, int | float | np.number | None):
         return repr(value)
     return f"a {type(value).__name__}"
-
-
-def sounds_of_batch(
-    audio: Tensor | Sequence[Tensor],
-    sizes: Tensor | Sequence[int] | None,
-    sample_rates: Tensor | Sequence[float] | float,
-) -> list[tuple[Tensor, float]]:
-    """Samples (T,) or (T, C) with their rates in Hz, of a batch or of a list of (T,) or (C, T).
-
-    A batch is (B, T) or (B, C, T). `sizes`: samples of each sound that are no padding. Raises
-    SoundjudgeError.
-    """
-    if isinstance(audio, Tensor) and audio.ndim not in (2, 3):
-        raise SoundjudgeError(f"audio is {tuple(audio.shape)}: give (B, T) or (B, C, T)")
-    sounds = [torch.as_tensor(sound).detach() for sound in audio]
-    rates = torch.as_tensor(sample_rates, dtype=torch.float64).reshape(-1).tolist()
-    rates = rates * len(sounds) if len(rates) == 1 else rates
-    lengths = [sound.shape[-1] if sound.ndim else 0 for sound in sounds]
-    if sizes is not None:
-        lengths = torch.as_tensor(sizes).reshape(-1).tolist()
-    for name, values in (("sizes", lengths), ("sample_rates", rates)):
-        if len(values) != len(sounds):
-            raise SoundjudgeError(f"there are {len(sounds)} sounds and {len(values)} {name}")
-    for position, (sound, length) in enumerate(zip(sounds, lengths, strict=True)):
-        if not 0 < length <= sound.shape[-1]:
-            raise SoundjudgeError(
-                f"sizes[{position}] is {length}: sound {position} has {sound.shape[-1]} samples"
-            )
-    cut = [sound[..., : int(length)] for sound, length in zip(sounds, lengths, strict=True)]
-    columns = [sound.T if sound.ndim == 2 else sound for sound in cut]
-    return list(zip(columns, rates, strict=True))

@@ -25,6 +25,7 @@ from soundjudge.training.caption.caption_report import Generation
 from soundjudge.training.lalm.training_pairs import (
     PairReader,
     TrainingPairs,
+    check_splits,
     gather_features,
     make_pairs,
 )
@@ -45,6 +46,11 @@ class CaptionConfig:
     seed: int
     optimization: Optimization  # its items are captions
     generation: Generation = Generation()
+
+    def __post_init__(self) -> None:
+        check_splits(self.train_splits, self.validation_splits)
+        if self.eval_batch_size < 1:
+            raise SoundjudgeError(f"eval_batch_size is {self.eval_batch_size}: choose 1 or more")
 
 
 def select_captioned(

@@ -17,9 +17,12 @@ from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables.texts import clean_text
+from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.runtime.devices import copy_to
 from soundjudge.training.loop.objective import Indices
+
+SPLITS = ("train", "validation", "test")  # of captioned clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,18 @@ class PairReader:
     def features_of(self, items: Indices) -> Tensor:
         """The stored features of the sounds of the pairs `items` (B,): (B, M, D)."""
         return gather_features(self.features, self.pairs.clip_ids_of(items))
+
+
+def check_splits(train: Sequence[str], validation: Sequence[str]) -> None:
+    """Raises SoundjudgeError unless both name splits, each once and none in both."""
+    for key, splits in (("train_splits", train), ("validation_splits", validation)):
+        if not splits or len({*splits}) < len(splits) or not {*splits} <= {*SPLITS}:
+            raise SoundjudgeError(f"{key} is {list(splits)}: name some of {SPLITS}, each once")
+    if both := sorted({*train} & {*validation}):
+        raise SoundjudgeError(
+            f"train_splits and validation_splits both name {both[0]}: a training that has learned "
+            "what it is validated on selects no epoch"
+        )
 
 
 def make_pairs(

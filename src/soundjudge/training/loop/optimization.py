@@ -6,6 +6,8 @@ from typing import Literal
 
 from soundjudge.errors import SoundjudgeError
 
+MOST = {"learning_rate": 1.0, "weight_decay": 1.0, "epochs": 100_000}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
@@ -38,6 +40,11 @@ class Optimization:
         for name in ("weight_decay", "warmup_steps"):
             if getattr(self, name) < 0:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)}; it must not be negative.")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise SoundjudgeError(
+                    f"{name} is {getattr(self, name):g}; no training is of use above {most:g}."
+                )
         for name in ("clip_norm", "patience"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise SoundjudgeError(f"{name} is {getattr(self, name)}; write null for none.")

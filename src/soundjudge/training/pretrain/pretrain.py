@@ -23,6 +23,7 @@ from soundjudge.model.lalm.prompt import Sequences
 from soundjudge.training.lalm.training_pairs import (
     PairReader,
     TrainingPairs,
+    check_splits,
     make_pairs,
     predict_scores,
 )
@@ -43,6 +44,7 @@ class PretrainConfig(RankingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_splits(self.train_splits, self.validation_splits)
         count = self.captions_per_clip
         if count is not None and (count < 1 or self.list_size % count):
             raise SoundjudgeError(

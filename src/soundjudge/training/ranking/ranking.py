@@ -36,10 +36,10 @@ class RankingConfig:
     def __post_init__(self) -> None:
         if self.list_size < 2:
             raise SoundjudgeError(f"list_size is {self.list_size}; an order needs at least 2.")
-        if self.temperature <= 0:
-            raise SoundjudgeError(f"temperature is {self.temperature}; it must be above 0.")
-        if self.margin < 0:
-            raise SoundjudgeError(f"margin is {self.margin}; it must not be negative.")
+        if not 1e-3 <= self.temperature <= 1e3:  # the loss hears one pair, or none
+            raise SoundjudgeError(f"temperature is {self.temperature}; it must be 0.001 to 1000.")
+        if not 0 <= self.margin <= 10:
+            raise SoundjudgeError(f"margin is {self.margin}; it must be 0 to 10 stds.")
         if self.eval_batch_size < 1:
             raise SoundjudgeError(
                 f"eval_batch_size is {self.eval_batch_size}; it must be at least 1."

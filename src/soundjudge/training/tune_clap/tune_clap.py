@@ -39,6 +39,7 @@ from soundjudge.training.targets import choice
 from soundjudge.training.targets.choice import Target
 
 NO_FEATURES = Path("data/none")
+MOST = 10.0  # of errors that cost nothing, in standard deviations, and of a weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,8 @@ class TuneConfig:
         if self.list_size < 2:
             raise SoundjudgeError(f"list_size is {self.list_size}: a difference needs two pairs.")
         for name in ("mse_tau", "margin", "margin_weight"):
-            if getattr(self, name) < 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must not be negative.")
+            if not 0 <= getattr(self, name) <= MOST:
+                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must be 0 to {MOST}.")
         if self.class_balance is not None and not 0 <= self.class_balance < 1:
             raise SoundjudgeError(
                 f"class_balance is {self.class_balance}: choose 0 to below 1, or null."
