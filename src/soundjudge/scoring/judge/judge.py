@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
@@ -22,7 +21,7 @@ from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge.judge_folder import JudgeFolder
-from soundjudge.scoring.judge.loading import LoadedJudge, load_judge
+from soundjudge.scoring.judge.loading import LoadedJudge, cpu_default, load_judge
 from soundjudge.scoring.judge.manifest import Long
 from soundjudge.scoring.judge.pair_inputs import SoundInput, check_batch_size, list_pairs
 from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
@@ -203,7 +202,7 @@ class Judge(JudgeFolder):
         prepared = {id(wave): self.manifest.prepare(wave) for wave in waves}
         silent = np.array([prepared[id(wave)][0] for wave in waves], dtype=bool)
         waves = [prepared[id(wave)][1] for wave in waves]
-        with torch.device("cpu"):  # whatever the caller's default device is
+        with cpu_default():
             loaded = self._scorer.window_scores(waves, texts, prediction)
         scores = np.tile(np.asarray(blend.mean), (len(loaded.cuts), 1))  # (W, K)
         scores[:, [blend.members.index(name) for name in self.members]] = loaded.scores

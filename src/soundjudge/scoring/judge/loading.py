@@ -7,6 +7,7 @@
 Nothing else may lie there, and no file may differ from what judge.json says of it.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -50,9 +51,20 @@ def load_judge(
     # A member without weight would be computed for nothing.
     weighted = zip(manifest.ensemble.members, manifest.ensemble.weights, strict=True)
     used = [member for member, weight in weighted if weight > 0]
-    with devices.plain_arithmetic(), torch.device("cpu"):  # whatever the caller's defaults are
+    with devices.plain_arithmetic(), cpu_default():  # whatever the caller's defaults are
         loaded = {member: loader.member(folder / "members" / member) for member in used}
     return LoadedJudge(manifest=manifest, members=loaded, folder=folder, device=loader.device)
+
+
+def cpu_default() -> AbstractContextManager[object]:
+    """New tensors lie on the CPU, whatever the caller's default device is.
+
+    Torch's own context passes each operation through Python, a tenth of a small judge's scoring:
+    where the CPU is the default already, it is left out.
+    """
+    if torch.get_default_device().type == "cpu":
+        return nullcontext()
+    return torch.device("cpu")
 
 
 def find_folder(name: str | Path) -> Path:
