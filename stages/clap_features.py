@@ -29,8 +29,8 @@ def load_writers(
     own = devices.process_state(device).device
     claps = [checkpoints.load_encoder(source, own) for source in sources]
     write = partial(embeddings.write_encoding_chunk, config=config)
-    encoders = clap_encoders(claps, ClipStore(PREPARED)).items()
-    return {kind: partial(write, encode=encode) for kind, encode in encoders}
+    encoders = clap_encoders(claps, ClipStore(PREPARED))
+    return {kind: partial(write, encode=encode) for kind, encode in encoders.items()}
 
 
 def main() -> None:
@@ -41,15 +41,15 @@ def main() -> None:
     sources = list(dict.fromkeys([first, *map(as_source, extra)]))
     inputs = [PREPARED / "clips.parquet", PREPARED / "rated.parquet"]
     inputs += [checkpoints.resolve_path(source.path) for source in sources]
-
     rated, clips = read_table(inputs[1], RATED), ClipStore(PREPARED).table
     distinct = dict(zip((CLIPS, TEXTS), embeddings.distinct_rated(rated, clips), strict=True))
     work = work_folder("clap_features", chunks.chunk_params(config), inputs)
     load = partial(load_writers, sources, config)
-    groups = {kind: distinct[Path(kind).name] for kind in load(device)}
-    split = partial(chunks.split_chunks, work=work, count=chunks.MAX_CHUNK_ITEMS)
-    jobs = {kind: split(kind, group.items) for kind, group in groups.items()}
-    chunks.make_chunks(sum(jobs.values(), []), load, config.engine, config.workers, device)
+    writers = load(device)
+    groups = {kind: distinct[Path(kind).name] for kind in writers}
+    jobs = {kind: chunks.split_chunks(kind, g.items, work) for kind, g in groups.items()}
+    factory = load if config.engine == "ray" else lambda _: writers
+    chunks.make_chunks(sum(jobs.values(), []), factory, config.engine, config.workers, device)
     with artifacts.atomic_folder(CLAP_FEATURES) as folder:
         for kind, group in groups.items():
             chunks.gather_chunks(folder / kind, jobs[kind], group.keys, group.rows)

@@ -41,10 +41,7 @@ def main() -> None:
         "clips": embeddings.distinct_clips(captions["clip_id"], clips),
         "captions": embeddings.distinct_texts(captions["caption_id"], captions["text"]),
     }
-    jobs = {
-        kind: chunks.split_chunks(kind, group.items, work, chunks.MAX_CHUNK_ITEMS)
-        for kind, group in distinct.items()
-    }
+    jobs = {kind: chunks.split_chunks(kind, g.items, work) for kind, g in distinct.items()}
     load = partial(load_writers, config)
     chunks.make_chunks(sum(jobs.values(), []), load, config.engine, config.workers, device)
 

@@ -16,12 +16,12 @@ class FetchPlan:
     "what the catalog has not"
 
 
-def plan_fetch(path: Path, root: Path = Path()) -> FetchPlan:
-    """The entries for all that the params in `path` lack; their paths start at `root`."""
+def plan_fetch(path: Path) -> FetchPlan:
+    """The entries for all that the params in `path` lack, which start at this folder."""
     targets, others = {}, []
-    for finding in unmet_requirements(find_requirements(path, root)):
+    for finding in unmet_requirements(find_requirements(path)):
         if finding.entry:
-            targets[finding.entry] = root / finding.path
+            targets[finding.entry] = finding.path
         else:
             others.append(finding)
     return FetchPlan(targets=targets, others=tuple(others))

@@ -37,9 +37,6 @@ def test_clips_come_back_by_id_and_fill_shards_end_to_end(tmp_path):
     assert "a/1" in clips
     assert "a/3" not in clips
     assert clips.ids() == ["a/1", "a/2", "b/1"]
-    assert clips.ids(corpus="a") == ["a/1", "a/2"]
-    assert clips.ids(split="test") == ["b/1"]
-    assert clips.ids(corpus="a", split="test") == []
 
 
 def test_no_clips_are_an_empty_folder(tmp_path):

@@ -68,27 +68,6 @@ def test_features_equal_those_of_the_reference(changes):
     torch.testing.assert_close(frames, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_padding_is_hidden_as_the_reference_hides_it():
-    network = random_beats()
-    sound = waves(16_240)  # 100 frames
-    sound[1, 8_120:] = 0.0
-    with torch.no_grad():
-        expected = reference(network)(sound, torch.tensor([1.0, 0.5]))[0]
-        # The reference counts 162 samples per frame here: 8120 / 162 = 50.1, so 51 are valid.
-        frames = network(fbank.log_mel_fbank(sound), torch.tensor([100, 51]))
-    torch.testing.assert_close(frames, expected, atol=1e-5, rtol=1e-5)
-
-
-def test_what_follows_the_valid_frames_changes_nothing_before_them():
-    network = random_beats()
-    spectrogram = torch.randn(1, 64, 128)
-    longer = torch.cat([spectrogram, torch.randn(1, 32, 128)], dim=1)
-    with torch.no_grad():
-        alone = network(spectrogram)
-        padded = network(longer, torch.tensor([64]))[:, :32]
-    torch.testing.assert_close(padded, alone, atol=1e-5, rtol=1e-5)
-
-
 def test_distances_fall_into_exact_then_logarithmic_buckets():
     # 16 buckets per direction, the first 8 exact; 20 lies at 8 + 8 * ln(20/8) / ln(40/8) = 12.55
     distance = torch.tensor([0, -1, -7, -8, -20, -40, -1000, 1, 20])

@@ -101,10 +101,10 @@ def test_features_do_not_depend_on_batch_mates():
 
 def test_augmentation_changes_the_spectrogram():
     network = encoder()
-    features = audio_encoder.encode_waves(network, [wave(0.5)], FRONTEND, torch.zeros_like)
     with torch.no_grad():
-        expected = pool_frames(network(torch.zeros(1, 48, 128)), 3)
-    torch.testing.assert_close(features, expected)
+        frames = network.frames(torch.from_numpy(wave(0.5))[None], torch.zeros_like)
+        expected = network(torch.zeros(1, 48, 128))
+    torch.testing.assert_close(frames, expected)
 
 
 def test_the_wave_that_is_given_stays_as_it_is():

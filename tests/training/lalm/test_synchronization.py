@@ -11,7 +11,7 @@ import tiny_training
 import torch
 from torch import nn
 
-from soundjudge.model.audio.audio_encoder import encode_waves
+from soundjudge.model.frontend.frontend import pad_or_cut, pool_frames
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
 from soundjudge.training.lalm.training_pairs import PairReader, make_pairs
@@ -65,7 +65,9 @@ def test_masked_sounds_are_encoded_without_asking_for_a_number(monkeypatch):
     masks = SpecAugment(freq_mask=15, time_mask=30, per="sound")
     augment = partial(apply_specaugment, config=masks, generator=generator)
     waves = [np.zeros(8_000, np.float32)] * 3
-    features = encode_waves(encoder, waves, tiny_lalm.FRONTEND, augment)
+    with torch.no_grad():
+        frames = encoder.frames(pad_or_cut(waves, tiny_lalm.FRONTEND), augment)
+    features = pool_frames(frames, tiny_lalm.FRONTEND.audio_tokens)
     assert features.is_meta and features.shape == (3, 4, 6)
 
 

@@ -1,14 +1,10 @@
 """A folder of sentence-transformers as an encoder of text alone.
 
-Its modules.json says what it is made of: a transformer, whose tokens' mean or first token is the
-sentence, and perhaps that the sentence is brought to length 1, as it always is here.
+N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019. Its modules.json says what it is made of: a
+transformer, whose tokens' mean or first token is the sentence, and perhaps that the sentence is
+brought to length 1, as it always is here.
 
-B batch, T samples at 16 kHz, L tokens, E width of the encoder.
-
-N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019. What the package sentence-transformers
-does with the folder's modules.json is done here: mean over the tokens, then unit length.
-
-B batch, L tokens, H features.
+B batch, T samples at 16 kHz, L tokens, H width of the encoder.
 """
 
 import math
@@ -146,7 +142,7 @@ class SentenceTransformer:
         return torch.ones(len(waves), 1)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Unit embeddings of texts: (B, E)."""
+        """Unit embeddings of texts: (B, H)."""
         embeddings: Tensor = self.encoder(texts)
         return embeddings
 

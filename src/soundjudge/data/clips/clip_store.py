@@ -41,14 +41,9 @@ class ClipStore:
             raise SoundjudgeError(f"{path} ends before {clip_id!r}: run the prepare stage again")
         return pcm.astype(np.float32) / np.float32(FULL_SCALE)
 
-    def ids(self, corpus: str | None = None, split: str | None = None) -> list[str]:
-        """Clip ids in order: all, or those of one corpus, of one split, or of both."""
-        rows = self.table
-        if corpus is not None:
-            rows = rows[rows["corpus"] == corpus]
-        if split is not None:
-            rows = rows[rows["split"] == split]
-        return list(rows["clip_id"])
+    def ids(self) -> list[str]:
+        """Clip ids in order."""
+        return list(self.table["clip_id"])
 
     def __contains__(self, clip_id: object) -> bool:
         return clip_id in self._locations

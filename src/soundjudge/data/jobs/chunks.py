@@ -64,7 +64,9 @@ def chunk_size(row_bytes: int) -> int:
     return max(1, min(MAX_CHUNK_ITEMS, SHARD_BYTES // row_bytes))
 
 
-def split_chunks(kind: str, items: Sequence[str], work: Path, count: int) -> list[Chunk]:
+def split_chunks(
+    kind: str, items: Sequence[str], work: Path, count: int = MAX_CHUNK_ITEMS
+) -> list[Chunk]:
     """Consecutive items, `count` per chunk, with files in work/<kind>/."""
     starts = range(0, len(items), count)
     return [

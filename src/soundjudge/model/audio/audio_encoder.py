@@ -64,11 +64,8 @@ def load_audio_encoder(path: Path, device: torch.device) -> AudioEncoder:
 
 @torch.no_grad()
 def encode_waves(
-    encoder: AudioEncoder,
-    waves: Sequence[NDArray[np.float32]],
-    frontend: AudioFrontend,
-    augment: Augment | None = None,
+    encoder: AudioEncoder, waves: Sequence[NDArray[np.float32]], frontend: AudioFrontend
 ) -> Tensor:
     """The features (B, M, D) of B waves of any T, each padded or cut to the window."""
-    frames = encoder.frames(pad_or_cut(waves, frontend), augment)  # (B, N, D)
+    frames = encoder.frames(pad_or_cut(waves, frontend))  # (B, N, D)
     return pool_frames(frames, frontend.audio_tokens)

@@ -7,7 +7,7 @@ Letters: B = captions at once, M = audio tokens, D = encoder width.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -76,11 +76,7 @@ def train(
     train_pairs: TrainingPairs,
     validation_pairs: TrainingPairs,
     config: CaptionConfig,
-    *,
-    work: Path,
-    device: str,
-    log: loop.Log = loop.log_line,
-    history: Path | None = None,
+    **options: Unpack[loop.RunOptions],
 ) -> loop.TrainingResult:
     """Trains `lalm` in place and keeps the epoch with the lowest validation loss."""
     lalm.prepare_for_training(config.llm)
@@ -104,11 +100,8 @@ def train(
         optimization=config.optimization,
         seed=config.seed,
         validate=validate,
-        work=work,
-        device=device,
-        log=log,
-        history=history,
         epoch_zero=False,
+        **options,
     )
     lalm.merge_and_unload()
     return result

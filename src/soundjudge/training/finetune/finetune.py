@@ -11,7 +11,7 @@ D = encoder width.
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -156,11 +156,7 @@ def train(
     validation_targets: pd.DataFrame | None,
     config: FinetuneConfig,
     member: FinetuneMember,
-    *,
-    work: Path,
-    device: str,
-    log: loop.Log = loop.log_line,
-    history: Path | None = None,
+    **options: Unpack[loop.RunOptions],
 ) -> loop.TrainingResult:
     """Trains `model` in place and keeps the epoch, 0 included, with the highest validation SRCC.
 
@@ -168,7 +164,7 @@ def train(
     """
     train_pairs = make_rated_pairs(train_targets, member.target, member.sample_weights)
     lalm, trainable = language_model(model), member.trainable
-    known = prepare(model, trainable, sounds.features, train_pairs, config, device)
+    known = prepare(model, trainable, sounds.features, train_pairs, config, options["device"])
     compute_loss = list_loss(config, train_pairs.targets)
 
     reader = PairReader(lalm, sounds.features, train_pairs)
@@ -219,11 +215,8 @@ def train(
         optimization=config.optimization,
         seed=member.seed,
         validate=validation,
-        work=work,
-        device=device,
-        log=log,
-        history=history,
         epoch_zero=validation is not None,
+        **options,
     )
     if trainable == "all":
         lalm.merge_and_unload()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -30,6 +31,15 @@ from soundjudge.training.loop.run import TrainingRun
 
 ItemSampler = Callable[[np.random.Generator], Indices]
 Log = Callable[[str], None]
+
+
+class RunOptions(TypedDict):
+    """What every training passes on to `train_module`."""
+
+    work: Path
+    device: str
+    log: NotRequired[Log]
+    history: NotRequired[Path | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +65,10 @@ def train_module(
     optimization: Optimization,
     seed: int,
     validate: Callable[[], float] | None,
+    epoch_zero: bool,
     work: Path,
     device: str,
-    log: Log,
-    epoch_zero: bool,
+    log: Log = log_line,
     history: Path | None = None,
 ) -> TrainingResult:
     """Trains what requires gradients in `module`; continues exactly where `work` holds a state.

@@ -9,8 +9,7 @@ Letters: P = pairs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import pandas as pd
 import torch
@@ -95,11 +94,7 @@ def train(
     validation_pairs: TrainingPairs,
     config: PretrainConfig,
     member: PretrainMember,
-    *,
-    work: Path,
-    device: str,
-    log: loop.Log = loop.log_line,
-    history: Path | None = None,
+    **options: Unpack[loop.RunOptions],
 ) -> loop.TrainingResult:
     """Trains `lalm` in place and keeps the epoch with the highest SRCC to the teacher."""
     lalm.prepare_for_training(config.llm)
@@ -132,11 +127,8 @@ def train(
         optimization=config.optimization,
         seed=member.seed,
         validate=validate,
-        work=work,
-        device=device,
-        log=log,
-        history=history,
         epoch_zero=False,
+        **options,
     )
     lalm.merge_and_unload()
     return result

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -113,22 +114,19 @@ def train(
     clips: ClipStore,
     tuning: TuneConfig,
     *,
-    work: Path,
-    device: str,
-    log: loop.Log = loop.log_line,
-    history: Path | None = None,
     features: Path = NO_FEATURES,
+    **options: Unpack[loop.RunOptions],
 ) -> loop.TrainingResult:
     """Trains `model` in place; the best epoch by SRCC on `validation` counts, zero included.
 
     Without validation the last one does. `features`: what the stage clap_features stored.
     """
-    state = devices.process_state(device)
+    state = devices.process_state(options["device"])
     model.to(state.device).eval()
     model.set_trainable(tuning.trainable)
     with state.main_process_first():
         pairs = [train] if validation is None else [train, validation]
-        inputs = TuneInputs(model, pairs, clips, tuning, work, features)
+        inputs = TuneInputs(model, pairs, clips, tuning, options["work"], features)
 
     beta = tuning.class_balance
     balance = None if beta is None else class_weights(train.mean_scores, beta)  # (N,)
@@ -162,11 +160,8 @@ def train(
         optimization=tuning.optimization,
         seed=tuning.seed,
         validate=None if validation is None else partial(validate, validation),
-        work=work,
-        device=device,
-        log=log,
-        history=history,
         epoch_zero=validation is not None,
+        **options,
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.fbank import log_mel_fbank
-from soundjudge.model.audio.beats.layers import MEL_BINS, BeatsConfig, Layer, PositionConvolution
+from soundjudge.model.audio.beats.layers import BeatsConfig, Layer, PositionConvolution
 from soundjudge.runtime import artifacts, model_folder
 from soundjudge.runtime.devices import copy_to
 
@@ -45,20 +45,17 @@ class TransformerEncoder(nn.Module):
         self.layer_norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, padding_mask: Tensor | None) -> Tensor:
-        """(B, N, D) to (B, N, D); `padding_mask` (B, N) is true at padding."""
-        if padding_mask is not None:
-            x = x.masked_fill(padding_mask.unsqueeze(2), 0.0)
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D)."""
         x = x + self.pos_conv(x.transpose(1, 2)).transpose(1, 2)
         if not self.config.layer_norm_first:
             x = self.layer_norm(x)
         x = self.dropout(x)
         bias = self._bias(x.shape[1], x.device)
-        padding_mask = None if padding_mask is None else padding_mask[:, None, None, :]
         for layer in self.layers:
             if self.training and torch.rand(()) < self.config.encoder_layerdrop:
                 continue
-            x = layer(x, bias, padding_mask)
+            x = layer(x, bias)
         return x
 
     def _bias(self, length: int, device: torch.device) -> Tensor | None:
@@ -113,12 +110,8 @@ class Beats(nn.Module):
         encoded: Tensor = self(spectrogram if augment is None else augment(spectrogram))
         return encoded
 
-    def forward(self, spectrogram: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Log-mel spectrograms (B, F, 128), see `fbank.log_mel_fbank`, to (B, N, D).
-
-        With `lengths` (B,), the number of valid frames per row, no patch attends to patches that
-        begin beyond them; the outputs of those patches mean nothing.
-        """
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Log-mel spectrograms (B, F, 128), see `fbank.log_mel_fbank`, to (B, N, D)."""
         patch = self.config.input_patch_size
         if spectrogram.shape[1] < patch:
             raise SoundjudgeError(
@@ -127,14 +120,9 @@ class Beats(nn.Module):
             )
         x = self.patch_embedding(spectrogram.unsqueeze(1))  # (B, E, F / 16, 8)
         x = self.layer_norm(x.flatten(2).transpose(1, 2))  # (B, N, E)
-        padding_mask = None
-        if lengths is not None:
-            # As Microsoft's code: the 8 patches of 16 frames count as if they were consecutive.
-            start = torch.arange(x.shape[1], device=x.device) * patch // (MEL_BINS // patch)
-            padding_mask = start[None, :] >= lengths.to(x.device)[:, None]  # (B, N)
         if self.post_extract_proj is not None:
             x = self.post_extract_proj(x)  # (B, N, D)
-        features: Tensor = self.encoder(self.dropout_input(x), padding_mask)
+        features: Tensor = self.encoder(self.dropout_input(x))
         return features
 
 

@@ -119,11 +119,8 @@ class Attention(nn.Module):
             self.grep_linear = nn.Linear(width // self.heads, 8)
             self.grep_a = nn.Parameter(torch.ones(1, self.heads, 1, 1))
 
-    def forward(self, x: Tensor, bias: Tensor | None, padding_mask: Tensor | None) -> Tensor:
-        """(B, N, D) to (B, N, D).
-
-        `bias` is (H, N, N), `padding_mask` (B, 1, 1, N) and true at padding.
-        """
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """(B, N, D) to (B, N, D); `bias` is (H, N, N)."""
         q, k, v = (
             projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, N, C)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
@@ -133,9 +130,6 @@ class Attention(nn.Module):
             gates = self.grep_linear(q).unflatten(3, (2, 4)).sum(4).sigmoid()  # (B, H, N, 2)
             update, reset = gates.chunk(2, dim=3)
             mask = (update * (reset * self.grep_a - 1.0) + 2.0) * mask  # (B, H, N, N)
-        if padding_mask is not None:
-            mask = q.new_zeros(1, 1, 1, 1) if mask is None else mask
-            mask = mask.masked_fill(padding_mask, float("-inf"))
         x = functional.scaled_dot_product_attention(
             q,
             k,
@@ -177,12 +171,12 @@ class Layer(nn.Module):
             for linear in (self.self_attn.v_proj, self.self_attn.out_proj, self.fc1, self.fc2):
                 nn.init.xavier_normal_(linear.weight, gain=beta)
 
-    def forward(self, x: Tensor, bias: Tensor | None, padding_mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """(B, N, D) to (B, N, D)."""
         if self.norm_first:
-            x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), bias, padding_mask))
+            x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), bias))
             return x + self._feed_forward(self.final_layer_norm(x))
-        x = x * self.alpha + self.dropout(self.self_attn(x, bias, padding_mask))
+        x = x * self.alpha + self.dropout(self.self_attn(x, bias))
         x = self.self_attn_layer_norm(x)
         out: Tensor = self.final_layer_norm(x * self.alpha + self._feed_forward(x))
         return out
