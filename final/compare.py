@@ -26,7 +26,7 @@ def main() -> None:
     last, selection = (report.read_scores(folder, fitted, silent) for folder in MEMBERS)
     blend = last[[*PAIR, ENSEMBLE]].rename(columns={ENSEMBLE: "pred_score"})
     tables.write_table(blend, PREDICTIONS, tables.PREDICTIONS)
-    pairs, evaluation = artifacts.read_json(PAIRS), EVALUATION.read_text(encoding="utf-8")
+    pairs, evaluation = report.read_pair_counts(PAIRS), artifacts.read_text(EVALUATION)
     text = report.report_text(last, selection, pairs, evaluation)
     with artifacts.atomic_file(REPORT) as page:
         page.write_text(text, encoding="utf-8")

@@ -45,7 +45,7 @@ def main() -> None:
             root=Path(),
             window_seconds=prediction.window_seconds,
             packaging=naming.final_packaging(packaging),
-            report=REPORT.read_text(encoding="utf-8"),
+            report=artifacts.read_text(REPORT),
             intervals=read_intervals(INTERVALS),
             note=naming.final_note(params.load("note", str)),
             levels=clip_levels.read_levels(PREPARED),

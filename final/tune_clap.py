@@ -17,6 +17,7 @@ from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables.tables import TARGETS, read_table
+from soundjudge.data.tables.target_scale import read_scale
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training.last_fit import selected_length
@@ -33,7 +34,7 @@ def main(targets: Path, checkpoint: Path, history: Path) -> None:
     device = params.load("device", str)
 
     epochs = selected_length.selected_epochs(SELECTION)
-    scale = artifacts.read_json(targets / "global.json")
+    scale = vars(read_scale(targets))
     table = read_table(targets / "train.csv", TARGETS)
     pairs = tune_clap.rated_pairs(table, tuning.target, **scale)
     model = ClapScore(checkpoints.load_tunable(source, "cpu"), **scale)

@@ -16,6 +16,7 @@ from soundjudge.clap.regression import regressor
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.data.tables.target_scale import read_scale
 from soundjudge.fusion import fused_machine, fusion
 from soundjudge.model.likelihood import likelihood
 from soundjudge.runtime import artifacts, devices
@@ -38,7 +39,7 @@ def main(folder: Path = TARGETS, checkpoint: Path = CHECKPOINT) -> None:
     captioner = likelihood.load_likelihood(CAPTIONER, device)
     targets = tables.read_table(folder / "train.csv", tables.TARGETS)
     clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
-    texts, scale = list(targets["text"]), artifacts.read_json(folder / "global.json")
+    texts, scale = list(targets["text"]), vars(read_scale(folder))
     scores = regressor.target_scores(targets, config.target, **scale)
     stores = clips, ArrayStore(FEATURES)
     machine = fusion.fit_fusion(claps, captioner, *stores, clip_ids, texts, scores, config)

@@ -43,7 +43,7 @@ def main() -> None:
             root=Path(),
             window_seconds=prediction.window_seconds,
             packaging=packaging,
-            report=REPORT.read_text(encoding="utf-8"),
+            report=artifacts.read_text(REPORT),
             intervals=read_intervals(PREDICTIONS / "ensemble/intervals.json"),
             note=params.load("note", str),
             levels=clip_levels.read_levels(PREPARED),

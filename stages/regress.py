@@ -15,6 +15,7 @@ from soundjudge.clap.features.stored_clap import load_stored
 from soundjudge.clap.regression import kernel_machine, regressor
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.data.tables.target_scale import read_scale
 from soundjudge.runtime import artifacts, devices
 
 TARGETS = Path("data/targets")
@@ -33,7 +34,7 @@ def main(folder: Path = TARGETS, checkpoint: Path = CHECKPOINT) -> None:
     claps = [load_stored(source, device, clips, CLAP_FEATURES) for source in sources]
     targets = tables.read_table(folder / "train.csv", tables.TARGETS)
     clip_ids = [tables.rated_clip_id(name) for name in targets["wav_file_name"]]
-    scale = artifacts.read_json(folder / "global.json")
+    scale = vars(read_scale(folder))
     scores = regressor.target_scores(targets, regression.target, **scale)
     machine = regressor.fit_regressor(
         claps, clips, clip_ids, list(targets["text"]), scores, regression

@@ -15,6 +15,7 @@ from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables.tables import TARGETS, read_table
+from soundjudge.data.tables.target_scale import read_scale
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training.tune_clap import tune_clap
@@ -33,7 +34,7 @@ def main() -> None:
     device = params.load("device", str)
 
     inputs = [TARGET_FOLDER, PREPARED / "clips.parquet", checkpoints.resolve_path(source.path)]
-    scale = artifacts.read_json(TARGET_FOLDER / "global.json")
+    scale = vars(read_scale(TARGET_FOLDER))
     train, validation = (
         tune_clap.rated_pairs(
             read_table(TARGET_FOLDER / f"{split}.csv", TARGETS), tuning.target, **scale

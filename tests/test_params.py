@@ -197,6 +197,7 @@ params.load("note", str)
         ("params.load('nothing', str)", "soundjudge: params.yaml has no section 'nothing': there"),
         ("raise OSError(28, 'No space left')", "soundjudge: the disk is full: make room"),
         ("open('a/b.json')", "soundjudge: a/b.json does not exist: run the stage that writes it"),
+        ("open('.')", "soundjudge: .: Is a directory\n"),
         ("raise KeyboardInterrupt", "soundjudge: stopped: what is complete is kept, run again"),
         ("raise ValueError('a bug')", "Traceback (most recent call last):"),
     ],

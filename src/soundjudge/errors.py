@@ -52,16 +52,23 @@ def hide_tracebacks() -> None:
 
 
 def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    sentence = None
-    if isinstance(error, SoundjudgeError):
-        sentence = str(error)
-    elif is_disk_full(error):
-        sentence = "the disk is full: make room and run again"
-    elif isinstance(error, FileNotFoundError) and error.filename:
-        sentence = f"{error.filename} does not exist: run the stage that writes it (dvc repro)"
-    elif isinstance(error, KeyboardInterrupt):
-        sentence = "stopped: what is complete is kept, run again to go on"
+    sentence = stage_sentence(error)
     if sentence is None:
         sys.__excepthook__(kind, error, traceback)
     else:
         sys.stderr.write(f"soundjudge: {sentence}\n")
+
+
+def stage_sentence(error: BaseException) -> str | None:
+    """What a user can correct after a stage, on one line; None for a bug."""
+    if isinstance(error, SoundjudgeError):
+        return " ".join(str(error).split())
+    if is_disk_full(error):
+        return "the disk is full: make room and run again"
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"{error.filename} does not exist: run the stage that writes it (dvc repro)"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped: what is complete is kept, run again to go on"
+    return None

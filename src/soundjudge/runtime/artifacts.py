@@ -129,11 +129,20 @@ def check_readable(path: Path) -> None:
     raise SoundjudgeError(f"{path} can't be read: {reason}")
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401  JSON is any of it
-    """The contents of a JSON file; SoundjudgeError names the file if it is not one."""
+def read_text(path: Path) -> str:
+    """The contents of a text file; SoundjudgeError names the file if it is not one."""
     check_readable(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SoundjudgeError(f"{path} is not UTF-8: {error}") from error
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401  JSON is any of it
+    """The contents of a JSON file; SoundjudgeError names the file if it is not one."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SoundjudgeError(f"{path} is not valid JSON: {error}") from error
 

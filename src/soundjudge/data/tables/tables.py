@@ -131,11 +131,12 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     is_csv = path.suffix == ".csv"
     try:
         arrow = _read_csv(path, table) if is_csv else pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        present = set(arrow.column_names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of column names
         kind = "CSV" if is_csv else "Parquet"
         raise SoundjudgeError(f"{path} is not a readable {kind} file: {error}") from error
     for name, kind in table.columns.items():
-        if name not in arrow.column_names:
+        if name not in present:
             if name not in table.nullable:
                 raise SoundjudgeError(f"{path}: the column {name!r} is missing")
             arrow = arrow.append_column(name, pa.nulls(len(arrow), ARROW_TYPES[kind]))

@@ -18,6 +18,7 @@ import numpy as np
 
 from soundjudge.data.audio import audio
 from soundjudge.errors import AudioError, SoundjudgeError
+from soundjudge.scoring.judge import argument_order
 
 NO_SAMPLES = (str, bytes, PathLike)
 FORMS = (
@@ -87,28 +88,9 @@ def list_pairs(
         raise SoundjudgeError(
             f"there are {len(listed)} sounds and {len(written)} texts: give one text per sound"
         )
-    _check_order(listed, written)
+    if listed:  # whoever swaps sounds and texts swaps all: the first pair tells
+        argument_order.check_order(listed[0].path, written[0])
     return listed, written
-
-
-def _check_order(sounds: Sequence[SoundInput], texts: Sequence[str]) -> None:
-    """Raises SoundjudgeError where sounds and texts stand in each other's place.
-
-    The first pair tells: whoever swaps them swaps all.
-    """
-    path = sounds[0].path if sounds else None
-    if path is not None and not _is_file(path) and _is_file(Path(texts[0])):
-        raise SoundjudgeError(
-            f"there is no sound {str(path)!r}, and the text {texts[0]!r} is the name of a file: "
-            "sounds and texts look swapped, sounds come first"
-        )
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def list_sounds(sounds: Any, sample_rate: float | None = None) -> list[SoundInput]:  # noqa: ANN401

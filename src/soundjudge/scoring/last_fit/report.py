@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from soundjudge import params
+from soundjudge.errors import SoundjudgeError
 from soundjudge.reporting import metrics
+from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching, panel
 from soundjudge.scoring.ensemble.ensemble import ENSEMBLE, Ensemble
 
@@ -59,19 +62,31 @@ def read_scores(folder: Path, fitted: Ensemble, silent: Container[str]) -> pd.Da
     return frame.assign(**{ENSEMBLE: blend})
 
 
+def read_pair_counts(path: Path) -> dict[str, int]:
+    """How many pairs of each split have a target, as final/targets.py counted them."""
+    return params.build(dict[str, int], artifacts.read_json(path), f"{path}: ")
+
+
 def compare_runs(last: pd.DataFrame, selection: pd.DataFrame) -> dict[str, Agreement]:
     """The agreement of each column of two tables of `read_scores`."""
     names = [str(name) for name in last if name not in matching.PAIR]
     other = selection.rename(columns={name: f"{name} selection" for name in names})
     both = matching.match_pairs(last, other, "the last fit", "the selection run")
-    return {
-        name: Agreement(
-            srcc=metrics.srcc(both[name], both[f"{name} selection"]),
-            shift=float(both[name].mean() - both[f"{name} selection"].mean()),
-            spread=float(both[name].std() / both[f"{name} selection"].std()),
-        )
-        for name in names
-    }
+    return {name: _agreement(name, both[name], both[f"{name} selection"]) for name in names}
+
+
+def _agreement(name: str, last: "pd.Series[float]", selection: "pd.Series[float]") -> Agreement:
+    try:
+        srcc = metrics.srcc(last, selection)
+    except SoundjudgeError as error:
+        raise SoundjudgeError(
+            f"scores of {name}, the last fit's against the selection run's: {error}"
+        ) from error
+    return Agreement(
+        srcc=srcc,
+        shift=float(last.mean() - selection.mean()),
+        spread=float(last.std() / selection.std()),
+    )
 
 
 def report_text(

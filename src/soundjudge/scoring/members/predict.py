@@ -69,10 +69,10 @@ def write_provenance(predictions: Path, checkpoint: Path) -> None:
 
 def check_provenance(predictions: Path, checkpoint: Path) -> None:
     """Raises SoundjudgeError unless the predictions are this checkpoint's as it is now."""
-    stored = artifacts.read_json(predictions / PROVENANCE)
+    stored = artifacts.read_json_object(predictions / PROVENANCE)
     if stored != _provenance(checkpoint):
         raise SoundjudgeError(
-            f"{predictions} was predicted with another {stored['folder']} than {checkpoint} is "
+            f"{predictions} was predicted with another {stored.get('folder')} than {checkpoint} is "
             f"now: run the stage predict@{predictions.name} again"
         )
 

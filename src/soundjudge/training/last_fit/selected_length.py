@@ -29,7 +29,15 @@ class SelectedLength(Optimization):
 
 
 def shorten(optimization: Optimization, epochs: int) -> SelectedLength:
-    """An optimization that ends after `epochs`, 1 or more, whatever comes."""
+    """An optimization that ends after `epochs`, 1 or more, whatever comes.
+
+    Raises SoundjudgeError for more epochs than were planned.
+    """
+    if epochs > optimization.epochs:
+        raise SoundjudgeError(
+            f"validation selected {epochs} epochs, and params plan {optimization.epochs}: "
+            "these are two trainings, run 'dvc repro' first"
+        )
     same = {field.name: getattr(optimization, field.name) for field in fields(Optimization)}
     planned = {"epochs": epochs, "patience": None, "planned_epochs": optimization.epochs}
     return SelectedLength(**{**same, **planned})
@@ -42,8 +50,12 @@ def selected_epochs(metrics: Path) -> int:
             f"{metrics} does not exist, and with it the number of epochs of the last fit: "
             "train with validation first, by 'dvc repro'"
         )
-    epochs = artifacts.read_json(metrics)["best_epoch"]
-    assert isinstance(epochs, int), f"{metrics} has no number of epochs: {epochs}"
+    epochs = artifacts.read_json_object(metrics).get("best_epoch")
+    if type(epochs) is not int or epochs < 0:
+        raise SoundjudgeError(
+            f"{metrics}: best_epoch is {epochs!r}, and a number of epochs is needed: it is no "
+            "metrics of a training, run 'dvc repro' first"
+        )
     return epochs
 
 

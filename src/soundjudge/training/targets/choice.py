@@ -22,6 +22,8 @@ def resolve_target(target: Target, folder: Path) -> Score:
             f"a training has the target auto, and {path} does not exist: set standardize.target to "
             "auto, too, or name mean, spo or latent"
         )
-    chosen: Score = artifacts.read_json(path)["target"]
-    assert chosen in get_args(Score), f"{path} names no target: {chosen}"
+    values = artifacts.read_json_object(path)
+    if values.get("target") not in get_args(Score):
+        raise SoundjudgeError(f"{path} names no target: run the stage standardize again")
+    chosen: Score = values["target"]
     return chosen
