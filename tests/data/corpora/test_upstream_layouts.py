@@ -335,3 +335,26 @@ def test_starts_of_vggsound_are_whole_seconds_in_plain_digits(tmp_path, start):
     write_text(tmp_path / "vggsound.csv", f"abc,{start},dog,train\n")
     with pytest.raises(SoundjudgeError, match="row 1: .*start in whole seconds"):
         list(vggsound.list_entries(tmp_path / "vggsound.csv"))
+
+
+@pytest.mark.parametrize("split", ["Train", " train", "val", "training", ""])
+def test_a_clip_of_a_split_that_no_training_names_is_not_lost_in_silence(raw, split):
+    write_text(raw / "vggsound/vggsound.csv", f"Yone,30,x,train\ntwo,7,x,{split}\n")
+    told = rf"vggsound\.csv, row 2: the split '{split}' is none .*: write one of train, validation"
+    with pytest.raises(SoundjudgeError, match=told):
+        vggsound.read_vggsound(raw / "vggsound", 100)
+
+
+def test_blanks_around_ids_of_vggsound_lose_no_caption(raw):
+    write_text(raw / "vggsound/vggsound.csv", " Yone,30,x,train\ntwo\u00a0,7,x,test\n")
+    captions = "id,caption\nYone_000030 ,A dog barks\n Ytwo_000007,Rain\n"
+    write_text(raw / "vggsound/VGGSound_AudioSetCaps_caption.csv", captions)
+    corpus = vggsound.read_vggsound(raw / "vggsound", 100)
+    assert corpus.captions["text"].tolist() == ["A dog barks", "Rain"]
+    assert not corpus.rejections and None not in paths(corpus).values()
+
+
+def test_a_list_of_audiocaps_without_rows_is_an_incomplete_download(raw):
+    write_text(raw / "audiocaps/train.csv", AUDIOCAPS)
+    with pytest.raises(SoundjudgeError, match=r"train\.csv has no rows: download it again, or rem"):
+        audiocaps.read_audiocaps(raw / "audiocaps", 100)

@@ -49,6 +49,8 @@ def read_audiocaps(folder: Path, max_characters: int) -> Corpus:
 
 def _iter_rows(folder: Path, split: str, path: Path) -> Iterator[CaptionRow]:
     frame = read_user_table(path, LIST, join_lines=True)
+    if frame.empty:
+        raise SoundjudgeError(f"{path} has no rows: download it again, or remove it")
     files = corpus.audio_files(folder / "audio" / split, folder / "audio", folder / split)
     clips = CutClips(files)
     columns = (frame[name] for name in ("audiocap_id", "youtube_id", "start_time"))

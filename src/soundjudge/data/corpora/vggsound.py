@@ -28,6 +28,7 @@ NAME = "vggsound"
 LIST = "vggsound.csv"
 CAPTIONS = "VGGSound_AudioSetCaps_caption.csv"
 AUTO_ACD = "Auto-ACD"
+SPLITS = ("train", "validation", "test")  # as published: train and test
 CAPTION_LIST = Table(
     name="AudioSetCaps", columns={"id": "str", "caption": "str"}, nullable=("caption",)
 )
@@ -68,12 +69,18 @@ def list_entries(path: Path) -> Iterator[ListedClip]:
     if not path.is_file():
         raise SoundjudgeError(f"{path} does not exist: it lists the clips of VGGSound")
     rows = delimited.check_width(delimited.iter_rows(path), 4, path)
-    for row, (youtube_id, listed_start, label, split) in enumerate(rows, start=1):
-        start = clip_names.whole_seconds(listed_start)
-        if not (start.isascii() and start.isdecimal()) or not youtube_id or not split:
+    for row, (listed_id, listed_start, label, split) in enumerate(rows, start=1):
+        youtube_id = listed_id.strip()
+        if split not in SPLITS:
             raise SoundjudgeError(
-                f"{path}, row {row}: {youtube_id!r}, {start!r}, {split!r} are no"
-                " YouTube id, start in whole seconds and split"
+                f"{path}, row {row}: the split {split!r} is none that a training names: write one "
+                f"of {', '.join(SPLITS)}"
+            )
+        start = clip_names.whole_seconds(listed_start)
+        if not (start.isascii() and start.isdecimal()) or not youtube_id:
+            raise SoundjudgeError(
+                f"{path}, row {row}: {youtube_id!r}, {start!r} are no YouTube id and start in"
+                " whole seconds"
             )
         name = f"{youtube_id}_{int(start):06d}"
         yield ListedClip(name=name, youtube_id=youtube_id, start=start, label=label, split=split)
@@ -127,7 +134,7 @@ def _iter_captions(
 
 def _read_captions(path: Path, table: Table, listed: Container[str]) -> Iterator[tuple[str, str]]:
     frame = read_user_table(path, table)
-    for name, text in zip(frame.iloc[:, 0], frame["caption"].fillna(""), strict=True):
+    for name, text in zip(frame.iloc[:, 0].str.strip(), frame["caption"].fillna(""), strict=True):
         # A YouTube id may itself start with a Y: the name in the file has precedence.
         bare = name.removeprefix("Y")
         yield (bare if name not in listed and bare in listed else name), text
