@@ -124,6 +124,26 @@ def rows(runs: int, resamples: int) -> Iterator[dict[str, object]]:
             print(shape, size, np.round(mean[:, 0], 4), covered[:, 0], flush=True)
 
 
+def summary(table: pd.DataFrame) -> list[str]:
+    """What holds over all sizes, per kind of truth; from the rounded cells of the table."""
+    lines = []
+    for kind, shapes in (
+        ("the truth is smooth (the first four)", list(SHAPES)[:4]),
+        ("many pairs are truly equal (the last two)", list(SHAPES)[4:]),
+    ):
+        part = table[table["truth"].isin(shapes)]
+        ranges = []
+        for name in ("SRCC", "KTAU", "SRCC covered"):
+            cells = np.array(
+                [[float(c.rstrip("%")) for c in cell.split(" / ")] for cell in part[name]]
+            )
+            form = "{:.0f} to {:.0f} %" if name.endswith("covered") else "{:+.3f} to {:+.3f}"
+            ends = [form.format(*pair) for pair in zip(cells.min(0), cells.max(0), strict=True)]
+            ranges.append(f"{name} {ends[0]} by split halves, {ends[1]} by deconvolution")
+        lines.append(f"- Where {kind}: {'; '.join(ranges)}.")
+    return [*lines, "- An interval is of the pairs: it holds neither estimate's error. Read both."]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Noise ceilings against what the truth reaches.")
     parser.add_argument("--runs", type=int, default=10)
@@ -143,6 +163,8 @@ def main() -> None:
         "what is reached on those pairs. Made by `python benchmarks/ceiling.py",
         f"--runs {arguments.runs} --resamples {arguments.resamples}`",
         f"({platform.machine()}, {(time.process_time() - start) / 60:.0f} minutes of one core).",
+        "",
+        *summary(table),
         "",
         "| " + " | ".join(table.columns) + " |",
         "|" + "---|" * len(table.columns),

@@ -25,6 +25,7 @@ from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.reporting import metrics, resampling
 from soundjudge.scoring.ensemble import calibration, crossfit, ensemble, folds, panel, refits
+from soundjudge.scoring.ensemble.crossfit import CrossFit
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.folds import RatedScores
 from soundjudge.scoring.evaluation import significance
@@ -78,30 +79,40 @@ def gate_columns(pairs: RatedScores, reference: RatedScores) -> Values:
     return np.concatenate([standardized * is_short, standardized * ~is_short], axis=1)
 
 
-def fit_gate(fit: RatedScores, test: RatedScores) -> Values:
-    """Calibrated scores of `test` by weights of their own for short and for long captions."""
+def fit_gate(fit: RatedScores, test: RatedScores) -> tuple[Values, Values]:
+    """Scores of `test` by weights of their own for short and for long captions; before their line.
+
+    The latter with weights of sum 1, as the pipeline's methods have.
+    """
     columns = gate_columns(fit, fit)
     weights = nnls(columns, fit.rating - fit.rating.mean())[0]
     line = calibration.fit_calibration(columns @ weights, fit.rating, "linear")
-    scores = calibration.apply_calibration(line, gate_columns(test, fit) @ weights)
-    return np.clip(scores, 0, 10)
+    sums = gate_columns(test, fit) @ weights
+    return np.clip(calibration.apply_calibration(line, sums), 0, 10), 2 * sums / weights.sum()
 
 
-def crossfitted(pairs: RatedScores, config: EnsembleConfig) -> Values:
+def crossfitted(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:
     """The cross-fitted scores of a method, or of the gate."""
     if config.method != GATE:  # a name that the pipeline does not have
-        return crossfit.crossfit(pairs, config).scores
+        return crossfit.crossfit(pairs, config)
     pairs = weighed(pairs, config)
-    scores = np.empty(len(pairs.rating))
+    scores, sums = np.empty((2, len(pairs.rating)))
     for fold in folds.make_folds(pairs, config.folds, config.folds_by, config.seed):
-        scores[fold.test] = fit_gate(*fold.parts(pairs))
-    return scores
+        scores[fold.test], sums[fold.test] = fit_gate(*fold.parts(pairs))
+    return CrossFit(scores=scores, order=scores if config.folds_by == "none" else sums, weak={})
+
+
+def cross_rows(fits: dict[str, CrossFit], rating: Values, other: str = BASE) -> pd.DataFrame:
+    """SRCC of the orders, MSE of the scores."""
+    errors = rows_of({name: fitted.scores for name, fitted in fits.items()}, rating, other)
+    ranks = rows_of({name: fitted.order for name, fitted in fits.items()}, rating, other)
+    return errors.assign(**{column: ranks[column] for column in ranks if "SRCC" in column})
 
 
 def on_test(validation: RatedScores, test: RatedScores, config: EnsembleConfig) -> Values:
     """Scores of test by a fit on validation."""
     if config.method == GATE:
-        return fit_gate(weighed(validation, config), weighed(test, config))
+        return fit_gate(weighed(validation, config), weighed(test, config))[0]
     return ensemble.apply_ensemble(crossfit.fit(validation, config), test.scores)
 
 
@@ -147,8 +158,8 @@ def print_refits(validation: RatedScores, test: RatedScores, config: EnsembleCon
         for method in (BASE, "auto"):
             rules = replace(config, method=method, calibration="auto", folds_by=by, folds=FOLDS[by])
             fits = {PLAIN: plain, "refitted": validation}
-            scores = {name: crossfit.crossfit(pairs, rules).scores for name, pairs in fits.items()}
-            table = rows_of(scores, plain.rating, PLAIN)
+            fitted = {name: crossfit.crossfit(pairs, rules) for name, pairs in fits.items()}
+            table = cross_rows(fitted, plain.rating, PLAIN)
             for name, pairs in fits.items():
                 row = table.loc[name]
                 cells = [method, name, row["SRCC"], row[f"SRCC minus {PLAIN}'s"], row["MSE"]]
@@ -204,8 +215,8 @@ def main() -> None:
     methods = {m: replace(config, method=m, calibration="linear") for m in (*METHODS, GATE)}
     for by in ("none", "both"):
         title = f"validation, {len(validation.rating)} pairs, cross-fitted, folds_by {by}"
-        scores = {m: crossfitted(validation, replace(c, folds_by=by)) for m, c in methods.items()}
-        print_table(title, rows_of(scores, validation.rating))
+        fits = {m: crossfitted(validation, replace(c, folds_by=by)) for m, c in methods.items()}
+        print_table(title, cross_rows(fits, validation.rating))
     scores = {m: on_test(validation, test, replace(c, folds_by="both")) for m, c in methods.items()}
     print_table(
         f"test, {len(test.rating)} pairs, fitted on validation", rows_of(scores, test.rating)
@@ -214,10 +225,11 @@ def main() -> None:
         both = {
             BASE if kind == "linear" else kind: crossfit.crossfit(
                 validation, replace(config, method="nnls", calibration=kind, folds_by=by)
-            ).scores
+            )
             for kind in ("linear", "isotonic")
         }
-        print_table(f"calibration, folds_by {by}: nnls is linear", rows_of(both, validation.rating))
+        title = f"calibration, folds_by {by}: nnls is linear"
+        print_table(title, cross_rows(both, validation.rating))
 
 
 if __name__ == "__main__":

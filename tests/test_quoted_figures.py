@@ -76,6 +76,20 @@ def test_the_figures_of_a_text_are_on_the_page_that_it_cites(path: Path, unit: s
     assert not [figure for figure in figures(unit) if not is_measured(figure, pages)], path
 
 
+INTERVAL = re.compile(r"\[[-+]?\d*\.\d+, ?[-+]?\d*\.\d+\]|± ?\d*\.\d")
+
+
+def test_a_figure_with_an_interval_or_a_spread_names_the_page_that_measured_it():
+    told = [
+        unit
+        for path, unit in text_units()
+        if path.suffix == ".md" and path.name != "params.md" and INTERVAL.search(unit)
+    ]
+    table = [unit for unit in told if re.match(r"\| `\w+`: ", unit)]  # checked by itself, below
+    assert len(table) >= 6 and len(told) > len(table) + 5
+    assert not [unit for unit in told if not CITED.search(unit) and unit not in table]
+
+
 def test_the_texts_that_cite_pages_are_found():
     assert sum(len(figures(unit)) for _, unit in CITING) > 50
 

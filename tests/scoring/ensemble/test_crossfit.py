@@ -52,6 +52,20 @@ def test_cross_fitting_takes_the_gain_from_members_of_pure_noise():
     assert srcc(crossfit.crossfit(pairs, rules).scores, rating) < srcc(fitted, rating) - 0.1
 
 
+@pytest.mark.parametrize("by", ["generator", "both"])
+def test_a_member_alone_has_its_own_srcc_whatever_generators_are_held_out(by):
+    """A line without a generator of high ratings puts it too low among the others."""
+    rng, pairs = np.random.default_rng(0), rated()
+    level = {"g0": -3, "g1": 0, "g2": 3}
+    rating = np.clip(pairs.rating + [level[name] for name in pairs.generators], 0, 10)
+    member = (rating + 2 * rng.normal(size=len(rating)))[:, None]
+    pairs = dataclasses.replace(pairs, rating=rating, scores=member)
+    fitted = crossfit.crossfit(pairs, config("only", by=by))
+    assert fitted.numbers(rating)["srcc"] == pytest.approx(srcc(member[:, 0], rating))
+    assert srcc(fitted.scores, rating) < srcc(member[:, 0], rating) - 0.05
+    assert fitted.numbers(rating)["mse"] == mse(fitted.scores, rating)
+
+
 @pytest.mark.parametrize(
     ("by", "number"), [("none", 4), ("generator", 3), ("text", 4), ("both", 12)]
 )

@@ -26,11 +26,15 @@ class CrossFit:
     """Each pair's score by a fit on the folds that do not hold it out."""
 
     scores: NDArray[np.float64]  # (N,) 0 to 10
+    order: NDArray[np.float64]  # (N,) what SRCC is of
+    """The scores; where folds hold out generators, the weighted sums without a calibration. That of
+    a fold has the mean rating of the other generators: it puts a generator of high ratings too low,
+    as no single ensemble does (benchmarks/ensembles.md)."""
     weak: dict[str, str]  # folds whose fit failed -> why; their pairs have the mean rating
 
     def numbers(self, rating: NDArray[np.float64]) -> dict[str, float]:
-        """SRCC and MSE against ratings (N,)."""
-        return {"srcc": metrics.srcc(self.scores, rating), "mse": metrics.mse(self.scores, rating)}
+        """SRCC of the order and MSE of the scores against ratings (N,)."""
+        return {"srcc": metrics.srcc(self.order, rating), "mse": metrics.mse(self.scores, rating)}
 
 
 def crossfit(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:
@@ -40,6 +44,8 @@ def crossfit(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:
     the mean rating of the others. Raises SoundjudgeError where every fold is such.
     """
     held_out, weak = np.empty(len(pairs.rating)), {}
+    sums = np.zeros(len(pairs.rating))  # of scores standardized over all pairs
+    mean, std = pairs.scores.mean(axis=0), pairs.scores.std(axis=0)
     folds = make_folds(pairs, config.folds, config.folds_by, config.seed)
     for fold in folds:
         inside, outside = fold.parts(pairs)
@@ -50,9 +56,11 @@ def crossfit(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:
             held_out[fold.test] = inside.rating.mean()
         else:
             held_out[fold.test] = ensemble.apply_ensemble(fitted, outside.scores)
+            sums[fold.test] = (outside.scores - mean) / std @ np.asarray(fitted.weights)
     if len(weak) == len(folds):
         raise SoundjudgeError(f"no fold of validation can be fitted: {next(iter(weak.values()))}")
-    return CrossFit(scores=held_out, weak=weak)
+    of_generators = folds[0].generator is not None
+    return CrossFit(scores=held_out, order=sums if of_generators else held_out, weak=weak)
 
 
 def fit(pairs: RatedScores, config: EnsembleConfig) -> Ensemble:
