@@ -42,6 +42,7 @@ install: .venv/installed
 # uv takes 14 s where pip takes 111 s; pip does the work where uv is not to be had. Bytecode takes 20 s,
 # and each of a pipeline's processes 3 s where nothing may be written later (PYTHONDONTWRITEBYTECODE).
 .venv/installed: pyproject.toml constraints.txt towers.txt
+	@echo 'Installing into .venv, once: minutes, most of them downloads (torch is 0.2 GB, with CUDA some GB).'
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
 	$(BIN)/pip $(INSTALL) uv && $(BIN)/uv pip $(INSTALL) --compile-bytecode --python $(BIN)/python --editable '.[dvc,test]' \
 		|| $(BIN)/pip $(INSTALL) --editable '.[dvc,test]'

@@ -52,3 +52,12 @@ def test_a_hub_that_is_switched_off_is_the_reason_that_is_told(monkeypatch):
     named = HubError("HF_HUB_OFFLINE is set, so nothing is downloaded")
     assert console.error_sentence(named) == str(named)
     assert console.error_sentence(SoundjudgeError("x")) == "x"
+
+
+def test_a_network_that_is_down_is_the_reason_that_is_told(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    error = HubError("the hub does not provide hf://owner/name")
+    error.__cause__ = RuntimeError("cannot find the snapshot folder")
+    assert console.error_sentence(error) == str(error)  # what is behind it tells nobody anything
+    error.__cause__.__context__ = OSError(-2, "Name or service not known")
+    assert console.error_sentence(error) == f"{error}: the network says 'Name or service not known'"

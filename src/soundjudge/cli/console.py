@@ -85,12 +85,23 @@ def error_sentence(error: Exception) -> str | None:
         is_offline = os.environ.get(OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE")
         if isinstance(error, HubError) and is_offline and OFFLINE not in sentence:
             sentence += f": {OFFLINE} is set; unset it to download"
+        elif isinstance(error, HubError) and (reason := _network_fault(error)):
+            sentence += f": the network says {reason!r}"
         return sentence
     # By name: importing torch here would slow down every start.
     out_of_memory = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
     if out_of_memory or any(words in str(error) for words in OUT_OF_MEMORY):
         return "out of memory: choose a smaller --batch-size, or --device cpu"
     return None
+
+
+def _network_fault(error: BaseException) -> str:
+    """What the system says of a connection that failed, at the end of a chain of causes; or ""."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    last = causes[-1]
+    return last.strerror or "" if isinstance(last, OSError) else ""
 
 
 def tell(line: str) -> None:

@@ -117,7 +117,7 @@ REQUIREMENTS = (
         needs_folder=True,
         stages=("tune_clap", "regress"),
         size="about 0.7 GB",
-        license="MIT",
+        license="MS-PL (its page on the hub; the code is MIT)",
         source="soundjudge fetch ms-clap-2023",
     ),
     Requirement(

@@ -85,6 +85,13 @@ def test_ties_that_rounding_makes_are_counted(listed, tmp_path):
     assert "ties" not in finer.summary
 
 
+def test_scores_that_clipping_has_tied_are_counted(listed, tmp_path):
+    rows = GOOD.replace("3.14159", "10.0")
+    system = submission.submission_rows(predictions(tmp_path, rows), listed)
+    tied = "2 are 10, the end of the scale, and share a rank"
+    assert system.summary == f"3 rows, 0.01 to 10.00; {tied}"
+
+
 def test_rounding_that_leaves_a_constant_is_refused(listed, tmp_path):
     rows = GOOD.replace("3.14159", "5.001").replace("10.0", "5.002").replace("0.005", "5.003")
     with pytest.raises(SoundjudgeError, match="with 2 decimals all 3 scores are 5.00, a constant"):

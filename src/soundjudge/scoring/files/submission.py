@@ -105,9 +105,12 @@ def _check_scores(frame: pd.DataFrame, predictions: Path) -> None:
 
 
 def _summarize(scores: "pd.Series[float]", texts: list[str]) -> str:
-    """Rows, range, and the ties that rounding made."""
+    """Rows, range, the ties that rounding made, and those at an end of the scale."""
     before, after = scores.nunique(), len(set(texts))
     ties = f"; rounding ties {before - after} of {before} distinct scores" if after < before else ""
+    for end in (LOWEST, HIGHEST):
+        if (clipped := int((scores == end).sum())) > 1:
+            ties += f"; {clipped} are {end:g}, the end of the scale, and share a rank"
     return f"{len(scores)} rows, {min(texts, key=float)} to {max(texts, key=float)}{ties}"
 
 

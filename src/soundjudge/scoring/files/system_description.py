@@ -93,7 +93,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         },
         "calibration": blend.calibration.method,
         "window_seconds": manifest.window_seconds,
-        "parameters": sum(part["parameters"] for part in parts.values()),
+        "parameters": _count_distinct(folder, manifest),
         "parts": parts,
         "not_in_the_judge": sorted(
             {f"clap {sha256}" for files in own_copies(records).values() for sha256 in files}
@@ -118,6 +118,12 @@ def _part(folder: Path, name: str, manifest: JudgeManifest) -> dict[str, Any]:
         "parameters": sum(_count_numbers(folder / file) for file in files),
         "sha256": {file.split("/", 2)[2]: manifest.files[file].sha256 for file in files},
     }
+
+
+def _count_distinct(folder: Path, manifest: JudgeManifest) -> int:
+    """How many numbers the judge has: a captioner that members share lies beside each of them."""
+    files = {entry.sha256: name for name, entry in manifest.files.items() if name.endswith(WEIGHTS)}
+    return sum(_count_numbers(folder / name) for name in files.values())
 
 
 def _count_numbers(path: Path) -> int:
