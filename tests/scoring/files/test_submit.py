@@ -87,7 +87,7 @@ def test_ties_that_rounding_makes_are_counted(listed, tmp_path):
 
 def test_scores_that_clipping_has_tied_are_counted(listed, tmp_path):
     rows = GOOD.replace("3.14159", "10.0")
-    system = submission.submission_rows(predictions(tmp_path, rows), listed)
+    system = submission.system_rows(predictions(tmp_path, rows), listed)
     tied = "2 are 10, the end of the scale, and share a rank"
     assert system.summary == f"3 rows, 0.01 to 10.00; {tied}"
 

@@ -83,7 +83,8 @@ def check_order(sounds: Sequence[Path], text: str, usage: str) -> None:
     """
     names_sound = Path(text).suffix.lower() in SUFFIXES
     is_file = is_there(Path(text)) and Path(text).is_file()
-    missing = [s for s in sounds if s.suffix.lower() not in SUFFIXES and not is_there(s)]
+    bare = [s for s in sounds if s.suffix.strip().lower() not in SUFFIXES]
+    missing = [s for s in bare if not is_there(s)]
     if missing and (names_sound or is_file):
         raise SoundjudgeError(
             f"there is no sound {str(missing[0])!r}, and the text {text!r} is the name of a file: "

@@ -6,7 +6,7 @@ B sounds, C channels, T samples.
 import io
 import math
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from os import PathLike
