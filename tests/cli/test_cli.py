@@ -367,7 +367,7 @@ def test_submit_writes_the_format_of_the_challenge(tmp_path):
 def test_submission_writes_the_whole_entry_and_says_what_is_not_known(judge, tmp_path):
     (tmp_path / "list.csv").write_text("wav_file_name,text\nb,y\na,x\n")
     (tmp_path / "guess.csv").write_text("wav_file_name,text,pred_score\na,x,1.005\nb,y,2\n")
-    out = tmp_path / "entry.zip"
+    out = tmp_path / "submission.zip"
     result = run(
         "submission", tmp_path / "guess.csv", "--list", tmp_path / "list.csv", "-o", out,
         "--model", judge,

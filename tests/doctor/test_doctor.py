@@ -294,7 +294,7 @@ def test_all_sections_with_mistakes_are_told_at_once_and_unknown_ones_too(tmp_pa
     device, evaluate = sections.find_problems(path)
     assert "device" in device and "choose one of 'auto'" in device
     assert "evaluate.resamples" in evaluate
-    (problem,) = sections.find_problems(whole(tmp_path, evalute={"bootstrap": 2000}))
+    (problem,) = sections.find_problems(whole(tmp_path, evalute={"resamples": 2000}))
     assert "evalute is not a known key: did you mean 'evaluate'?" in problem
 
 

@@ -17,7 +17,7 @@ from soundjudge.labels.ratings.config import (
     Shrinkage,
     Standardization,
 )
-from soundjudge.labels.ratings.rating_arrays import PAIR
+from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
 from soundjudge.labels.scales import Scale
 
 RATINGS = tables.RATINGS.without("split", "model_id")
@@ -147,12 +147,26 @@ def standardize(
         names = ("ratings", "statistics_from")
         spellings.check_same_spellings(arrays.listener_ids, reference.listener_ids, *names)
     config = LatentConfig() if latent else None
-    scores = standardization.target_scores(arrays, reference, shrinkage, config)
+    return pair_targets(ratings, arrays, reference, shrinkage, config, shrink_means=shrink_means)
+
+
+def pair_targets(
+    table: pd.DataFrame,
+    ratings: RatingArrays,
+    reference: RatingArrays,
+    shrinkage: Shrinkage,
+    latent: LatentConfig | None,
+    *,
+    shrink_means: bool,
+    where: str = "ratings",
+) -> pd.DataFrame:
+    """What `standardize` returns of a table; `ratings` are its rows, `where` names `reference`."""
+    scores = standardization.target_scores(ratings, reference, shrinkage, latent, where)
     if shrink_means:
-        scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(arrays))
-    first = rating_arrays.first_rows(arrays.pair, arrays.num_pairs)
-    columns = [name for name in PAIR if name in ratings]
-    targets: pd.DataFrame = ratings[columns].iloc[first].reset_index(drop=True).join(scores)
+        scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
+    first = rating_arrays.first_rows(ratings.pair, ratings.num_pairs)
+    columns = [name for name in PAIR if name in table]
+    targets: pd.DataFrame = table[columns].iloc[first].reset_index(drop=True).join(scores)
     return targets
 
 

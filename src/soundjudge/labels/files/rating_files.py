@@ -20,16 +20,10 @@ from soundjudge.data.user_files import delimited, user_tables
 from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
-from soundjudge.labels.library import RATINGS
-from soundjudge.labels.ratings import (
-    mean_shrinkage,
-    panel,
-    rating_arrays,
-    screening,
-    standardization,
-)
+from soundjudge.labels.library import RATINGS, pair_targets
+from soundjudge.labels.ratings import panel, rating_arrays, screening
 from soundjudge.labels.ratings.config import LatentConfig, Screening, Shrinkage
-from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
+from soundjudge.labels.ratings.rating_arrays import RatingArrays
 from soundjudge.labels.scales import Scale
 from soundjudge.runtime.artifacts import atomic_file
 
@@ -122,15 +116,12 @@ def standardize_file(
             spellings.check_same_spellings(ratings.listener_ids, reference.listener_ids, *names)
         _tell_notes(reference, tell)
         where = str(statistics_from or path)
-        scores = standardization.target_scores(ratings, reference, shrinkage, latent, where)
-        if shrink_means:
-            scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
-        first = rating_arrays.first_rows(ratings.pair, ratings.num_pairs)
-        columns = [name for name in PAIR if name in table]
-        absent = [name for name in tables.TARGETS.columns if name not in {*columns, *scores}]
-        targets = table[columns].iloc[first].reset_index(drop=True).join(scores)
+        targets = pair_targets(
+            table, ratings, reference, shrinkage, latent, shrink_means=shrink_means, where=where
+        )
+        absent = [name for name in tables.TARGETS.columns if name not in targets]
         tables.write_table(targets, target, tables.TARGETS.without(*absent))
-    return len(scores)
+    return len(targets)
 
 
 def _tell_notes(ratings: RatingArrays, tell: Tell) -> None:
