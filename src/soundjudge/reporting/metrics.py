@@ -7,8 +7,8 @@ anything else raises SoundjudgeError, because the metric is not defined.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from soundjudge.errors import SoundjudgeError
 
@@ -38,19 +38,19 @@ def correlation_metrics(prediction: ArrayLike, reference: ArrayLike) -> Correlat
 def srcc(prediction: ArrayLike, reference: ArrayLike) -> float:
     """Spearman's rank correlation; ties get their mean rank."""
     x, y = _check_varying(prediction, reference)
-    return float(stats.spearmanr(x, y).statistic)
+    return float(scipy.stats.spearmanr(x, y).statistic)
 
 
 def lcc(prediction: ArrayLike, reference: ArrayLike) -> float:
     """Pearson's linear correlation."""
     x, y = _check_varying(prediction, reference)
-    return float(stats.pearsonr(x, y).statistic)
+    return float(scipy.stats.pearsonr(x, y).statistic)
 
 
 def ktau(prediction: ArrayLike, reference: ArrayLike) -> float:
     """Kendall's tau-b, which corrects for ties."""
     x, y = _check_varying(prediction, reference)
-    return float(stats.kendalltau(x, y, variant="b").statistic)
+    return float(scipy.stats.kendalltau(x, y, variant="b").statistic)
 
 
 def mse(prediction: ArrayLike, reference: ArrayLike) -> float:

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from soundjudge.errors import SoundjudgeError
 
@@ -86,7 +86,7 @@ def _isotonic_knots(
     """
     x, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
     mean = np.bincount(inverse, weights=rating) / count
-    fit = isotonic_regression(mean, weights=count)
+    fit = scipy.optimize.isotonic_regression(mean, weights=count)
     starts = fit.blocks[:-1]
     weight = np.add.reduceat(count, starts)
     center, level = np.add.reduceat(x * count, starts) / weight, fit.x[starts]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from soundjudge import params
@@ -87,14 +88,12 @@ def members_spread(ensemble: Ensemble, member_scores: Floats) -> Floats:
 
 def fit_intervals(scores: Floats, spread: Floats, rating: Floats, coverage: float) -> Intervals:
     """Intervals from cross-fitted `scores` (N,), their `spread` (N,) and mean `rating` (N,)."""
-    from scipy.optimize import nnls
-
     residuals = rating - scores
     sizes = np.abs(residuals)
     if not sizes.max(initial=0.0) > 0:
         raise SoundjudgeError("all scores equal the ratings: there is no error to learn from")
     design = np.stack([np.ones_like(spread), spread], axis=1)  # (N, 2)
-    floor, slope = nnls(design, sizes)[0]
+    floor, slope = scipy.optimize.nnls(design, sizes)[0]
     floor = max(floor, LEAST_FLOOR * sizes.mean())
     return Intervals(
         coverage=coverage,

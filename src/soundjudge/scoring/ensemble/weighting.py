@@ -7,9 +7,8 @@ N = pairs, K = members.
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.optimize import nnls
 
 from soundjudge.errors import SoundjudgeError
 
@@ -31,7 +30,7 @@ def kind_weights(standardized: Values, rating: Values, kinds: Sequence[str]) -> 
 
 def nnls_weights(standardized: Values, rating: Values, kinds: Sequence[str]) -> Values:
     """Non-negative least squares (Lawson and Hanson 1974; stacking: Breiman 1996)."""
-    weights: Values = nnls(standardized, rating - rating.mean())[0]
+    weights: Values = scipy.optimize.nnls(standardized, rating - rating.mean())[0]
     return weights
 
 
@@ -48,7 +47,7 @@ def ridge_weights(standardized: Values, rating: Values, kinds: Sequence[str]) ->
     ridge = RidgeCV(alphas=RIDGE_PENALTIES * len(rating), fit_intercept=False)
     penalty = ridge.fit(standardized, target).alpha_
     rows = np.concatenate([standardized, np.sqrt(penalty) * np.eye(members)])  # (N+K, K)
-    weights: Values = nnls(rows, np.concatenate([target, np.zeros(members)]))[0]
+    weights: Values = scipy.optimize.nnls(rows, np.concatenate([target, np.zeros(members)]))[0]
     return weights
 
 
@@ -107,6 +106,6 @@ def fit_weights(method: str, standardized: Values, rating: Values, kinds: Sequen
 
 
 def _centered_ranks(columns: Values) -> Values:
-    ranks = stats.rankdata(columns, axis=0)
+    ranks = scipy.stats.rankdata(columns, axis=0)
     centered: Values = ranks - ranks.mean(axis=0)
     return centered

@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
