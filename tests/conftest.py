@@ -26,16 +26,21 @@ from soundjudge import torchaudio_shim
 
 torchaudio_shim.install_shim()  # before a test module imports transformers
 untouched_repository.watch()
-
-from transformers import PretrainedConfig  # noqa: E402
+gc.disable()  # imports leave no garbage; `pytest_collection_finish` turns it on again
 
 # What costs time and tests nothing: YAML without libyaml, writes that outlive a power failure, the
 # text of each configuration for a log that nobody reads, and the command line built anew for each
 # of 500 calls.
 yaml.SafeLoader, yaml.SafeDumper = yaml.CSafeLoader, yaml.CSafeDumper
 os.fsync = lambda _: None
-PretrainedConfig.__repr__ = object.__repr__
 typer.testing._get_command = functools.cache(typer.testing._get_command)
+
+
+def pytest_collection() -> None:
+    """Not at the import of this file: the process that only hands out tests needs no torch."""
+    from transformers import PretrainedConfig
+
+    PretrainedConfig.__repr__ = object.__repr__
 
 
 @pytest.fixture
@@ -58,8 +63,8 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pytest_collection_finish() -> None:
     """What was imported stays: no later collection of garbage walks through its million objects."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,12 +21,12 @@ CODE = sorted((ROOT / "src").rglob("*.py"))
 PRINTED = [ROOT / "README.md", *(ROOT / "metrics").glob("[ef]*.md"), ROOT / "metrics/evaluate.html"]
 
 
-def text_units() -> Iterator[tuple[Path, str]]:
+def text_units(code: list[Path] = CODE) -> Iterator[tuple[Path, str]]:
     """Paragraphs, list items and rows of pages; paragraphs of docstrings; comments."""
     for page in PAGES:
         for unit in re.split(r"\n\s*\n|\n(?=\s*[-*] |\d+\. |\| )", page.read_text("utf-8")):
             yield page, unit
-    for path in CODE:
+    for path in code:
         source = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -37,7 +37,9 @@ def text_units() -> Iterator[tuple[Path, str]]:
     yield from ((params, line.partition("#")[2]) for line in params.read_text("utf-8").splitlines())
 
 
-CITING = [(path, unit) for path, unit in text_units() if CITED.search(unit)]
+# Parsing all code takes half a second, in each process that collects this file.
+CODE_WITH_PAGES = [path for path in CODE if CITED.search(path.read_text(encoding="utf-8"))]
+CITING = [(path, unit) for path, unit in text_units(CODE_WITH_PAGES) if CITED.search(unit)]
 
 
 def figures(unit: str) -> list[str]:

@@ -39,11 +39,14 @@ def watch() -> None:
             return
         if isinstance(path, int) or path is None:
             return
-        path = Path(os.fsdecode(path))
+        path = os.fsdecode(path)
         # Opening a link opens what it names; the others change the link.
-        real = os.path.realpath(path if event == "open" else path.parent)
-        real = real if event == "open" else f"{real}{os.sep}{path.name}"
-        if NEW_CACHE not in real and real.startswith(root) and CACHES.isdisjoint(Path(real).parts):
+        if event == "open":
+            real = os.path.realpath(path)
+        else:
+            folder, name = os.path.split(path.rstrip(os.sep))
+            real = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118  a million times
+        if real.startswith(root) and NEW_CACHE not in real and CACHES.isdisjoint(Path(real).parts):
             raise RepositoryChanged(
                 f"{event}: {real} is of the repository: use in_folder, tmp_path"
             )
