@@ -9,7 +9,7 @@ from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.evaluation import evaluation
 from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
 
-CONFIG = EvaluationConfig(bootstrap=60, seed=0)
+CONFIG = EvaluationConfig(bootstrap=40, seed=0)
 FIT = FitReport(
     note="", method="nnls", calibration="linear", folds_by="none", crossfitted={}, methods={},
     members=("a", "b"), weights={"a": 0.7, "b": 0.3}, weight_intervals={"a": (0.55, 0.9)},

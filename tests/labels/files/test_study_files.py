@@ -29,7 +29,7 @@ def ratings(pairs=40, listeners=14, careless=("l0", "l1")):
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    monkeypatch.setattr(screening_report, "RESAMPLES", 20)  # else seconds
+    monkeypatch.setattr(screening_report, "RESAMPLES", 5)  # else seconds
 
 
 @pytest.fixture
@@ -95,12 +95,12 @@ def test_the_library_reports_what_the_commands_write(path, tmp_path):
 
 def test_the_library_takes_other_scales_and_refuses_bad_rows():
     five = ratings().assign(score=lambda frame: 1 + frame["score"] * 0.4)
-    numbers = soundjudge.reliability(five, resamples=50, scale=(1, 5))
+    numbers = soundjudge.reliability(five, resamples=10, scale=(1, 5))
     assert numbers["floor_mse"] == pytest.approx(
-        soundjudge.reliability(ratings(), resamples=50)["floor_mse"]
+        soundjudge.reliability(ratings(), resamples=10)["floor_mse"]
     )
-    chosen = soundjudge.study(five, splits=2, resamples=50, scale=(1, 5))
-    same = soundjudge.study(ratings(), splits=2, resamples=50)
+    chosen = soundjudge.study(five, splits=2, resamples=10, scale=(1, 5))
+    same = soundjudge.study(ratings(), splits=2, resamples=10)
     # Not equal: rounding breaks ties of mean ratings.
     assert chosen.table["srcc"].tolist() == pytest.approx(same.table["srcc"].tolist(), abs=0.01)
     bad = ratings().assign(score=11.0)

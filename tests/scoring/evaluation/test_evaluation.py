@@ -57,6 +57,11 @@ TRUTH, RATINGS = rated("test")
 REFERENCE = averages(RATINGS)
 
 
+@pytest.fixture(autouse=True)
+def few_resamples_of_ceilings(monkeypatch):
+    monkeypatch.setattr(systems, "CEILING_RESAMPLES", 5)  # each fits two ceilings
+
+
 def test_a_prediction_table_is_measured_by_pair_whatever_its_order():
     table = predicted(RATINGS, TRUTH, noise=1.0)
     shuffled = table.sample(frac=1, random_state=0)
@@ -207,13 +212,14 @@ def test_ratings_that_are_not_those_of_the_reference_are_refused(change):
     report.evaluate(table, rounded, ratings=RATINGS, **BOOTSTRAP)
 
 
-def test_every_number_has_an_interval_around_it():
+def test_every_number_has_an_interval_around_it(monkeypatch):
     reference = REFERENCE.assign(
         model_id=[f"g{p % 4}" for p in range(60)], text=[f"text {p // 5}" for p in range(60)]
     )
     table = predicted(RATINGS, TRUTH, noise=2.0).drop(columns="text")
     ratings = RATINGS.assign(text=[f"text {p // 5}" for p in range(60) for _ in range(4)])
     table["pred_score"] = 1.5 * table["pred_score"] + 1  # so that no part of the error is near 0
+    monkeypatch.setattr(systems, "CEILING_RESAMPLES", 20)
     numbers = report.evaluate(table, reference, ratings=ratings, **BOOTSTRAP)
     names = [name for name in numbers if not name.endswith(("_lo", "_hi")) and name != "n"]
     for name in names:

@@ -167,6 +167,8 @@ class Layer(nn.Module):
 
     def _initialize(self, beta: float | None) -> None:
         """Microsoft's initialization: normal, std 0.02; with DeepNorm Xavier, gain beta."""
+        if self.fc1.weight.is_meta:
+            return  # a checkpoint's weights replace them
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
