@@ -40,9 +40,9 @@ for commands in (
 
 def print_version(value: bool) -> None:
     """Prints the version and ends the command, where it was asked for."""
-    from soundjudge import __version__
-
     if value:
+        from soundjudge import __version__
+
         typer.echo(f"soundjudge {__version__}")
         raise typer.Exit
 

@@ -105,17 +105,17 @@ def find_problems(path: Path, root: Path = Path()) -> list[str]:
 
     Their paths start at `root`. Raises ParamsError for a file that is no YAML.
     """
-    params.load("", dict[str, object], path)
+    whole = params.load("", dict[str, object], path)
     problems = []
     for section, kind in typing.get_type_hints(Params).items():
         try:
-            params.load(section, kind, path)
+            params.load_section(whole, section, kind, path)
         except ParamsError as error:
             problems.append(str(error))
     if problems:
         return problems
     try:
-        return list(_contradictions(params.load("", Params, path), root))
+        return list(_contradictions(params.load_section(whole, "", Params, path), root))
     except ParamsError as error:  # a section that no stage reads
         return [str(error)]
 
