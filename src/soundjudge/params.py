@@ -37,7 +37,11 @@ def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
     hide_tracebacks()
     if not path.is_file():
         raise ParamsError(f"{path} does not exist: run from the folder that holds it")
-    values: object = read_yaml(path)
+    return load_section(read_yaml(path), section, cls, path)
+
+
+def load_section(values: object, section: str, cls: type[T], path: Path) -> T:
+    """As `load`, of the `values` that are read already: `load("", dict[str, object])`."""
     parents: list[str] = []
     for key in section.split(".") if section else []:
         if not isinstance(values, dict) or key not in values:

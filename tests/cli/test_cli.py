@@ -1,12 +1,14 @@
 """The command line as people use it: results on stdout, one sentence for every mistake."""
 
 import csv
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from tiny_pairs import read_cells, spoil
 from typer.testing import CliRunner, Result
 
 from soundjudge.cli import app
+from soundjudge.scoring.judge.judge import Judge
 
 
 def run(*words: object) -> Result:
@@ -46,6 +49,14 @@ def table(tmp_path: Path) -> Path:
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("repository")
     return tiny_judge.build(root / "checkpoints/judge", root)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_once() -> Iterator[None]:
+    """A folder is loaded in its first command alone: other tests are of loading."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judge, "from_pretrained", functools.cache(Judge.from_pretrained))
+        yield
 
 
 def test_score_prints_one_number_and_the_score_id_beside_it(judge, sounds):

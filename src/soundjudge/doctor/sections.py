@@ -96,17 +96,18 @@ def find_problems(path: Path, root: Path = Path()) -> list[str]:
 
     Their paths start at `root`. Raises ParamsError for a file that is no YAML.
     """
-    params.load("", dict[str, object], path)
+    whole = params.load("", dict[str, object], path)
     problems = []
     for section, kind in typing.get_type_hints(Params).items():
         try:
-            params.load(section, kind, path)
+            params.load_section(whole, section, kind, path)
         except ParamsError as error:
             problems.append(str(error).replace("\n", "\\n"))
     if problems:
         return problems
     try:
-        found = contradictions.find_contradictions(params.load("", Params, path), root)
+        values = params.load_section(whole, "", Params, path)
+        found = contradictions.find_contradictions(values, root)
         return [problem.replace("\n", "\\n") for problem in found]
     except ParamsError as error:  # a section that no stage reads
         return [str(error)]

@@ -2,10 +2,12 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import soundjudge
@@ -30,6 +32,11 @@ def ratings(pairs=40, listeners=14, careless=("l0", "l1")):
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     monkeypatch.setattr(screening_report, "RESAMPLES", 5)  # else seconds
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: Path(path).write_bytes(b""))
 
 
 @pytest.fixture
@@ -112,7 +119,7 @@ def test_the_library_takes_other_scales_and_refuses_bad_rows():
         soundjudge.study(alone)
 
 
-def test_a_report_can_be_read_whatever_the_texts_hold(tmp_path):
+def test_a_report_can_be_read_whatever_the_texts_hold(tmp_path, without_pictures):
     frame = ratings().assign(text=lambda rows: "a\rdog " + rows["wav_file_name"])
     frame.to_csv(tmp_path / "r.csv", index=False, quoting=csv.QUOTE_ALL)
     result = run("screen", tmp_path / "r.csv", "-o", tmp_path / "k.csv", "--report", tmp_path / "r")
@@ -143,7 +150,7 @@ def test_a_report_names_who_was_dropped_and_why_without_invented_columns(path, t
     assert numbers["after"]["icc_lo"] < numbers["after"]["icc"]
 
 
-def test_a_report_writes_over_nothing_unasked(path, tmp_path):
+def test_a_report_writes_over_nothing_unasked(path, tmp_path, without_pictures):
     report = tmp_path / "report"
     report.mkdir()
     (report / "mine.txt").write_text("mine")
