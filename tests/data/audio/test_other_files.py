@@ -141,3 +141,9 @@ def test_layers_that_do_not_say_how_long_they_are_are_refused_with_the_remedy(tm
         error.detail
         == "MPEG layers 1 and 2 do not say how long they are, convert it to wav or flac"
     )
+
+
+def test_a_tag_of_any_size_behind_the_samples_is_no_joined_file(tmp_path):
+    tag = b"ID3\3\0\0\0\0\x7f\x7f" + bytes(16_383)
+    assert len(read(tmp_path, wav() + tag)) == len(PCM)
+    assert refusal(tmp_path, wav() + tag + MP3).detail == JOINED

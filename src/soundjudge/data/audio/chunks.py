@@ -105,7 +105,7 @@ def _streams(
             parts[-1] = replace(parts[-1], share_there=share * parts[-1].share_there)
         return parts
     refusal = contradiction(layout.description, text, stated, size)
-    if frame_bytes(layout.description, text) and is_file(view):
+    if frame_bytes(layout.description, text) and is_file(data, start):
         refusal = INSIDE
     if samples.start % 2 and layout.description == b"fmt " and text and not long_sizes:
         return [Stream(pieces=(_plain_head(text, size), view), share_there=share, refusal=refusal)]
@@ -120,6 +120,11 @@ def _behind(data: FileBytes, end: int, layout: Layout) -> tuple[bool, bool]:
     for place in (end, end + end % 2):
         if data[place : place + 4] == data[:4] or (place > FIRST and is_file(data, place)):
             return True, True
+        tags = place
+        while size := mpeg_frames.tag_size(data, tags):
+            tags += size
+        if place < tags >= len(data):
+            return True, False
         chunk = next(_chunks(data, place, layout), None)
         named = chunk and chunk.name.isascii() and chunk.name.decode().isprintable()
         if chunk and named and chunk.size <= len(data) - chunk.start:
@@ -128,13 +133,14 @@ def _behind(data: FileBytes, end: int, layout: Layout) -> tuple[bool, bool]:
     return end == len(data), False
 
 
-def is_file(data: FileBytes | memoryview, start: int = 0) -> bool:
-    """Whether a file of some format begins here, and not samples or chunks."""
-    head = bytes(data[start : start + 4096])
-    if (head[:4], head[8:12]) in LAYOUTS or head[:4] in (b"fLaC", b"OggS"):
+def is_file(data: FileBytes, start: int) -> bool:
+    """Whether a file of some format begins here, and not samples, chunks or a tag alone."""
+    head = data[start : start + FIRST]
+    if (head[:4], head[8:]) in LAYOUTS or head[:4] in (b"fLaC", b"OggS"):
         return True
-    tag = mpeg_frames.after_tags(head)
-    return mpeg_frames.is_run(head, tag) if tag < len(head) else tag > 0
+    while size := mpeg_frames.tag_size(data, start):
+        start += size
+    return mpeg_frames.is_run(data, start)
 
 
 def _plain_head(text: bytes, size: int) -> bytes:

@@ -4,15 +4,15 @@ import re
 import struct
 from dataclasses import dataclass
 
-from soundjudge.data.audio.chunks import JOINED
+from soundjudge.data.audio.chunks import JOINED, is_file
 from soundjudge.data.audio.streams import FileBytes, Stream
 
 STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the marker and the head of STREAMINFO
 FRAME = re.compile(rb"\xff[\xf8\xf9][^\x00-\x0f\xf0-\xff][\x00-\xaf][^\x80-\xbf\xff]")
 RATES = {1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 7: 24_000,
          8: 32_000, 9: 44_100, 10: 48_000, 11: 96_000}  # fmt: skip
-# What begins another file. An application block may hold the head of the WAV that was encoded.
-OTHER = re.compile(rb"(RIFF....WAVE|FORM....AIF[FC]|OggS\x00\x02)", re.DOTALL)
+# What begins another file, and where in it that stands.
+OTHERS = ((b"WAVE", 8), (b"AIFF", 8), (b"AIFC", 8), (b"OggS", 0))
 LENGTH = 18  # place of the 8 bytes that hold a stream's length in their last 36 bits
 
 
@@ -31,7 +31,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     starts = [match.start() for match in STREAM.finditer(data)]
     if not starts:
         return [Stream()]  # libsndfile says what is wrong with it
-    if OTHER.search(data, _first_frame(data, starts[0])):
+    if _holds_other(data, _first_frame(data, starts[0])):
         return [Stream(refusal=JOINED)]
     result = []
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
@@ -53,8 +53,21 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     return result
 
 
+def _holds_other(data: FileBytes, start: int) -> bool:
+    """Whether a file of another format begins among the frames or behind them."""
+    for mark, place in OTHERS:
+        found = start
+        while (found := data.find(mark, found + 1)) >= 0:
+            if is_file(data, found - place):
+                return True
+    return False
+
+
 def _first_frame(data: FileBytes, start: int) -> int:
-    """Where the frames begin, behind the blocks of metadata."""
+    """Where the frames begin, behind the blocks of metadata.
+
+    One of these may hold the head of the WAV file that was encoded.
+    """
     place = start + 4
     while place + 4 <= len(data):
         is_last, size = data[place] & 0x80, int.from_bytes(data[place + 1 : place + 4], "big")
