@@ -360,3 +360,11 @@ def test_frozen2027_needs_ratings_and_claps_alone_and_they_can_be_fetched(
 def test_frozen2027_regresses_as_ensemblesvr() -> None:
     published = {"c": 0.5, "epsilon": 0.08, "gamma": "scale", "normalize": "rows", "target": "mean"}
     assert {key: setting("frozen2027", f"regress.{key}") for key in published} == published
+
+
+def test_xacle2027_chooses_the_ensemble_by_generators_and_texts_that_its_folds_hold_out() -> None:
+    ensemble = VALUES["xacle2027"]["ensemble"]
+    assert (ensemble["method"], ensemble["calibration"]) == ("auto", "auto")
+    assert ensemble["folds_by"] == "both"
+    assert {"regress", "fusion"} <= set(VALUES["xacle2027"]["refit"]["members"])
+    assert VALUES["xacle2027"]["pseudolabel"]["exclude_rated"] == ["validation", "test"]

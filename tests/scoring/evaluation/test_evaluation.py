@@ -311,6 +311,18 @@ def test_clusters_widen_the_interval_where_pairs_share_them(cluster):
     assert width[cluster] > 1.1 * width["none"]
 
 
+def test_both_clusters_are_texts_and_generators():
+    frame = pd.DataFrame({"text": ["a", "b", "a", "b"], "model_id": ["x", "x", "y", "y"]})
+    texts, generators = [0, 1, 0, 1], [0, 0, 1, 1]
+    for name, codes in (
+        ("none", []),
+        ("text", [texts]),
+        ("model_id", [generators]),
+        ("both", [texts, generators]),
+    ):
+        assert [list(column) for column in systems.cluster_codes(frame, name)] == codes
+
+
 def test_clusters_need_their_column():
     table, bare = predicted(RATINGS, TRUTH, 1.0), REFERENCE
     for cluster, reference, message in (
