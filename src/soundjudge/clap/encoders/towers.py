@@ -1,11 +1,12 @@
 """A CLAP of two frozen towers that never met, joined by two linear projections.
 
-The audio tower is aisfx, the text tower all-MiniLM-L6-v2. A folder of this kind holds towers.json
-and model.safetensors. As it lies in git it holds the projections and names the packages that carry
+The audio tower is aisfx, the text tower all-MiniLM-L6-v2. Beside the projections they can be joined
+by named categories of sound, which need no captioned example. A folder holds towers.json and
+model.safetensors. As it lies in git it holds the projections and names the packages that carry
 the towers; inside a checkpoint or a judge it holds the towers, too, and needs no package.
 
 B batch, T samples at 16 kHz, N blocks of L frames of M mel bands, H width of a tower, E embedding
-dimensions.
+dimensions with those of the categories, C categories.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge.clap.encoders import deltas
+from soundjudge.clap.encoders import deltas, tower_checks
 from soundjudge.clap.encoders.aisfx import (
     AISFX_SAMPLE_RATE,
     CHANNELS,
@@ -25,16 +26,17 @@ from soundjudge.clap.encoders.aisfx import (
     BlockedLogMel,
 )
 from soundjudge.clap.encoders.encoder import Parts
-from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
+from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
+from soundjudge.clap.encoders.sound_categories import MAX_PHRASES, SoundCategories
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
 ATTRIBUTIONS = "attributions"  # key of CONFIG: what licenses ask to be told wherever a copy goes
+CATEGORIES = "categories"  # key of CONFIG and of weights, where there are any
 CONFIG, WEIGHTS, TEXT_FOLDER = "towers.json", "model.safetensors", "text"
 KIND = "towers"
 WINDOW_SECONDS = 10.0
-MAX_WIDTH = 4096  # aisfx has 512; more is nonsense, and fills the memory
 PARTS = ("audio_model", "audio_projection", "text_model", "text_projection")
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
 
@@ -52,16 +54,20 @@ class TowersClap(nn.Module):
         text_model: SentenceEncoder,
         text_projection: nn.Linear,
         attributions: Sequence[str] = (),
+        categories: SoundCategories | None = None,
     ) -> None:
         """`attributions`: a line per tower whose license asks for one, kept by every copy."""
         super().__init__()
         self.attributions = tuple(attributions)
+        self.categories = categories
         self.audio_model, self.audio_projection = audio_model, audio_projection
         self.text_model, self.text_projection = text_model, text_projection
         self.log_mel = BlockedLogMel(WINDOW_SECONDS)  # waves B x (T,) -> (B, N, L, M)
         self.sample_rate = AISFX_SAMPLE_RATE
         self.window_seconds = WINDOW_SECONDS
         self.dimensions = audio_projection.out_features
+        if categories is not None:
+            self.dimensions += len(categories.names)
         self.eval()
 
     @classmethod
@@ -75,7 +81,7 @@ class TowersClap(nn.Module):
         try:
             if config["kind"] != KIND:
                 raise SoundjudgeError(f"{folder / CONFIG}: kind is {config['kind']!r}, not {KIND}.")
-            _check_widths(folder / CONFIG, [config["dimensions"]])
+            tower_checks.check_widths(folder / CONFIG, [config["dimensions"]])
             audio_model, text_model, attributions = _load_towers(folder, config)
             clap = cls(
                 audio_model,
@@ -83,6 +89,7 @@ class TowersClap(nn.Module):
                 text_model,
                 nn.Linear(text_model.width, config["dimensions"]),
                 attributions,
+                _blank_categories(folder, config, audio_model, text_model),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise SoundjudgeError(
@@ -90,7 +97,7 @@ class TowersClap(nn.Module):
             ) from error
         stored = artifacts.load_tensors(folder / WEIGHTS)
         expected = clap._stored_weights(with_audio_model=config["audio"].get("package") is None)
-        _check_weights(folder / WEIGHTS, stored, expected)
+        tower_checks.check_weights(folder / WEIGHTS, stored, expected)
         with torch.no_grad():
             for name, weights in expected.items():
                 weights.copy_(stored[name])
@@ -100,7 +107,9 @@ class TowersClap(nn.Module):
         """Writes all weights, so that no package is needed; equal weights give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.text_model.save(folder / TEXT_FOLDER)
-        audio = {"channels": list(self.audio_model.channels)}
+        audio: dict[str, Any] = {"channels": list(self.audio_model.channels)}
+        if self.audio_model.classes:
+            audio["classes"] = list(self.audio_model.classes)
         self._write(folder, audio, {"folder": TEXT_FOLDER}, {ATTRIBUTIONS: list(self.attributions)})
 
     def save_projections(self, folder: Path) -> None:
@@ -115,14 +124,18 @@ class TowersClap(nn.Module):
         text: Mapping[str, Any],
         further: Mapping[str, Any],
     ) -> None:
-        config = {"kind": KIND, "dimensions": self.dimensions, "audio": audio, "text": text}
+        projected = self.audio_projection.out_features
+        config = {"kind": KIND, "dimensions": projected, "audio": audio, "text": text}
+        if self.categories is not None:
+            phrases = self.categories.phrases.shape[1]
+            config[CATEGORIES] = {"names": list(self.categories.names), "phrases": phrases}
         weights = self._stored_weights(with_audio_model="package" not in audio)
         artifacts.save_tensors(folder / WEIGHTS, weights)
         artifacts.write_json(folder / CONFIG, config | dict(further))
 
     def _stored_weights(self, with_audio_model: bool) -> dict[str, Tensor]:
         """What WEIGHTS holds, live; the text tower has a folder of its own."""
-        names = ("audio_projection.", "text_projection.")
+        names = ("audio_projection.", "text_projection.", f"{CATEGORIES}.")
         prefixes = (*names, "audio_model.") if with_audio_model else names
         return {name: w for name, w in self.state_dict().items() if name.startswith(prefixes)}
 
@@ -148,7 +161,10 @@ class TowersClap(nn.Module):
 
     def project_sounds(self, pooled: Tensor) -> Tensor:
         """Audio tower outputs (B, H) as unit embeddings (B, E)."""
-        return nn.functional.normalize(self.audio_projection(pooled), dim=-1)
+        projected = nn.functional.normalize(self.audio_projection(pooled), dim=-1)
+        if self.categories is None:
+            return projected
+        return _join(projected, self.categories.of_sounds(self.audio_model.classify(pooled)))
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
         """The text tower: (B, H); of a long text the first 256 tokens."""
@@ -157,7 +173,10 @@ class TowersClap(nn.Module):
 
     def project_texts(self, pooled: Tensor) -> Tensor:
         """Text tower outputs (B, H) as unit embeddings (B, E)."""
-        return nn.functional.normalize(self.text_projection(pooled), dim=-1)
+        projected = nn.functional.normalize(self.text_projection(pooled), dim=-1)
+        if self.categories is None:
+            return projected
+        return _join(projected, self.categories.of_texts(pooled))
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
@@ -170,6 +189,12 @@ class TowersClap(nn.Module):
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E)."""
         return self.project_texts(self.pool_texts(texts))
+
+
+def _join(projected: Tensor, categories: Tensor) -> Tensor:
+    """Unit vectors whose cosine is the mean of the two cosines."""
+    joined: Tensor = torch.cat([projected, categories], dim=-1) * 0.5**0.5
+    return joined
 
 
 def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
@@ -194,37 +219,26 @@ def _load_towers(
         channels = config["audio"]["channels"]
         if len(channels) != len(CHANNELS):
             raise SoundjudgeError(f"{folder / CONFIG}: channels must be {len(CHANNELS)} widths.")
-        _check_widths(folder / CONFIG, channels)
-        network = AisfxNetwork(channels)
+        tower_checks.check_widths(folder / CONFIG, channels)
+        classes = config["audio"].get("classes", [])
+        tower_checks.check_widths(folder / CONFIG, classes)
+        network = AisfxNetwork(channels, classes)
         return network, SentenceEncoder.load(folder / TEXT_FOLDER), read_attributions(folder)
     for part, packaged in (("audio", AISFX), ("text", MINILM)):
-        _check_record(folder / CONFIG, config[part], packaged)
+        tower_checks.check_record(folder / CONFIG, config[part], packaged)
     return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]
 
 
-def _check_widths(path: Path, widths: Sequence[object]) -> None:
-    for width in widths:
-        if type(width) is not int or not 1 <= width <= MAX_WIDTH:
-            raise SoundjudgeError(f"{path}: a width is {width!r}, it must be 1 to {MAX_WIDTH}.")
-
-
-def _check_record(path: Path, record: object, packaged: PackagedWeights) -> None:
-    if record != packaged.record():
-        raise SoundjudgeError(
-            f"{path} refers to {record}, and this version of soundjudge knows "
-            f"{packaged.record()} alone: fit the projections again, or take the version of "
-            "soundjudge that wrote them."
-        )
-
-
-def _check_weights(
-    path: Path, stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]
-) -> None:
-    if wrong := sorted(stored.keys() ^ expected.keys()):
-        raise SoundjudgeError(f"{path} does not hold what {CONFIG} says: see {wrong[:3]}.")
-    for name, weights in stored.items():
-        if weights.shape != expected[name].shape:
-            shapes = f"{tuple(weights.shape)}, not {tuple(expected[name].shape)}"
-            raise SoundjudgeError(f"{path}: {name} has the shape {shapes}.")
-        if not weights.isfinite().all():
-            raise SoundjudgeError(f"{path}: {name} is not finite: take a whole copy of the file.")
+def _blank_categories(
+    folder: Path, config: Mapping[str, Any], audio_model: AisfxNetwork, text_model: SentenceEncoder
+) -> SoundCategories | None:
+    """Categories of those sizes, to be filled, where the folder has any."""
+    if (values := config.get(CATEGORIES)) is None:
+        return None
+    names, phrases = values["names"], values["phrases"]
+    if not audio_model.classes:
+        raise SoundjudgeError(f"{folder / CONFIG} has categories and no classes: get it again.")
+    tower_checks.check_widths(folder / CONFIG, [len(names)])
+    if type(phrases) is not int or not 1 <= phrases <= MAX_PHRASES:
+        raise SoundjudgeError(f"{folder / CONFIG}: phrases is {phrases!r}, not 1 to {MAX_PHRASES}.")
+    return SoundCategories(names, sum(audio_model.classes), phrases, text_model.width)
