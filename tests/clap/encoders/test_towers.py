@@ -173,10 +173,12 @@ def test_a_name_says_weights_protocol_and_version(tmp_path: Path):
 
 def test_the_cosine_is_the_mean_of_that_of_the_projections_and_that_of_the_categories():
     clap = tiny_towers.clap(with_categories=True)
-    assert clap.dimensions == 5 + 3
     pooled, read = torch.rand(1, 6), clap.pool_texts(["a dog"])
     with torch.no_grad():
-        joined = clap.project_sounds(pooled) @ clap.project_texts(read).T
+        sounds, texts = clap.match_sounds(pooled), clap.match_texts(read)
+        assert sounds.shape == texts.shape == (1, clap.dimensions + 3)
+        np.testing.assert_allclose(torch.cat([sounds, texts]).norm(dim=1), np.ones(2), rtol=1e-6)
+        joined = sounds @ texts.T
         parts = functional.cosine_similarity(
             clap.audio_projection(pooled), clap.text_projection(read)
         )
@@ -184,6 +186,16 @@ def test_the_cosine_is_the_mean_of_that_of_the_projections_and_that_of_the_categ
         log_probabilities = torch.cat([rows.log_softmax(dim=1) for rows in logits], dim=1)
         own = clap.categories.of_sounds(log_probabilities) @ clap.categories.of_texts(read).T
     np.testing.assert_allclose(joined[0], (parts + own[0]) / 2, atol=1e-6)
+
+
+def test_features_are_without_categories_and_without_them_both_are_one():
+    joined, plain = tiny_towers.clap(with_categories=True), tiny_towers.clap()
+    pooled, read = torch.rand(2, 6), torch.rand(2, 16)
+    with torch.no_grad():
+        for projected in (joined.project_sounds(pooled), joined.project_texts(read)):
+            assert projected.shape == (2, joined.dimensions) == (2, 5)
+        assert torch.equal(plain.match_sounds(pooled), plain.project_sounds(pooled))
+        assert torch.equal(plain.match_texts(read), plain.project_texts(read))
 
 
 def test_the_name_and_the_tuning_know_of_categories():

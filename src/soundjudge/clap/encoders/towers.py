@@ -6,7 +6,7 @@ model.safetensors. As it lies in git it holds the projections and names the pack
 the towers; inside a checkpoint or a judge it holds the towers, too, and needs no package.
 
 B batch, T samples at 16 kHz, N blocks of L frames of M mel bands, H width of a tower, E embedding
-dimensions with those of the categories, C categories.
+dimensions, C categories.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,8 +66,6 @@ class TowersClap(nn.Module):
         self.sample_rate = AISFX_SAMPLE_RATE
         self.window_seconds = WINDOW_SECONDS
         self.dimensions = audio_projection.out_features
-        if categories is not None:
-            self.dimensions += len(categories.names)
         self.eval()
 
     @classmethod
@@ -124,8 +122,7 @@ class TowersClap(nn.Module):
         text: Mapping[str, Any],
         further: Mapping[str, Any],
     ) -> None:
-        projected = self.audio_projection.out_features
-        config = {"kind": KIND, "dimensions": projected, "audio": audio, "text": text}
+        config = {"kind": KIND, "dimensions": self.dimensions, "audio": audio, "text": text}
         if self.categories is not None:
             phrases = self.categories.phrases.shape[1]
             config[CATEGORIES] = {"names": list(self.categories.names), "phrases": phrases}
@@ -161,7 +158,14 @@ class TowersClap(nn.Module):
 
     def project_sounds(self, pooled: Tensor) -> Tensor:
         """Audio tower outputs (B, H) as unit embeddings (B, E)."""
-        projected = nn.functional.normalize(self.audio_projection(pooled), dim=-1)
+        return nn.functional.normalize(self.audio_projection(pooled), dim=-1)
+
+    def match_sounds(self, pooled: Tensor) -> Tensor:
+        """Audio tower outputs (B, H) as unit vectors to be compared with those of texts.
+
+        Embeddings (B, E), or with categories (B, E + C): features learn scenes better without.
+        """
+        projected = self.project_sounds(pooled)
         if self.categories is None:
             return projected
         return _join(projected, self.categories.of_sounds(self.audio_model.classify(pooled)))
@@ -173,7 +177,11 @@ class TowersClap(nn.Module):
 
     def project_texts(self, pooled: Tensor) -> Tensor:
         """Text tower outputs (B, H) as unit embeddings (B, E)."""
-        projected = nn.functional.normalize(self.text_projection(pooled), dim=-1)
+        return nn.functional.normalize(self.text_projection(pooled), dim=-1)
+
+    def match_texts(self, pooled: Tensor) -> Tensor:
+        """Text tower outputs (B, H) as unit vectors to be compared with those of sounds."""
+        projected = self.project_texts(pooled)
         if self.categories is None:
             return projected
         return _join(projected, self.categories.of_texts(pooled))
@@ -184,11 +192,19 @@ class TowersClap(nn.Module):
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds: (B, E)."""
-        return self.project_sounds(self.pool_mels(self.log_mel(waves)))
+        return self.project_sounds(self.encode_sounds(waves))
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E)."""
-        return self.project_texts(self.pool_texts(texts))
+        return self.project_texts(self.encode_texts(texts))
+
+    def encode_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """Audio tower outputs of 16 kHz mono sounds: (B, H)."""
+        return self.pool_mels(self.log_mel(waves))
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Text tower outputs: (B, H)."""
+        return self.pool_texts(texts)
 
 
 def _join(projected: Tensor, categories: Tensor) -> Tensor:
