@@ -8,10 +8,15 @@ B batch, X classes of all classifiers, C categories, P phrases per category, K w
 tower.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from soundjudge.clap.encoders import tower_checks
+from soundjudge.errors import SoundjudgeError
 
 MAX_PHRASES = 32  # P; more is nonsense, and fills the memory
 TEMPERATURE = 0.2  # of the softmax over categories of a text
@@ -47,6 +52,24 @@ class SoundCategories(nn.Module):
         cosines = (centered @ self.phrases.flatten(0, 1).T).reshape(-1, *self.phrases.shape[:2])
         means: Tensor = (cosines.amax(dim=2) + centered @ self.descriptions.T) / 2
         return means
+
+
+def blank_categories(
+    path: Path, record: Mapping[str, Any] | None, classes: int, width: int
+) -> SoundCategories | None:
+    """Categories of the sizes that `record` in `path` says, to be filled; None without a record.
+
+    Raises SoundjudgeError for sizes that cannot be.
+    """
+    if record is None:
+        return None
+    names, phrases = record["names"], record["phrases"]
+    if not classes:
+        raise SoundjudgeError(f"{path} has categories and no classes: get it again.")
+    tower_checks.check_widths(path, [len(names)])
+    if type(phrases) is not int or not 1 <= phrases <= MAX_PHRASES:
+        raise SoundjudgeError(f"{path}: phrases is {phrases!r}, not 1 to {MAX_PHRASES}.")
+    return SoundCategories(names, classes, phrases, width)
 
 
 def _direction(rows: Tensor) -> Tensor:

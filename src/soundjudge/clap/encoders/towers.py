@@ -28,7 +28,7 @@ from soundjudge.clap.encoders.aisfx import (
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
-from soundjudge.clap.encoders.sound_categories import MAX_PHRASES, SoundCategories
+from soundjudge.clap.encoders.sound_categories import SoundCategories, blank_categories
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
@@ -87,7 +87,12 @@ class TowersClap(nn.Module):
                 text_model,
                 nn.Linear(text_model.width, config["dimensions"]),
                 attributions,
-                _blank_categories(folder, config, audio_model, text_model),
+                blank_categories(
+                    folder / CONFIG,
+                    config.get(CATEGORIES),
+                    sum(audio_model.classes),
+                    text_model.width,
+                ),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise SoundjudgeError(
@@ -243,18 +248,3 @@ def _load_towers(
     for part, packaged in (("audio", AISFX), ("text", MINILM)):
         tower_checks.check_record(folder / CONFIG, config[part], packaged)
     return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]
-
-
-def _blank_categories(
-    folder: Path, config: Mapping[str, Any], audio_model: AisfxNetwork, text_model: SentenceEncoder
-) -> SoundCategories | None:
-    """Categories of those sizes, to be filled, where the folder has any."""
-    if (values := config.get(CATEGORIES)) is None:
-        return None
-    names, phrases = values["names"], values["phrases"]
-    if not audio_model.classes:
-        raise SoundjudgeError(f"{folder / CONFIG} has categories and no classes: get it again.")
-    tower_checks.check_widths(folder / CONFIG, [len(names)])
-    if type(phrases) is not int or not 1 <= phrases <= MAX_PHRASES:
-        raise SoundjudgeError(f"{folder / CONFIG}: phrases is {phrases!r}, not 1 to {MAX_PHRASES}.")
-    return SoundCategories(names, sum(audio_model.classes), phrases, text_model.width)
