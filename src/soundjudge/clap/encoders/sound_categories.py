@@ -9,15 +9,14 @@ tower.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from soundjudge.clap.encoders import tower_checks
 from soundjudge.errors import SoundjudgeError
 
+MAX_CATEGORIES = 4096
 MAX_PHRASES = 32  # P; more is nonsense, and fills the memory
 TEMPERATURE = 0.2  # of the softmax over categories of a text
 functional = nn.functional
@@ -55,21 +54,28 @@ class SoundCategories(nn.Module):
 
 
 def blank_categories(
-    path: Path, record: Mapping[str, Any] | None, classes: int, width: int
+    record: Mapping[str, Any] | None, classes: Sequence[int], width: int
 ) -> SoundCategories | None:
-    """Categories of the sizes that `record` in `path` says, to be filled; None without a record.
+    """Categories of the sizes that `record` says, to be filled; None without a record.
 
     Raises SoundjudgeError for sizes that cannot be.
     """
     if record is None:
         return None
     names, phrases = record["names"], record["phrases"]
-    if not classes:
-        raise SoundjudgeError(f"{path} has categories and no classes: get it again.")
-    tower_checks.check_widths(path, [len(names)])
+    if not 1 <= len(names) <= MAX_CATEGORIES or not classes:
+        raise SoundjudgeError(
+            f"towers.json has {len(names)} categories and {len(classes)} classifiers: get it again."
+        )
     if type(phrases) is not int or not 1 <= phrases <= MAX_PHRASES:
-        raise SoundjudgeError(f"{path}: phrases is {phrases!r}, not 1 to {MAX_PHRASES}.")
-    return SoundCategories(names, classes, phrases, width)
+        raise SoundjudgeError(f"towers.json: phrases is {phrases!r}, not 1 to {MAX_PHRASES}.")
+    return SoundCategories(names, sum(classes), phrases, width)
+
+
+def join_vectors(projected: Tensor, categories: Tensor) -> Tensor:
+    """Unit vectors whose cosine is the mean of the two cosines: (B, E) and (B, C) -> (B, E + C)."""
+    joined: Tensor = torch.cat([projected, categories], dim=-1) * 0.5**0.5
+    return joined
 
 
 def _direction(rows: Tensor) -> Tensor:

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from soundjudge.clap.encoders.aisfx import CHANNELS
 from soundjudge.clap.encoders.packaged_weights import PackagedWeights
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
+
+ATTRIBUTIONS = "attributions"  # what licenses ask to be told wherever a copy goes
 
 MAX_WIDTH = 4096  # aisfx has 512; more is nonsense, and fills the memory
 
@@ -16,6 +21,23 @@ def check_widths(path: Path, widths: Sequence[object]) -> None:
     for width in widths:
         if type(width) is not int or not 1 <= width <= MAX_WIDTH:
             raise SoundjudgeError(f"{path}: a width is {width!r}, it must be 1 to {MAX_WIDTH}.")
+
+
+def audio_widths(path: Path, audio: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+    """Channels of the audio tower and classes of its classifiers; SoundjudgeError for others."""
+    channels, classes = audio["channels"], audio.get("classes", [])
+    if len(channels) != len(CHANNELS):
+        raise SoundjudgeError(f"{path}: channels must be {len(CHANNELS)} widths.")
+    check_widths(path, [*channels, *classes])
+    return channels, classes
+
+
+def read_attributions(path: Path) -> list[str]:
+    """What the licenses of the towers that were written beside `path` ask to be told: lines."""
+    lines = artifacts.read_json_object(path).get(ATTRIBUTIONS, [])
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise SoundjudgeError(f"{path}: {ATTRIBUTIONS} is {lines!r}, no list of lines.")
+    return lines
 
 
 def check_record(path: Path, record: object, packaged: PackagedWeights) -> None:

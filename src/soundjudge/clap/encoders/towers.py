@@ -19,20 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from soundjudge.clap.encoders import deltas, tower_checks
-from soundjudge.clap.encoders.aisfx import (
-    AISFX_SAMPLE_RATE,
-    CHANNELS,
-    AisfxNetwork,
-    BlockedLogMel,
-)
+from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
-from soundjudge.clap.encoders.sound_categories import SoundCategories, blank_categories
+from soundjudge.clap.encoders.sound_categories import (
+    SoundCategories,
+    blank_categories,
+    join_vectors,
+)
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
-ATTRIBUTIONS = "attributions"  # key of CONFIG: what licenses ask to be told wherever a copy goes
 CATEGORIES = "categories"  # key of CONFIG and of weights, where there are any
 CONFIG, WEIGHTS, TEXT_FOLDER = "towers.json", "model.safetensors", "text"
 KIND = "towers"
@@ -87,12 +85,7 @@ class TowersClap(nn.Module):
                 text_model,
                 nn.Linear(text_model.width, config["dimensions"]),
                 attributions,
-                blank_categories(
-                    folder / CONFIG,
-                    config.get(CATEGORIES),
-                    sum(audio_model.classes),
-                    text_model.width,
-                ),
+                blank_categories(config.get(CATEGORIES), audio_model.classes, text_model.width),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise SoundjudgeError(
@@ -113,7 +106,12 @@ class TowersClap(nn.Module):
         audio: dict[str, Any] = {"channels": list(self.audio_model.channels)}
         if self.audio_model.classes:
             audio["classes"] = list(self.audio_model.classes)
-        self._write(folder, audio, {"folder": TEXT_FOLDER}, {ATTRIBUTIONS: list(self.attributions)})
+        self._write(
+            folder,
+            audio,
+            {"folder": TEXT_FOLDER},
+            {tower_checks.ATTRIBUTIONS: list(self.attributions)},
+        )
 
     def save_projections(self, folder: Path) -> None:
         """Writes the projections alone; the towers must be those of the packages, as they are."""
@@ -166,14 +164,11 @@ class TowersClap(nn.Module):
         return nn.functional.normalize(self.audio_projection(pooled), dim=-1)
 
     def match_sounds(self, pooled: Tensor) -> Tensor:
-        """Audio tower outputs (B, H) as unit vectors to be compared with those of texts.
-
-        Embeddings (B, E), or with categories (B, E + C): features learn scenes better without.
-        """
+        """Audio tower outputs (B, H) as unit vectors that are compared: (B, E), or (B, E + C)."""
         projected = self.project_sounds(pooled)
         if self.categories is None:
             return projected
-        return _join(projected, self.categories.of_sounds(self.audio_model.classify(pooled)))
+        return join_vectors(projected, self.categories.of_sounds(self.audio_model.classify(pooled)))
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
         """The text tower: (B, H); of a long text the first 256 tokens."""
@@ -185,11 +180,11 @@ class TowersClap(nn.Module):
         return nn.functional.normalize(self.text_projection(pooled), dim=-1)
 
     def match_texts(self, pooled: Tensor) -> Tensor:
-        """Text tower outputs (B, H) as unit vectors to be compared with those of sounds."""
+        """Text tower outputs (B, H) as unit vectors that are compared: (B, E), or (B, E + C)."""
         projected = self.project_texts(pooled)
         if self.categories is None:
             return projected
-        return _join(projected, self.categories.of_texts(pooled))
+        return join_vectors(projected, self.categories.of_texts(pooled))
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
@@ -212,12 +207,6 @@ class TowersClap(nn.Module):
         return self.pool_texts(texts)
 
 
-def _join(projected: Tensor, categories: Tensor) -> Tensor:
-    """Unit vectors whose cosine is the mean of the two cosines."""
-    joined: Tensor = torch.cat([projected, categories], dim=-1) * 0.5**0.5
-    return joined
-
-
 def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
     """Both towers out of the installed packages; SoundjudgeError with the command without them."""
     audio_folder, text_folder = AISFX.find(), MINILM.find()
@@ -225,26 +214,16 @@ def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
     return network, SentenceEncoder.load(text_folder)
 
 
-def read_attributions(folder: Path) -> list[str]:
-    """What the licenses of the towers that `save` wrote into `folder` ask to be told: lines."""
-    lines = artifacts.read_json_object(folder / CONFIG).get(ATTRIBUTIONS, [])
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise SoundjudgeError(f"{folder / CONFIG}: {ATTRIBUTIONS} is {lines!r}, no list of lines.")
-    return lines
-
-
 def _load_towers(
     folder: Path, config: Mapping[str, Any]
 ) -> tuple[AisfxNetwork, SentenceEncoder, list[str]]:
     if config["audio"].get("package") is None:
-        channels = config["audio"]["channels"]
-        if len(channels) != len(CHANNELS):
-            raise SoundjudgeError(f"{folder / CONFIG}: channels must be {len(CHANNELS)} widths.")
-        tower_checks.check_widths(folder / CONFIG, channels)
-        classes = config["audio"].get("classes", [])
-        tower_checks.check_widths(folder / CONFIG, classes)
-        network = AisfxNetwork(channels, classes)
-        return network, SentenceEncoder.load(folder / TEXT_FOLDER), read_attributions(folder)
+        network = AisfxNetwork(*tower_checks.audio_widths(folder / CONFIG, config["audio"]))
+        return (
+            network,
+            SentenceEncoder.load(folder / TEXT_FOLDER),
+            tower_checks.read_attributions(folder / CONFIG),
+        )
     for part, packaged in (("audio", AISFX), ("text", MINILM)):
         tower_checks.check_record(folder / CONFIG, config[part], packaged)
     return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]
