@@ -10,6 +10,7 @@ outputs are kept in work/towers_study/; remove the folder to start afresh. N rec
 
 import argparse
 import csv
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from soundjudge.torchaudio_shim import install_shim
 
 install_shim()
 
+import sample_towers  # noqa: E402
 from fit_towers import (  # noqa: E402
     CaptionedSounds,
     TowersFit,
@@ -47,12 +49,14 @@ SCENES_PER_FOLD, FOLDS, SEED = 280, 5, 0
 SCENE_WEIGHT = 0.3
 Floats = NDArray[np.float64]
 Scorer = Callable[[Floats, Floats], Floats]  # pooled sounds, pooled texts -> scores of all pairs
+Fit = Callable[[CaptionedSounds], Scorer]
 
 
 def unit(rows: Floats) -> Floats:
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
+@functools.cache
 def packaged_clap() -> TowersClap:
     audio_model, text_model = towers.load_packaged_towers()
     heads = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
@@ -139,7 +143,7 @@ class Study:
     def held_out(
         self,
         folds: NDArray[np.int64],
-        fit: Callable[[CaptionedSounds], Scorer],
+        fit: Fit,
         **how: Any,  # noqa: ANN401  arguments of `data`
     ) -> Floats:
         """Per recording: its win rate by the fit that saw nothing of its fold."""
@@ -159,7 +163,7 @@ def assign_folds(names: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
     return np.array([fold[name] for name in names])
 
 
-def linear(penalty: float, dimensions: int) -> Callable[[CaptionedSounds], Scorer]:
+def linear(penalty: float, dimensions: int) -> Fit:
     """What `fit_projections` fits: centered texts, ridge, principal directions."""
 
     def fit(data: CaptionedSounds) -> Scorer:
@@ -167,6 +171,26 @@ def linear(penalty: float, dimensions: int) -> Callable[[CaptionedSounds], Score
         maps = [(h.weight.double().numpy().T, h.bias.double().numpy()) for h in heads]
         (a, b), (c, d) = maps
         return lambda sounds, texts: unit(sounds @ a + b) @ unit(texts @ c + d).T
+
+    return fit
+
+
+def categories(weight: float, penalty: float = 2000, dimensions: int = 128) -> Fit:
+    """The cosine of `linear`, and `weight` times the agreement on named categories of sound."""
+    clap = packaged_clap()
+
+    def fit(data: CaptionedSounds) -> Scorer:
+        projected = linear(penalty, dimensions)(data)
+        named = sample_towers.fit_sound_categories(clap, data.sounds, data.captions)
+
+        def score(sounds: Floats, texts: Floats) -> Floats:
+            pooled, read = (torch.from_numpy(rows).float() for rows in (sounds, texts))
+            with torch.inference_mode():
+                a, t = named.of_sounds(clap.audio_model.classify(pooled)), named.of_texts(read)
+            agreement: Floats = (a @ t.T).double().numpy()
+            return weight * agreement + (1 - weight) * projected(sounds, texts)
+
+        return score
 
     return fit
 
@@ -225,6 +249,11 @@ WAYS = {
     "the same, 64 directions": (linear(2000, 64), FULL),
     "the same, penalty 4000": (linear(4000, 128), FULL),
     "the same without scenes": (linear(2000, 128), FULL | {"scene": 0.0}),
+    "the same without scenes, with named categories": (
+        lambda data: categories(0.5)(data),
+        FULL | {"scene": 0.0},
+    ),
+    "named categories alone": (lambda data: categories(1.0)(data), FULL | {"scene": 0.0}),
     "kernel ridge instead of linear": (kernel, FULL),
     "canonical correlation, regularized": (correlation, PLAIN),
 }

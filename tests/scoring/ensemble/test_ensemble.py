@@ -82,6 +82,52 @@ def test_a_member_of_zero_weight_leaves_the_ensemble_of_the_others(method):
     assert np.all(ensemble.weight_draws(scores, rating, few)[:, 0] == 0)
 
 
+@pytest.mark.parametrize(
+    ("weights", "least", "expected"),
+    [
+        ([0.5, 0.5], [0, 0], [0.5, 0.5]),
+        ([0.0, 0.25, 0.75], [0.2, 0, 0], [0.2, 0.2, 0.6]),
+        ([0.3, 0.7], [0.2, 0], [0.3, 0.7]),
+        # Raising the first would push the second below its own.
+        ([0.0, 0.3, 0.7], [0.5, 0.25, 0], [0.5, 0.25, 0.25]),
+        ([1.0, 0.0], [0, 0.4], [0.6, 0.4]),
+    ],
+)
+def test_no_weight_is_below_its_least_and_the_others_keep_their_proportions(
+    weights, least, expected
+):
+    raised = ensemble.raise_weights(np.array(weights), np.array(least))
+    np.testing.assert_allclose(raised, expected)
+
+
+def test_a_member_that_validation_undervalues_has_its_least_weight():
+    scores, rating = simulated()
+    plain = config("good", "noisy", "none")
+    free = np.array(ensemble.fit_ensemble(scores, rating, plain).weights)
+    whole = dataclasses.replace(plain, least_weight={"none": 0.3}, resamples=3)
+    fitted = ensemble.fit_ensemble(scores, rating, whole)
+    assert fitted.weights[2] == 0.3 > free[2]
+    assert fitted.weights[0] / fitted.weights[1] == pytest.approx(free[0] / free[1])
+    assert (ensemble.weight_draws(scores, rating, whole)[:, 2] >= 0.3).all()
+    pairs = RatedScores(scores=scores, rating=rating)
+    alone = crossfit.compare_methods(pairs, whole)["member good"]
+    assert alone == crossfit.compare_methods(pairs, plain)["member good"]
+
+
+@pytest.mark.parametrize(
+    ("least", "problem"),
+    [
+        ({"who": 0.2}, "least_weight names who, which is no member"),
+        ({"a": 0.2}, "least_weight names a, which zero_weight names, too"),
+        ({"b": 0.0}, "least_weight needs weights above 0 whose sum is below 1"),
+        ({"b": 0.5, "c": 0.5}, "least_weight needs weights above 0 whose sum is below 1"),
+    ],
+)
+def test_a_least_weight_that_cannot_be_is_refused(least, problem):
+    with pytest.raises(SoundjudgeError, match=problem):
+        dataclasses.replace(config("a", "b", "c"), zero_weight=("a",), least_weight=least)
+
+
 def test_a_member_of_zero_weight_is_never_chosen():
     rng = np.random.default_rng(0)
     rating = rng.uniform(0, 10, 80)
@@ -230,7 +276,7 @@ def stage(in_folder, monkeypatch):
     write_params(Path(), ensemble=chosen)
     values = yaml.safe_load(Path("params.yaml").read_text())
     values["ensemble"]["members"] = {"good": "regress", "noisy": "y"}
-    values["ensemble"]["zero_weight"] = []
+    values["ensemble"] |= {"zero_weight": [], "least_weight": {}}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     return script
 

@@ -32,6 +32,9 @@ BLOCK_FRAMES, BLOCK_HOP = 100, 50  # L = 2.3 s, every 1.2 s
 LARGEST_LOG_MEL = 9.457798957824707  # of all training sounds: what the authors divide by
 ABSENT = -1.0  # fills the blocks that a short sound does not have; a log mel is never below 0
 CHANNELS = (64, 128, 256, 512)
+# Of its nine classifiers the first three, prosfx, soundlyTrain and ucsMixed: their classes are
+# categories of the Universal Category System, in alphabetical order.
+CLASSES = (78, 79, 69)
 SLICE = 16  # blocks that the network reads at once: 40 MB an activation
 
 
@@ -84,9 +87,12 @@ def count_blocks(frames: int) -> int:
 
 
 class AisfxNetwork(nn.Module):
-    """`EmbeddingNet('max', 3, 1, 64)` of the package, and the mean of a sound's blocks."""
+    """`EmbeddingNet('max', 3, 1, 64)` of the package, and the mean of a sound's blocks.
 
-    def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
+    With `classes`, also that many of the package's classifiers of that mean.
+    """
+
+    def __init__(self, channels: Sequence[int] = CHANNELS, classes: Sequence[int] = ()) -> None:
         super().__init__()
         self.conv_block1 = ConvBlock(1, channels[0])
         self.conv_block2 = ConvBlock(channels[0], channels[1])
@@ -94,22 +100,26 @@ class AisfxNetwork(nn.Module):
         self.conv_block4 = ConvBlock(channels[2], channels[3])
         self.channels = tuple(channels)
         self.width = channels[3]  # H
+        self.classes = tuple(classes)
+        self.classifiers = nn.ModuleList(_classifier(self.width, count) for count in classes)
 
     @classmethod
-    def from_checkpoint(cls, path: Path) -> Self:
-        """The network of the package's checkpoint.pth, strictly; its classifiers are left out.
+    def from_checkpoint(cls, path: Path, classes: Sequence[int] = CLASSES) -> Self:
+        """The network of the package's checkpoint.pth, strictly; other classifiers are left out.
 
         Raises SoundjudgeError for a file that holds more than tensors and plain values, or others.
         """
-        prefix = "embedding_net."
         try:
             state, _ = weight_files.read_weights(path, None)  # and the names of the classifiers
+            prefixes = {"embedding_net.": ""}
+            prefixes |= {f"fc.{one}.": f"classifiers.{one}." for one in range(len(classes))}
             embedding = {
-                key.removeprefix(prefix): weights
+                own + key.removeprefix(prefix): weights
                 for key, weights in state.items()
+                for prefix, own in prefixes.items()
                 if key.startswith(prefix)
             }
-            network = cls()
+            network = cls(classes=classes)
             model_folder.check_tensors(path, embedding)
             model_folder.load_weights(network, embedding, path)
         except (TypeError, ValueError, AttributeError) as error:
@@ -135,6 +145,21 @@ class AisfxNetwork(nn.Module):
         maps = self.conv_block4(maps)  # (B, H, L / 8, M / 8)
         pooled: Tensor = maps.mean(dim=3).amax(dim=2)
         return pooled
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Log probabilities of the classes, classifier by classifier: (B, H) -> (B, sum)."""
+        logits = [classifier(pooled) for classifier in self.classifiers]
+        return torch.cat([rows.log_softmax(dim=-1) for rows in logits], dim=-1)
+
+
+def _classifier(width: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, width // 2),
+        nn.ReLU(),
+        nn.Linear(width // 2, width // 4),
+        nn.ReLU(),
+        nn.Linear(width // 4, classes),
+    )
 
 
 class ConvBlock(nn.Module):

@@ -57,8 +57,8 @@ AISFX = PackagedWeights(
     attribution=(
         "Audio tower: the pre-trained model of aiSFX 0.1.2 by Alison B. Ma and Alexander Lerch "
         "(Representation Learning for the Automatic Indexing of Sound Effects Libraries, ISMIR "
-        "2022), https://github.com/alisonbma/aisfx, CC BY 4.0; stored in another format, without "
-        "its classifiers."
+        "2022), https://github.com/alisonbma/aisfx, CC BY 4.0; stored in another format, with at "
+        "most three of its nine classifiers."
     ),
 )
 MINILM = PackagedWeights(

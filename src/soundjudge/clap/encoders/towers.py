@@ -1,11 +1,12 @@
 """A CLAP of two frozen towers that never met, joined by two linear projections.
 
-The audio tower is aisfx, the text tower all-MiniLM-L6-v2. A folder of this kind holds towers.json
-and model.safetensors. As it lies in git it holds the projections and names the packages that carry
+The audio tower is aisfx, the text tower all-MiniLM-L6-v2. Beside the projections they can be joined
+by named categories of sound, which need no captioned example. A folder holds towers.json and
+model.safetensors. As it lies in git it holds the projections and names the packages that carry
 the towers; inside a checkpoint or a judge it holds the towers, too, and needs no package.
 
 B batch, T samples at 16 kHz, N blocks of L frames of M mel bands, H width of a tower, E embedding
-dimensions.
+dimensions, C categories.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,24 +18,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge.clap.encoders import deltas
-from soundjudge.clap.encoders.aisfx import (
-    AISFX_SAMPLE_RATE,
-    CHANNELS,
-    AisfxNetwork,
-    BlockedLogMel,
-)
+from soundjudge.clap.encoders import deltas, tower_checks
+from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
-from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
+from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
+from soundjudge.clap.encoders.sound_categories import (
+    SoundCategories,
+    blank_categories,
+    join_vectors,
+)
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
-ATTRIBUTIONS = "attributions"  # key of CONFIG: what licenses ask to be told wherever a copy goes
+CATEGORIES = "categories"  # key of CONFIG and of weights, where there are any
 CONFIG, WEIGHTS, TEXT_FOLDER = "towers.json", "model.safetensors", "text"
 KIND = "towers"
 WINDOW_SECONDS = 10.0
-MAX_WIDTH = 4096  # aisfx has 512; more is nonsense, and fills the memory
 PARTS = ("audio_model", "audio_projection", "text_model", "text_projection")
 VERSION = 1  # of the code around the weights: raise it when equal weights give other embeddings
 
@@ -52,10 +52,12 @@ class TowersClap(nn.Module):
         text_model: SentenceEncoder,
         text_projection: nn.Linear,
         attributions: Sequence[str] = (),
+        categories: SoundCategories | None = None,
     ) -> None:
         """`attributions`: a line per tower whose license asks for one, kept by every copy."""
         super().__init__()
         self.attributions = tuple(attributions)
+        self.categories = categories
         self.audio_model, self.audio_projection = audio_model, audio_projection
         self.text_model, self.text_projection = text_model, text_projection
         self.log_mel = BlockedLogMel(WINDOW_SECONDS)  # waves B x (T,) -> (B, N, L, M)
@@ -75,7 +77,7 @@ class TowersClap(nn.Module):
         try:
             if config["kind"] != KIND:
                 raise SoundjudgeError(f"{folder / CONFIG}: kind is {config['kind']!r}, not {KIND}.")
-            _check_widths(folder / CONFIG, [config["dimensions"]])
+            tower_checks.check_widths(folder / CONFIG, [config["dimensions"]])
             audio_model, text_model, attributions = _load_towers(folder, config)
             clap = cls(
                 audio_model,
@@ -83,6 +85,7 @@ class TowersClap(nn.Module):
                 text_model,
                 nn.Linear(text_model.width, config["dimensions"]),
                 attributions,
+                blank_categories(config.get(CATEGORIES), audio_model.classes, text_model.width),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise SoundjudgeError(
@@ -90,7 +93,7 @@ class TowersClap(nn.Module):
             ) from error
         stored = artifacts.load_tensors(folder / WEIGHTS)
         expected = clap._stored_weights(with_audio_model=config["audio"].get("package") is None)
-        _check_weights(folder / WEIGHTS, stored, expected)
+        tower_checks.check_weights(folder / WEIGHTS, stored, expected)
         with torch.no_grad():
             for name, weights in expected.items():
                 weights.copy_(stored[name])
@@ -100,8 +103,15 @@ class TowersClap(nn.Module):
         """Writes all weights, so that no package is needed; equal weights give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.text_model.save(folder / TEXT_FOLDER)
-        audio = {"channels": list(self.audio_model.channels)}
-        self._write(folder, audio, {"folder": TEXT_FOLDER}, {ATTRIBUTIONS: list(self.attributions)})
+        audio: dict[str, Any] = {"channels": list(self.audio_model.channels)}
+        if self.audio_model.classes:
+            audio["classes"] = list(self.audio_model.classes)
+        self._write(
+            folder,
+            audio,
+            {"folder": TEXT_FOLDER},
+            {tower_checks.ATTRIBUTIONS: list(self.attributions)},
+        )
 
     def save_projections(self, folder: Path) -> None:
         """Writes the projections alone; the towers must be those of the packages, as they are."""
@@ -116,13 +126,16 @@ class TowersClap(nn.Module):
         further: Mapping[str, Any],
     ) -> None:
         config = {"kind": KIND, "dimensions": self.dimensions, "audio": audio, "text": text}
+        if self.categories is not None:
+            phrases = self.categories.phrases.shape[1]
+            config[CATEGORIES] = {"names": list(self.categories.names), "phrases": phrases}
         weights = self._stored_weights(with_audio_model="package" not in audio)
         artifacts.save_tensors(folder / WEIGHTS, weights)
         artifacts.write_json(folder / CONFIG, config | dict(further))
 
     def _stored_weights(self, with_audio_model: bool) -> dict[str, Tensor]:
         """What WEIGHTS holds, live; the text tower has a folder of its own."""
-        names = ("audio_projection.", "text_projection.")
+        names = ("audio_projection.", "text_projection.", f"{CATEGORIES}.")
         prefixes = (*names, "audio_model.") if with_audio_model else names
         return {name: w for name, w in self.state_dict().items() if name.startswith(prefixes)}
 
@@ -150,6 +163,13 @@ class TowersClap(nn.Module):
         """Audio tower outputs (B, H) as unit embeddings (B, E)."""
         return nn.functional.normalize(self.audio_projection(pooled), dim=-1)
 
+    def match_sounds(self, pooled: Tensor) -> Tensor:
+        """Audio tower outputs (B, H) as unit vectors that are compared: (B, E), or (B, E + C)."""
+        projected = self.project_sounds(pooled)
+        if self.categories is None:
+            return projected
+        return join_vectors(projected, self.categories.of_sounds(self.audio_model.classify(pooled)))
+
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
         """The text tower: (B, H); of a long text the first 256 tokens."""
         pooled: Tensor = self.text_model(texts)
@@ -159,17 +179,32 @@ class TowersClap(nn.Module):
         """Text tower outputs (B, H) as unit embeddings (B, E)."""
         return nn.functional.normalize(self.text_projection(pooled), dim=-1)
 
+    def match_texts(self, pooled: Tensor) -> Tensor:
+        """Text tower outputs (B, H) as unit vectors that are compared: (B, E), or (B, E + C)."""
+        projected = self.project_texts(pooled)
+        if self.categories is None:
+            return projected
+        return join_vectors(projected, self.categories.of_texts(pooled))
+
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.text_model.cut_texts(texts)
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds: (B, E)."""
-        return self.project_sounds(self.pool_mels(self.log_mel(waves)))
+        return self.project_sounds(self.encode_sounds(waves))
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E)."""
-        return self.project_texts(self.pool_texts(texts))
+        return self.project_texts(self.encode_texts(texts))
+
+    def encode_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """Audio tower outputs of 16 kHz mono sounds: (B, H)."""
+        return self.pool_mels(self.log_mel(waves))
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Text tower outputs: (B, H)."""
+        return self.pool_texts(texts)
 
 
 def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
@@ -179,52 +214,16 @@ def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
     return network, SentenceEncoder.load(text_folder)
 
 
-def read_attributions(folder: Path) -> list[str]:
-    """What the licenses of the towers that `save` wrote into `folder` ask to be told: lines."""
-    lines = artifacts.read_json_object(folder / CONFIG).get(ATTRIBUTIONS, [])
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise SoundjudgeError(f"{folder / CONFIG}: {ATTRIBUTIONS} is {lines!r}, no list of lines.")
-    return lines
-
-
 def _load_towers(
     folder: Path, config: Mapping[str, Any]
 ) -> tuple[AisfxNetwork, SentenceEncoder, list[str]]:
     if config["audio"].get("package") is None:
-        channels = config["audio"]["channels"]
-        if len(channels) != len(CHANNELS):
-            raise SoundjudgeError(f"{folder / CONFIG}: channels must be {len(CHANNELS)} widths.")
-        _check_widths(folder / CONFIG, channels)
-        network = AisfxNetwork(channels)
-        return network, SentenceEncoder.load(folder / TEXT_FOLDER), read_attributions(folder)
-    for part, packaged in (("audio", AISFX), ("text", MINILM)):
-        _check_record(folder / CONFIG, config[part], packaged)
-    return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]
-
-
-def _check_widths(path: Path, widths: Sequence[object]) -> None:
-    for width in widths:
-        if type(width) is not int or not 1 <= width <= MAX_WIDTH:
-            raise SoundjudgeError(f"{path}: a width is {width!r}, it must be 1 to {MAX_WIDTH}.")
-
-
-def _check_record(path: Path, record: object, packaged: PackagedWeights) -> None:
-    if record != packaged.record():
-        raise SoundjudgeError(
-            f"{path} refers to {record}, and this version of soundjudge knows "
-            f"{packaged.record()} alone: fit the projections again, or take the version of "
-            "soundjudge that wrote them."
+        network = AisfxNetwork(*tower_checks.audio_widths(folder / CONFIG, config["audio"]))
+        return (
+            network,
+            SentenceEncoder.load(folder / TEXT_FOLDER),
+            tower_checks.read_attributions(folder / CONFIG),
         )
-
-
-def _check_weights(
-    path: Path, stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]
-) -> None:
-    if wrong := sorted(stored.keys() ^ expected.keys()):
-        raise SoundjudgeError(f"{path} does not hold what {CONFIG} says: see {wrong[:3]}.")
-    for name, weights in stored.items():
-        if weights.shape != expected[name].shape:
-            shapes = f"{tuple(weights.shape)}, not {tuple(expected[name].shape)}"
-            raise SoundjudgeError(f"{path}: {name} has the shape {shapes}.")
-        if not weights.isfinite().all():
-            raise SoundjudgeError(f"{path}: {name} is not finite: take a whole copy of the file.")
+    for part, packaged in (("audio", AISFX), ("text", MINILM)):
+        tower_checks.check_record(folder / CONFIG, config[part], packaged)
+    return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]

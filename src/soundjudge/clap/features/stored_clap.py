@@ -102,13 +102,31 @@ class StoredClap:
 
     def embed_sounds(self, waves: Waves) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds: (B, E)."""
-        rows = self.encode_sounds(waves)
-        return self.clap.project_sounds(rows) if runs_in_parts(self.clap) else rows
+        return self.project_sounds(self.encode_sounds(waves))
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts: (B, E)."""
-        rows = self.encode_texts(texts)
-        return self.clap.project_texts(rows) if runs_in_parts(self.clap) else rows
+        return self.project_texts(self.encode_texts(texts))
+
+    def project_sounds(self, encoded: Tensor) -> Tensor:
+        """What `encode_sounds` gave as unit embeddings: (B, E)."""
+        return self.clap.project_sounds(encoded) if runs_in_parts(self.clap) else encoded
+
+    def project_texts(self, encoded: Tensor) -> Tensor:
+        """What `encode_texts` gave as unit embeddings: (B, E)."""
+        return self.clap.project_texts(encoded) if runs_in_parts(self.clap) else encoded
+
+    def match_sounds(self, encoded: Tensor) -> Tensor:
+        """What `encode_sounds` gave as unit vectors to be compared with those of texts."""
+        if isinstance(self.clap, TowersClap):
+            return self.clap.match_sounds(encoded)
+        return self.project_sounds(encoded)
+
+    def match_texts(self, encoded: Tensor) -> Tensor:
+        """What `encode_texts` gave as unit vectors to be compared with those of sounds."""
+        if isinstance(self.clap, TowersClap):
+            return self.clap.match_texts(encoded)
+        return self.project_texts(encoded)
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""

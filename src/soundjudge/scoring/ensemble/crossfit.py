@@ -109,6 +109,7 @@ def compare_methods(pairs: RatedScores, config: EnsembleConfig) -> dict[str, dic
             members={name: checkpoint},
             kinds={},
             zero_weight=(),
+            least_weight={},
             best_member=None,
         )
         if row := _numbers(pairs.of_member(k), alone):

@@ -38,6 +38,9 @@ class EnsembleConfig:
     zero_weight: tuple[str, ...] = ()
     """Members that are measured and not weighed: those that validation flatters, such as a model
     that tells the training's sounds apart and no others."""
+    least_weight: dict[str, float] = field(default_factory=dict)
+    """Member -> weight that it has at least: those that validation undervalues, such as a model
+    that knows sounds of elsewhere where the others know validation's own."""
     best_member: str | None = None
     "of method best; null = the member of the highest SRCC on validation, without folds and refits"
     resamples: int = 200  # of validation pairs, for the intervals of the weights
@@ -69,10 +72,19 @@ class EnsembleConfig:
             raise SoundjudgeError(f"zero_weight is {list(self.zero_weight)}: name each member once")
         if set(self.zero_weight) == set(self.members):
             raise SoundjudgeError("zero_weight names every member: leave one that is weighed")
+        if unknown := sorted(set(self.least_weight) - set(self.members)):
+            raise SoundjudgeError(f"least_weight names {unknown[0]}, which is no member")
+        if both := sorted(set(self.least_weight) & set(self.zero_weight)):
+            raise SoundjudgeError(f"least_weight names {both[0]}, which zero_weight names, too")
+        if not all(0 < one < 1 for one in self.least_weight.values()) or self._least() >= 1:
+            raise SoundjudgeError("least_weight needs weights above 0 whose sum is below 1")
         if self.best_member is not None and self.best_member not in self.members:
             raise SoundjudgeError(f"best_member is {self.best_member}, which is no member")
         if self.best_member in self.zero_weight:
             raise SoundjudgeError(f"best_member is {self.best_member}, which zero_weight names")
+
+    def _least(self) -> float:
+        return sum(self.least_weight.values())
 
     def member_kinds(self) -> list[str]:
         """The kind of each member."""
@@ -152,7 +164,18 @@ def _fit_weights(
     kinds = [config.member_kinds()[k] for k in weighed]
     weights = np.zeros(len(config.members))
     weights[weighed] = weighting.fit_weights(config.method, standardized[:, weighed], rating, kinds)
-    return weights
+    return raise_weights(weights, np.array([config.least_weight.get(n, 0) for n in config.members]))
+
+
+def raise_weights(weights: NDArray[np.float64], least: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights (K,) of sum 1, none below `least` (K,); the others keep their proportions."""
+    raised = weights < least
+    while True:
+        others = weights * (1 - least[raised].sum()) / weights[~raised].sum()
+        weights = np.where(raised, least, others)
+        if not (below := weights < least).any():
+            return weights
+        raised |= below
 
 
 def _standardize(

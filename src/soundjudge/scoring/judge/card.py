@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundjudge.clap.encoders import towers
+from soundjudge.clap.encoders import tower_checks, towers
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.member_record import MemberRecord
 from soundjudge.scoring.judge.manifest import JudgeManifest, Long
@@ -157,8 +157,9 @@ def _level_text(manifest: JudgeManifest) -> str:
 
 def _attributions(folder: Path) -> list[str]:
     """What the licenses of pretrained towers inside the judge ask to be told."""
-    copies = sorted(path.parent for path in folder.rglob(towers.CONFIG))
-    return list(dict.fromkeys(line for copy in copies for line in towers.read_attributions(copy)))
+    copies = sorted(folder.rglob(towers.CONFIG))
+    lines = (line for copy in copies for line in tower_checks.read_attributions(copy))
+    return list(dict.fromkeys(lines))
 
 
 def _m2d_notes(records: Records) -> list[str]:

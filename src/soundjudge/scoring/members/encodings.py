@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from soundjudge.model.joint.joint_lalm import JointLalm
     from soundjudge.model.lalm.lalm import Lalm
     from soundjudge.model.likelihood.likelihood import Likelihood
+    from soundjudge.scoring.members.shared_clap import SharedClap
 
 Waves = Sequence[NDArray[np.float32]]
 
@@ -88,6 +89,22 @@ class CosineMember:
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.clap.cut_texts(texts)
+
+
+class ZeroshotMember(CosineMember):
+    """A CLAP as it is, with all by which it compares a sound and a text."""
+
+    def __init__(self, clap: "SharedClap") -> None:
+        super().__init__(clap)
+        self.shared = clap
+
+    def encode_sounds(self, waves: Waves) -> list[Tensor]:
+        """Unit vectors (E,), or longer ones of a CLAP that compares more than embeddings."""
+        return list(unit_vectors(self.shared.match_sounds(waves)))
+
+    def encode_texts(self, texts: Sequence[str]) -> list[Tensor]:
+        """Unit vectors as long as those of sounds."""
+        return list(unit_vectors(self.shared.match_texts(texts)))
 
 
 class RegressorMember:

@@ -24,6 +24,7 @@ from soundjudge.scoring.members.encodings import (
     Member,
     RegressorMember,
     SharedEncoder,
+    ZeroshotMember,
 )
 from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 from soundjudge.scoring.members.shared_clap import SharedClap
@@ -118,7 +119,7 @@ def _load_clapscore(loader: MemberLoader, folder: Path, record: MemberRecord) ->
 def _load_zeroshot(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
     clap = loader.clap(record.references("clap")[0])
     loader.check_window(folder, clap.window_seconds)
-    return CosineMember(clap)
+    return ZeroshotMember(clap if isinstance(clap, SharedClap) else SharedClap(clap))
 
 
 def _load_regressor(loader: MemberLoader, folder: Path, record: MemberRecord) -> Member:
