@@ -59,8 +59,9 @@ def test_the_working_folder_and_the_root_are_not_replaced(write, name):
 
 def test_what_a_killed_run_left_does_not_hinder_the_next(tmp_path):
     path = tmp_path / "out"
-    killed = artifacts.atomic_folder(path)
-    (killed.__enter__() / "half").write_text("half")
+    killed = tmp_path / ".part-out"
+    killed.mkdir()
+    (killed / "half").write_text("half")
     with artifacts.atomic_folder(path) as folder:
         (folder / "whole").write_text("whole")
     assert [file.name for file in path.iterdir()] == ["whole"]

@@ -38,9 +38,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a new, empty sibling folder: it replaces all of `path` if the block succeeds."""
+    """Yields a new, empty sibling folder: it replaces all of `path` if the block succeeds.
+
+    Raises SoundjudgeError while another run does the same.
+    """
+    leftover = _lock_folder(path.with_name(f".part-{path.name}"), path) if path.name else None
     temporary = _temporary(path)
     temporary.mkdir()
+    handle = _lock_folder(temporary, path)
     try:
         yield temporary
         old = path.with_name(f".old-{path.name}")
@@ -51,6 +56,26 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _remove(old)
     finally:
         _remove(temporary)
+        for lock in (leftover, handle):
+            if lock is not None:
+                os.close(lock)
+
+
+def _lock_folder(folder: Path, path: Path) -> int | None:
+    """Locks what a run writes before it is `path`; None where nothing is there."""
+    if not folder.is_dir():
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise SoundjudgeError(
+            f"another run is writing {path}: wait for it, or choose another output"
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+    return handle
 
 
 def _temporary(path: Path) -> Path:

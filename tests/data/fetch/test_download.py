@@ -142,6 +142,20 @@ def test_an_unknown_hash_is_recorded_and_holds_from_then_on(hub, in_folder):
         fetch(folder_entry())
 
 
+@pytest.mark.parametrize("record", [b"", b"\n", b"abc  model.safetensors\n", b"\xff" * 64])
+def test_a_record_that_holds_no_sha256_is_one_sentence(hub, in_folder, record):
+    hub.files["someone/clap"] = {"config.json": CONFIG, "model.safetensors": WEIGHTS}
+    folder = fetch(folder_entry())
+    (folder / "model.safetensors.sha256").write_bytes(record)
+    for weights in (WEIGHTS, None):  # there, or to be fetched
+        if weights is None:
+            (folder / "model.safetensors").unlink()
+        with pytest.raises(SoundjudgeError, match=r"safetensors\.sha256 (holds no|is not UTF-8)"):
+            fetch(folder_entry())
+    (folder / "model.safetensors.sha256").unlink()
+    assert (fetch(folder_entry()) / "model.safetensors").read_bytes() == WEIGHTS
+
+
 @pytest.mark.parametrize("present", [None, {"other.pt": b"x"}], ids=["repository", "file"])
 def test_a_mirror_that_lacks_it_is_passed_over_for_the_next(hub, in_folder, present):
     if present:

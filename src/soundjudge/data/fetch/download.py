@@ -4,6 +4,7 @@ The hub's client resumes a file whose connection is cut. Whole files of a failed
 a hidden folder beside the target, and the next one takes them from there.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -86,8 +87,17 @@ def _record(path: Path) -> Path:
 def _expected(file: RemoteFile, path: Path) -> str | None:
     """The sha256 that the file at `path` must have, as far as it is known."""
     if file.sha256 is None and file.is_weights and _record(path).is_file():
-        return _record(path).read_text(encoding="ascii").split()[0]
+        return _read_record(_record(path))
     return file.sha256
+
+
+def _read_record(path: Path) -> str:
+    digits = artifacts.read_text(path).partition(" ")[0]
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise SoundjudgeError(
+            f"{path} holds no sha256: delete it, and the file beside it if you do not trust that"
+        )
+    return digits
 
 
 def _check_present(entry: Entry, target: Path) -> None:
@@ -218,7 +228,8 @@ def _move(entry: Entry, files: Sequence[RemoteFile], staging: Path, target: Path
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.is_weights and file.sha256 is None:
             record = f"{artifacts.sha256(staging / file.name)}  {path.name}\n"
-            _record(path).write_text(record, encoding="ascii")
+            with artifacts.atomic_file(_record(path)) as temporary:
+                temporary.write_text(record, encoding="ascii")
     # The file of weights comes last: it is what the folder is recognized by.
     for file in sorted(files, key=lambda file: file.is_weights):
         (staging / file.name).replace(_place(entry, target, file.name))
