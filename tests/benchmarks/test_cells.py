@@ -143,3 +143,9 @@ def test_a_row_of_the_towers_is_measured_again(monkeypatch, tmp_path):
     fit, how = script.WAYS["texts centered"]
     rates = study.held_out(script.pd.factorize(study.sources)[0], fit, **how)
     assert script.interval(rates, study.groups) == row("towers_study", "| texts centered |")[2]
+
+
+@pytest.mark.slow
+def test_a_row_of_the_order_over_folds_is_measured_again():
+    script = load_benchmark("fold_order")
+    assert script.row("generator", 2.0, 1.0, 100) == row("ensembles", "| 2 | 1 |")

@@ -311,6 +311,20 @@ def test_clusters_widen_the_interval_where_pairs_share_them(cluster):
     assert width[cluster] > 1.1 * width["none"]
 
 
+def test_a_share_is_the_number_over_the_ceiling_of_its_name():
+    numbers = report.evaluate(
+        predicted(RATINGS, TRUTH, 2.0), REFERENCE, ratings=RATINGS, **BOOTSTRAP
+    )
+    for share, own, ceiling in (
+        ("share_of_ceiling", "srcc", "ceiling_srcc"),
+        ("lcc_share_of_ceiling", "lcc", "ceiling_lcc"),
+        ("share_of_deconvolved", "srcc", "deconvolved_srcc"),
+    ):
+        assert numbers[share] == pytest.approx(numbers[own] / numbers[ceiling])
+        assert numbers[f"{share}_lo"] < numbers[share] < numbers[f"{share}_hi"]
+    assert numbers["ceiling_srcc"] != numbers["deconvolved_srcc"]
+
+
 def test_both_clusters_are_texts_and_generators():
     frame = pd.DataFrame({"text": ["a", "b", "a", "b"], "model_id": ["x", "x", "y", "y"]})
     texts, generators = [0, 1, 0, 1], [0, 0, 1, 1]
