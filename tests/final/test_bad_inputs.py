@@ -15,7 +15,8 @@ import torch
 from soundjudge import errors
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
-from soundjudge.training import finetune, tune_clap
+from soundjudge.training.finetune import finetune
+from soundjudge.training.tune_clap import tune_clap
 
 
 @pytest.fixture(scope="module")
