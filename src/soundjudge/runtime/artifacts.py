@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime.file_system import flush_to_disk, lock_folder
 from soundjudge.runtime.rounding import round_floats
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises SoundjudgeError while another run does the same.
     """
-    leftover = _lock_folder(path.with_name(f".part-{path.name}"), path) if path.name else None
+    leftover = lock_folder(path.with_name(f".part-{path.name}"), path) if path.name else None
     temporary = _temporary(path)
     temporary.mkdir()
-    handle = _lock_folder(temporary, path)
+    handle = lock_folder(temporary, path)
     try:
         yield temporary
         old = path.with_name(f".old-{path.name}")
@@ -59,23 +60,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         for lock in (leftover, handle):
             if lock is not None:
                 os.close(lock)
-
-
-def _lock_folder(folder: Path, path: Path) -> int | None:
-    """Locks what a run writes before it is `path`; None where nothing is there."""
-    if not folder.is_dir():
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise SoundjudgeError(
-            f"another run is writing {path}: wait for it, or choose another output"
-        ) from error
-    except OSError:  # a file system without locks
-        pass
-    return handle
 
 
 def _temporary(path: Path) -> Path:
@@ -242,12 +226,3 @@ def load_tensors(path: Path) -> "dict[str, Tensor]":
     except SafetensorError as error:
         raise SoundjudgeError(f"{path} is not a readable safetensors file: {error}") from error
     return tensors
-
-
-def flush_to_disk(path: Path) -> None:
-    """Returns when the file's contents, or the folder's list of names, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,7 +4,6 @@ The hub's client resumes a file whose connection is cut. Whole files of a failed
 a hidden folder beside the target, and the next one takes them from there.
 """
 
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.data.fetch.entries import Entry, Mirror, RemoteFile
+from soundjudge.data.fetch.hash_records import read_record, record_path
 from soundjudge.data.user_files import outputs
 from soundjudge.errors import HubError, SoundjudgeError
 from soundjudge.runtime import artifacts
@@ -79,25 +79,11 @@ def _place(entry: Entry, target: Path, name: str) -> Path:
     return target if entry.is_file else target / name
 
 
-def _record(path: Path) -> Path:
-    """Where the hash of a file's first download is kept, as sha256sum writes it."""
-    return path.with_name(f"{path.name}.sha256")
-
-
 def _expected(file: RemoteFile, path: Path) -> str | None:
     """The sha256 that the file at `path` must have, as far as it is known."""
-    if file.sha256 is None and file.is_weights and _record(path).is_file():
-        return _read_record(_record(path))
+    if file.sha256 is None and file.is_weights and record_path(path).is_file():
+        return read_record(record_path(path))
     return file.sha256
-
-
-def _read_record(path: Path) -> str:
-    digits = artifacts.read_text(path).partition(" ")[0]
-    if not re.fullmatch("[0-9a-f]{64}", digits):
-        raise SoundjudgeError(
-            f"{path} holds no sha256: delete it, and the file beside it if you do not trust that"
-        )
-    return digits
 
 
 def _check_present(entry: Entry, target: Path) -> None:
@@ -228,7 +214,7 @@ def _move(entry: Entry, files: Sequence[RemoteFile], staging: Path, target: Path
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.is_weights and file.sha256 is None:
             record = f"{artifacts.sha256(staging / file.name)}  {path.name}\n"
-            with artifacts.atomic_file(_record(path)) as temporary:
+            with artifacts.atomic_file(record_path(path)) as temporary:
                 temporary.write_text(record, encoding="ascii")
     # The file of weights comes last: it is what the folder is recognized by.
     for file in sorted(files, key=lambda file: file.is_weights):
