@@ -16,6 +16,7 @@ from soundjudge.cli import app
 from soundjudge.data.fetch.catalog import CATALOG
 from soundjudge.doctor import fetch_plan, requirements, sections
 from soundjudge.doctor.catalog import REQUIREMENTS
+from soundjudge.doctor.report import report_lines
 from soundjudge.errors import ParamsError
 from soundjudge.model.audio import audio_encoder
 from soundjudge.runtime import artifacts
@@ -63,7 +64,7 @@ def test_the_sample_needs_nothing(in_folder):
     findings = requirements.find_requirements(params(in_folder))
     assert set(status(findings).values()) == {"comes with the sample"}
     assert not requirements.unmet_requirements(findings)
-    assert requirements.report_lines(findings)[-1] == "nothing is missing: dvc repro can run"
+    assert report_lines(findings)[-1] == "nothing is missing: dvc repro can run"
 
 
 def test_an_empty_folder_with_a_readme_means_without_this_corpus(in_folder):
@@ -83,7 +84,7 @@ def test_a_missing_encoder_is_named_with_what_it_blocks_and_where_to_get_it(in_f
     )
     (beats,) = requirements.unmet_requirements(findings)
     assert (beats.requirement.key, beats.status) == ("encoders.audio", "missing")
-    report = "\n".join(requirements.report_lines(findings))
+    report = "\n".join(report_lines(findings))
     assert "checkpoints/BEATs_iter3_plus_AS2M.pt: missing" in report
     assert "blocks   features, finetune" in report
     assert "get it   soundjudge fetch beats (about 0.36 GB, 1 min at 50 Mbit/s)" in report
@@ -94,7 +95,7 @@ def test_a_missing_encoder_is_named_with_what_it_blocks_and_where_to_get_it(in_f
 
 def test_each_download_of_a_recipe_says_how_long_it_takes(in_folder):
     Path("params.yaml").write_text(recipes.recipe_text("xacle2027", repository.ROOT / "recipes"))
-    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    report = report_lines(requirements.find_requirements(Path("params.yaml")))
     lines = [line for line in report if line.startswith("  get it")]
     # bytes x 8 / 50 million: 720 s, 4,800 s, 9,600 s, and of the catalog's bytes
     times = ["12 min", "80 min", "2.7 h", "2 min", "1 min", "3 min"]
@@ -109,12 +110,12 @@ def test_the_trainings_last_as_the_page_on_scaling_has_it(in_folder):
     (row,) = re.findall(r"\| sum \| \| ([\d.]+) \| (\d+) \|", page)
     low, high = round(float(row[0])), int(row[1])
     Path("params.yaml").write_text(recipes.recipe_text("tmu2026", repository.ROOT / "recipes"))
-    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    report = report_lines(requirements.find_requirements(Path("params.yaml")))
     assert f"trainings: {low} to {high} hours of a GPU" in report[-2]
     Path("data/none").mkdir(parents=True)
     Path("data/none/README.md").write_text("no corpus\n")
     Path("params.yaml").write_text(recipes.recipe_text("frozen2027", repository.ROOT / "recipes"))
-    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    report = report_lines(requirements.find_requirements(Path("params.yaml")))
     assert report[-2].startswith("trainings: minutes of a GPU or hours of a CPU")
 
 
@@ -139,7 +140,7 @@ def clap_of(findings: list[requirements.Finding]) -> requirements.Finding:
 def test_a_missing_clap_is_offered_in_three_kinds_each_with_size_license_and_source(in_folder):
     findings = requirements.find_requirements(params(in_folder, clap="checkpoints/official/clap"))
     assert clap_of(findings).status == "missing"
-    report = "\n".join(requirements.report_lines(findings))
+    report = "\n".join(report_lines(findings))
     for words in ("soundjudge fetch laion-clap", "Apache-2.0", "630k-audioset-best.pt", "CC0",
                   "0.6 GB", "nttcslab/m2d", "no distribution", "0.36 GB"):  # fmt: skip
         assert words in report
@@ -177,7 +178,7 @@ def test_a_clap_by_its_id_on_the_hub_is_offered_as_the_command_that_downloads_it
     findings = requirements.find_requirements(path)
     clap = clap_of(findings)
     assert (clap.status, clap.alternatives) == ("missing", ())
-    report = "\n".join(requirements.report_lines(findings))
+    report = "\n".join(report_lines(findings))
     folder = "checkpoints/official/clap-htsat-unfused"
     command = f"hf download laion/clap-htsat-unfused --revision v1 --local-dir {folder}"
     assert f"get it   {command}; then name {folder} in its place" in report
@@ -203,7 +204,7 @@ def test_another_sha256_than_the_one_asked_for_is_incomplete(in_folder):
     assert states(sums["one"], sums["two"]) == ["there", "there"]
     assert states(sums["two"], sums["one"]) == ["incomplete", "incomplete"]
     assert f"which has {sums['two']}" in "\n".join(
-        requirements.report_lines(requirements.find_requirements(path))
+        report_lines(requirements.find_requirements(path))
     )
 
 
@@ -469,7 +470,7 @@ def test_the_params_of_the_repository_and_without_captions_have_no_problem(in_fo
     values["ensemble"] |= {"zero_weight": [], "least_weight": {}}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     assert sections.find_problems(Path("params.yaml")) == []
-    report = requirements.report_lines(requirements.find_requirements(Path("params.yaml")))
+    report = report_lines(requirements.find_requirements(Path("params.yaml")))
     assert report[-1] == "nothing is missing: dvc repro package can run"
 
 
@@ -542,14 +543,12 @@ def test_each_missing_weight_of_a_recipe_has_its_own_command_on_one_screen(in_fo
         entry = finding.requirement.source.removeprefix("soundjudge fetch ")
         assert finding.path == CATALOG[entry].path
         assert finding.requirement.license == CATALOG[entry].license
-    assert len(requirements.report_lines(findings)) <= 40
+    assert len(report_lines(findings)) <= 40
 
 
 def test_weights_without_a_published_hash_are_told_to_be_trusted(in_folder):
     path = params(in_folder, clap="checkpoints/official/clap-htsat-unfused")
     trust = "  trust    no published sha256 of model.safetensors is known: the first download is"
-    assert trust in "\n".join(requirements.report_lines(requirements.find_requirements(path)))
+    assert trust in "\n".join(report_lines(requirements.find_requirements(path)))
     path = params(in_folder, clap="checkpoints/official/human-clap-wsce-mae")
-    assert "  trust" not in "\n".join(
-        requirements.report_lines(requirements.find_requirements(path))
-    )
+    assert "  trust" not in "\n".join(report_lines(requirements.find_requirements(path)))

@@ -19,7 +19,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Check a params.yaml: its keys, what it needs, what is missing and where to get it."""
-    from soundjudge.doctor import judge_check, requirements, sections
+    from soundjudge.doctor import judge_check, report, requirements, sections
 
     if model is not None:
         from soundjudge.scoring.judge.loading import find_folder
@@ -28,7 +28,7 @@ def doctor(
         return
     problems = sections.find_problems(params)
     needs = requirements.find_requirements(params)
-    typer.echo("\n".join(requirements.report_lines(needs, problems)))
+    typer.echo("\n".join(report.report_lines(needs, problems)))
     if problems or requirements.unmet_requirements(needs):
         raise typer.Exit(FAILED_ROWS)
 
