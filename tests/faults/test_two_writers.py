@@ -76,18 +76,21 @@ def test_an_error_in_the_middle_lets_the_next_run_write(judge, tmp_path) -> None
     assert contents(tmp_path / "saved") == contents(judge.folder)
 
 
-def test_an_entry_and_a_page_are_not_written_where_another_run_writes_them(tmp_path) -> None:
+def test_a_submission_and_a_page_are_not_written_where_another_run_writes_them(tmp_path) -> None:
     listed = tmp_path / "list.csv"
     listed.write_text("wav_file_name\na.wav\nb.wav\n")
     scores = tmp_path / "scores.csv"
     scores.write_text("wav_file_name,pred_score\na.wav,4.5\nb.wav,6\n")
-    entry, page = tmp_path / "entry.zip", tmp_path / "page.html"
-    with outputs.lock(entry, entry), pytest.raises(SoundjudgeError, match="another run .process"):
-        submission.write_entry([scores], listed, entry, overwrite=True)
+    archive, page = tmp_path / "archive.zip", tmp_path / "page.html"
+    with (
+        outputs.lock(archive, archive),
+        pytest.raises(SoundjudgeError, match="another run .process"),
+    ):
+        submission.write_submission([scores], listed, archive, overwrite=True)
     systems, prompts = [scores], tiny_systems.write_prompts(tmp_path)
     with outputs.lock(page, page), pytest.raises(SoundjudgeError, match="another run .process"):
         report.write_report(
             systems, prompts, page, report.ReportOptions(overwrite=True),
             load_judge=pytest.fail, load_clap=None, progress=lambda done, total: None,
         )  # fmt: skip
-    assert not entry.exists() and not page.exists()
+    assert not archive.exists() and not page.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from soundjudge import errors
-from soundjudge.runtime import artifacts, rounding, work
+from soundjudge.runtime import artifacts, file_system, rounding, work
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def test_a_fingerprint_sees_the_code_that_is_loaded(tmp_path):
     # A copy of the package, so that its source can be edited.
     package = tmp_path / "soundjudge"
     (package / "runtime").mkdir(parents=True)
-    for module in (errors, artifacts, rounding, work):
+    for module in (errors, artifacts, file_system, rounding, work):
         source = Path(module.__file__)
         copy = package / source.relative_to(Path(errors.__file__).parent)
         copy.write_text(source.read_text(encoding="utf-8"))

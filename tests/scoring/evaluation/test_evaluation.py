@@ -316,13 +316,13 @@ def test_a_share_is_the_number_over_the_ceiling_of_its_name():
         predicted(RATINGS, TRUTH, 2.0), REFERENCE, ratings=RATINGS, **BOOTSTRAP
     )
     for share, own, ceiling in (
-        ("share_of_ceiling", "srcc", "ceiling_srcc"),
-        ("lcc_share_of_ceiling", "lcc", "ceiling_lcc"),
-        ("share_of_deconvolved", "srcc", "deconvolved_srcc"),
+        ("ceiling_share_srcc", "srcc", "ceiling_srcc"),
+        ("ceiling_share_lcc", "lcc", "ceiling_lcc"),
+        ("ceiling_share_srcc_deconvolved", "srcc", "ceiling_srcc_deconvolved"),
     ):
         assert numbers[share] == pytest.approx(numbers[own] / numbers[ceiling])
         assert numbers[f"{share}_lo"] < numbers[share] < numbers[f"{share}_hi"]
-    assert numbers["ceiling_srcc"] != numbers["deconvolved_srcc"]
+    assert numbers["ceiling_srcc"] != numbers["ceiling_srcc_deconvolved"]
 
 
 def test_both_clusters_are_texts_and_generators():

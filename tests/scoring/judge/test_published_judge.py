@@ -23,7 +23,7 @@ from soundjudge.scoring.judge.manifest import read_manifest
 
 NAME = "someone/tiny-judge"
 ROW = {
-    "n": 600, "srcc": 0.7, "srcc_lo": 0.65, "srcc_hi": 0.74, "lcc": 0.76, "lcc_lo": 0.73,
+    "pairs": 600, "srcc": 0.7, "srcc_lo": 0.65, "srcc_hi": 0.74, "lcc": 0.76, "lcc_lo": 0.73,
     "lcc_hi": 0.8, "ktau": 0.52, "ktau_lo": 0.48, "ktau_hi": 0.55, "mse": 3.1, "mse_lo": 2.7,
     "mse_hi": 3.5,
 }  # fmt: skip
