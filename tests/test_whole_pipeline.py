@@ -189,7 +189,7 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path, warm_p
     assert sorted(ran_there) == sorted(ran)
     assert locks(one) == locks(other), "two folders made other bytes"
     metrics = json.loads((one / "metrics/details/evaluate.json").read_text(encoding="utf-8"))
-    assert metrics["test"]["ensemble"]["n"] == 12
+    assert metrics["test"]["ensemble"]["pairs"] == 12
     assert not list((one / "work").rglob("*.safetensors")), "a stage left its checkpoints behind"
 
     assert repro(one) == []

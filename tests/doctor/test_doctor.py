@@ -396,7 +396,7 @@ ABSURD = {
     "screen.tolerance": (-1, 11),
     "standardize.latent.tolerance": (0, 1),
     "prepare.level_dbfs": (0, -60, -1000),
-    "evaluate.bootstrap": (0, 1, 10**12),
+    "evaluate.resamples": (0, 1, 10**12),
     "evaluate.confidence": (0, 1e-300, 1),
     "ensemble.coverage": (0, 1e-300, 1),
     "ensemble.resamples": (0, 10**12),
@@ -483,7 +483,7 @@ def test_no_recipe_has_a_problem(in_folder, path):
 @pytest.mark.slow
 def test_prepare_refuses_the_params_of_a_later_stage_at_once(in_folder):
     whole(in_folder, evaluate={"resampless": 1})
-    with pytest.raises(ParamsError, match=r"evaluate\.bootstrapp.*did you mean 'bootstrap'"):
+    with pytest.raises(ParamsError, match=r"evaluate\.resampless.*did you mean 'resamples'"):
         repository.run_stage("prepare")
     assert sorted(path.name for path in in_folder.iterdir()) == ["params.yaml"]
 

@@ -57,6 +57,7 @@ def test_both_stages_write_the_same_bytes_with_either_engine(
     two_nodes, one_thread, in_folder, monkeypatch
 ):
     monkeypatch.setattr(chunks, "MAX_CHUNK_ITEMS", 4)
+    monkeypatch.setattr(chunks.split_chunks, "__defaults__", (4,))  # it is bound at the import
     tiny_training.clips(Path("data/prepared"))
     save_beats(tiny_training.encoder(), Path("beats.pt"))
     clapscore.ClapScore(tiny_clap.clap(), 7.0, 3.0).save(Path("checkpoints/clapscore"))

@@ -269,7 +269,7 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     (in_folder / "metrics").mkdir()
     (in_folder / "metrics/evaluate.md").write_text("# Agreement (simulated ratings)\n")
     numbers = {f"{metric}{end}": 0.5 for metric in METRICS for end in ("", "_lo", "_hi")}
-    details = {"confidence": 0.9, "test": {"ensemble": numbers | {"n": 7}}}
+    details = {"confidence": 0.9, "test": {"ensemble": numbers | {"pairs": 7}}}
     artifacts.write_json(in_folder / "metrics/details/evaluate.json", details)
     stage("package")
     judge = Judge.from_pretrained("checkpoints/judge", device="cpu")
