@@ -34,7 +34,7 @@ from fit_towers import (  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 
 from soundjudge import params  # noqa: E402
-from soundjudge.clap.encoders import towers  # noqa: E402
+from soundjudge.clap.encoders import tower_files  # noqa: E402
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct  # noqa: E402
 from soundjudge.clap.encoders.towers import TowersClap  # noqa: E402
 from soundjudge.clap.encoders.transformers_clap import TransformersClap  # noqa: E402
@@ -58,7 +58,7 @@ def unit(rows: Floats) -> Floats:
 
 @functools.cache
 def packaged_clap() -> TowersClap:
-    audio_model, text_model = towers.load_packaged_towers()
+    audio_model, text_model = tower_files.load_packaged_towers()
     heads = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
     return TowersClap(audio_model, heads[0], text_model, heads[1])
 

@@ -23,7 +23,7 @@ from fit_towers import CaptionedSounds, TowersFit
 from numpy.typing import NDArray
 
 from soundjudge import params
-from soundjudge.clap.encoders import towers
+from soundjudge.clap.encoders import tower_files
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
 from soundjudge.clap.encoders.sound_categories import SoundCategories
 from soundjudge.clap.encoders.towers import TowersClap
@@ -52,7 +52,7 @@ def fit_clap(
     pool: Sequence[Recording], training: TowersTraining, log: Callable[[str], None]
 ) -> TowersClap:
     """The packaged towers, joined by what is fitted on `pool` and on scenes composed from it."""
-    audio_model, text_model = towers.load_packaged_towers()
+    audio_model, text_model = tower_files.load_packaged_towers()
     blank = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
     clap = TowersClap(audio_model, blank[0], text_model, blank[1])
     data = encode_pool(clap, pool, training)

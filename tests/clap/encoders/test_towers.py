@@ -19,6 +19,7 @@ from soundjudge.clap.encoders import (
     aisfx,
     checkpoints,
     packaged_weights,
+    tower_files,
     towers,
     weight_files,
 )
@@ -145,7 +146,7 @@ def test_every_copy_of_a_judge_keeps_what_the_licenses_of_its_towers_ask_to_be_t
 def test_a_saved_clap_needs_no_package_and_comes_back_equal(
     tmp_path: Path, monkeypatch, with_categories
 ):
-    monkeypatch.setattr(towers, "load_packaged_towers", None)
+    monkeypatch.setattr(tower_files, "load_packaged_towers", None)
     clap = tiny_towers.clap(with_categories=with_categories)
     clap.save(tmp_path / "a")
     assert checkpoints.clap_kind(tmp_path / "a") == "towers"
@@ -233,7 +234,9 @@ def test_categories_that_do_not_fit_are_refused(tmp_path: Path, where, value, me
 def packaged(tmp_path: Path, monkeypatch, *, with_categories: bool = False) -> TowersClap:
     """Tiny towers that stand in for the packages', with their projections saved."""
     clap = tiny_towers.clap(with_categories=with_categories)
-    monkeypatch.setattr(towers, "load_packaged_towers", lambda: (clap.audio_model, clap.text_model))
+    monkeypatch.setattr(
+        tower_files, "load_packaged_towers", lambda: (clap.audio_model, clap.text_model)
+    )
     clap.save_projections(tmp_path)
     return clap
 
@@ -367,7 +370,7 @@ def test_parts_one_after_the_other_are_the_whole():
 def test_aisfx_and_minilm_give_what_their_own_code_gave():
     rng = np.random.default_rng(0)
     sound = (rng.normal(size=44_100 * 5) * 0.1 * np.linspace(0, 1, 44_100 * 5)).astype(np.float32)
-    network, encoder = towers.load_packaged_towers()
+    network, encoder = tower_files.load_packaged_towers()
     front_end = BlockedLogMel(10.0)
     log_mel = front_end.log_mel(torch.tensor(sound).double())
     np.testing.assert_allclose(log_mel[100, [0, 40, 95]], STORED_LOG_MEL, atol=1e-5)
@@ -385,7 +388,7 @@ def test_the_package_has_the_classifiers_whose_classes_are_known():
     assert named[:3] == list(
         zip(("prosfx", "soundlyTrain", "ucsMixed"), aisfx.CLASSES, strict=True)
     )
-    network, _ = towers.load_packaged_towers()
+    network, _ = tower_files.load_packaged_towers()
     pooled = torch.rand(2, 512, generator=torch.Generator().manual_seed(0))
     hidden = pooled  # the second classifier, layer by layer
     for layer in (0, 2, 4):

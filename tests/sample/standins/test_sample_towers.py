@@ -9,7 +9,7 @@ from fit_towers import CaptionedSounds, TowersFit
 from repository import ROOT
 from sample_towers import TowersTraining
 
-from soundjudge.clap.encoders import packaged_weights, towers
+from soundjudge.clap.encoders import packaged_weights, tower_files
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
 from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.errors import SoundjudgeError
@@ -60,7 +60,7 @@ def test_matched_captions_beat_others_on_the_fifth_of_the_recordings_that_a_fit_
 
 
 def blank_clap() -> TowersClap:
-    audio_model, text_model = towers.load_packaged_towers()
+    audio_model, text_model = tower_files.load_packaged_towers()
     heads = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
     return TowersClap(audio_model, heads[0], text_model, heads[1])
 

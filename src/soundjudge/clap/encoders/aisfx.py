@@ -47,7 +47,7 @@ class BlockedLogMel(nn.Module):
         super().__init__()
         self.window_seconds = window_seconds
         frames = round(window_seconds * AISFX_SAMPLE_RATE) // HOP_LENGTH + 1
-        self.blocks = count_blocks(frames)  # N
+        self.shape = count_blocks(frames), BLOCK_FRAMES, MEL_BANDS  # N, L, M
         filters = torchaudio.functional.melscale_fbanks(
             FFT_SIZE // 2 + 1, 0.0, AISFX_SAMPLE_RATE / 2, MEL_BANDS, AISFX_SAMPLE_RATE
         )
@@ -78,7 +78,7 @@ class BlockedLogMel(nn.Module):
         frames = BLOCK_HOP * (present - 1) + BLOCK_FRAMES
         padded = nn.functional.pad(log_mel, (0, 0, 0, frames - len(log_mel)))
         blocks = padded.unfold(0, BLOCK_FRAMES, BLOCK_HOP).transpose(1, 2)  # (<=N, L, M)
-        return nn.functional.pad(blocks, (0, 0, 0, 0, 0, self.blocks - present), value=ABSENT)
+        return nn.functional.pad(blocks, (0, 0, 0, 0, 0, self.shape[0] - present), value=ABSENT)
 
 
 def count_blocks(frames: int) -> int:

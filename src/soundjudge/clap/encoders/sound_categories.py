@@ -1,8 +1,9 @@
 """Named categories of sound, by which two towers that never met can be compared.
 
-The classifiers of the audio tower were trained on sound-effect libraries whose recordings bear the
-82 categories of the Universal Category System, and a sentence encoder reads their names. So both
-say of each category how likely it is, and how well the two agree needs no example of the sound.
+The classifiers of aisfx were trained on sound-effect libraries whose recordings bear the 82
+categories of the Universal Category System, that of YAMNet on the 521 classes of AudioSet, and a
+sentence encoder reads their names. So both sides say of each category how likely it is, and how
+well the two agree needs no example of the sound.
 
 B batch, X classes of all classifiers, C categories, P phrases per category, K width of the text
 tower.
@@ -38,7 +39,7 @@ class SoundCategories(nn.Module):
         self.register_buffer("phrases", torch.zeros(len(names), phrases, width))
 
     def of_sounds(self, log_probabilities: Tensor) -> Tensor:
-        """The classifiers' log probabilities (B, X) as unit vectors (B, C)."""
+        """The classifiers' log probabilities or logits (B, X) as unit vectors (B, C)."""
         return _direction(self.evidence(log_probabilities))
 
     def of_texts(self, pooled: Tensor) -> Tensor:
@@ -72,10 +73,12 @@ def blank_categories(
     return SoundCategories(names, sum(classes), phrases, width)
 
 
-def join_vectors(projected: Tensor, categories: Tensor) -> Tensor:
-    """Unit vectors whose cosine is the mean of the two cosines: (B, E) and (B, C) -> (B, E + C)."""
-    joined: Tensor = torch.cat([projected, categories], dim=-1) * 0.5**0.5
-    return joined
+def join_vectors(parts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Unit vectors whose cosine is the weighted mean of the parts' cosines.
+
+    Unit vectors (B, one's own width), weights that sum to 1 -> (B, sum of widths).
+    """
+    return torch.cat([rows * weight**0.5 for rows, weight in zip(parts, weights, strict=True)], -1)
 
 
 def _direction(rows: Tensor) -> Tensor:

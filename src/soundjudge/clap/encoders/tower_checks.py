@@ -8,6 +8,7 @@ from torch import Tensor
 
 from soundjudge.clap.encoders.aisfx import CHANNELS
 from soundjudge.clap.encoders.packaged_weights import PackagedWeights
+from soundjudge.clap.encoders.yamnet import WIDTHS
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
@@ -30,6 +31,24 @@ def audio_widths(path: Path, audio: Mapping[str, Any]) -> tuple[list[int], list[
         raise SoundjudgeError(f"{path}: channels must be {len(CHANNELS)} widths.")
     check_widths(path, [*channels, *classes])
     return channels, classes
+
+
+def tagger_widths(path: Path, tagger: Mapping[str, Any]) -> tuple[list[int], int]:
+    """Channels of YAMNet's layers and its classes; SoundjudgeError for others."""
+    widths, classes = tagger["widths"], tagger["classes"]
+    if len(widths) != len(WIDTHS):
+        raise SoundjudgeError(f"{path}: widths of the tagger must be {len(WIDTHS)}.")
+    check_widths(path, [*widths, classes])
+    return widths, classes
+
+
+def check_match_weights(path: Path, weights: Sequence[object], parts: int) -> None:
+    """Raises SoundjudgeError unless weights are a positive number per part that sum to 1."""
+    positive = [one for one in weights if type(one) is float and 0 < one <= 1]
+    if len(positive) != len(weights) or len(weights) != parts or abs(sum(positive) - 1) > 1e-6:
+        raise SoundjudgeError(
+            f"{path}: match_weights are {weights!r}, not {parts} above 0 whose sum is 1."
+        )
 
 
 def read_attributions(path: Path) -> list[str]:

@@ -1,14 +1,17 @@
-"""A CLAP of two frozen towers that never met, joined by two linear projections.
+"""A CLAP of frozen towers that never met, joined by two linear projections.
 
-The audio tower is aisfx, the text tower all-MiniLM-L6-v2. Beside the projections they can be joined
-by named categories of sound, which need no captioned example. A folder holds towers.json and
-model.safetensors. As it lies in git it holds the projections and names the packages that carry
-the towers; inside a checkpoint or a judge it holds the towers, too, and needs no package.
+The audio tower is aisfx, the text tower all-MiniLM-L6-v2. A second audio tower, YAMNet, can stand
+beside the first. Beside the projections the towers can be joined by named categories of sound,
+those of the classifiers of aisfx and the tags of YAMNet, which need no captioned example. A folder
+holds towers.json and model.safetensors. As it lies in git it holds the projections and names the
+packages that carry the towers; inside a checkpoint or a judge it holds the towers, too, and needs
+no package.
 
-B batch, T samples at 16 kHz, N blocks of L frames of M mel bands, H width of a tower, E embedding
-dimensions, C categories.
+B batch, T samples at 16 kHz, V values of what an audio tower reads of a sound, H width of a tower,
+of two audio towers the sum, E embedding dimensions, C categories, G tags.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -18,21 +21,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge.clap.encoders import deltas, tower_checks
+from soundjudge.clap.encoders import deltas, tower_checks, tower_files
 from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
-from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
+from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, YAMNET
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.clap.encoders.sound_categories import (
     SoundCategories,
     blank_categories,
     join_vectors,
 )
+from soundjudge.clap.encoders.yamnet import YAMNET_SAMPLE_RATE, PatchedLogMel, YamnetNetwork
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
-CATEGORIES = "categories"  # key of CONFIG and of weights, where there are any
-CONFIG, WEIGHTS, TEXT_FOLDER = "towers.json", "model.safetensors", "text"
+# Keys of CONFIG and of weights, where there are any.
+CATEGORIES, TAGS = "categories", "tags"
+MATCH_WEIGHTS = "match_weights"  # key of CONFIG
+CONFIG, WEIGHTS = "towers.json", "model.safetensors"
 KIND = "towers"
 WINDOW_SECONDS = 10.0
 PARTS = ("audio_model", "audio_projection", "text_model", "text_projection")
@@ -40,7 +46,7 @@ VERSION = 1  # of the code around the weights: raise it when equal weights give 
 
 
 class TowersClap(nn.Module):
-    """Both towers and their projections behind the interface of `ClapEncoder`.
+    """The towers and their projections behind the interface of `ClapEncoder`.
 
     Front end, tower and projection can be run one by one, as those of `TransformersClap`.
     """
@@ -53,14 +59,26 @@ class TowersClap(nn.Module):
         text_projection: nn.Linear,
         attributions: Sequence[str] = (),
         categories: SoundCategories | None = None,
+        *,
+        tagger: YamnetNetwork | None = None,
+        tags: SoundCategories | None = None,
+        match_weights: Sequence[float] | None = None,
     ) -> None:
-        """`attributions`: a line per tower whose license asks for one, kept by every copy."""
+        """`attributions`: a line per tower whose license asks for one, kept by every copy.
+
+        `tagger` is the second audio tower, `tags` are categories of its classes. `match_weights`
+        are of the projections, the categories and the tags, those that there are, sum to 1, and are
+        equal if not given.
+        """
         super().__init__()
         self.attributions = tuple(attributions)
-        self.categories = categories
+        self.categories, self.tagger, self.tags = categories, tagger, tags
+        equal = [1 / self.count_parts()] * self.count_parts()
+        self.match_weights = tuple(equal if match_weights is None else match_weights)
         self.audio_model, self.audio_projection = audio_model, audio_projection
         self.text_model, self.text_projection = text_model, text_projection
-        self.log_mel = BlockedLogMel(WINDOW_SECONDS)  # waves B x (T,) -> (B, N, L, M)
+        self.blocks = BlockedLogMel(WINDOW_SECONDS)
+        self.patches = PatchedLogMel(WINDOW_SECONDS)
         self.sample_rate = AISFX_SAMPLE_RATE
         self.window_seconds = WINDOW_SECONDS
         self.dimensions = audio_projection.out_features
@@ -73,26 +91,31 @@ class TowersClap(nn.Module):
         Raises SoundjudgeError for a package that is missing or another, and for weights that do
         not fit or are not finite.
         """
-        config = artifacts.read_json_object(folder / CONFIG)
+        path = folder / CONFIG
+        config = artifacts.read_json_object(path)
         try:
             if config["kind"] != KIND:
-                raise SoundjudgeError(f"{folder / CONFIG}: kind is {config['kind']!r}, not {KIND}.")
-            tower_checks.check_widths(folder / CONFIG, [config["dimensions"]])
-            audio_model, text_model, attributions = _load_towers(folder, config)
+                raise SoundjudgeError(f"{path}: kind is {config['kind']!r}, not {KIND}.")
+            dimensions = config["dimensions"]
+            tower_checks.check_widths(path, [dimensions])
+            own = tower_files.read_towers(path, config)
+            text_width = own.text_model.width
             clap = cls(
-                audio_model,
-                nn.Linear(audio_model.width, config["dimensions"]),
-                text_model,
-                nn.Linear(text_model.width, config["dimensions"]),
-                attributions,
-                blank_categories(config.get(CATEGORIES), audio_model.classes, text_model.width),
+                own.audio_model,
+                nn.Linear(own.audio_width, dimensions),
+                own.text_model,
+                nn.Linear(text_width, dimensions),
+                own.attributions,
+                blank_categories(config.get(CATEGORIES), own.audio_model.classes, text_width),
+                tagger=own.tagger,
+                tags=blank_categories(config.get(TAGS), own.tag_classes, text_width),
+                match_weights=config.get(MATCH_WEIGHTS),
             )
+            tower_checks.check_match_weights(path, clap.match_weights, clap.count_parts())
         except (KeyError, TypeError, AttributeError) as error:
-            raise SoundjudgeError(
-                f"{folder / CONFIG} is not as soundjudge writes it: {error!r}."
-            ) from error
+            raise SoundjudgeError(f"{path} is not as soundjudge writes it: {error!r}.") from error
         stored = artifacts.load_tensors(folder / WEIGHTS)
-        expected = clap._stored_weights(with_audio_model=config["audio"].get("package") is None)
+        expected = clap._stored_weights(config[tower_files.AUDIO].get("package") is None)
         tower_checks.check_weights(folder / WEIGHTS, stored, expected)
         with torch.no_grad():
             for name, weights in expected.items():
@@ -102,47 +125,49 @@ class TowersClap(nn.Module):
     def save(self, folder: Path) -> None:
         """Writes all weights, so that no package is needed; equal weights give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.text_model.save(folder / TEXT_FOLDER)
+        self.text_model.save(folder / tower_files.TEXT_FOLDER)
         audio: dict[str, Any] = {"channels": list(self.audio_model.channels)}
         if self.audio_model.classes:
             audio["classes"] = list(self.audio_model.classes)
-        self._write(
-            folder,
-            audio,
-            {"folder": TEXT_FOLDER},
-            {tower_checks.ATTRIBUTIONS: list(self.attributions)},
-        )
+        own = {tower_files.AUDIO: audio, tower_files.TEXT: {"folder": tower_files.TEXT_FOLDER}}
+        if self.tagger is not None:
+            widths = list(self.tagger.widths)
+            own[tower_files.TAGGER] = {"widths": widths, "classes": self.tagger.classes}
+        further = {tower_checks.ATTRIBUTIONS: list(self.attributions)}
+        self._write(folder, own | further, with_audio_models=True)
 
     def save_projections(self, folder: Path) -> None:
         """Writes the projections alone; the towers must be those of the packages, as they are."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._write(folder, AISFX.record(), MINILM.record(), {})
+        records = {tower_files.AUDIO: AISFX.record(), tower_files.TEXT: MINILM.record()}
+        if self.tagger is not None:
+            records[tower_files.TAGGER] = YAMNET.record()
+        self._write(folder, records, with_audio_models=False)
 
-    def _write(
-        self,
-        folder: Path,
-        audio: Mapping[str, Any],
-        text: Mapping[str, Any],
-        further: Mapping[str, Any],
-    ) -> None:
-        config = {"kind": KIND, "dimensions": self.dimensions, "audio": audio, "text": text}
-        if self.categories is not None:
-            phrases = self.categories.phrases.shape[1]
-            config[CATEGORIES] = {"names": list(self.categories.names), "phrases": phrases}
-        weights = self._stored_weights(with_audio_model="package" not in audio)
-        artifacts.save_tensors(folder / WEIGHTS, weights)
-        artifacts.write_json(folder / CONFIG, config | dict(further))
+    def _write(self, folder: Path, towers: Mapping[str, Any], *, with_audio_models: bool) -> None:
+        config = {"kind": KIND, "dimensions": self.dimensions, **towers}
+        for key, own in ((CATEGORIES, self.categories), (TAGS, self.tags)):
+            if own is not None:
+                config[key] = {"names": list(own.names), "phrases": own.phrases.shape[1]}
+        if self.tags is not None:
+            config[MATCH_WEIGHTS] = list(self.match_weights)
+        artifacts.save_tensors(folder / WEIGHTS, self._stored_weights(with_audio_models))
+        artifacts.write_json(folder / CONFIG, config)
 
-    def _stored_weights(self, with_audio_model: bool) -> dict[str, Tensor]:
+    def _stored_weights(self, with_audio_models: bool) -> dict[str, Tensor]:
         """What WEIGHTS holds, live; the text tower has a folder of its own."""
-        names = ("audio_projection.", "text_projection.", f"{CATEGORIES}.")
-        prefixes = (*names, "audio_model.") if with_audio_model else names
+        names = ("audio_projection.", "text_projection.", f"{CATEGORIES}.", f"{TAGS}.")
+        prefixes = (*names, "audio_model.", "tagger.") if with_audio_models else names
         return {name: w for name, w in self.state_dict().items() if name.startswith(prefixes)}
 
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        digits = deltas.short_digest(self.text_model.tokenizer.get_vocab(), self.state_dict())
+        vocabulary = self.text_model.tokenizer.get_vocab()
+        settings = vocabulary if self.tags is None else [vocabulary, self.match_weights]
+        digits = deltas.short_digest(settings, self.state_dict())
         protocol = f"{AISFX_SAMPLE_RATE / 1000:g}k-first{WINDOW_SECONDS:g}s-peak"
+        if self.tagger is not None:
+            protocol += f"+{YAMNET_SAMPLE_RATE / 1000:g}k"
         return f"{KIND}-{digits}/{protocol}/projection@{VERSION}"
 
     @property
@@ -151,24 +176,42 @@ class TowersClap(nn.Module):
         return self.audio_projection.weight.device
 
     def parts(self) -> Parts:
-        """The weights that can be trained."""
-        return {name: list(getattr(self, name).parameters()) for name in PARTS}
+        """The weights that can be trained; both audio towers count as one part."""
+        parts = {name: list(getattr(self, name).parameters()) for name in PARTS}
+        if self.tagger is not None:
+            parts["audio_model"] += self.tagger.parameters()
+        return parts
+
+    def log_mel(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """What the audio tower reads of 16 kHz mono sounds, of two towers side by side: (B, V)."""
+        blocks: Tensor = self.blocks(waves)
+        if self.tagger is None:
+            return blocks
+        return torch.cat([blocks.flatten(1), self.patches(waves).flatten(1)], dim=1)
 
     def pool_mels(self, mels: Tensor) -> Tensor:
-        """The audio tower: (B, N, L, M) -> (B, H)."""
-        pooled: Tensor = self.audio_model(mels)
-        return pooled
+        """The audio tower, or both side by side: what `log_mel` gave -> (B, H)."""
+        if self.tagger is None:
+            pooled: Tensor = self.audio_model(mels)
+            return pooled
+        blocks, patches = mels.tensor_split([math.prod(self.blocks.shape)], dim=1)
+        first = self.audio_model(blocks.reshape(-1, *self.blocks.shape))
+        second = self.tagger(patches.reshape(-1, *self.patches.shape))
+        return torch.cat([first, second], dim=1)
 
     def project_sounds(self, pooled: Tensor) -> Tensor:
         """Audio tower outputs (B, H) as unit embeddings (B, E)."""
         return nn.functional.normalize(self.audio_projection(pooled), dim=-1)
 
     def match_sounds(self, pooled: Tensor) -> Tensor:
-        """Audio tower outputs (B, H) as unit vectors that are compared: (B, E), or (B, E + C)."""
-        projected = self.project_sounds(pooled)
-        if self.categories is None:
-            return projected
-        return join_vectors(projected, self.categories.of_sounds(self.audio_model.classify(pooled)))
+        """Audio tower outputs (B, H) as unit vectors that are compared: (B, E [+ C] [+ G])."""
+        parts = [self.project_sounds(pooled)]
+        first, second = pooled.tensor_split([self.audio_model.width], dim=1)
+        if self.categories is not None:
+            parts.append(self.categories.of_sounds(self.audio_model.classify(first)))
+        if self.tags is not None and self.tagger is not None:
+            parts.append(self.tags.of_sounds(self.tagger.classify(second)))
+        return join_vectors(parts, self.match_weights)
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
         """The text tower: (B, H); of a long text the first 256 tokens."""
@@ -179,12 +222,14 @@ class TowersClap(nn.Module):
         """Text tower outputs (B, H) as unit embeddings (B, E)."""
         return nn.functional.normalize(self.text_projection(pooled), dim=-1)
 
+    def count_parts(self) -> int:
+        """Parts of the vectors that are compared: projection, categories, tags."""
+        return 1 + sum(own is not None for own in (self.categories, self.tags))
+
     def match_texts(self, pooled: Tensor) -> Tensor:
-        """Text tower outputs (B, H) as unit vectors that are compared: (B, E), or (B, E + C)."""
-        projected = self.project_texts(pooled)
-        if self.categories is None:
-            return projected
-        return join_vectors(projected, self.categories.of_texts(pooled))
+        """Text tower outputs (B, H) as unit vectors that are compared: (B, E [+ C] [+ G])."""
+        named = [own.of_texts(pooled) for own in (self.categories, self.tags) if own is not None]
+        return join_vectors([self.project_texts(pooled), *named], self.match_weights)
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
@@ -205,25 +250,3 @@ class TowersClap(nn.Module):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Text tower outputs: (B, H)."""
         return self.pool_texts(texts)
-
-
-def load_packaged_towers() -> tuple[AisfxNetwork, SentenceEncoder]:
-    """Both towers out of the installed packages; SoundjudgeError with the command without them."""
-    audio_folder, text_folder = AISFX.find(), MINILM.find()
-    network = AisfxNetwork.from_checkpoint(audio_folder / "checkpoint.pth")
-    return network, SentenceEncoder.load(text_folder)
-
-
-def _load_towers(
-    folder: Path, config: Mapping[str, Any]
-) -> tuple[AisfxNetwork, SentenceEncoder, list[str]]:
-    if config["audio"].get("package") is None:
-        network = AisfxNetwork(*tower_checks.audio_widths(folder / CONFIG, config["audio"]))
-        return (
-            network,
-            SentenceEncoder.load(folder / TEXT_FOLDER),
-            tower_checks.read_attributions(folder / CONFIG),
-        )
-    for part, packaged in (("audio", AISFX), ("text", MINILM)):
-        tower_checks.check_record(folder / CONFIG, config[part], packaged)
-    return *load_packaged_towers(), [AISFX.attribution, MINILM.attribution]

@@ -51,7 +51,8 @@ class PatchedLogMel(nn.Module):
     def __init__(self, window_seconds: float) -> None:
         super().__init__()
         self.window_seconds = window_seconds
-        self.patches = count_patches(round(window_seconds * YAMNET_SAMPLE_RATE))  # N
+        patches = count_patches(round(window_seconds * YAMNET_SAMPLE_RATE))
+        self.shape = patches, PATCH_FRAMES, MEL_BANDS  # N, L, M
         banks, _ = kaldi.get_mel_banks(
             MEL_BANDS, FFT_SIZE, YAMNET_SAMPLE_RATE, LOWEST, HIGHEST, 100.0, -500.0, 1.0
         )  # (M, fft bins - 1); the highest bin lies above them
@@ -62,7 +63,7 @@ class PatchedLogMel(nn.Module):
         device = self.mel_filters.device
         sounds = resample_waves(waves, self.window_seconds, YAMNET_SAMPLE_RATE, device)
         patches = [self.log_mel(sound).unfold(0, PATCH_FRAMES, PATCH_HOP) for sound in sounds]
-        fills = [(0, 0, 0, 0, 0, self.patches - len(own)) for own in patches]
+        fills = [(0, 0, 0, 0, 0, self.shape[0] - len(own)) for own in patches]
         padded = [functional.pad(o, f, value=ABSENT) for o, f in zip(patches, fills, strict=True)]
         return torch.stack(padded).transpose(2, 3)
 
