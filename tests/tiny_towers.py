@@ -9,17 +9,34 @@ from soundjudge.clap.encoders.aisfx import AisfxNetwork
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.clap.encoders.sound_categories import SoundCategories
 from soundjudge.clap.encoders.towers import TowersClap
+from soundjudge.clap.encoders.yamnet import WIDTHS, YamnetNetwork
 
 
 def categories() -> SoundCategories:
     """Random ones, for the classes of `clap`."""
-    own = SoundCategories(("BELLS", "RAIN", "WATER"), classes=5, phrases=2, width=16)
+    return _random(SoundCategories(("BELLS", "RAIN", "WATER"), classes=5, phrases=2, width=16))
+
+
+def tags() -> SoundCategories:
+    """Random ones, for the classes of the tagger of `clap`."""
+    return _random(SoundCategories(("Bark", "Rain"), classes=7, phrases=3, width=16))
+
+
+def _random(own: SoundCategories) -> SoundCategories:
     for weights in own.state_dict().values():
         nn.init.normal_(weights)
     return own
 
 
-def clap(seed: int = 0, *, with_categories: bool = False) -> TowersClap:
+def _tagger() -> YamnetNetwork:
+    tagger = YamnetNetwork([4] * len(WIDTHS), classes=7)
+    for layer in tagger.convolutions:
+        nn.init.kaiming_normal_(layer.weight)
+    return tagger
+
+
+def clap(seed: int = 0, *, with_categories: bool = False, with_tags: bool = False) -> TowersClap:
+    """`with_tags`: with the second audio tower and its categories, too."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         text_model = BertModel(
@@ -34,9 +51,18 @@ def clap(seed: int = 0, *, with_categories: bool = False) -> TowersClap:
             )
         )
         network = AisfxNetwork((2, 3, 4, 6), (3, 2) if with_categories else ())
+        tagger = _tagger() if with_tags else None
         for name, weights in (*network.named_parameters(), *text_model.named_parameters()):
             if "norm" not in name.lower() and ".bn" not in name:
                 nn.init.normal_(weights, std=0.3)  # so that sounds and texts differ
         encoder = SentenceEncoder(text_model, tiny_clap.tokenizer())
-        joined = categories() if with_categories else None
-        return TowersClap(network, nn.Linear(6, 5), encoder, nn.Linear(16, 5), categories=joined)
+        return TowersClap(
+            network,
+            nn.Linear(10 if with_tags else 6, 5),
+            encoder,
+            nn.Linear(16, 5),
+            categories=categories() if with_categories else None,
+            tagger=tagger,
+            tags=tags() if with_tags else None,
+            match_weights=(0.5, 0.2, 0.3) if with_categories and with_tags else None,
+        )

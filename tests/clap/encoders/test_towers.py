@@ -27,6 +27,7 @@ from soundjudge.clap.encoders.aisfx import AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.towers import TowersClap
+from soundjudge.clap.encoders.yamnet import PatchedLogMel
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.judge import card
@@ -35,6 +36,7 @@ from soundjudge.scoring.judge import card
 STORED_LOG_MEL = [0.437933, 0.539906, 0.523425]  # frame 100, bands 0, 40, 95
 STORED_EMBEDDING = [1.8757, 1.0847, 2.1064, 0.9690, 1.0713, 2.3159]
 STORED_SENTENCES = [[0.0677, 0.0635, 0.0487], [0.0864, 0.1028, 0.0054]]
+KINDS = [{}, {"with_categories": True}, {"with_categories": True, "with_tags": True}]
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -109,9 +111,9 @@ def test_the_network_averages_the_blocks_that_are_there():
         np.testing.assert_allclose(pooled[1], network.embed_blocks(blocks[1]).mean(0), atol=1e-6)
 
 
-@pytest.mark.parametrize("with_categories", [False, True])
-def test_embeddings_are_unit_repeatable_and_do_not_depend_on_batch_mates(with_categories):
-    clap = tiny_towers.clap(with_categories=with_categories)
+@pytest.mark.parametrize("own", KINDS)
+def test_embeddings_are_unit_repeatable_and_do_not_depend_on_batch_mates(own):
+    clap = tiny_towers.clap(**own)
     waves = [noise(samples, samples) for samples in (300, 20_000, 90_000, 200_000)]
     texts = ["a dog", "rain falls while a bell rings then a cat", "engine", "a a a a"]
     with torch.no_grad():
@@ -142,12 +144,10 @@ def test_every_copy_of_a_judge_keeps_what_the_licenses_of_its_towers_ask_to_be_t
         card._attributions(tmp_path / "judge")
 
 
-@pytest.mark.parametrize("with_categories", [False, True])
-def test_a_saved_clap_needs_no_package_and_comes_back_equal(
-    tmp_path: Path, monkeypatch, with_categories
-):
+@pytest.mark.parametrize("own", KINDS)
+def test_a_saved_clap_needs_no_package_and_comes_back_equal(tmp_path: Path, monkeypatch, own):
     monkeypatch.setattr(tower_files, "load_packaged_towers", None)
-    clap = tiny_towers.clap(with_categories=with_categories)
+    clap = tiny_towers.clap(**own)
     clap.save(tmp_path / "a")
     assert checkpoints.clap_kind(tmp_path / "a") == "towers"
     loaded = checkpoints.load_encoder(ClapSource(path=tmp_path / "a"), "cpu")
@@ -189,6 +189,39 @@ def test_the_cosine_is_the_mean_of_that_of_the_projections_and_that_of_the_categ
     np.testing.assert_allclose(joined[0], (parts + own[0]) / 2, atol=1e-6)
 
 
+def test_the_cosine_with_tags_is_the_weighted_mean_of_the_parts_cosines():
+    clap = tiny_towers.clap(with_categories=True, with_tags=True)
+    assert clap.match_weights == (0.5, 0.2, 0.3)
+    with torch.no_grad():
+        pooled, read = clap.encode_sounds([noise(40_000)]), clap.encode_texts(["a dog"])
+        assert pooled.shape == (1, 6 + 4)
+        sounds, texts = clap.match_sounds(pooled), clap.match_texts(read)
+        assert sounds.shape == texts.shape == (1, 5 + 3 + 2)
+        np.testing.assert_allclose(torch.cat([sounds, texts]).norm(dim=1), np.ones(2), rtol=1e-6)
+        parts = [
+            (clap.project_sounds(pooled) @ clap.project_texts(read).T).item(),
+            (
+                clap.categories.of_sounds(clap.audio_model.classify(pooled[:, :6]))
+                @ clap.categories.of_texts(read).T
+            ).item(),
+            (
+                clap.tags.of_sounds(clap.tagger.classifier(pooled[:, 6:]))
+                @ clap.tags.of_texts(read).T
+            ).item(),
+        ]
+    expected = 0.5 * parts[0] + 0.2 * parts[1] + 0.3 * parts[2]
+    np.testing.assert_allclose((sounds @ texts.T).item(), expected, atol=1e-6)
+
+
+def test_both_audio_towers_read_the_sound_side_by_side():
+    clap = tiny_towers.clap(with_categories=True, with_tags=True)
+    waves = [noise(30_000), noise(170_000, 1)]
+    with torch.no_grad():
+        pooled = clap.pool_mels(clap.log_mel(waves))
+        np.testing.assert_array_equal(pooled[:, :6], clap.audio_model(BlockedLogMel(10.0)(waves)))
+        np.testing.assert_array_equal(pooled[:, 6:], clap.tagger(PatchedLogMel(10.0)(waves)))
+
+
 def test_features_are_without_categories_and_without_them_both_are_one():
     joined, plain = tiny_towers.clap(with_categories=True), tiny_towers.clap()
     pooled, read = torch.rand(2, 6), torch.rand(2, 16)
@@ -206,6 +239,18 @@ def test_the_name_and_the_tuning_know_of_categories():
         clap.categories.evidence.bias[0] += 1e-6
     assert clap.name() != name
     assert set(clap.parts()) == set(towers.PARTS)  # what was fitted to classes is not tuned
+
+
+def test_the_name_tells_of_the_second_tower_and_of_the_weights_between_the_parts(tmp_path: Path):
+    clap = tiny_towers.clap(with_categories=True, with_tags=True)
+    clap.save(tmp_path)
+    name = TowersClap.load(tmp_path, "cpu").name()
+    assert name == clap.name() and "/44.1k-first10s-peak+16k/" in name
+    clap.match_weights = (0.4, 0.3, 0.3)
+    assert clap.name() != name
+    tagger = sum(weights.numel() for weights in clap.tagger.parameters())
+    alone = sum(weights.numel() for weights in clap.audio_model.parameters())
+    assert sum(weights.numel() for weights in clap.parts()["audio_model"]) == tagger + alone
 
 
 @pytest.mark.parametrize(
@@ -231,9 +276,37 @@ def test_categories_that_do_not_fit_are_refused(tmp_path: Path, where, value, me
         TowersClap.load(tmp_path, "cpu")
 
 
-def packaged(tmp_path: Path, monkeypatch, *, with_categories: bool = False) -> TowersClap:
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (("match_weights",), [0.5, 0.5], r"match_weights are .*, not 3 above 0 whose sum is 1"),
+        (("match_weights",), [0.5, 0.2, 0.4], "match_weights are"),
+        (("match_weights",), [1.0, -0.5, 0.5], "match_weights are"),
+        (("match_weights",), [0.5, "a", 0.5], "match_weights are"),
+        (("match_weights",), 1, r"towers\.json is not as soundjudge writes it"),
+        (("tagger", "classes"), 10**9, "a width is 1000000000"),
+        (("tagger", "classes"), 6, "has the shape"),
+        (("tagger", "widths"), [4] * 13, "widths of the tagger must be 14"),
+        (("tagger",), None, "towers.json has 2 categories and 0 classifiers"),
+        (("tagger",), {}, r"towers\.json is not as soundjudge writes it"),
+        (("tags", "phrases"), 0, "phrases is 0, not 1 to 32"),
+        (("tags",), None, "match_weights are"),
+    ],
+)
+def test_a_tagger_and_tags_that_do_not_fit_are_refused(tmp_path: Path, where, value, message):
+    tiny_towers.clap(with_categories=True, with_tags=True).save(tmp_path)
+    config = artifacts.read_json(tmp_path / "towers.json")
+    part = config if len(where) == 1 else config[where[0]]
+    part[where[-1]] = value
+    artifacts.write_json(tmp_path / "towers.json", config)
+    with pytest.raises(SoundjudgeError, match=message):
+        TowersClap.load(tmp_path, "cpu")
+
+
+def packaged(tmp_path: Path, monkeypatch, **own: bool) -> TowersClap:
     """Tiny towers that stand in for the packages', with their projections saved."""
-    clap = tiny_towers.clap(with_categories=with_categories)
+    clap = tiny_towers.clap(**own)
+    monkeypatch.setattr(tower_files, "load_packaged_tagger", lambda: clap.tagger)
     monkeypatch.setattr(
         tower_files, "load_packaged_towers", lambda: (clap.audio_model, clap.text_model)
     )
@@ -241,11 +314,9 @@ def packaged(tmp_path: Path, monkeypatch, *, with_categories: bool = False) -> T
     return clap
 
 
-@pytest.mark.parametrize("with_categories", [False, True])
-def test_projections_alone_come_back_with_the_packages_towers(
-    tmp_path: Path, monkeypatch, with_categories
-):
-    clap = packaged(tmp_path, monkeypatch, with_categories=with_categories)
+@pytest.mark.parametrize("own", KINDS)
+def test_projections_alone_come_back_with_the_packages_towers(tmp_path: Path, monkeypatch, own):
+    clap = packaged(tmp_path, monkeypatch, **own)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "towers.json"]
     assert TowersClap.load(tmp_path, "cpu").name() == clap.name()
 
