@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from soundjudge.clap.encoders import weight_files
-from soundjudge.clap.encoders.spectrogram import resample_waves
+from soundjudge.clap.encoders.spectrogram import resample_waves, scale_to_peak
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import model_folder
 
@@ -61,9 +61,8 @@ class BlockedLogMel(nn.Module):
 
     def log_mel(self, sound: Tensor) -> Tensor:
         """The spectrogram of a sound at 44.1 kHz whose peak is brought to 1: (S,) -> (F, M)."""
-        peak = sound.abs().max()
         spectrum = torch.stft(
-            sound / torch.where(peak > 0, peak, 1.0),
+            scale_to_peak(sound),
             FFT_SIZE,
             HOP_LENGTH,
             window=torch.hann_window(FFT_SIZE, dtype=sound.dtype, device=sound.device),

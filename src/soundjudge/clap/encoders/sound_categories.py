@@ -9,6 +9,7 @@ B batch, X classes of all classifiers, C categories, P phrases per category, K w
 tower.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from soundjudge.errors import SoundjudgeError
 
 MAX_CATEGORIES = 4096
 MAX_PHRASES = 32  # P; more is nonsense, and fills the memory
-TEMPERATURE = 0.2  # of the softmax over categories of a text
+TEMPERATURE = 0.2  # of the softmax over categories of a text, where towers.json has none
 functional = nn.functional
 
 
@@ -30,9 +31,17 @@ class SoundCategories(nn.Module):
     descriptions: Tensor  # (C, K) each category's phrases as one text, centered, unit
     phrases: Tensor  # (C, P, K) the same one by one; the last is repeated where there are fewer
 
-    def __init__(self, names: Sequence[str], classes: int, phrases: int, width: int) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        classes: int,
+        phrases: int,
+        width: int,
+        temperature: float = TEMPERATURE,
+    ) -> None:
         super().__init__()
         self.names = tuple(names)
+        self.temperature = temperature
         self.evidence = nn.Linear(classes, len(names))  # X -> C
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("descriptions", torch.zeros(len(names), width))
@@ -44,7 +53,7 @@ class SoundCategories(nn.Module):
 
     def of_texts(self, pooled: Tensor) -> Tensor:
         """Outputs of the text tower (B, K) as unit vectors (B, C)."""
-        return _direction((self.similarities(pooled) / TEMPERATURE).softmax(dim=-1))
+        return _direction((self.similarities(pooled) / self.temperature).softmax(dim=-1))
 
     def similarities(self, pooled: Tensor) -> Tensor:
         """Cosines with the description and with the nearest phrase, averaged: (B, K) -> (B, C)."""
@@ -54,12 +63,20 @@ class SoundCategories(nn.Module):
         return means
 
 
+def describe_categories(categories: SoundCategories) -> dict[str, Any]:
+    """The record of which `blank_categories` makes such categories."""
+    record = {"names": list(categories.names), "phrases": categories.phrases.shape[1]}
+    if categories.temperature != TEMPERATURE:
+        record["temperature"] = categories.temperature
+    return record
+
+
 def blank_categories(
     record: Mapping[str, Any] | None, classes: Sequence[int], width: int
 ) -> SoundCategories | None:
-    """Categories of the sizes that `record` says, to be filled; None without a record.
+    """Categories as `record` describes them, to be filled; None without a record.
 
-    Raises SoundjudgeError for sizes that cannot be.
+    Raises SoundjudgeError for sizes and a temperature that cannot be.
     """
     if record is None:
         return None
@@ -70,15 +87,16 @@ def blank_categories(
         )
     if type(phrases) is not int or not 1 <= phrases <= MAX_PHRASES:
         raise SoundjudgeError(f"towers.json: phrases is {phrases!r}, not 1 to {MAX_PHRASES}.")
-    return SoundCategories(names, sum(classes), phrases, width)
+    temperature = record.get("temperature", TEMPERATURE)
+    if type(temperature) is not float or not 0 < temperature < math.inf:
+        raise SoundjudgeError(f"towers.json: temperature is {temperature!r}, not above 0.")
+    return SoundCategories(names, sum(classes), phrases, width, temperature)
 
 
-def join_vectors(parts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Unit vectors whose cosine is the weighted mean of the parts' cosines.
-
-    Unit vectors (B, one's own width), weights that sum to 1 -> (B, sum of widths).
-    """
-    return torch.cat([rows * weight**0.5 for rows, weight in zip(parts, weights, strict=True)], -1)
+def join_vectors(parts: Sequence[Tensor]) -> Tensor:
+    """Unit vectors (B, sum of widths) whose cosine is the mean of the parts' (B, own width)."""
+    joined: Tensor = torch.cat(list(parts), dim=-1) * (1 / len(parts)) ** 0.5
+    return joined
 
 
 def _direction(rows: Tensor) -> Tensor:

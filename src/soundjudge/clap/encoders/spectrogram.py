@@ -155,3 +155,9 @@ def resample_waves(
     most = round(seconds * sample_rate)
     lengths = [min(most, math.ceil(len(row) * sample_rate / SAMPLE_RATE)) for row in rows]
     return [sound[:length] for sound, length in zip(sounds, lengths, strict=True)]
+
+
+def scale_to_peak(sound: Tensor) -> Tensor:
+    """The sound with its largest sample at 1 or -1; silence stays silence: (S,) -> (S,)."""
+    peak = sound.abs().max()
+    return sound / torch.where(peak > 0, peak, 1.0)

@@ -42,15 +42,6 @@ def tagger_widths(path: Path, tagger: Mapping[str, Any]) -> tuple[list[int], int
     return widths, classes
 
 
-def check_match_weights(path: Path, weights: Sequence[object], parts: int) -> None:
-    """Raises SoundjudgeError unless weights are a positive number per part that sum to 1."""
-    positive = [one for one in weights if type(one) is float and 0 < one <= 1]
-    if len(positive) != len(weights) or len(weights) != parts or abs(sum(positive) - 1) > 1e-6:
-        raise SoundjudgeError(
-            f"{path}: match_weights are {weights!r}, not {parts} above 0 whose sum is 1."
-        )
-
-
 def read_attributions(path: Path) -> list[str]:
     """What the licenses of the towers that were written beside `path` ask to be told: lines."""
     lines = artifacts.read_json_object(path).get(ATTRIBUTIONS, [])

@@ -29,6 +29,7 @@ from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.clap.encoders.sound_categories import (
     SoundCategories,
     blank_categories,
+    describe_categories,
     join_vectors,
 )
 from soundjudge.clap.encoders.yamnet import YAMNET_SAMPLE_RATE, PatchedLogMel, YamnetNetwork
@@ -37,7 +38,6 @@ from soundjudge.runtime import artifacts
 
 # Keys of CONFIG and of weights, where there are any.
 CATEGORIES, TAGS = "categories", "tags"
-MATCH_WEIGHTS = "match_weights"  # key of CONFIG
 CONFIG, WEIGHTS = "towers.json", "model.safetensors"
 KIND = "towers"
 WINDOW_SECONDS = 10.0
@@ -62,19 +62,14 @@ class TowersClap(nn.Module):
         *,
         tagger: YamnetNetwork | None = None,
         tags: SoundCategories | None = None,
-        match_weights: Sequence[float] | None = None,
     ) -> None:
         """`attributions`: a line per tower whose license asks for one, kept by every copy.
 
-        `tagger` is the second audio tower, `tags` are categories of its classes. `match_weights`
-        are of the projections, the categories and the tags, those that there are, sum to 1, and are
-        equal if not given.
+        `tagger` is the second audio tower, `tags` are categories of its classes.
         """
         super().__init__()
         self.attributions = tuple(attributions)
         self.categories, self.tagger, self.tags = categories, tagger, tags
-        equal = [1 / self.count_parts()] * self.count_parts()
-        self.match_weights = tuple(equal if match_weights is None else match_weights)
         self.audio_model, self.audio_projection = audio_model, audio_projection
         self.text_model, self.text_projection = text_model, text_projection
         self.blocks = BlockedLogMel(WINDOW_SECONDS)
@@ -109,9 +104,7 @@ class TowersClap(nn.Module):
                 blank_categories(config.get(CATEGORIES), own.audio_model.classes, text_width),
                 tagger=own.tagger,
                 tags=blank_categories(config.get(TAGS), own.tag_classes, text_width),
-                match_weights=config.get(MATCH_WEIGHTS),
             )
-            tower_checks.check_match_weights(path, clap.match_weights, clap.count_parts())
         except (KeyError, TypeError, AttributeError) as error:
             raise SoundjudgeError(f"{path} is not as soundjudge writes it: {error!r}.") from error
         stored = artifacts.load_tensors(folder / WEIGHTS)
@@ -148,9 +141,7 @@ class TowersClap(nn.Module):
         config = {"kind": KIND, "dimensions": self.dimensions, **towers}
         for key, own in ((CATEGORIES, self.categories), (TAGS, self.tags)):
             if own is not None:
-                config[key] = {"names": list(own.names), "phrases": own.phrases.shape[1]}
-        if self.tags is not None:
-            config[MATCH_WEIGHTS] = list(self.match_weights)
+                config[key] = describe_categories(own)
         artifacts.save_tensors(folder / WEIGHTS, self._stored_weights(with_audio_models))
         artifacts.write_json(folder / CONFIG, config)
 
@@ -163,7 +154,7 @@ class TowersClap(nn.Module):
     def name(self) -> str:
         """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
         vocabulary = self.text_model.tokenizer.get_vocab()
-        settings = vocabulary if self.tags is None else [vocabulary, self.match_weights]
+        settings = vocabulary if self.tags is None else [vocabulary, self.tags.temperature]
         digits = deltas.short_digest(settings, self.state_dict())
         protocol = f"{AISFX_SAMPLE_RATE / 1000:g}k-first{WINDOW_SECONDS:g}s-peak"
         if self.tagger is not None:
@@ -211,7 +202,7 @@ class TowersClap(nn.Module):
             parts.append(self.categories.of_sounds(self.audio_model.classify(first)))
         if self.tags is not None and self.tagger is not None:
             parts.append(self.tags.of_sounds(self.tagger.classify(second)))
-        return join_vectors(parts, self.match_weights)
+        return join_vectors(parts)
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
         """The text tower: (B, H); of a long text the first 256 tokens."""
@@ -222,14 +213,10 @@ class TowersClap(nn.Module):
         """Text tower outputs (B, H) as unit embeddings (B, E)."""
         return nn.functional.normalize(self.text_projection(pooled), dim=-1)
 
-    def count_parts(self) -> int:
-        """Parts of the vectors that are compared: projection, categories, tags."""
-        return 1 + sum(own is not None for own in (self.categories, self.tags))
-
     def match_texts(self, pooled: Tensor) -> Tensor:
         """Text tower outputs (B, H) as unit vectors that are compared: (B, E [+ C] [+ G])."""
         named = [own.of_texts(pooled) for own in (self.categories, self.tags) if own is not None]
-        return join_vectors([self.project_texts(pooled), *named], self.match_weights)
+        return join_vectors([self.project_texts(pooled), *named])
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""

@@ -3,9 +3,10 @@
 M. Plakal and D. Ellis, https://github.com/tensorflow/models/tree/master/research/audioset/yamnet,
 on A. G. Howard et al., "MobileNets", arXiv:1704.04861. Front end and network compute what
 `features.py` and `yamnet.py` compute there; batch normalization is folded into the convolutions.
+One thing differs: a sound's peak is brought to 1 first, so that nothing depends on its volume.
 
-B batch, T samples at 16 kHz, S padded samples, F frames, M mel bands, N patches of L frames, C
-channels, H features, X classes.
+B batch, T samples at 16 kHz, F frames, M mel bands, N patches of L frames, C channels, H features
+of the last layer, X classes.
 """
 
 import csv
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torchaudio.compliance import kaldi
 
 from soundjudge.clap.encoders import weight_files
-from soundjudge.clap.encoders.spectrogram import resample_waves
+from soundjudge.clap.encoders.spectrogram import resample_waves, scale_to_peak
 from soundjudge.errors import SoundjudgeError
 
 YAMNET_SAMPLE_RATE = 16_000  # Hz
@@ -37,6 +38,7 @@ WIDTHS = (32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)  # C of each layer
 STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 CLASSES = 521  # X
 BATCH_NORM_EPSILON = 1e-4
+SCORE_FLOOR = 1e-4  # below which scores of a class are alike
 BUNDLE_BYTES = 15_129_886
 BUNDLE_START, BUNDLE_VALUES = 8, 3_751_369  # behind two counters, before a description of objects
 SLICE = 32  # patches that the network reads at once: 6 MB an activation
@@ -62,7 +64,8 @@ class PatchedLogMel(nn.Module):
         """Patches of each sound's first window, float32, or ABSENT: (B, N, L, M)."""
         device = self.mel_filters.device
         sounds = resample_waves(waves, self.window_seconds, YAMNET_SAMPLE_RATE, device)
-        patches = [self.log_mel(sound).unfold(0, PATCH_FRAMES, PATCH_HOP) for sound in sounds]
+        mels = [self.log_mel(scale_to_peak(sound)) for sound in sounds]
+        patches = [one.unfold(0, PATCH_FRAMES, PATCH_HOP) for one in mels]
         fills = [(0, 0, 0, 0, 0, self.shape[0] - len(own)) for own in patches]
         padded = [functional.pad(o, f, value=ABSENT) for o, f in zip(patches, fills, strict=True)]
         return torch.stack(padded).transpose(2, 3)
@@ -97,9 +100,9 @@ class YamnetNetwork(nn.Module):
             ]
         self.convolutions = nn.ModuleList(convolutions)
         self.widths = tuple(widths)
-        self.width = widths[-1]  # H
         self.classes = classes
-        self.classifier = nn.Linear(self.width, classes)
+        self.width = widths[-1] + classes  # H + X
+        self.classifier = nn.Linear(widths[-1], classes)
 
     @classmethod
     def from_tensor_bundle(cls, path: Path) -> Self:
@@ -117,24 +120,32 @@ class YamnetNetwork(nn.Module):
         values = np.frombuffer(content, "<f4", BUNDLE_VALUES, BUNDLE_START).astype(np.float64)
         convolutions = [one for one in network.convolutions if isinstance(one, SameConv)]
         sizes = [size for one in convolutions for size in one.sizes]
-        ends = np.cumsum([*sizes, network.width * network.classes])
+        kernel = network.classifier.weight
+        ends = np.cumsum([*sizes, kernel.numel()])
         tensors = iter(torch.from_numpy(values).tensor_split(torch.from_numpy(ends)))
         with torch.no_grad():
             for one in convolutions:
                 one.fold(*(next(tensors) for _ in one.sizes))
-            network.classifier.weight.copy_(next(tensors).reshape(network.width, -1).T)
+            kernel.copy_(next(tensors).reshape(kernel.T.shape).T)
             network.classifier.bias.copy_(next(tensors))
         weight_files.check_finite(path, network.state_dict())
         return network.eval()
 
     def forward(self, patches: Tensor) -> Tensor:
-        """The mean embedding of the patches that a sound has: (B, N, L, M) -> (B, H)."""
+        """What a sound's patches have in the mean: (B, N, L, M) -> (B, H + X).
+
+        Their embedding, then the logarithm of their score of each class, above 1e-4.
+        """
         present = patches[:, :, 0, 0] > ABSENT  # (B, N)
         # A patch's embedding does not depend on how many others there are.
         slices = torch.split(patches[present], SLICE)
         embeddings = torch.cat([self.embed_patches(some) for some in slices])
         per_sound = torch.split(embeddings, present.sum(dim=1).tolist())
-        return torch.stack([rows.mean(dim=0) for rows in per_sound])
+        return torch.stack([self._pool(rows) for rows in per_sound])
+
+    def _pool(self, embeddings: Tensor) -> Tensor:
+        scores = self.classifier(embeddings).sigmoid().mean(dim=0)
+        return torch.cat([embeddings.mean(dim=0), torch.log(scores + SCORE_FLOOR)])
 
     def embed_patches(self, patches: Tensor) -> Tensor:
         """(B, L, M) -> (B, H)."""
@@ -145,9 +156,8 @@ class YamnetNetwork(nn.Module):
         return pooled
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Logits of the classes; of a mean embedding the patches' mean logits: (B, H) -> (B, X)."""
-        logits: Tensor = self.classifier(pooled)
-        return logits
+        """Log mean scores of the classes, out of what `forward` gave: (B, H + X) -> (B, X)."""
+        return pooled[:, -self.classes :]
 
 
 class SameConv(nn.Conv2d):
