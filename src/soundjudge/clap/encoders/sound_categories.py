@@ -1,4 +1,4 @@
-"""Named categories of sound, by which two towers that never met can be compared.
+"""Named categories of sound, by which towers that never met can be compared.
 
 The classifiers of aisfx were trained on sound-effect libraries whose recordings bear the 82
 categories of the Universal Category System, that of YAMNet on the 521 classes of AudioSet, and a

@@ -1,4 +1,4 @@
-"""Whether a folder of two towers says and holds what can be opened: one sentence if not."""
+"""Whether a folder of towers says and holds what can be opened: one sentence if not."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
