@@ -10,7 +10,9 @@ outputs are kept in work/towers_study/; remove the folder to start afresh. N rec
 
 import argparse
 import csv
+import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,6 @@ from fit_towers import (  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 
 from soundjudge import params  # noqa: E402
-from soundjudge.clap.encoders import tower_files  # noqa: E402
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct  # noqa: E402
 from soundjudge.clap.encoders.towers import TowersClap  # noqa: E402
 from soundjudge.clap.encoders.transformers_clap import TransformersClap  # noqa: E402
@@ -56,11 +57,7 @@ def unit(rows: Floats) -> Floats:
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
-@functools.cache
-def packaged_clap() -> TowersClap:
-    audio_model, text_model = tower_files.load_packaged_towers()
-    heads = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
-    return TowersClap(audio_model, heads[0], text_model, heads[1])
+packaged_clap = functools.cache(sample_towers.load_towers)
 
 
 def pool_waves(clap: TowersClap, waves: Iterable[NDArray[np.float32]]) -> Floats:
@@ -175,24 +172,49 @@ def linear(penalty: float, dimensions: int) -> Fit:
     return fit
 
 
-def categories(weight: float, penalty: float = 2000, dimensions: int = 128) -> Fit:
-    """The cosine of `linear`, and `weight` times the agreement on named categories of sound."""
-    clap = packaged_clap()
+def first_tower(fit: Fit) -> Fit:
+    """`fit` on the outputs of aisfx alone."""
+    width = packaged_clap().audio_model.width
+
+    def narrow(data: CaptionedSounds) -> Scorer:
+        score = fit(dataclasses.replace(data, sounds=data.sounds[:, :width]))
+        return lambda sounds, texts: score(sounds[:, :width], texts)
+
+    return narrow
+
+
+def joined(projections: float, categories: float = 0, tags: float = 0) -> Fit:
+    """The sample's `TowersClap`, its three cosines weighed like this."""
 
     def fit(data: CaptionedSounds) -> Scorer:
-        projected = linear(penalty, dimensions)(data)
-        named = sample_towers.fit_sound_categories(clap, data.sounds, data.captions)
+        clap = join(data)
+        assert clap.categories is not None and clap.tags is not None
+        sizes = [clap.dimensions, len(clap.categories.names), len(clap.tags.names)]
 
         def score(sounds: Floats, texts: Floats) -> Floats:
-            pooled, read = (torch.from_numpy(rows).float() for rows in (sounds, texts))
+            a, t = (torch.from_numpy(rows).float() for rows in (sounds, texts))
             with torch.inference_mode():
-                a, t = named.of_sounds(clap.audio_model.classify(pooled)), named.of_texts(read)
-            agreement: Floats = (a @ t.T).double().numpy()
-            return weight * agreement + (1 - weight) * projected(sounds, texts)
+                vectors = clap.match_sounds(a).split(sizes, 1), clap.match_texts(t).split(sizes, 1)
+            weights = projections, categories, tags
+            cosines = ((u @ v.T).double().numpy() for u, v in zip(*vectors, strict=True))
+            total: Floats = np.sum([w * c for w, c in zip(weights, cosines, strict=True)], axis=0)
+            return total
 
         return score
 
     return fit
+
+
+_joined: dict[bytes, TowersClap] = {}
+
+
+def join(data: CaptionedSounds) -> TowersClap:
+    """The sample's CLAP fitted on recordings, once for all weights."""
+    key = hashlib.sha256(data.sounds.tobytes()).digest()
+    if key not in _joined:
+        fit = TowersFit(penalty=2000, dimensions=128)
+        _joined[key] = sample_towers.join_towers(packaged_clap(), data, len(data.sounds), fit)
+    return _joined[key]
 
 
 def uncentered(data: CaptionedSounds) -> Scorer:
@@ -239,24 +261,40 @@ def correlation(data: CaptionedSounds) -> Scorer:
 
 PLAIN = {"label": 0.0, "weigh": False, "scene": 0.0}
 FULL = {"label": 0.5, "weigh": True, "scene": SCENE_WEIGHT}
-WAYS = {
+ALONE = FULL | {"scene": 0.0}
+AISFX = {
     "ridge 1000, cosine of texts as they are (the first study)": (uncentered, PLAIN),
     "texts centered": (linear(1000, 384), PLAIN),
-    "+ targets half label, shared captions weighted down": (linear(1000, 384), FULL | {"scene": 0}),
+    "+ targets half label, shared captions weighted down": (linear(1000, 384), ALONE),
     "+ scenes": (linear(1000, 384), FULL),
     "+ 128 principal directions": (linear(1000, 128), FULL),
     "+ penalty 2000: **the sample's fit**": (linear(2000, 128), FULL),
     "the same, 64 directions": (linear(2000, 64), FULL),
     "the same, penalty 4000": (linear(4000, 128), FULL),
-    "the same without scenes": (linear(2000, 128), FULL | {"scene": 0.0}),
-    "the same without scenes, with named categories": (
-        lambda data: categories(0.5)(data),
-        FULL | {"scene": 0.0},
-    ),
-    "named categories alone": (lambda data: categories(1.0)(data), FULL | {"scene": 0.0}),
+    "the same without scenes": (linear(2000, 128), ALONE),
     "kernel ridge instead of linear": (kernel, FULL),
     "canonical correlation, regularized": (correlation, PLAIN),
 }
+# projections on both towers, categories of aisfx, tags of YAMNet; without scenes
+JOINED = {
+    "projections on both towers": (1, 0, 0),
+    "categories": (0, 1, 0),
+    "tags": (0, 0, 1),
+    "projections, categories": (1, 1, 0),
+    "projections, tags": (1, 0, 1),
+    "categories, tags": (0, 1, 1),
+    "**all three, equal weights: the sample's**": (1, 1, 1),
+    "projections twice": (2, 1, 1),
+    "categories twice": (1, 2, 1),
+    "tags twice": (1, 1, 2),
+}
+
+
+def ways() -> dict[str, tuple[Fit, dict[str, Any]]]:
+    """All fits that are compared, and what they are fitted on."""
+    first = {f"aisfx: {name}": (first_tower(fit), how) for name, (fit, how) in AISFX.items()}
+    both = {name: (joined(*weights), ALONE) for name, weights in JOINED.items()}
+    return first | {"both, with scenes: projections": (linear(2000, 128), FULL)} | both
 
 
 def interval(rates: Floats, groups: NDArray[np.str_]) -> str:
@@ -274,13 +312,13 @@ def print_fits(study: Study) -> None:
     by_source = pd.factorize(study.sources)[0]
     by_label = [assign_folds(study.labels, seed) for seed in range(3)]
     print("| fit | by group | by source | by label |\n|---|---|---|---|")
-    for name, (fit, how) in WAYS.items():
+    for name, (fit, how) in ways().items():
         columns = [
             np.mean([study.held_out(folds, fit, **how) for folds in some], axis=0)
             for some in (by_group, [by_source], by_label)
         ]
         print(f"| {name} | " + " | ".join(interval(c, study.groups) for c in columns) + " |")
-    fit, how = WAYS["+ penalty 2000: **the sample's fit**"]
+    fit, how = joined(1, 1, 1), ALONE
     rates = np.mean([study.held_out(folds, fit, **how) for folds in by_group], axis=0)
     for source in sorted(set(study.sources)):
         own = study.sources == source

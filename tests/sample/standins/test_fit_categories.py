@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sample_towers import read_phrases
+from scipy.stats import zscore
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -21,7 +22,7 @@ def test_as_many_classes_as_categories_are_assigned_one_to_one():
     assert fit_categories.assign_classes(affinity).tolist() == [0, 1, 2]
 
 
-def bells_rain_water() -> fit_categories.SoundCategories:
+def bells_rain_water(temperature: float = 0.2) -> fit_categories.SoundCategories:
     """Axes 0, 1 and 2 of the text tower are the three categories; axis 3 is what all share."""
     vectors = dict(zip(("a bell", "rain", "water"), np.eye(3, 4), strict=True))
 
@@ -29,7 +30,8 @@ def bells_rain_water() -> fit_categories.SoundCategories:
         return np.array([vectors[text] + [0, 0, 0, 9.0] for text in texts])
 
     phrases = {"BELLS": ["a bell"], "RAIN": ["rain"], "WATER": ["water"]}
-    return fit_categories.blank_categories(phrases, 5, np.array([0, 0, 0, 9.0]), encode)
+    center = np.array([0, 0, 0, 9.0])
+    return fit_categories.blank_categories(phrases, 5, center, encode, temperature)
 
 
 def test_classes_get_their_categories_and_what_recordings_share_is_taken_away():
@@ -56,6 +58,24 @@ def test_classes_get_their_categories_and_what_recordings_share_is_taken_away():
         )
     assert (agreement.argmax(dim=1).numpy() == truth).mean() > 0.95
     assert not any(weights.requires_grad for weights in categories.parameters())
+
+
+def test_evidence_of_named_classes_is_their_standardized_scores():
+    rows = np.array([[1.0, 5.0, 2.0], [3.0, 9.0, 2.5], [5.0, 7.0, 9.0]])
+    categories = bells_rain_water()
+    categories.evidence = torch.nn.Linear(3, 3)
+    fit_categories.set_evidence(categories, [rows], [np.arange(3)])
+    with torch.no_grad():
+        evidence = categories.evidence(torch.from_numpy(rows).float())
+    np.testing.assert_allclose(evidence, zscore(rows), rtol=1e-5, atol=1e-6)
+
+
+def test_a_lower_temperature_leaves_a_text_to_its_nearest_category():
+    texts = torch.tensor([[1.0, 0.9, 0.0, 9.0]])
+    warm, cold = bells_rain_water(temperature=5.0), bells_rain_water(temperature=0.01)
+    only_the_first = torch.tensor([2.0, -1.0, -1.0]) / 6**0.5
+    assert torch.allclose(cold.of_texts(texts)[0], only_the_first, atol=1e-2)
+    assert not torch.allclose(warm.of_texts(texts)[0], only_the_first, atol=0.1)
 
 
 def test_categories_with_fewer_phrases_repeat_their_last():
