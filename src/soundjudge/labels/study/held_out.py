@@ -129,21 +129,9 @@ def _draws(
     reference = resampling.rank_column(mean)
     one = np.ones((len(rows), 1))
     srcc = [resampling.weighted_srcc(ranked, reference, one)]
-    lcc = [_weighted_lcc(columns, mean, one)]
+    lcc = [resampling.weighted_lcc(columns, mean, one)]
     for counts in resampling.resample_weights(pairs, resamples, seed=seed):
         weights = np.ascontiguousarray(counts.T[rows], dtype=np.float64)  # (M, block)
         srcc.append(resampling.weighted_srcc(ranked, reference, weights))
-        lcc.append(_weighted_lcc(columns, mean, weights))
+        lcc.append(resampling.weighted_lcc(columns, mean, weights))
     return np.concatenate(srcc), np.concatenate(lcc)
-
-
-def _weighted_lcc(columns: Floats, reference: Floats, weights: Floats) -> Floats:
-    """Pearson correlations (R, C) where rows occur `weights` (M, R); NaN where one is constant."""
-    x, y = columns - columns.mean(axis=0), (reference - reference.mean())[:, None]
-    moments = (x, np.broadcast_to(y, x.shape), x * x, np.broadcast_to(y * y, x.shape), x * y)
-    mx, my, xx, yy, xy = (resampling.weighted_means(m, weights) for m in moments)
-    product = (xx - mx**2) * (yy - my**2)
-    result = np.full(product.shape, np.nan)
-    varies = product > 0
-    result[varies] = (xy - mx * my)[varies] / np.sqrt(product[varies])
-    return result
