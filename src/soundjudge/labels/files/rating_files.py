@@ -19,11 +19,12 @@ from soundjudge.data.user_files import delimited, user_tables
 from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
-from soundjudge.labels.library import RATINGS, pair_targets
+from soundjudge.labels.library import RATINGS
 from soundjudge.labels.ratings import panel, rating_arrays, screening
 from soundjudge.labels.ratings.config import LatentConfig, Screening, Shrinkage
 from soundjudge.labels.ratings.panel import Panel
 from soundjudge.labels.ratings.rating_arrays import RatingArrays
+from soundjudge.labels.ratings.standardization import pair_targets
 from soundjudge.labels.scales import Scale
 from soundjudge.runtime.artifacts import atomic_file
 
