@@ -87,7 +87,7 @@ def simulate(shape: str, size: tuple[int, int, float, float], seed: int, resampl
         }
     )
     blocks = resampling.resample_weights(pairs, resamples, seed=seed)
-    weights = (weight for block in blocks for weight in block.astype(np.float64))
+    weights = np.concatenate([*blocks]).astype(np.float64)
     both = noise_ceiling.ceiling_range(ratings, weights, seed=seed)
     errors, covered = [], []
     for ceiling, draws in (

@@ -146,7 +146,7 @@ def prepare(corpus: Path, workers: int) -> int:
     corpora = preparation.list_corpora(config)
     out, work = corpus / "out", corpus / "work"
     result = preparation.write_prepared(corpora, config, out, work, workers, lambda line: None)
-    return result.coverage["audiocaps"].kept
+    return result.corpora["audiocaps"].kept
 
 
 def peak_memory() -> int:

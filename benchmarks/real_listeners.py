@@ -25,8 +25,8 @@ from soundjudge.labels import scales
 from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.study import study
-from soundjudge.labels.study.held_out import Settings
-from soundjudge.labels.study.study import Study, StudyConfig
+from soundjudge.labels.study.held_out import Settings, StudyConfig
+from soundjudge.labels.study.study import Study
 from soundjudge.runtime import artifacts
 
 PAGE = Path(__file__).resolve().parent / "real_listeners.md"

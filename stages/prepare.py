@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from soundjudge import params
-from soundjudge.data.corpora import coverage, intake, preparation
+from soundjudge.data.corpora import intake, preparation
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.tables import tables
 from soundjudge.doctor import consistency
@@ -30,7 +30,7 @@ def main() -> None:
     config = params.load("prepare", Preparation)
 
     corpora = preparation.list_corpora(config)
-    identity = intake.intake_identity(preparation.all_sounds(corpora), config)
+    identity = intake.intake_identity(corpora.sounds, config)
     work = work_folder("prepare", identity, [])
     with artifacts.atomic_folder(PREPARED) as folder:
         workers = os.cpu_count() or 1
@@ -39,11 +39,9 @@ def main() -> None:
     with artifacts.atomic_folder(TEST_LABELS) as folder:
         ratings = preparation.test_ratings(corpora, clips)
         tables.write_table(ratings, folder / "ratings.parquet", tables.RATINGS)
-    counts = result.coverage, result.overlap, result.recordings
-    numbers = coverage.coverage_metrics(*counts)
-    artifacts.write_metrics(METRICS / "prepare.json", numbers, HEADLINE)
+    artifacts.write_metrics(METRICS / "prepare.json", result.metrics(), HEADLINE)
     with artifacts.atomic_file(METRICS / "prepare.md") as page:
-        page.write_text(coverage.coverage_page(*counts), encoding="utf-8")
+        page.write_text(result.page(), encoding="utf-8")
     shutil.rmtree(work.parent)  # work of other settings is as large, and not needed any more
 
 

@@ -27,8 +27,7 @@ def main() -> None:
     note = params.load("note", str)
 
     ratings = tables.read_table(RATINGS, tables.RATINGS)
-    kept = screening.screen_ratings(ratings, rules)
-    dropped = screening.dropped_ratings(ratings, rules)
+    kept, dropped = screening.screen_ratings(ratings, rules)
     listeners = listener_indicators.listener_indicators(ratings, rules)
     effect = screening_effect.compare_screening(ratings, kept, dropped)
 

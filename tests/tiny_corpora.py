@@ -6,7 +6,7 @@ import numpy as np
 from optional_packages import soundfile
 
 from soundjudge import params
-from soundjudge.data.corpora import coverage, intake, preparation
+from soundjudge.data.corpora import intake, preparation
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
@@ -95,11 +95,11 @@ def prepare_corpora(folder: str = "out", workers: int = 2, **change) -> dict:
     """Prepares as the stage does, and returns the metrics."""
     changed = config(**change)
     corpora = preparation.list_corpora(changed)
-    identity = intake.intake_identity(preparation.all_sounds(corpora), changed)
+    identity = intake.intake_identity(corpora.sounds, changed)
     work = work_folder("prepare", identity, [])
     with artifacts.atomic_folder(Path(folder)) as out:
         result = preparation.write_prepared(corpora, changed, out, work, workers, lambda line: None)
-    return coverage.coverage_metrics(result.coverage, result.overlap, result.recordings)
+    return result.metrics()
 
 
 def rejection_reasons(folder: str = "out") -> dict[str, str]:

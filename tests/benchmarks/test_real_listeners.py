@@ -8,7 +8,7 @@ import pytest
 from repository import ROOT, load_benchmark
 
 from soundjudge.labels.ratings import rating_arrays
-from soundjudge.labels.study.study import StudyConfig
+from soundjudge.labels.study.held_out import StudyConfig
 
 real = load_benchmark("real_listeners")
 PAGE = (ROOT / "benchmarks/real_listeners.md").read_text(encoding="utf-8")

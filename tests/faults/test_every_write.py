@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.files import rating_files, screening_report, study_files
 from soundjudge.labels.ratings.config import LatentConfig, Screening
-from soundjudge.labels.study.study import StudyConfig
+from soundjudge.labels.study.held_out import StudyConfig
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.files import comparison, submission
 from soundjudge.scoring.judge import package

@@ -185,7 +185,8 @@ def study(
     """Find which screening and target serve these ratings, by held-out listeners."""
     from soundjudge.labels import scales
     from soundjudge.labels.files import study_files
-    from soundjudge.labels.study.study import INTERVALS, StudyConfig
+    from soundjudge.labels.study.held_out import StudyConfig
+    from soundjudge.labels.study.study import INTERVALS
 
     config = StudyConfig(splits=splits, held_out=held_out, resamples=resamples, seed=seed)
     limits = None if scale is None else scales.parse_scale(scale)

@@ -9,7 +9,7 @@ from soundjudge.data.tables.schema import check_table
 from soundjudge.data.user_files import id_forms
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
-from soundjudge.labels.ratings import mean_shrinkage, rating_arrays, screening, standardization
+from soundjudge.labels.ratings import rating_arrays, screening, standardization
 from soundjudge.labels.ratings.config import (
     LatentConfig,
     Method,
@@ -17,7 +17,6 @@ from soundjudge.labels.ratings.config import (
     Shrinkage,
     Standardization,
 )
-from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays
 from soundjudge.labels.scales import Scale
 
 RATINGS = tables.RATINGS.without("split", "model_id")
@@ -147,27 +146,9 @@ def standardize(
         names = ("ratings", "statistics_from")
         spellings.check_same_spellings(arrays.listener_ids, reference.listener_ids, *names)
     config = LatentConfig() if latent else None
-    return pair_targets(ratings, arrays, reference, shrinkage, config, shrink_means=shrink_means)
-
-
-def pair_targets(
-    table: pd.DataFrame,
-    ratings: RatingArrays,
-    reference: RatingArrays,
-    shrinkage: Shrinkage,
-    latent: LatentConfig | None,
-    *,
-    shrink_means: bool,
-    where: str = "ratings",
-) -> pd.DataFrame:
-    """What `standardize` returns of a table; `ratings` are its rows, `where` names `reference`."""
-    scores = standardization.target_scores(ratings, reference, shrinkage, latent, where)
-    if shrink_means:
-        scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
-    first = rating_arrays.first_rows(ratings.pair, ratings.num_pairs)
-    columns = [name for name in PAIR if name in table]
-    targets: pd.DataFrame = table[columns].iloc[first].reset_index(drop=True).join(scores)
-    return targets
+    return standardization.pair_targets(
+        ratings, arrays, reference, shrinkage, config, shrink_means=shrink_means
+    )
 
 
 def checked_ratings(ratings: pd.DataFrame, scale: Scale | None) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from soundjudge.labels.ratings import agreement_intervals, panel, rating_arrays
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.ratings.panel import Panel
 from soundjudge.labels.scales import Scale
-from soundjudge.labels.study.held_out import Settings
-from soundjudge.labels.study.study import Study, StudyConfig, study_ratings
+from soundjudge.labels.study.held_out import Settings, StudyConfig
+from soundjudge.labels.study.study import Study, study_ratings
 
 SETTINGS = Settings(screening=Screening(), standardization=Standardization())
 

@@ -99,6 +99,18 @@ def _ranks(column: RankedColumn, weights: Floats, total: Floats) -> tuple[Floats
     return ranks, spread
 
 
+def weighted_lcc(columns: Floats, reference: Floats, weights: Floats) -> Floats:
+    """Pearson correlations (R, K) of columns (N, K) with the reference (N,), as `weighted_srcc`."""
+    x, y = columns - columns.mean(axis=0), (reference - reference.mean())[:, None]
+    moments = (x, np.broadcast_to(y, x.shape), x * x, np.broadcast_to(y * y, x.shape), x * y)
+    mx, my, xx, yy, xy = (weighted_means(moment, weights) for moment in moments)
+    product = (xx - mx**2) * (yy - my**2)
+    result = np.full(product.shape, np.nan)
+    varies = product > 0
+    result[varies] = (xy - mx * my)[varies] / np.sqrt(product[varies])
+    return result
+
+
 def weighted_means(columns: Floats, weights: Floats) -> Floats:
     """Means (R, K) of columns (N, K) where rows occur `weights` (N, R)."""
     with np.errstate(invalid="ignore"):  # crossed clusters may draw no pair at all: NaN

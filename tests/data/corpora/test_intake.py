@@ -8,8 +8,8 @@ import pytest
 from tiny_corpora import prepare_corpora, raw_folder, rejection_reasons, write_sound, write_text
 
 from soundjudge.data.clips.clip_store import ClipStore
-from soundjudge.data.corpora import acceptance, coverage
-from soundjudge.data.corpora.coverage import Coverage
+from soundjudge.data.corpora import acceptance
+from soundjudge.data.corpora.coverage import Coverage, CoverageReport
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
 
@@ -150,15 +150,15 @@ def test_the_page_says_what_the_metrics_say():
             captions=46_100, rejected={"missing": 3_607, "silent": 231},
         )
     }  # fmt: skip
-    text = coverage.coverage_page(
-        table, {"audiocaps/train and xacle/test": 4, "a/train and b/train": 1}, {"a and b": 1_002}
-    )
+    shared = {"audiocaps/train and xacle/test": 4, "a/train and b/train": 1}
+    text = CoverageReport(corpora=table, overlap=shared, recordings={"a and b": 1_002}).page()
     assert "| audiocaps | 49,838 | 46,231 | 46,000 | 3 | 5 | 2 | 127.5 | 46,100 |" in text
     assert "| audiocaps | silent | 231 |" in text
     same = "of the same sounds, sample for sample"
     assert f"- audiocaps/train and xacle/test: 4 {same}, rated for validation or test\n" in text
     assert f"- a/train and b/train: 1 {same}\n" in text
-    assert "No sound is in two corpora or splits." in coverage.coverage_page(table, {}, {})
+    none = CoverageReport(corpora=table, overlap={}, recordings={})
+    assert "No sound is in two corpora or splits." in none.page()
     assert "- a and b: 1,002 recordings of YouTube in both\n" in text
 
 

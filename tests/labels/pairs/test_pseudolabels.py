@@ -5,9 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
 
 from soundjudge.data.arrays import array_store
 from soundjudge.data.arrays.array_store import ArrayStore
@@ -107,16 +104,6 @@ def test_a_summary_counts_pairs_and_says_how_well_each_kind_is_told_apart():
     assert summary["random"] == {"pairs": 2, "score": pytest.approx(0.2), "auc": 1.0}
     assert summary["hard"] == {"pairs": 1, "score": 0.5, "auc": 0.5}
     assert "same_label" not in summary
-
-
-@given(
-    st.lists(st.integers(0, 5), min_size=1, max_size=8),
-    st.lists(st.integers(0, 5), min_size=1, max_size=8),
-)
-def test_the_auc_is_that_of_mann_and_whitney(higher, lower):
-    expected = mannwhitneyu(higher, lower).statistic / (len(higher) * len(lower))
-    result = pseudolabels.auc(np.array(higher, float), np.array(lower, float))
-    assert result == pytest.approx(expected)
 
 
 def test_the_histogram_shows_matched_pairs_and_every_kind():

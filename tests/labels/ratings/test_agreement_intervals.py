@@ -9,7 +9,6 @@ import pytest
 
 from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings import agreement_intervals, noise_ceiling, reliability
-from soundjudge.labels.ratings.agreement_intervals import coefficient_draws
 
 
 def table(seed=0, pairs=80, low=1, noise=1.5):
@@ -27,7 +26,7 @@ def test_a_resample_has_the_coefficients_of_a_table_with_those_pairs():
     frame = table()
     pair, score = reliability.pairs_and_scores(frame)
     weights = np.random.default_rng(1).multinomial(80, np.full(80, 1 / 80), size=3)
-    draws = coefficient_draws(pair, score, np.concatenate([np.ones((1, 80)), weights]))
+    draws = reliability.coefficients(pair, score, np.concatenate([np.ones((1, 80)), weights]))
     copies = [np.ones(80, dtype=int), *weights]
     for row, counts in enumerate(copies):
         parts = [
@@ -37,7 +36,7 @@ def test_a_resample_has_the_coefficients_of_a_table_with_those_pairs():
         ]
         expected = reliability.agreement(pd.concat(parts))
         for name in ("icc", "icc_mean", "alpha"):
-            assert draws[name][row] == pytest.approx(getattr(expected, name), abs=1e-10)
+            assert draws[name][row] == pytest.approx(expected[name], abs=1e-10)
 
 
 def test_every_number_lies_in_its_interval_and_is_that_of_reliability():
@@ -50,7 +49,7 @@ def test_every_number_lies_in_its_interval_and_is_that_of_reliability():
     ceiling = reliability.noise_ceiling(frame, seed=0)
     assert numbers["ceiling_srcc"] == ceiling.srcc
     assert numbers["floor_mse"] == ceiling.mse
-    assert numbers["icc"] == reliability.icc(frame)
+    assert numbers["icc"] == reliability.agreement(frame)["icc"]
     again = agreement_intervals.agreement_intervals(frame, resamples=40, seed=0)
     assert numbers == again
 
@@ -58,7 +57,7 @@ def test_every_number_lies_in_its_interval_and_is_that_of_reliability():
 def test_the_interval_of_the_icc_holds_other_panels_of_the_same_kind(monkeypatch):
     # Of the ceilings, which take a second, nothing is asked here.
     monkeypatch.setattr(noise_ceiling, "ceiling_range", Mock(side_effect=ReliabilityError))
-    values = [reliability.icc(table(seed, pairs=40, low=3)) for seed in range(80)]
+    values = [reliability.agreement(table(seed, pairs=40, low=3))["icc"] for seed in range(80)]
     numbers = agreement_intervals.agreement_intervals(
         table(100, pairs=40, low=3), resamples=100, seed=0
     )
@@ -69,7 +68,7 @@ def test_the_interval_of_the_icc_holds_other_panels_of_the_same_kind(monkeypatch
 def test_raters_who_agree_by_chance_have_coefficients_and_no_ceiling():
     frame = table(3, low=2)
     frame["score"] = np.random.default_rng(0).integers(0, 11, len(frame)).astype(float)
-    while reliability.icc(frame) > 0:
+    while reliability.agreement(frame)["icc"] > 0:
         frame["score"] = np.random.default_rng(len(frame)).permutation(frame["score"])
         frame = frame.iloc[1:]
     numbers = agreement_intervals.agreement_intervals(frame, resamples=60, seed=0)

@@ -138,7 +138,7 @@ def test_draws_are_those_of_the_resampled_pairs():
     ratings, _ = simulate("bell", 200, 4, noise=1.3, careless=0.0)
     rng = np.random.default_rng(3)
     weight = rng.multinomial(200, np.full(200, 1 / 200)).astype(np.float64)
-    both = noise_ceiling.ceiling_range(ratings, [np.ones(200), weight], seed=0)
+    both = noise_ceiling.ceiling_range(ratings, np.stack([np.ones(200), weight]), seed=0)
     assert both.classical_draws[0] == pytest.approx(np.array(astuple(both.classical)))
     assert both.deconvolved_draws[0] == pytest.approx(np.array(astuple(both.deconvolved)))
     scores = ratings["score"].to_numpy().reshape(200, 4)

@@ -39,7 +39,7 @@ def plot(name, screened):
     frame = panel()
     if name == "ratings":
         return rating_plots.plot_ratings(
-            frame, screening.dropped_ratings(frame, screened), screened, NOTE
+            frame, screening.screen_ratings(frame, screened)[1], screened, NOTE
         )
     if name == "listeners":
         return rating_plots.plot_listeners(
@@ -67,9 +67,8 @@ def test_the_same_ratings_are_the_same_bytes_and_the_note_stands_on_the_picture(
 
 def test_kept_and_dropped_are_counted_at_their_scores():
     frame, screened = panel(), rules()
-    dropped = screening.dropped_ratings(frame, screened)
     by_score = plot("ratings", screened).axes[0]
-    kept = screening.screen_ratings(frame, screened)
+    kept, dropped = screening.screen_ratings(frame, screened)
     expected = [[int((kept["score"] == score).sum()) for score in range(11)]]
     for reason in sorted(set(dropped["reason"])):
         part = dropped.loc[dropped["reason"] == reason, "score"]

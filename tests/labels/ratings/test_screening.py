@@ -114,10 +114,9 @@ def test_screening_by_hand():
         ("a.wav", "l3", 10),
         ("c.wav", "l4", 7),  # alone: goes, and its pair with it
     )
-    kept = screening.screen_ratings(frame, rules())
+    kept, dropped = screening.screen_ratings(frame, rules())
     assert kept["score"].tolist() == [9, 4, 6, 10]
     assert list(kept.columns) == list(frame.columns)
-    dropped = screening.dropped_ratings(frame, rules())
     check_table(dropped, screening.DROPPED, "test")
     assert dropped[["wav_file_name", "reason", "pair_lost"]].values.tolist() == [
         ["a.wav", "isolated", False],
@@ -176,7 +175,7 @@ def test_a_split_that_loses_every_rating_is_an_error_with_the_remedy():
     [
         ({"tolerance": -1.0}, "0 to 10"),
         ({"tolerance": math.nan}, "0 to 10"),
-        ({"careless_threshold": 1.0}, "between 0 and 1"),
+        ({"careless_threshold": 1.0}, "above 0 and below 1, a probability"),
         ({"straightline_min_ratings": 1}, "2 or more"),
     ],
 )
@@ -297,10 +296,10 @@ def test_who_answers_alike_every_time_goes_and_the_reason_says_so():
     frame, _ = plant_careless(simulate(careless=0.0), 0.0)
     who = frame["listener_id"].iloc[0]
     frame.loc[frame["listener_id"] == who, "score"] = 7.0
-    dropped = screening.dropped_ratings(frame, rules("listener"))
+    _, dropped = screening.screen_ratings(frame, rules("listener"))
     assert set(dropped["reason"][dropped["listener_id"] == who]) == {"straightlining"}
     count = int((frame["listener_id"] == who).sum())
-    spared = screening.dropped_ratings(
+    _, spared = screening.screen_ratings(
         frame, rules("listener", straightline_min_ratings=count + 1, careless_threshold=0.999999)
     )
     assert "straightlining" not in set(spared["reason"])
@@ -320,10 +319,10 @@ def test_screening_by_both_twice_may_drop_more_as_the_docstring_says():
     others = [(f"{i}.wav", f"l{k}", 3 + (i + k) % 2) for i in range(9) for k in range(3)]
     fives = [(f"{i}.wav", "five", 10 if i == 8 else 5) for i in range(9)]
     frame = ratings(*others, *fives)
-    once = screening.screen_ratings(frame, rules("both", careless_threshold=0.999999))
+    once, _ = screening.screen_ratings(frame, rules("both", careless_threshold=0.999999))
     assert "five" in set(once["listener_id"])
     assert len(frame) - len(once) == 1
-    again = screening.screen_ratings(once, rules("both", careless_threshold=0.999999))
+    again, _ = screening.screen_ratings(once, rules("both", careless_threshold=0.999999))
     assert "five" not in set(again["listener_id"])
 
 
@@ -332,8 +331,8 @@ def test_listener_screening_twice_may_drop_more_as_the_docstring_says():
     for seed in (1, 2):
         panel = simulate(pairs=300, seed=seed, careless=0.0, spread=2.5)
         frame, _ = plant_careless(panel, 0.25, seed=seed)
-        once = screening.screen_ratings(frame, rules("listener"))
-        more += len(once) - len(screening.screen_ratings(once, rules("listener")))
+        once, _ = screening.screen_ratings(frame, rules("listener"))
+        more += len(once) - len(screening.screen_ratings(once, rules("listener"))[0])
     assert more > 0
 
 

@@ -12,8 +12,7 @@ from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.ratings.rating_arrays import rating_arrays
 from soundjudge.labels.study import candidates, held_out, study
 from soundjudge.labels.study.candidates import Candidate
-from soundjudge.labels.study.held_out import Settings
-from soundjudge.labels.study.study import StudyConfig
+from soundjudge.labels.study.held_out import Settings, StudyConfig
 
 SETTINGS = Settings(screening=Screening(), standardization=Standardization())
 MEAN = Candidate(screening="none", target="mean")
@@ -102,7 +101,7 @@ def test_one_split_is_that_of_plain_loops_and_held_out_listeners_are_not_screene
     settings = replace(SETTINGS, screening=rules)
     arrays = rating_arrays(frame)
     found = held_out.correlate_splits(
-        arrays, choice, settings, splits=1, held_out=0.4, resamples=2, seed=9
+        arrays, choice, settings, StudyConfig(splits=2, held_out=0.4, resamples=2, seed=9)
     )
     others = np.random.default_rng(9).choice(14, round(0.4 * 14), replace=False)
     is_other = frame["listener_id"].isin(arrays.listener_ids[others])
@@ -132,7 +131,7 @@ def test_resamples_of_pairs_spread_as_the_theory_of_a_correlation_says():
     rng = np.random.default_rng(0)
     x = rng.normal(size=400)
     y = x + rng.normal(size=400)
-    srcc, lcc = held_out._draws(x[:, None], y, np.arange(400), 400, 400, 0)
+    srcc, lcc = held_out._draws(x[:, None], y, np.arange(400), 400, StudyConfig(resamples=400))
     expected = (1 - lcc[0, 0] ** 2) / 400**0.5  # of a normal correlation
     assert lcc[1:].std() == pytest.approx(expected, rel=0.15)
     assert srcc[1:].std() == pytest.approx(expected, rel=0.25)

@@ -7,7 +7,8 @@ from matplotlib.colors import to_rgb
 from soundjudge.labels.files import study_files
 from soundjudge.labels.ratings.panel import Panel
 from soundjudge.labels.study import study
-from soundjudge.labels.study.study import Study, StudyConfig
+from soundjudge.labels.study.held_out import StudyConfig
+from soundjudge.labels.study.study import Study
 from soundjudge.reporting import plotting
 
 

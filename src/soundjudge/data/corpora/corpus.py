@@ -17,6 +17,15 @@ README = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """One listed sound or caption that is unusable; the reason starts with a fixed word or two."""
+
+    corpus: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sound:
     """One sound that a corpus lists; `path` is None where it has no file."""
 
@@ -27,14 +36,9 @@ class Sound:
     path: Path | None
     reason: str = "missing"  # why `path` is None
 
-
-@dataclass(frozen=True, kw_only=True)
-class Rejection:
-    """One listed sound or caption that is unusable; the reason starts with a fixed word or two."""
-
-    corpus: str
-    file: str
-    reason: str
+    def reject(self, reason: str) -> Rejection:
+        """Its rejection, for a reason."""
+        return Rejection(corpus=self.corpus, file=self.file, reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from soundjudge.data.corpora import xacle
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.corpora.corpus import Corpus, Rejection
 from soundjudge.data.corpora.intake import IntakeResult
-from soundjudge.data.corpora.recordings import SAME_RECORDING
+from soundjudge.data.corpora.recordings import SAME_RECORDING, count_shared
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
 
@@ -33,6 +32,42 @@ class Coverage:
     hours: float
     captions: int
     rejected: dict[str, int]  # reason -> sounds, captions or rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageReport:
+    """The counts of each corpus, and of the sounds and the recordings that two of them share."""
+
+    corpora: dict[str, Coverage]
+    overlap: dict[str, int]
+    recordings: dict[str, int]
+
+    def metrics(self) -> dict[str, object]:
+        """All counts, for the metrics file."""
+        numbers: dict[str, object] = {name: asdict(counts) for name, counts in self.corpora.items()}
+        numbers["overlap"] = self.overlap
+        return numbers | ({"same_recordings": self.recordings} if self.recordings else {})
+
+    def page(self) -> str:
+        """The same counts as Markdown, for people."""
+        names = ("listed", "found", "kept", "cut", "silent", "repeated", "hours", "captions")
+        lines = ["# What was found and kept", "", *_head(["corpus", *names])]
+        for corpus, counts in self.corpora.items():
+            lines.append(_row([corpus, *(f"{getattr(counts, name):,}" for name in names)]))
+        lines += ["", *_head(["corpus", "rejected because", "how many"])]
+        for corpus, counts in self.corpora.items():
+            lines += [_row([corpus, reason, f"{n:,}"]) for reason, n in counts.rejected.items()]
+        lines += ["", "Each one is named in `data/prepared/rejected.csv`.", ""]
+        lines += [
+            f"- {splits}: {count:,} of the same sounds, sample for sample"
+            + (", rated for validation or test" if any(split in splits for split in RATED) else "")
+            for splits, count in self.overlap.items()
+        ] or ["No sound is in two corpora or splits."]
+        lines += [
+            f"- {splits}: {count:,} recordings of YouTube in both"
+            for splits, count in self.recordings.items()
+        ]
+        return "\n".join(lines) + "\n"
 
 
 def check_coverage(
@@ -110,49 +145,8 @@ def measure_coverage(
 
 def overlap(clips: pd.DataFrame) -> dict[str, int]:
     """Two of corpus/split -> the number of distinct sounds in both, sample for sample."""
-    splits = pd.DataFrame(
-        {"sound": clips["sha256"], "split": clips["corpus"] + "/" + clips["split"]}
-    ).drop_duplicates()
-    shared = splits[splits["sound"].duplicated(keep=False)]
-    pairs = (
-        pair
-        for _, group in shared.groupby("sound")["split"]
-        for pair in combinations(sorted(group), 2)
-    )
-    return {" and ".join(pair): count for pair, count in sorted(Counter(pairs).items())}
-
-
-def coverage_metrics(
-    table: Mapping[str, Coverage], shared: Mapping[str, int], recordings: Mapping[str, int]
-) -> dict[str, object]:
-    """All counts, for the metrics file."""
-    metrics: dict[str, object] = {name: asdict(counts) for name, counts in table.items()}
-    metrics["overlap"] = dict(shared)
-    return metrics | ({"same_recordings": dict(recordings)} if recordings else {})
-
-
-def coverage_page(
-    table: Mapping[str, Coverage], shared: Mapping[str, int], recordings: Mapping[str, int]
-) -> str:
-    """The same counts as Markdown, for people."""
-    names = ("listed", "found", "kept", "cut", "silent", "repeated", "hours", "captions")
-    lines = ["# What was found and kept", "", *_head(["corpus", *names])]
-    for corpus, counts in table.items():
-        lines.append(_row([corpus, *(f"{getattr(counts, name):,}" for name in names)]))
-    lines += ["", *_head(["corpus", "rejected because", "how many"])]
-    for corpus, counts in table.items():
-        lines += [_row([corpus, reason, f"{n:,}"]) for reason, n in counts.rejected.items()]
-    lines += ["", "Each one is named in `data/prepared/rejected.csv`.", ""]
-    lines += [
-        f"- {splits}: {count:,} of the same sounds, sample for sample"
-        + (", rated for validation or test" if any(split in splits for split in RATED) else "")
-        for splits, count in shared.items()
-    ] or ["No sound is in two corpora or splits."]
-    lines += [
-        f"- {splits}: {count:,} recordings of YouTube in both"
-        for splits, count in recordings.items()
-    ]
-    return "\n".join(lines) + "\n"
+    counts = count_shared(clips["sha256"], clips["corpus"] + "/" + clips["split"])
+    return {" and ".join(pair): count for pair, count in counts.items()}
 
 
 def _head(names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,15 +23,15 @@ from soundjudge.runtime import artifacts
 READ_AHEAD = 8  # sounds per worker
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ShardRecord:
     """The clips of one shard, and the sounds that were rejected on the way to it."""
 
-    sounds: int
-    clips: list[ClipRow]
-    rejections: list[Rejection]
-    cut: dict[str, int]  # number of clips cut at max_seconds, by corpus
-    silent: list[str]  # ids of silent clips
+    sounds: int = 0
+    clips: list[ClipRow] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    cut: dict[str, int] = field(default_factory=dict)  # clips cut at max_seconds, by corpus
+    silent: list[str] = field(default_factory=list)  # ids of silent clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,33 +102,21 @@ def write_shards(
 
 def _iter_shards(checks: Iterable[SoundCheck], writer: ClipWriter) -> Iterator[ShardRecord]:
     """The record of each shard as soon as the shard is on disk."""
-    sounds = 0
-    rejections: list[Rejection] = []
-    cut: Counter[str] = Counter()
-    silent: list[str] = []
-
-    def close() -> ShardRecord:
-        rows = writer.close()
-        return ShardRecord(
-            sounds=sounds, clips=rows, rejections=rejections, cut={**cut}, silent=silent
-        )
-
+    record = ShardRecord()
     for check in checks:
-        sound = check.sound
-        if check.pcm is not None and not writer.fits(len(check.pcm)):
-            yield close()
-            sounds, rejections, cut, silent = 0, [], Counter(), []
-        sounds += 1
-        if check.pcm is None:
-            rejection = Rejection(corpus=sound.corpus, file=sound.file, reason=check.reason)
-            rejections.append(rejection)
-        else:
-            cut[sound.corpus] += check.cut
-            silent += [sound.clip_id] * check.silent
-            identity = {"clip_id": sound.clip_id, "corpus": sound.corpus, "split": sound.split}
-            writer.add(Clip(**identity, pcm=check.pcm))
-    if sounds:
-        yield close()
+        sound, pcm = check.sound, check.pcm
+        if pcm is not None and not writer.fits(len(pcm)):
+            yield replace(record, clips=writer.close())
+            record = ShardRecord()
+        record.sounds += 1
+        if pcm is None:
+            record.rejections.append(sound.reject(check.reason))
+            continue
+        record.cut[sound.corpus] = record.cut.get(sound.corpus, 0) + check.cut
+        record.silent += [sound.clip_id] * check.silent
+        writer.add(Clip(clip_id=sound.clip_id, corpus=sound.corpus, split=sound.split, pcm=pcm))
+    if record.sounds:
+        yield replace(record, clips=writer.close())
 
 
 def _read_records(work: Path) -> Iterator[ShardRecord]:
@@ -148,13 +136,10 @@ def _record_path(work: Path, number: int) -> Path:
 
 def _merge_records(records: Sequence[ShardRecord]) -> IntakeResult:
     rows = [row for record in records for row in record.clips]
-    cut: Counter[str] = Counter()
-    for record in records:
-        cut.update(record.cut)
     return IntakeResult(
         clips=pd.DataFrame(rows, columns=list(tables.CLIPS.columns)),
         rejections=[rejection for record in records for rejection in record.rejections],
-        cut=cut,
+        cut=sum((Counter(record.cut) for record in records), Counter()),
         silent=[clip_id for record in records for clip_id in record.silent],
     )
 

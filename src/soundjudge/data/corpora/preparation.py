@@ -20,8 +20,8 @@ from soundjudge.data.corpora import (
 )
 from soundjudge.data.corpora.acceptance import Preparation
 from soundjudge.data.corpora.clip_writer import Clip, ClipWriter, to_pcm
-from soundjudge.data.corpora.corpus import Corpus, Rejection
-from soundjudge.data.corpora.coverage import Coverage
+from soundjudge.data.corpora.corpus import Corpus, Rejection, Sound
+from soundjudge.data.corpora.coverage import CoverageReport
 from soundjudge.data.corpora.xacle import XacleCorpus
 from soundjudge.data.tables import tables
 from soundjudge.data.tables.tables import SAMPLE_RATE, SILENCE_CORPUS
@@ -44,14 +44,10 @@ class Corpora:
         """Every corpus, XACLE last, as in the order of clip ids."""
         return [*self.captioned, self.xacle.corpus]
 
-
-@dataclass(frozen=True, kw_only=True)
-class PreparationResult:
-    """The counts of each corpus, and of the sounds and the recordings that two of them share."""
-
-    coverage: dict[str, Coverage]
-    overlap: dict[str, int]
-    recordings: dict[str, int]
+    @property
+    def sounds(self) -> list[Sound]:
+        """Every sound that any corpus lists."""
+        return [sound for listed in self.all for sound in listed.sounds]
 
 
 def list_corpora(config: Preparation) -> Corpora:
@@ -73,18 +69,9 @@ def list_corpora(config: Preparation) -> Corpora:
         xacle=xacle.read_xacle(config.xacle), captioned=recordings.without_validated(captioned)
     )
     # Missing files can be refused before hours of reading.
-    missing = [
-        Rejection(corpus=sound.corpus, file=sound.file, reason=sound.reason)
-        for sound in all_sounds(corpora)
-        if sound.path is None
-    ]
+    missing = [sound.reject(sound.reason) for sound in corpora.sounds if sound.path is None]
     coverage.check_coverage(corpora.all, missing, config)
     return corpora
-
-
-def all_sounds(corpora: Corpora) -> list[corpus.Sound]:
-    """Every sound that any corpus lists."""
-    return [sound for corpus in corpora.all for sound in corpus.sounds]
 
 
 def write_prepared(
@@ -94,13 +81,13 @@ def write_prepared(
     work: Path,
     workers: int,
     log: Callable[[str], None],
-) -> PreparationResult:
+) -> CoverageReport:
     """Writes the prepared folder, without `test_ratings`; resumes from `work`."""
 
     def refuse(rejections: Iterable[Rejection]) -> None:
         coverage.check_coverage(corpora.all, rejections, config)
 
-    result = intake.write_shards(all_sounds(corpora), folder, work, config, workers, log, refuse)
+    result = intake.write_shards(corpora.sounds, folder, work, config, workers, log, refuse)
     refuse(result.rejections)
     rejections = [*result.rejections, *(r for listed in corpora.all for r in listed.rejections)]
 
@@ -129,8 +116,8 @@ def write_prepared(
         silence_dbfs=config.silence_dbfs, level_dbfs=config.level_dbfs, silent=tuple(result.silent)
     )
     write_levels(folder, levels)
-    return PreparationResult(
-        coverage=coverage.measure_coverage(corpora.all, result, captions, rejections),
+    return CoverageReport(
+        corpora=coverage.measure_coverage(corpora.all, result, captions, rejections),
         overlap=coverage.overlap(result.clips),
         recordings=recordings.shared_recordings(corpora.captioned),
     )

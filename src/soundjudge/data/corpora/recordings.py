@@ -4,7 +4,7 @@ Each cut, resampled and compressed its own copy, so that no two samples need be 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -54,19 +54,23 @@ def _without(corpus: Corpus, others: Sequence[Corpus]) -> Corpus:
 
 def shared_recordings(corpora: Sequence[Corpus]) -> dict[str, int]:
     """Two of corpus/split of different corpora -> the number of recordings that both list."""
-    splits = pd.DataFrame(
-        [
-            (recording(sound.clip_id), corpus.name, f"{corpus.name}/{sound.split}")
-            for corpus in corpora
-            for sound in corpus.sounds
-        ],
-        columns=["recording", "corpus", "split"],
-    ).drop_duplicates()
-    shared = splits[splits["recording"].duplicated(keep=False)]
+    sounds = [sound for corpus in corpora for sound in corpus.sounds]
+    ids = [recording(sound.clip_id) for sound in sounds]
+    counts = count_shared(ids, [f"{sound.corpus}/{sound.split}" for sound in sounds])
+    return {
+        " and ".join(pair): count
+        for pair, count in counts.items()
+        if len({split.partition("/")[0] for split in pair}) == 2
+    }
+
+
+def count_shared(ids: Iterable[str], splits: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Two of the splits -> the number of distinct ids in both; both in order of their names."""
+    table = pd.DataFrame({"id": ids, "split": splits}).drop_duplicates()
+    shared = table[table["id"].duplicated(keep=False)]
     counts = Counter(
-        (one[1], other[1])
-        for _, group in shared.groupby("recording")[["corpus", "split"]]
-        for one, other in combinations(sorted(group.itertuples(index=False, name=None)), 2)
-        if one[0] != other[0]
+        pair
+        for _, group in shared.groupby("id")["split"]
+        for pair in combinations(sorted(group), 2)
     )
-    return {" and ".join(pair): count for pair, count in sorted(counts.items())}
+    return dict(sorted(counts.items()))

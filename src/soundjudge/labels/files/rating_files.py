@@ -8,10 +8,9 @@ N = ratings, P = pairs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -20,22 +19,14 @@ from soundjudge.data.user_files import delimited, user_tables
 from soundjudge.data.user_files.outputs import locked_output
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels import scales
-from soundjudge.labels.library import RATINGS, pair_targets
+from soundjudge.labels.library import RATINGS
 from soundjudge.labels.ratings import panel, rating_arrays, screening
 from soundjudge.labels.ratings.config import LatentConfig, Screening, Shrinkage
+from soundjudge.labels.ratings.panel import Panel
 from soundjudge.labels.ratings.rating_arrays import RatingArrays
+from soundjudge.labels.ratings.standardization import pair_targets
 from soundjudge.labels.scales import Scale
 from soundjudge.runtime.artifacts import atomic_file
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """The size of a listening test."""
-
-    ratings: int
-    listeners: int
-    pairs: int
-
 
 Tell = Callable[[str], None]
 
@@ -70,22 +61,22 @@ def screen_file(
     scale: Scale | None = None,
     overwrite: bool = False,
     tell: Tell = tell_nothing,
-) -> tuple[Counts, Counts]:
+) -> tuple[Panel, Panel]:
     """Writes the trusted ratings of `path`, rows and all columns unchanged.
 
-    Returns the counts of what was kept and of what was read.
+    Returns the designs of what was kept and of what was read.
     """
     suffixes = (".parquet",) if _is_parquet(path) else (".csv", ".tsv")
     with locked_output(out, [path], suffixes, overwrite=overwrite) as target:
         ratings = read_arrays(path, scale)
-        _tell_notes(ratings, tell)
+        design = describe_and_tell(ratings, tell)
         kept = screening.kept_rows(ratings, rules, str(path))
         with atomic_file(target) as temporary:
             if _is_parquet(path):
                 pq.write_table(pq.read_table(path).filter(kept), temporary, compression="zstd")
             else:
                 delimited.copy_rows(path, temporary, kept)
-    return _counts(ratings.where(kept)), _counts(ratings)
+    return panel.describe_panel(ratings.where(kept)), design
 
 
 def standardize_file(
@@ -114,7 +105,7 @@ def standardize_file(
             reference = read_arrays(statistics_from, scale)
             names = (str(path), str(statistics_from))
             spellings.check_same_spellings(ratings.listener_ids, reference.listener_ids, *names)
-        _tell_notes(reference, tell)
+        describe_and_tell(reference, tell)
         where = str(statistics_from or path)
         targets = pair_targets(
             table, ratings, reference, shrinkage, latent, shrink_means=shrink_means, where=where
@@ -124,18 +115,13 @@ def standardize_file(
     return len(targets)
 
 
-def _tell_notes(ratings: RatingArrays, tell: Tell) -> None:
-    for sentence in panel.describe_panel(ratings).notes():
+def describe_and_tell(ratings: RatingArrays, tell: Tell) -> Panel:
+    """The design of the ratings; what it cannot show is told."""
+    design = panel.describe_panel(ratings)
+    for sentence in design.notes():
         tell(sentence)
+    return design
 
 
 def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
-
-
-def _counts(ratings: RatingArrays) -> Counts:
-    return Counts(
-        ratings=len(ratings.pair),
-        listeners=len(np.unique(ratings.listener)),
-        pairs=len(np.unique(ratings.pair)),
-    )

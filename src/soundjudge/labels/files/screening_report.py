@@ -37,8 +37,7 @@ def write_report(path: Path, folder: Path, rules: Screening, scale: Scale | None
     """Writes dropped.csv, listeners.csv, reliability.json and figures (PNG and PDF) to `folder`."""
     ratings = rating_files.read_ratings(path, scale).assign(split=WHOLE)
     rules = replace(rules, splits=(WHOLE,))
-    dropped = screening.dropped_ratings(ratings, rules)
-    kept = screening.screen_ratings(ratings, rules)
+    kept, dropped = screening.screen_ratings(ratings, rules)
     listeners = listener_indicators.listener_indicators(ratings, rules)
     effect = screening_effect.compare_screening(ratings, kept, dropped)
     figures = {

@@ -10,10 +10,11 @@ from soundjudge.data.user_files.outputs import optional_output
 from soundjudge.labels import rating_reports
 from soundjudge.labels.files import rating_files, screening_report
 from soundjudge.labels.files.rating_files import Tell
-from soundjudge.labels.ratings import panel, rating_arrays
+from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.scales import Scale
 from soundjudge.labels.study import study
-from soundjudge.labels.study.study import Study, StudyConfig
+from soundjudge.labels.study.held_out import StudyConfig
+from soundjudge.labels.study.study import Study
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 
@@ -114,9 +115,7 @@ def reliability_file(
     """
     with optional_output(out, [path], ".json", overwrite=overwrite) as target:
         ratings = rating_files.read_ratings(path, scale)
-        design = panel.describe_panel(rating_arrays.rating_arrays(ratings))
-        for sentence in design.notes():
-            tell(sentence)
+        design = rating_files.describe_and_tell(rating_arrays.rating_arrays(ratings), tell)
         numbers = rating_reports.reliability_numbers(
             ratings, design, resamples=resamples, seed=seed
         )

@@ -37,7 +37,7 @@ def pool_targets(ratings: pd.DataFrame, rules: Screening, config: Standardizatio
     origin = ratings.drop_duplicates(PAIR).set_index(PAIR)["split"]
     names = ratings["split"] + "/" + ratings["listener_id"]
     pooled = ratings.assign(split=TRAIN, listener_id=names)
-    rated = screening.screen_ratings(pooled[ratings["split"].isin(panels)], rules)
+    rated, _ = screening.screen_ratings(pooled[ratings["split"].isin(panels)], rules)
     panel.check_listeners(rating_arrays(rated), "rated pairs")
     scales = listener_scales(rated, config.shrinkage)
     kept = pd.concat([rated, pooled[~ratings["split"].isin(panels)]], ignore_index=True)

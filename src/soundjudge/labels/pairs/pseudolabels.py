@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy import stats
 
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables.tables import SILENCE_CORPUS
@@ -53,13 +54,13 @@ def summarize_pairs(pairs: pd.DataFrame) -> dict[str, object]:
         summary["matched_score"] = float(scores[matched].mean())
     if matched.any() and not matched.all():
         summary["mismatched_score"] = float(scores[~matched].mean())
-        summary["auc"] = auc(scores[matched], scores[~matched])
+        summary["auc"] = _auc(scores[matched], scores[~matched])
     for kind in negative_kinds(pairs):
         rows = (pairs["kind"] == kind).to_numpy()
         summary[kind] = {
             "pairs": int(rows.sum()),
             "score": float(scores[rows].mean()),
-            "auc": auc(scores[matched], scores[rows]),
+            "auc": _auc(scores[matched], scores[rows]),
         }
     return summary
 
@@ -69,14 +70,13 @@ def negative_kinds(pairs: pd.DataFrame) -> list[str]:
     return sorted(pairs["kind"].dropna().unique())
 
 
-def auc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
+def _auc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
     """Area under the ROC curve, 0 to 1: how often `higher` exceeds `lower`, ties counting half.
 
     Mann and Whitney's U over all pairs (Hanley and McNeil 1982).
     """
-    ranks = pd.Series(np.concatenate([higher, lower])).rank()[: len(higher)]
-    above = ranks.sum() - len(higher) * (len(higher) + 1) / 2
-    return float(above / (len(higher) * len(lower)))
+    statistic = stats.mannwhitneyu(higher, lower, method="asymptotic").statistic
+    return float(statistic / (len(higher) * len(lower)))
 
 
 def plot_scores(pairs: pd.DataFrame, note: str) -> Figure:

@@ -4,16 +4,14 @@ N = ratings, P = pairs, R = resamples, k = ratings of a pair.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from itertools import islice
 
 import numpy as np
 import pandas as pd
 
 from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings import noise_ceiling, reliability
-from soundjudge.labels.ratings.rating_arrays import Codes, Floats
-from soundjudge.reporting import metrics, resampling
+from soundjudge.labels.ratings.rating_arrays import Floats
+from soundjudge.reporting import resampling
 
 CONFIDENCE = 0.95
 
@@ -32,10 +30,15 @@ def agreement_intervals(
     pairs = int(pair.max()) + 1
     blocks = resampling.resample_weights(pairs, resamples, seed=seed)
     weights = np.concatenate([*blocks]).astype(np.float64)  # (R, P)
-    values: dict[str, float] = asdict(reliability.agreement(ratings))
-    draws = coefficient_draws(pair, score, weights)
-    values["split_half"] = reliability.split_half(ratings, metrics.lcc, seed=seed)
-    draws["split_half"] = _split_half_draws(pair, score, weights, seed, values["split_half"])
+    values = reliability.agreement(ratings)
+    draws = reliability.coefficients(pair, score, weights)
+    values["split_half"] = reliability.split_half(ratings, reliability.linear, seed=seed)
+    every = np.concatenate([np.ones((1, pairs)), weights])
+    halves = reliability.split_half_draws(
+        pair, score, every, reliability.linear, seed=seed, splits=noise_ceiling.SPLITS
+    )
+    # The first draw is of the ratings as they are: fewer halves than in the value shift it.
+    draws["split_half"] = halves[1:] + (values["split_half"] - halves[0])
     try:
         ceilings = noise_ceiling.ceiling_range(ratings, weights, seed=seed)
     except ReliabilityError:
@@ -55,62 +58,3 @@ def _with_intervals(
             low, high = resampling.interval(draws[name], confidence)
             result |= {f"{name}_lo": low, f"{name}_hi": high}
     return result
-
-
-def coefficient_draws(pair: Codes, score: Floats, weights: Floats) -> dict[str, Floats]:
-    """icc, icc_mean and alpha (R,) where pairs occur `weights` (R, P); NaN where undefined.
-
-    The formulas are those of `reliability`, of sums over pairs.
-    """
-    count = np.bincount(pair).astype(np.float64)  # (P,)
-    mean = np.bincount(pair, weights=score) / count
-    within = np.bincount(pair, weights=(score - mean[pair]) ** 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pairs, total = weights.sum(axis=1), weights @ count  # (R,)
-        noise = (weights @ within) / (total - pairs)
-        between = _spread(weights, count, mean) / (pairs - 1)
-        typical = (total - (weights @ count**2) / total) / (pairs - 1)
-        icc = (between - noise) / (between + (typical - 1) * noise)
-        harmonic = pairs / (weights @ (1 / count))
-        icc_mean = harmonic * icc / (1 + (harmonic - 1) * icc)
-        several = np.where(count > 1, count, 0.0)  # alpha leaves pairs with one rating out
-        total = weights @ several
-        observed = weights @ (2 * several / np.maximum(count - 1, 1) * within) / total
-        squares = _spread(weights, several, mean) + weights @ within
-        alpha = 1 - observed / (2 * squares / (total - 1))
-    return {"icc": icc, "icc_mean": np.where(icc > 0, icc_mean, icc), "alpha": alpha}
-
-
-def _spread(weights: Floats, count: Floats, mean: Floats) -> Floats:
-    """Sum of squares of the means of pairs, each `count` times, about their mean. (R,)"""
-    centered = mean - np.average(mean, weights=np.maximum(count, 1e-9))
-    total = weights @ count
-    squares: Floats = weights @ (count * centered**2) - (weights @ (count * centered)) ** 2 / total
-    return squares
-
-
-def _split_half_draws(
-    pair: Codes, score: Floats, weights: Floats, seed: int, value: float
-) -> Floats:
-    """Split-half reliability (R,) from a few halves, shifted so that all pairs give `value`."""
-    count = np.bincount(pair).astype(np.float64)
-    rows = np.concatenate([np.flatnonzero(count == k) for k in np.unique(count) if k > 1])
-    half = count[rows] // 2
-    every = np.concatenate([np.ones((1, len(count))), weights])  # (1 + R, P)
-    mine = every[:, rows]
-    correlations = []
-    for first, second in islice(
-        reliability.random_halves(pair, score, np.random.default_rng(seed)), noise_ceiling.SPLITS
-    ):
-        x, y = first - first.mean(), second - second.mean()
-        sums = [mine @ v / mine.sum(axis=1) for v in (x, y, x * x, y * y, x * y)]
-        product = (sums[2] - sums[0] ** 2) * (sums[3] - sums[1] ** 2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correlations.append((sums[4] - sums[0] * sums[1]) / np.sqrt(product))
-    mean = np.mean(correlations, axis=0)
-    harmonic = every.sum(axis=1) / (every @ (1 / count))
-    factor = harmonic * (mine @ (1 / half)) / mine.sum(axis=1)
-    draws = mean.copy()
-    np.divide(factor * mean, 1 + (factor - 1) * mean, out=draws, where=mean > 0)
-    shifted: Floats = draws[1:] + (value - draws[0])
-    return shifted

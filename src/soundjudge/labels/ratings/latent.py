@@ -23,11 +23,10 @@ from soundjudge.labels.ratings.config import LatentConfig
 from soundjudge.labels.ratings.latent_em import ListenerPanel
 from soundjudge.labels.ratings.latent_priors import Priors, estimate_priors
 from soundjudge.labels.ratings.rating_arrays import (
-    PAIR,
     Floats,
     RatingArrays,
-    first_rows,
     group_counts,
+    pairs_of,
     rating_arrays,
 )
 
@@ -70,7 +69,7 @@ def fit_latent(ratings: pd.DataFrame, config: LatentConfig) -> LatentFit:
     if not len(arrays.score) or not np.isfinite(arrays.score).all():
         raise SoundjudgeError("the latent model needs ratings, each a finite number")
     estimate = estimate_latent(arrays, config)
-    pairs = ratings[PAIR].iloc[first_rows(arrays.pair, arrays.num_pairs)].reset_index(drop=True)
+    pairs = pairs_of(ratings, arrays)
     panel = estimate.panel
     listeners = pd.DataFrame(
         {

@@ -115,8 +115,5 @@ def build_targets(
     It has the column split if ratings have it.
     """
     arrays = rating_arrays.rating_arrays(ratings)
-    first = rating_arrays.first_rows(arrays.pair, arrays.num_pairs)
-    columns = [name for name in (*PAIR, "split") if name in ratings]
-    table = ratings[columns].iloc[first].reset_index(drop=True)
-    scores = pair_scores(arrays, listeners, overall)
-    return pd.concat([table[PAIR], scores, table.drop(columns=PAIR)], axis=1)
+    pairs = rating_arrays.pairs_of(ratings, arrays, [*PAIR, "split"])
+    return pairs.join(pair_scores(arrays, listeners, overall))

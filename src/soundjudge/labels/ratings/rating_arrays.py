@@ -5,6 +5,7 @@ has one text, so that pairs are sounds; a user's sound with two texts is two pai
 texts are two questions. Columns of ids may be text or categorical.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -79,6 +80,16 @@ def first_rows(pair: Codes, pairs: int) -> NDArray[np.intp]:
     rows = np.full(pairs, len(pair), dtype=np.intp)
     rows[pair[::-1]] = np.arange(len(pair) - 1, -1, -1)  # of several assignments the last one stays
     return rows
+
+
+def pairs_of(
+    ratings: pd.DataFrame, arrays: RatingArrays, columns: Sequence[str] = PAIR
+) -> pd.DataFrame:
+    """These columns of every pair, as far as the `ratings` have them. (P rows)"""
+    names = [name for name in columns if name in ratings]
+    first = first_rows(arrays.pair, arrays.num_pairs)
+    pairs: pd.DataFrame = ratings[names].iloc[first].reset_index(drop=True)
+    return pairs
 
 
 def group_counts(group: Codes, groups: int) -> Floats:

@@ -3,12 +3,14 @@
 The mean of k ratings is the pair's true value plus noise, so even the truth correlates with it by
 no more than sqrt(reliability of the mean): the noise ceiling (Spearman 1904).
 
-N = ratings, P = pairs, k = ratings of a pair (it may differ between pairs).
+N = ratings, P = pairs, R = resamples of the pairs, k = ratings of a pair (it may differ between
+pairs). Weights (R, P) are how often each pair counts; without resampling they are one row of ones.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import asin, pi, sin
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -16,20 +18,14 @@ import pandas as pd
 from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.ratings.rating_arrays import Codes, Floats
-from soundjudge.reporting import metrics
+from soundjudge.reporting import resampling
 
 # Random splits in halves to average over: their spread is then far below that of the pairs. With
 # very many ratings fewer splits are enough.
 MAX_SPLITS, MIN_SPLITS, SHUFFLED_RATINGS = 100, 4, 10_000_000
 
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """The agreement of the raters of a table; 1 = perfect, 0 = by chance."""
-
-    icc: float  # of a single rating
-    icc_mean: float  # of the mean rating
-    alpha: float  # Krippendorff, interval
+Weighted = Callable[[Floats], Floats]  # weights (P, R) to correlations (R, 1) under them
+Correlation = Callable[[Floats, Floats], Weighted]  # of two columns (P,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,62 +38,102 @@ class Ceiling:
     mse: float  # the floor: the noise of the mean rating, in squared points
 
 
-def agreement(ratings: pd.DataFrame) -> Agreement:
-    """ICC and alpha of a RATINGS table (one split)."""
-    single = icc(ratings)
-    factor = _harmonic_count(rating_arrays.pair_codes(ratings))
-    return Agreement(icc=single, icc_mean=spearman_brown(single, factor), alpha=alpha(ratings))
+def linear(first: Floats, second: Floats) -> Weighted:
+    """Pearson's correlation of two columns (P,)."""
+    return partial(resampling.weighted_lcc, first[:, None], second)
 
 
-def icc(ratings: pd.DataFrame) -> float:
-    """ICC(1,1) of Shrout and Fleiss 1979: one-way random effects, pairs of unequal k allowed."""
-    pair, score = pairs_and_scores(ratings)
-    count = np.bincount(pair).astype(np.float64)  # (P,)
-    between, within = _sums_of_squares(pair, score)
-    pairs, total = len(count), len(score)
-    mean_between = between / (pairs - 1)
-    mean_within = within / (total - pairs)
-    typical = (total - float(np.sum(count**2)) / total) / (pairs - 1)
-    spread = mean_between + (typical - 1) * mean_within
-    if spread <= 0:
-        raise ReliabilityError("all ratings are equal: agreement cannot be measured")
-    return (mean_between - mean_within) / spread
+def rank(first: Floats, second: Floats) -> Weighted:
+    """Spearman's correlation of two columns (P,)."""
+    columns = [resampling.rank_column(first)]
+    return partial(resampling.weighted_srcc, columns, resampling.rank_column(second))
 
 
-def alpha(ratings: pd.DataFrame) -> float:
-    """Krippendorff's alpha for interval data, without pairs with one rating."""
+def agreement(ratings: pd.DataFrame) -> dict[str, float]:
+    """icc, icc_mean and alpha of a RATINGS table (one split); 1 = perfect, 0 = by chance."""
     pair, score = pairs_and_scores(ratings)
     several = np.bincount(pair)[pair] > 1
-    pair, score = pair[several], score[several]
-    count = np.bincount(pair)[pair]  # (N,)
-    mean = (np.bincount(pair, weights=score) / np.maximum(np.bincount(pair), 1))[pair]
-    total = len(score)
-    observed = float(np.sum(2 * count / (count - 1) * (score - mean) ** 2)) / total
-    expected = 2 * float(np.sum((score - score.mean()) ** 2)) / (total - 1)
-    if expected == 0:
+    if np.ptp(score[several]) == 0:
         raise ReliabilityError("all ratings are equal: agreement cannot be measured")
-    return 1 - observed / expected
+    values = coefficients(pair, score, np.ones((1, int(pair.max()) + 1)))
+    return {name: float(values[name][0]) for name in ("icc", "icc_mean", "alpha")}
 
 
-def split_half(
-    ratings: pd.DataFrame, correlation: Callable[[Floats, Floats], float], *, seed: int
-) -> float:
+def coefficients(pair: Codes, score: Floats, weights: Floats) -> dict[str, Floats]:
+    """icc, icc_mean, alpha and floor_mse (R,) under weights (R, P); NaN where undefined.
+
+    icc, of a single rating: ICC(1,1) of Shrout and Fleiss 1979, one-way random effects, pairs of
+    unequal k allowed; icc_mean, of the mean rating. alpha: Krippendorff's for interval data,
+    without pairs with one rating. floor_mse: the noise of the mean rating, in squared points.
+    """
+    count = np.bincount(pair).astype(np.float64)  # (P,)
+    mean = np.bincount(pair, weights=score) / count
+    within = np.bincount(pair, weights=(score - mean[pair]) ** 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pairs, total = weights.sum(axis=1), weights @ count  # (R,)
+        noise = (weights @ within) / (total - pairs)
+        between = _spread(weights, count, mean) / (pairs - 1)
+        typical = (total - (weights @ count**2) / total) / (pairs - 1)
+        icc = (between - noise) / (between + (typical - 1) * noise)
+        # A mean's noise is proportional to 1/k: its average is that of the harmonic mean of k.
+        harmonic = pairs / (weights @ (1 / count))
+        several = np.where(count > 1, count, 0.0)
+        total = weights @ several
+        observed = weights @ (2 * several / np.maximum(count - 1, 1) * within) / total
+        squares = _spread(weights, several, mean) + weights @ within
+        alpha = 1 - observed / (2 * squares / (total - 1))
+    return {
+        "icc": icc,
+        "icc_mean": spearman_brown(icc, harmonic),
+        "alpha": alpha,
+        "floor_mse": noise / harmonic,
+    }
+
+
+def _spread(weights: Floats, count: Floats, mean: Floats) -> Floats:
+    """Sum of squares of the means of pairs, each `count` times, about their mean. (R,)"""
+    centered = mean - np.average(mean, weights=np.maximum(count, 1e-9))
+    total = weights @ count
+    squares: Floats = weights @ (count * centered**2) - (weights @ (count * centered)) ** 2 / total
+    return squares
+
+
+def split_half(ratings: pd.DataFrame, correlation: Correlation, *, seed: int) -> float:
     """Reliability of the mean rating: the correlation of two random halves of each pair's raters.
 
     Averaged over many random splits, extrapolated to all raters (Spearman-Brown). Pairs with one
     rating are left out.
     """
     pair, score = pairs_and_scores(ratings)
-    half = np.bincount(pair) // 2
-    half = half[half > 0]
+    one = np.ones((1, int(pair.max()) + 1))
+    value = float(split_half_draws(pair, score, one, correlation, seed=seed)[0])
+    if np.isnan(value):
+        raise ReliabilityError("halves of the raters cannot be correlated: one of them is constant")
+    return value
+
+
+def split_half_draws(
+    pair: Codes,
+    score: Floats,
+    weights: Floats,
+    correlation: Correlation,
+    *,
+    seed: int,
+    splits: int = MAX_SPLITS,
+) -> Floats:
+    """`split_half` under weights (R, P), from so many splits at most; NaN where undefined. (R,)"""
+    count = np.bincount(pair).astype(np.float64)
+    rows = np.concatenate([np.flatnonzero(count == k) for k in np.unique(count) if k > 1])
+    mine = np.ascontiguousarray(weights[:, rows].T, dtype=np.float64)  # (P, R)
+    blocks = np.array_split(mine, -(-mine.size // resampling.BLOCK_WEIGHTS), axis=1)
     correlations = []
-    for first, second in random_halves(pair, score, np.random.default_rng(seed)):
-        try:
-            correlations.append(correlation(first, second))
-        except ValueError as error:
-            raise ReliabilityError(f"halves of the raters cannot be correlated: {error}") from error
-    factor = _harmonic_count(pair) / (len(half) / float(np.sum(1 / half)))
-    return spearman_brown(float(np.mean(correlations)), factor)
+    for halves in islice(random_halves(pair, score, np.random.default_rng(seed)), splits):
+        under = correlation(*halves)
+        correlations.append(np.concatenate([under(block)[:, 0] for block in blocks]))
+    with np.errstate(divide="ignore", invalid="ignore"):  # resamples may lack all these pairs
+        harmonic = weights.sum(axis=1) / (weights @ (1 / count))
+        factor = harmonic * ((1 / (count[rows] // 2)) @ mine) / mine.sum(axis=0)
+    return spearman_brown(np.mean(correlations, axis=0), factor)
 
 
 def noise_ceiling(ratings: pd.DataFrame, *, seed: int) -> Ceiling:
@@ -113,23 +149,22 @@ def noise_ceiling(ratings: pd.DataFrame, *, seed: int) -> Ceiling:
     estimate that holds there. Raises ReliabilityError if raters agree no better than by chance.
     """
     pair, score = pairs_and_scores(ratings)
-    rank = split_half(ratings, metrics.srcc, seed=seed)
-    linear = spearman_brown(icc(ratings), _harmonic_count(pair))
-    if min(rank, linear) <= 0:
+    values = coefficients(pair, score, np.ones((1, int(pair.max()) + 1)))
+    by_rank, by_icc = split_half(ratings, rank, seed=seed), float(values["icc_mean"][0])
+    if min(by_rank, by_icc) <= 0:
         raise ReliabilityError("raters agree no better than by chance: there is no noise ceiling")
-    _, within = _sums_of_squares(pair, score)
-    noise = within / (len(score) - int(pair.max()) - 1)  # variance of one rating about its pair
+    srcc = by_rank**0.5
     return Ceiling(
-        srcc=rank**0.5,
-        lcc=linear**0.5,
-        ktau=tau_of_srcc(rank**0.5),
-        mse=noise / _harmonic_count(pair),
+        srcc=srcc,
+        lcc=by_icc**0.5,
+        ktau=float(tau_of_srcc(srcc)),
+        mse=float(values["floor_mse"][0]),
     )
 
 
-def tau_of_srcc(srcc: float) -> float:
+def tau_of_srcc(srcc: Floats | float) -> Floats:
     """Kendall's tau of a bivariate normal with this SRCC."""
-    return 2 / pi * asin(min(2 * sin(pi / 6 * srcc), 1.0))
+    return np.asarray(2 / np.pi * np.arcsin(np.minimum(2 * np.sin(np.pi / 6 * srcc), 1.0)))
 
 
 def random_halves(
@@ -164,20 +199,7 @@ def pairs_and_scores(ratings: pd.DataFrame) -> tuple[Codes, Floats]:
     return pair, ratings["score"].to_numpy(dtype=np.float64)
 
 
-def _sums_of_squares(pair: Codes, score: Floats) -> tuple[float, float]:
-    """Between and within pairs."""
-    mean = (np.bincount(pair, weights=score) / np.bincount(pair))[pair]  # (N,)
-    return float(np.sum((mean - score.mean()) ** 2)), float(np.sum((score - mean) ** 2))
-
-
-def _harmonic_count(pair: Codes) -> float:
-    # A mean's noise is proportional to 1/k: its average is that of the harmonic mean of k.
-    count = np.bincount(pair)
-    return len(count) / float(np.sum(1 / count))
-
-
-def spearman_brown(reliability: float, factor: float) -> float:
+def spearman_brown(reliability: Floats, factor: Floats) -> Floats:
     """The reliability with `factor` times as many ratings; one of 0 or less stays."""
-    if reliability <= 0:
-        return reliability
-    return factor * reliability / (1 + (factor - 1) * reliability)
+    positive = np.maximum(reliability, 0)
+    return np.where(positive > 0, factor * positive / (1 + (factor - 1) * positive), reliability)

@@ -105,27 +105,28 @@ def drop_reasons_by_split(ratings: pd.DataFrame, rules: Screening) -> NDArray[np
     return reason
 
 
-def screen_ratings(ratings: pd.DataFrame, rules: Screening) -> pd.DataFrame:
-    """The trusted ratings, in the same order; SoundjudgeError if a split loses all of its own."""
-    kept: pd.DataFrame = ratings[drop_reasons_by_split(ratings, rules) == KEPT]
+def screen_ratings(ratings: pd.DataFrame, rules: Screening) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The trusted ratings, in the same order, and a DROPPED table of the others.
+
+    `pair_lost` is true where no rating of the pair is kept. SoundjudgeError if a split loses all of
+    its own.
+    """
+    reason = drop_reasons_by_split(ratings, rules)
+    is_kept = reason == KEPT
     for split in rules.splits:
-        if (ratings["split"] == split).any() and not (kept["split"] == split).any():
-            reason = _explain_empty(f"{split} ratings", rules)
-            raise SoundjudgeError(f"{reason}: raise screen.tolerance or set screen.method to none")
-    return kept.reset_index(drop=True)
+        rows = (ratings["split"] == split).to_numpy(dtype=np.bool_)
+        if rows.any() and not is_kept[rows].any():
+            sentence = _explain_empty(f"{split} ratings", rules)
+            raise SoundjudgeError(
+                f"{sentence}: raise screen.tolerance or set screen.method to none"
+            )
+    pair = rating_arrays.pair_codes(ratings)
+    lost = np.bincount(pair, weights=is_kept)[pair] == 0 if len(pair) else is_kept
+    dropped = ratings.assign(reason=np.array(REASONS, object)[reason], pair_lost=lost)[~is_kept]
+    return ratings[is_kept].reset_index(drop=True), dropped.reset_index(drop=True)
 
 
 def _explain_empty(what: str, rules: Screening) -> str:
     if rules.method == "rating":
         return f"no two {what} of the same pair lie within {rules.tolerance:g} points"
     return f"method {rules.method} leaves none of the {what}"
-
-
-def dropped_ratings(ratings: pd.DataFrame, rules: Screening) -> pd.DataFrame:
-    """A DROPPED table; `pair_lost` is true where no rating of the pair is kept."""
-    reason = drop_reasons_by_split(ratings, rules)
-    pair = rating_arrays.pair_codes(ratings)
-    kept = np.bincount(pair, weights=reason == KEPT)[pair] if len(pair) else reason
-    table = ratings.assign(reason=np.array(REASONS, object)[reason], pair_lost=kept == 0)
-    dropped: pd.DataFrame = table[reason != KEPT].reset_index(drop=True)
-    return dropped

@@ -3,13 +3,10 @@
 Agreement must rise when disagreement is dropped: by itself that proves nothing about the labels.
 """
 
-import dataclasses
-
 import pandas as pd
 
 from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings import rating_arrays, reliability, screening
-from soundjudge.reporting import metrics
 
 SEED = 0  # of the halves: the average over many hardly depends on it
 
@@ -42,8 +39,8 @@ def rater_agreement(ratings: pd.DataFrame) -> Metrics:
     """The agreement of the raters of one split, without what these ratings cannot show."""
     values: Metrics = {}
     try:
-        values |= dataclasses.asdict(reliability.agreement(ratings))
-        values["split_half"] = reliability.split_half(ratings, metrics.lcc, seed=SEED)
+        values |= reliability.agreement(ratings)
+        values["split_half"] = reliability.split_half(ratings, reliability.linear, seed=SEED)
         ceiling = reliability.noise_ceiling(ratings, seed=SEED)
     except ReliabilityError:  # one rating per pair, or agreement by chance
         return values

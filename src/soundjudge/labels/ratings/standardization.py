@@ -8,7 +8,7 @@ import pandas as pd
 
 from soundjudge.data.tables.schema import Table
 from soundjudge.data.tables.tables import TARGETS
-from soundjudge.labels.ratings import latent, panel
+from soundjudge.labels.ratings import latent, mean_shrinkage, panel
 from soundjudge.labels.ratings.config import LatentConfig, Shrinkage, Standardization
 from soundjudge.labels.ratings.latent import LatentFit
 from soundjudge.labels.ratings.listeners import (
@@ -17,7 +17,7 @@ from soundjudge.labels.ratings.listeners import (
     listener_scales,
     pair_scores,
 )
-from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays, rating_arrays
+from soundjudge.labels.ratings.rating_arrays import PAIR, RatingArrays, pairs_of, rating_arrays
 
 SPLITS = ("train", "validation")
 LATENT_LISTENERS = Table(
@@ -63,17 +63,21 @@ def standardize_splits(ratings: pd.DataFrame, config: Standardization) -> Standa
     return StandardizationResult(scales=scales, targets=targets, latent=fits)
 
 
-def target_scores(
+def pair_targets(
+    table: pd.DataFrame,
     ratings: RatingArrays,
     reference: RatingArrays,
     shrinkage: Shrinkage,
     config: LatentConfig | None,
+    *,
+    shrink_means: bool,
     where: str = "ratings",
 ) -> pd.DataFrame:
-    """The scores of a TARGETS table for every pair of `ratings`, by the scales of `reference`.
+    """A TARGETS table of the rows of `table`, which `ratings` are, by the scales of `reference`.
 
-    With the latent scores if they have a `config`, from `ratings` alone. (P rows) SoundjudgeError,
-    which starts with `where`, if every rating of `reference` has a listener of its own.
+    With the latent scores if they have a `config`, from `ratings` alone; `shrink_means` makes
+    mean_score the shrunken mean. SoundjudgeError, which starts with `where`, if every rating of
+    `reference` has a listener of its own.
     """
     panel.check_listeners(reference, where)
     scales = listener_scales(reference, shrinkage)
@@ -81,7 +85,10 @@ def target_scores(
     if config is not None:
         estimate = latent.estimate_latent(ratings, config)
         scores = scores.assign(latent_score=estimate.score, latent_se=estimate.error)
-    return scores[[name for name in TARGETS.columns if name in scores]]
+    if shrink_means:
+        scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
+    targets = pairs_of(table, ratings).join(scores)
+    return targets[[name for name in TARGETS.columns if name in targets]]
 
 
 def latent_listeners(result: StandardizationResult) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.study import study
 from soundjudge.labels.study.candidates import Candidate, Target
-from soundjudge.labels.study.held_out import Settings
-from soundjudge.labels.study.study import Study, StudyConfig
+from soundjudge.labels.study.held_out import Settings, StudyConfig
+from soundjudge.labels.study.study import Study
 
 SPLIT = "train"
 

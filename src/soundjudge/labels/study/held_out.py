@@ -18,6 +18,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays, group_counts, group_means
 from soundjudge.labels.study.candidates import Candidate, screened_rows, target_scores
+from soundjudge.ranges import check_range
 from soundjudge.reporting import resampling
 
 MIN_LISTENERS, MIN_PAIRS = 6, 10  # of fewer there is no comparison, only chance
@@ -44,20 +45,31 @@ class Settings:
     standardization: Standardization
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """The size of a study, and its seed."""
+
+    splits: int = 20
+    held_out: float = 1 / 3  # share of the listeners
+    resamples: int = 200  # of the pairs, for a variance
+    seed: int = 0  # of splits and resamples
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_range(self, "splits", "resamples", least=2)
+        check_range(self, "held_out", "confidence", above=0, below=1)
+
+
 def correlate_splits(
     ratings: RatingArrays,
     candidates: Sequence[Candidate],
     settings: Settings,
-    *,
-    splits: int,
-    held_out: float,
-    resamples: int,
-    seed: int,
+    config: StudyConfig,
 ) -> Correlations:
-    """The correlations of all candidates in each of `splits` random divisions of the listeners.
+    """The correlations of all candidates in each of the random divisions of the listeners.
 
-    `held_out` is the share of listeners that targets are compared with. The resamples of pairs are
-    the same in all splits. Raises SoundjudgeError if there are too few listeners or pairs.
+    The resamples of pairs are the same in all splits. Raises SoundjudgeError if there are too few
+    listeners or pairs.
     """
     people = np.flatnonzero(group_counts(ratings.listener, ratings.num_listeners))
     if len(people) < MIN_LISTENERS:
@@ -65,13 +77,13 @@ def correlate_splits(
             f"a study holds out listeners and needs {MIN_LISTENERS} or more: there are "
             f"{len(people)}"
         )
-    rng = np.random.default_rng(seed)
-    count = min(max(round(held_out * len(people)), 1), len(people) - 2)
+    rng = np.random.default_rng(config.seed)
+    count = min(max(round(config.held_out * len(people)), 1), len(people) - 2)
     parts = []
-    for _ in range(splits):
+    for _ in range(config.splits):
         others = np.zeros(ratings.num_listeners, dtype=np.bool_)
         others[rng.choice(people, count, replace=False)] = True
-        parts.append(_correlate(ratings, others, candidates, settings, resamples, seed))
+        parts.append(_correlate(ratings, others, candidates, settings, config))
     return Correlations(**{name: np.stack([p[name] for p in parts]) for name in parts[0]})
 
 
@@ -80,8 +92,7 @@ def _correlate(
     others: NDArray[np.bool_],
     candidates: Sequence[Candidate],
     settings: Settings,
-    resamples: int,
-    seed: int,
+    config: StudyConfig,
 ) -> dict[str, Floats]:
     """The fields of `Correlations` for one division; `others` (L,) are held out."""
     is_held_out = others[ratings.listener]
@@ -105,13 +116,13 @@ def _correlate(
         axis=1,
     )  # (M, C)
     mean = group_means(reference.pair, reference.score, reference.num_pairs)[common]
-    values = _draws(columns, mean, common, ratings.num_pairs, resamples, seed)
+    srcc, lcc = _draws(columns, mean, common, ratings.num_pairs, config)
     lost = {m: 1 - np.mean(has[rated]) for m, has in left.items()}
     return {
-        "srcc": values[0][0],
-        "lcc": values[1][0],
-        "srcc_draws": values[0][1:],
-        "lcc_draws": values[1][1:],
+        "srcc": srcc[0],
+        "lcc": lcc[0],
+        "srcc_draws": srcc[1:],
+        "lcc_draws": lcc[1:],
         "pairs": np.array(float(len(common))),
         "share_lost": np.array([lost[c.screening] for c in candidates]),
         "share_dropped": np.array([1 - np.mean(kept[c.screening]) for c in candidates]),
@@ -119,7 +130,7 @@ def _correlate(
 
 
 def _draws(
-    columns: Floats, mean: Floats, rows: NDArray[np.intp], pairs: int, resamples: int, seed: int
+    columns: Floats, mean: Floats, rows: NDArray[np.intp], pairs: int, config: StudyConfig
 ) -> tuple[Floats, Floats]:
     """SRCC and LCC of columns (M, C) with the mean (M,): as they are, then resampled. 2 x (1+R, C)
 
@@ -129,21 +140,9 @@ def _draws(
     reference = resampling.rank_column(mean)
     one = np.ones((len(rows), 1))
     srcc = [resampling.weighted_srcc(ranked, reference, one)]
-    lcc = [_weighted_lcc(columns, mean, one)]
-    for counts in resampling.resample_weights(pairs, resamples, seed=seed):
+    lcc = [resampling.weighted_lcc(columns, mean, one)]
+    for counts in resampling.resample_weights(pairs, config.resamples, seed=config.seed):
         weights = np.ascontiguousarray(counts.T[rows], dtype=np.float64)  # (M, block)
         srcc.append(resampling.weighted_srcc(ranked, reference, weights))
-        lcc.append(_weighted_lcc(columns, mean, weights))
+        lcc.append(resampling.weighted_lcc(columns, mean, weights))
     return np.concatenate(srcc), np.concatenate(lcc)
-
-
-def _weighted_lcc(columns: Floats, reference: Floats, weights: Floats) -> Floats:
-    """Pearson correlations (R, C) where rows occur `weights` (M, R); NaN where one is constant."""
-    x, y = columns - columns.mean(axis=0), (reference - reference.mean())[:, None]
-    moments = (x, np.broadcast_to(y, x.shape), x * x, np.broadcast_to(y * y, x.shape), x * y)
-    mx, my, xx, yy, xy = (resampling.weighted_means(m, weights) for m in moments)
-    product = (xx - mx**2) * (yy - my**2)
-    result = np.full(product.shape, np.nan)
-    varies = product > 0
-    result[varies] = (xy - mx * my)[varies] / np.sqrt(product[varies])
-    return result

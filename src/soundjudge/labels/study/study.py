@@ -18,12 +18,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.config import Screening
 from soundjudge.labels.ratings.panel import Panel, check_listeners, describe_panel
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays
 from soundjudge.labels.study.candidates import SCREENINGS, TARGETS, Candidate
-from soundjudge.labels.study.held_out import Correlations, Settings, correlate_splits
+from soundjudge.labels.study.held_out import Correlations, Settings, StudyConfig, correlate_splits
 from soundjudge.reporting.resampling import holm
 from soundjudge.runtime import artifacts
 
@@ -34,24 +33,6 @@ INTERVALS = (
     "intervals hold for other pairs and other listeners of the same kind; p-values are corrected "
     "for the number of comparisons with the default (Holm)"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyConfig:
-    """The size of a study, and its seed."""
-
-    splits: int = 20
-    held_out: float = 1 / 3  # share of the listeners
-    resamples: int = 200  # of the pairs, for a variance
-    seed: int = 0  # of splits and resamples
-    confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        if self.splits < 2 or self.resamples < 2:
-            raise SoundjudgeError("a study needs 2 splits and 2 resamples at least")
-        for key in ("held_out", "confidence"):
-            if not 0 < getattr(self, key) < 1:
-                raise SoundjudgeError(f"{key} is {getattr(self, key)}: choose between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +89,7 @@ def study_ratings(
     """
     check_listeners(ratings, where)
     assert default in candidates, f"{default} is not among the candidates"
-    found = correlate_splits(
-        ratings,
-        candidates,
-        settings,
-        splits=config.splits,
-        held_out=config.held_out,
-        resamples=config.resamples,
-        seed=config.seed,
-    )
+    found = correlate_splits(ratings, candidates, settings, config)
     table = _table(found, candidates, candidates.index(default), config)
     row = _best_row(table, candidates.index(default), 1 - config.confidence)
     return Study(

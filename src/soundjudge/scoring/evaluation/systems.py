@@ -139,7 +139,7 @@ def ceilings(comparison: SystemComparison, ratings: pd.DataFrame) -> CeilingRang
     Raises ReliabilityError where raters are too few or do not agree.
     """
     resamples = min(comparison.resamples, CEILING_RESAMPLES)
-    weights = (w for block in comparison.blocks(resamples) for w in block.astype(np.float64))
+    weights = np.concatenate([*comparison.blocks(resamples)]).astype(np.float64)  # (R, N)
     return noise_ceiling.ceiling_range(ratings, weights, seed=comparison.seed)
 
 
