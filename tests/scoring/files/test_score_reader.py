@@ -17,12 +17,13 @@ Rows = list[list[str]]
 DETAILS = Details(members=True, spread=True, interval=True, windows=True, flags=True)
 
 
-def run(table: Path, sounds: Path, out: Path, *, resume: bool) -> bytes:
-    score_table(
+def run(table: Path, sounds: Path, out: Path, *, resume: bool) -> tuple[int, bytes]:
+    """The number of rows that were there, and the output."""
+    summary = score_table(
         LengthJudge, list_pairs(table, sounds), out, details=DETAILS, on_error="fail",
         resume=resume, batch_size=2, progress=lambda done, total: None,
     )  # fmt: skip
-    return out.read_bytes()
+    return summary.resumed, out.read_bytes()
 
 
 def same(rows: Rows) -> Rows:
@@ -62,8 +63,8 @@ def test_a_spreadsheet_between_two_runs_changes_no_byte(
     table, out = tmp_path / "t.csv", tmp_path / "out.csv"
     rows = "".join(f'{name}.wav,"x, {name}",{len(name)}.25\n' for name in "abcde")
     table.write_text(f"path,text,seconds\n{rows}")
-    whole = run(table, sounds, tmp_path / "whole.csv", resume=False)
+    _, whole = run(table, sounds, tmp_path / "whole.csv", resume=False)
     with out.open("w", newline="", encoding="utf-8") as file:
         file.write(first_line)
         csv.writer(file, **dialect).writerows(change(read_cells(tmp_path / "whole.csv")[:4]))
-    assert run(table, sounds, out, resume=True) == whole
+    assert run(table, sounds, out, resume=True) == (3, whole)
