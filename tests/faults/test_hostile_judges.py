@@ -345,10 +345,10 @@ NAN = float("nan")
         (BEATS, "max_distance", 4, "must exceed a quarter of num_buckets 16"),
         (BEATS, "encoder_embed_dim", 10**12, "it must be 1 to"),
         (BEATS, "dropout", NAN, "dropout is nan: it must be 0 to 1"),
-        (LALM, "settings.config.head", [10**12], "a width of head is 1000000000000"),
+        (LALM, "settings.config.head", [10**12], r"head is \[1000000000000\]: it must list widths"),
         (LALM, "settings.config.projector_hidden", 2**70, "projector_hidden is 118"),
-        (LALM, "settings.feature_dim", -1, "feature_dim is -1, it must be 1 to"),
-        (LALM, "settings.feature_dim", 10**12, "feature_dim is 1000000000000, it must be 1 to"),
+        (LALM, "settings.feature_dim", -1, "feature_dim is -1: it must be 1 to"),
+        (LALM, "settings.feature_dim", 10**12, "feature_dim is 1000000000000: it must be 1 to"),
     ],
 )
 def test_a_number_that_no_network_has_is_one_sentence(judge, name, key, value, reason):

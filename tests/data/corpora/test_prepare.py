@@ -293,13 +293,13 @@ def test_settings_that_contradict_each_other_are_refused():
         config(min_seconds=1.0)
     with pytest.raises(ParamsError, match="shard_samples must hold"):
         config(shard_samples=100)
-    with pytest.raises(ParamsError, match="max_rejected_fraction must lie within"):
+    with pytest.raises(ParamsError, match="max_rejected_fraction is 1.5: it must be 0 to 1"):
         config(max_rejected_fraction=1.5)
-    with pytest.raises(ParamsError, match="silence_dbfs must be below 0"):
+    with pytest.raises(ParamsError, match="silence_dbfs is .*: it must be below 0, full scale"):
         config(silence_dbfs=70.0)
     with pytest.raises(ParamsError, match="level_dbfs must lie between silence_dbfs and 0"):
         config(level_dbfs=26.0)
-    with pytest.raises(ParamsError, match="num_silent must not be negative"):
+    with pytest.raises(ParamsError, match="num_silent is -1: it must be 0 or more"):
         config(num_silent=-1)
 
 

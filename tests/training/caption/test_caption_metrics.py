@@ -124,7 +124,11 @@ def test_one_held_out_clip_is_refused_before_anything_is_trained():
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"clips": 1}, "2 clips"), ({"num_beams": 0}, "num_beams"), ({"max_tokens": 0}, "max_tok")],
+    [
+        ({"clips": 1}, "clips is 1: it must be 2 or more, as CIDEr-D needs"),
+        ({"num_beams": 0}, "num_beams"),
+        ({"max_tokens": 0}, "max_tok"),
+    ],
 )
 def test_settings_that_say_nothing_are_refused(changes, message):
     with pytest.raises(SoundjudgeError, match=message):

@@ -14,6 +14,7 @@ from soundjudge.data.corpora import clip_writer
 from soundjudge.data.corpora.corpus import Sound
 from soundjudge.data.tables.tables import RATED_CORPUS, SAMPLE_RATE
 from soundjudge.errors import AudioError, SoundjudgeError
+from soundjudge.ranges import check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +42,14 @@ class Preparation:
     shard_samples: int = 2**26  # samples per shard at most, and in memory: 70 minutes, 134 MB
 
     def __post_init__(self) -> None:
-        for name in ("max_rejected_fraction", "max_missing_fraction"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise SoundjudgeError(f"{name} must lie within 0 and 1")
+        check_range(self, "max_rejected_fraction", "max_missing_fraction", least=0, most=1)
+        check_range(self, "silence_dbfs", below=0, unit=", full scale")
+        check_range(self, "num_silent", least=0)
+        check_range(self, "max_characters", least=1)
         if not 0 < self.min_seconds <= self.max_seconds:
             raise SoundjudgeError("min_seconds must be above 0 and at most max_seconds")
-        if self.silence_dbfs >= 0:
-            raise SoundjudgeError("silence_dbfs must be below 0, full scale")
         if self.level_dbfs is not None and not self.silence_dbfs < self.level_dbfs < 0:
             raise SoundjudgeError("level_dbfs must lie between silence_dbfs and 0, full scale")
-        if self.num_silent < 0:
-            raise SoundjudgeError("num_silent must not be negative")
-        if self.max_characters < 1:
-            raise SoundjudgeError("max_characters must be at least 1")
         if self.shard_samples < self.max_seconds * SAMPLE_RATE:
             raise SoundjudgeError("shard_samples must hold a clip of max_seconds at 16 kHz")
 

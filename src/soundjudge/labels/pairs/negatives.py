@@ -20,6 +20,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.pairs import neighbors
 from soundjudge.labels.pairs.caption_index import CaptionIndex, allocate, sample_negatives
 from soundjudge.labels.pairs.neighbors import Device, Integers
+from soundjudge.ranges import check_range
 
 KINDS = ("hard", "same_label", "random")  # in the order of their selection
 SPARE = 8  # further neighbors, since a clip's own texts may be among the nearest
@@ -48,16 +49,13 @@ class NegativeConfig:
     seed: int = 0  # of the random ones, of those with the same label, and of the search
 
     def __post_init__(self) -> None:
-        for name in (f"num_{kind}" for kind in (*KINDS, "silent")):
-            if getattr(self, name) < 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must not be negative.")
+        check_range(self, *(f"num_{kind}" for kind in (*KINDS, "silent")), least=0)
+        check_range(self, "pool", least=1, or_null=True)
         low, high = self.hard_similarity_range
         if not -1 <= low < high <= 1:
             raise SoundjudgeError(
                 f"hard_similarity_range is {low}, {high}: write two cosines, the lower first."
             )
-        if self.pool is not None and self.pool < 1:
-            raise SoundjudgeError(f"pool is {self.pool}: it must be at least 1, or null for all.")
 
     @property
     def cosine_range(self) -> tuple[float, float]:

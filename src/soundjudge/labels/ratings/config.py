@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 
 Method: TypeAlias = Literal["rating", "listener", "both", "none"]
 Shrinkage: TypeAlias = float | Literal["empirical_bayes"]
@@ -35,17 +36,9 @@ class Screening:
     "splits that are screened; SPO also screens validation, which then flatters selection"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.tolerance <= 10:
-            raise SoundjudgeError(f"tolerance is {self.tolerance}: choose 0 to 10 rating points")
-        if not 0 < self.careless_threshold < 1:
-            raise SoundjudgeError(
-                f"careless_threshold is {self.careless_threshold}: choose a probability between "
-                "0 and 1"
-            )
-        if self.straightline_min_ratings < 2:
-            raise SoundjudgeError(
-                f"straightline_min_ratings is {self.straightline_min_ratings}: choose 2 or more"
-            )
+        check_range(self, "tolerance", least=0, most=10, unit=" rating points")
+        check_range(self, "careless_threshold", above=0, below=1, unit=", a probability")
+        check_range(self, "straightline_min_ratings", least=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +61,13 @@ class LatentConfig:
     "about 50 are needed; a fit that ends here is reported as not converged"
 
     def __post_init__(self) -> None:
-        for key in ("scale_sd", "noise_prior_weight", "tolerance"):
-            if getattr(self, key) <= 0:
-                raise SoundjudgeError(f"{key} is {getattr(self, key)}: choose a number above 0")
+        check_range(self, "scale_sd", "noise_prior_weight", "tolerance", above=0)
         if self.tolerance > MOST_TOLERANCE:
             raise SoundjudgeError(
                 f"tolerance is {self.tolerance}: the fit would end before it began, choose at most "
                 f"{MOST_TOLERANCE}"
             )
-        if self.max_iterations < 1:
-            raise SoundjudgeError(f"max_iterations is {self.max_iterations}: choose 1 or more")
+        check_range(self, "max_iterations", least=1)
 
 
 @dataclass(frozen=True, kw_only=True)

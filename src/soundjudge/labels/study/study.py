@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.config import Screening
 from soundjudge.labels.ratings.panel import Panel, check_listeners, describe_panel
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays
 from soundjudge.labels.study.candidates import SCREENINGS, TARGETS, Candidate
 from soundjudge.labels.study.held_out import Correlations, Settings, correlate_splits
+from soundjudge.ranges import check_range
 from soundjudge.reporting.resampling import holm
 from soundjudge.runtime import artifacts
 
@@ -47,11 +47,8 @@ class StudyConfig:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        if self.splits < 2 or self.resamples < 2:
-            raise SoundjudgeError("a study needs 2 splits and 2 resamples at least")
-        for key in ("held_out", "confidence"):
-            if not 0 < getattr(self, key) < 1:
-                raise SoundjudgeError(f"{key} is {getattr(self, key)}: choose between 0 and 1")
+        check_range(self, "splits", "resamples", least=2)
+        check_range(self, "held_out", "confidence", above=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from soundjudge.data.jobs.chunks import Chunk
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import AudioEncoder, encode_waves
 from soundjudge.model.frontend.frontend import AudioFrontend
+from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts
 
 
@@ -32,8 +33,7 @@ class FeatureConfig:
     workers: int | None = None  # as in embed
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise SoundjudgeError(f"batch_size is {self.batch_size}, it must be at least 1.")
+        check_range(self, "batch_size", least=1)
         chunks.check_engine(self.engine, self.workers)
 
     def chunk_size(self, width: int) -> int:

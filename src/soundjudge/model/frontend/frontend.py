@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from soundjudge.data.tables.tables import SAMPLE_RATE
-from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 
 MIN_SECONDS = 0.175  # one patch of BEATs: 16 frames of 25 ms, 10 ms apart
 MAX_SECONDS, MAX_TOKENS = 3600.0, 100_000  # more is a slip of the pen, and fills the memory
@@ -29,15 +29,8 @@ class AudioFrontend:
     window_seconds: float  # a longer sound is cut, a shorter one gets silence at its end
 
     def __post_init__(self) -> None:
-        if not 1 <= self.audio_tokens <= MAX_TOKENS:
-            raise SoundjudgeError(
-                f"audio_tokens is {self.audio_tokens}, it must be 1 to {MAX_TOKENS}."
-            )
-        if not MIN_SECONDS <= self.window_seconds <= MAX_SECONDS:
-            raise SoundjudgeError(
-                f"window_seconds is {self.window_seconds}, "
-                f"it must be {MIN_SECONDS} to {MAX_SECONDS}."
-            )
+        check_range(self, "audio_tokens", least=1, most=MAX_TOKENS)
+        check_range(self, "window_seconds", least=MIN_SECONDS, most=MAX_SECONDS)
 
     @property
     def samples(self) -> int:

@@ -11,9 +11,10 @@ from soundjudge import params
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.model.lalm.lalm_config import LalmConfig, check_size
+from soundjudge.model.lalm.lalm_config import MAX_SIZE, LalmConfig
 from soundjudge.model.lalm.llm import build_llm, load_tokenizer
 from soundjudge.model.lalm.prompt import NEW_TOKENS
+from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts, model_folder
 from soundjudge.runtime.member_record import (
     MEMBER_FILE,
@@ -38,7 +39,7 @@ class LalmSettings:
     llm: dict[str, Any]  # of transformers' config
 
     def __post_init__(self) -> None:
-        check_size("feature_dim", self.feature_dim)
+        check_range(self, "feature_dim", least=1, most=MAX_SIZE)
 
 
 FIELDS = LalmSettings.__dataclass_fields__

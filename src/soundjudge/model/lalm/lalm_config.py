@@ -5,14 +5,9 @@ from typing import Literal
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.prompt import Order
+from soundjudge.ranges import check_range
 
 MAX_SIZE = 1 << 20  # more is nonsense, and fills the memory
-
-
-def check_size(name: str, value: int) -> None:
-    """Raises SoundjudgeError for a width or a number of tokens that no model has."""
-    if not 1 <= value <= MAX_SIZE:
-        raise SoundjudgeError(f"{name} is {value}, it must be 1 to {MAX_SIZE}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +23,9 @@ class LalmConfig:
     attention: Literal["eager", "sdpa"]  # eager is faster for a small model on a CPU
 
     def __post_init__(self) -> None:
-        if not self.head:
-            raise SoundjudgeError("head is [], it must list widths.")
-        for width in self.head:
-            check_size("a width of head", width)
-        for name in ("projector_hidden", "max_text_tokens"):
-            check_size(name, getattr(self, name))
-        for name in ("projector_dropout", "head_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}, it must be in [0, 1).")
+        if not self.head or not all(1 <= width <= MAX_SIZE for width in self.head):
+            raise SoundjudgeError(
+                f"head is {list(self.head)}: it must list widths, each 1 to {MAX_SIZE}"
+            )
+        check_range(self, "projector_hidden", "max_text_tokens", least=1, most=MAX_SIZE)
+        check_range(self, "projector_dropout", "head_dropout", least=0, below=1)

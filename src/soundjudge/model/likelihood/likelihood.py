@@ -28,6 +28,7 @@ from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.likelihood.text_log_probs import text_log_probs
+from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import MEMBER_FILE, read_member, write_member
 
@@ -54,11 +55,8 @@ class LikelihoodConfig:
     "of the references"
 
     def __post_init__(self) -> None:
-        if self.num_references < 1:
-            raise SoundjudgeError(f"num_references is {self.num_references}: choose 1 or more")
-        for name in ("alpha", "length_exponent"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}: choose 0 to 1")
+        check_range(self, "num_references", least=1)
+        check_range(self, "alpha", "length_exponent", least=0, most=1)
 
 
 class Likelihood:

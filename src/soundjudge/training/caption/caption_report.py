@@ -11,6 +11,7 @@ import numpy as np
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.lalm import Lalm
+from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts
 from soundjudge.training.caption import caption_metrics
 from soundjudge.training.lalm.training_pairs import TrainingPairs, gather_features
@@ -29,11 +30,8 @@ class Generation:
     batch_size: int = 64  # clips per batch
 
     def __post_init__(self) -> None:
-        if self.clips < 2:
-            raise SoundjudgeError(f"clips is {self.clips}; CIDEr-D needs 2 clips or more.")
-        for name in ("num_beams", "max_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        check_range(self, "clips", least=2, unit=", as CIDEr-D needs")
+        check_range(self, "num_beams", "max_tokens", "batch_size", least=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 from soundjudge.runtime.devices import copy_to
 
 
@@ -22,9 +22,7 @@ class SpecAugment:
     per: Literal["sound", "batch"]  # what gets a pair of masks of its own
 
     def __post_init__(self) -> None:
-        for name in ("freq_mask", "time_mask"):
-            if getattr(self, name) < 1:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        check_range(self, "freq_mask", "time_mask", least=1)
 
 
 def apply_specaugment(

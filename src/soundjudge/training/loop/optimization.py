@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from soundjudge.errors import SoundjudgeError
-
-MOST = {"learning_rate": 1.0, "weight_decay": 1.0, "epochs": 100_000}
+from soundjudge.ranges import check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,32 +27,21 @@ class Optimization:
     checkpoint_minutes: float = 10.0  # between two resume states
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch_size", "accumulation_steps")
-        for name in ("learning_rate", *counts, "checkpoint_minutes"):
-            if getattr(self, name) <= 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        # Above these numbers no training is of use.
+        check_range(self, "learning_rate", above=0, most=1)
+        check_range(self, "weight_decay", least=0, most=1)
+        check_range(self, "epochs", least=1, most=100_000)
+        check_range(self, "batch_size", "accumulation_steps", least=1)
+        check_range(self, "warmup_steps", least=0)
+        check_range(self, "checkpoint_minutes", above=0)
         if self.accumulation_steps > self.batch_size:
             raise SoundjudgeError(
                 f"accumulation_steps is {self.accumulation_steps}, and a step has "
                 f"{self.batch_size} items (batch_size): an item, such as a list, is never divided."
             )
-        for name in ("weight_decay", "warmup_steps"):
-            if getattr(self, name) < 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}; it must not be negative.")
-        for name, most in MOST.items():
-            if getattr(self, name) > most:
-                raise SoundjudgeError(
-                    f"{name} is {getattr(self, name):g}; no training is of use above {most:g}."
-                )
-        for name in ("clip_norm", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}; write null for none.")
-        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise SoundjudgeError(
-                f"ema_decay is {self.ema_decay}; it must lie in 0..1, or write null for none."
-            )
-        if not 0 <= self.final_lr_ratio <= 1:
-            raise SoundjudgeError(f"final_lr_ratio is {self.final_lr_ratio}; it must lie in 0..1.")
+        check_range(self, "clip_norm", "patience", above=0, or_null=True)
+        check_range(self, "ema_decay", above=0, below=1, or_null=True)
+        check_range(self, "final_lr_ratio", least=0, most=1)
 
     def rate(self, epoch: int, step: int) -> float:
         """Learning rate in epoch 1.. at step 0.. of the whole training.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.adaptation import LlmTraining
+from soundjudge.ranges import check_range
 from soundjudge.training.loop.optimization import Optimization
 from soundjudge.training.ranking.listmle import listmle
 from soundjudge.training.ranking.listnet import listnet
@@ -34,16 +35,11 @@ class RankingConfig:
     optimization: Optimization  # its items are lists
 
     def __post_init__(self) -> None:
-        if self.list_size < 2:
-            raise SoundjudgeError(f"list_size is {self.list_size}; an order needs at least 2.")
-        if not 1e-3 <= self.temperature <= 1e3:  # the loss hears one pair, or none
-            raise SoundjudgeError(f"temperature is {self.temperature}; it must be 0.001 to 1000.")
-        if not 0 <= self.margin <= 10:
-            raise SoundjudgeError(f"margin is {self.margin}; it must be 0 to 10 stds.")
-        if self.eval_batch_size < 1:
-            raise SoundjudgeError(
-                f"eval_batch_size is {self.eval_batch_size}; it must be at least 1."
-            )
+        check_range(self, "list_size", least=2, unit=", as an order needs")
+        # Beyond these the loss depends on one pair, or on none.
+        check_range(self, "temperature", least=0.001, most=1000)
+        check_range(self, "margin", least=0, most=10, unit=" stds")
+        check_range(self, "eval_batch_size", least=1)
 
 
 def list_loss(config: RankingConfig, targets: NDArray[np.float32]) -> ListLoss:

@@ -27,7 +27,7 @@ from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.data.tables.texts import clean_text
-from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.devices import copy_to
 from soundjudge.training.loop import loop
@@ -64,19 +64,10 @@ class TuneConfig:
     optimization: Optimization  # its items are lists
 
     def __post_init__(self) -> None:
-        if self.list_size < 2:
-            raise SoundjudgeError(f"list_size is {self.list_size}: a difference needs two pairs.")
-        for name in ("mse_tau", "margin", "margin_weight"):
-            if not 0 <= getattr(self, name) <= MOST:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must be 0 to {MOST}.")
-        if self.class_balance is not None and not 0 <= self.class_balance < 1:
-            raise SoundjudgeError(
-                f"class_balance is {self.class_balance}: choose 0 to below 1, or null."
-            )
-        if self.encode_batch_size < 1:
-            raise SoundjudgeError(
-                f"encode_batch_size is {self.encode_batch_size}: choose 1 or more."
-            )
+        check_range(self, "list_size", least=2, unit=", as a difference needs two pairs")
+        check_range(self, "mse_tau", "margin", "margin_weight", least=0, most=MOST)
+        check_range(self, "class_balance", least=0, below=1, or_null=True)
+        check_range(self, "encode_batch_size", least=1)
 
     def with_choice(self, folder: Path) -> "TuneConfig":
         """The same, with the target that `auto` stands for in a folder of targets."""
