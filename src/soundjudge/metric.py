@@ -64,8 +64,9 @@ class AlignmentScore(Metric):  # type: ignore[misc]  # an optional package
         """
         sounds = sounds_of_batch(audio, sizes, sample_rates)
         scores = self.judge.score_pairs(sounds, list(text), self.batch_size)
-        self.total += sum(scores)
-        self.count += len(scores)
+        # Whatever dtype someone has set on the metric: half of one loses scores from 2,048 on.
+        self.total = self.total.double() + sum(scores)
+        self.count = self.count + len(scores)
 
     def compute(self) -> Tensor:
         """The mean over all pairs, a float32 scalar. Raises SoundjudgeError without any pair."""

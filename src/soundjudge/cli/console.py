@@ -120,6 +120,14 @@ def print_numbers(numbers: Mapping[str, float]) -> None:
         typer.echo(text)
 
 
+def print_numbers_and_reasons(numbers: Mapping[str, float | str]) -> None:
+    """`print_numbers` of numbers; a sentence on standard error for what is a text."""
+    print_numbers({name: value for name, value in numbers.items() if not isinstance(value, str)})
+    for name, value in numbers.items():
+        if isinstance(value, str):
+            tell(f"{name.replace('_', ' ')}: {value}")
+
+
 def print_table(table: "pd.DataFrame") -> None:
     """Columns side by side on standard output; p-values in two significant digits."""
 

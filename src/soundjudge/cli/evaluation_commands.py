@@ -61,12 +61,8 @@ def evaluate(
         seed=seed,
         cluster=cluster,
     )
-    numbers = evaluation.numbers
-    notes = {name: value for name, value in numbers.items() if isinstance(value, str)}
-    console.print_numbers({n: value for n, value in numbers.items() if not isinstance(value, str)})
+    console.print_numbers_and_reasons(evaluation.numbers)
     console.print_table(evaluation.slices)
-    for name, reason in notes.items():
-        console.tell(f"{name.replace('_', ' ')}: {reason}")
     if note:
         console.tell(note)
 

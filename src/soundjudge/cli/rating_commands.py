@@ -221,5 +221,6 @@ def reliability(
         overwrite=overwrite,
         tell=tell,
     )
-    console.print_numbers(numbers)
-    console.tell("95 % intervals for other pairs, rated by the same listeners")
+    console.print_numbers_and_reasons(numbers)
+    if "no_intervals" not in numbers:
+        console.tell("95 % intervals for other pairs, rated by the same listeners")

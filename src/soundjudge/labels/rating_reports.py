@@ -15,7 +15,7 @@ SETTINGS = Settings(screening=Screening(), standardization=Standardization())
 
 def reliability(
     ratings: pd.DataFrame, *, resamples: int = 200, seed: int = 0, scale: Scale | None = None
-) -> dict[str, float]:
+) -> dict[str, float | str]:
     """Measures how well listeners agree, and the best correlation with their mean.
 
     Parameters
@@ -37,7 +37,8 @@ def reliability(
         icc, icc_mean, alpha, split_half; the noise ceilings ceiling_{srcc,lcc,ktau} and floor_mse
         by split halves, and those of deconvolution with the suffix _deconvolved. Coefficients have
         their interval, _lo and _hi, for other pairs rated by the same listeners. Ceilings are left
-        out where raters agree no better than by chance.
+        out where raters agree no better than by chance, intervals of fewer than 10 pairs;
+        no_ceiling and no_intervals then say why.
 
     Raises
     ------
@@ -61,10 +62,10 @@ def reliability(
 
 def reliability_numbers(
     ratings: pd.DataFrame, design: Panel, *, resamples: int, seed: int
-) -> dict[str, float]:
+) -> dict[str, float | str]:
     """The numbers of `reliability` of checked ratings, of which `design` is the panel."""
     names = ("ratings", "listeners", "pairs", "ratings_per_listener", "ratings_per_pair")
-    numbers: dict[str, float] = {name: getattr(design, name) for name in names}
+    numbers: dict[str, float | str] = {name: getattr(design, name) for name in names}
     return numbers | agreement_intervals.agreement_intervals(
         ratings, resamples=resamples, seed=seed
     )

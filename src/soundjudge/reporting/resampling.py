@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 # Weights of a block: its arrays stay in the processor's cache, and memory does not grow with R.
 BLOCK_WEIGHTS = 100_000
+# Of an interval: of 4 pairs 29 % of intervals have no width and .71 hold; of 10, none and .98.
+MIN_PAIRS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,11 @@ class Estimate:
     value: float
     lo: float
     hi: float
+
+
+def too_few_pairs(pairs: int) -> str:
+    """Why there are no intervals; empty where there are some."""
+    return "" if pairs >= MIN_PAIRS else f"{pairs} pairs are too few: give {MIN_PAIRS} or more"
 
 
 def resample_weights(

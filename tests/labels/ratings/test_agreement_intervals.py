@@ -73,7 +73,23 @@ def test_raters_who_agree_by_chance_have_coefficients_and_no_ceiling():
         frame = frame.iloc[1:]
     numbers = agreement_intervals.agreement_intervals(frame, resamples=60, seed=0)
     assert "ceiling_srcc" not in numbers
+    assert numbers["no_ceiling"].startswith("raters agree no better than by chance")
     assert numbers["icc_lo"] <= numbers["icc"] <= numbers["icc_hi"]
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 9])
+def test_of_few_pairs_there_are_numbers_and_a_reason_in_place_of_intervals(pairs):
+    rows = [
+        (f"{pair}.wav", f"l{who}", float(min(10, 3 * pair + (pair * who) % 3)))
+        for pair in range(pairs)
+        for who in range(4)
+    ]
+    frame = pd.DataFrame(rows, columns=["wav_file_name", "listener_id", "score"])
+    numbers = agreement_intervals.agreement_intervals(frame, resamples=50, seed=0)
+    assert numbers["icc"] == reliability.icc(frame)
+    assert "ceiling_srcc" in numbers
+    assert not [name for name in numbers if name.endswith(("_lo", "_hi"))]
+    assert numbers["no_intervals"] == f"{pairs} pairs are too few: give 10 or more"
 
 
 def test_one_rating_per_pair_is_a_sentence():
@@ -89,6 +105,7 @@ def test_listeners_who_always_give_their_own_score_have_numbers_without_a_warnin
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         numbers = agreement_intervals.agreement_intervals(frame, resamples=50, seed=0)
+    assert numbers.pop("no_ceiling").startswith("raters agree no better than by chance")
     assert all(np.isfinite(value) for value in numbers.values())
 
 

@@ -139,3 +139,43 @@ def test_what_is_no_batch_is_a_sentence_and_never_a_reward(judge, changes, sente
     arguments = {"audio": audio, "texts": texts, "sample_rate": 16_000, "sizes": None} | changes
     with pytest.raises(SoundjudgeError, match=sentence):
         soundjudge.reward.Reward(judge)(**arguments)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_rate_that_a_small_dtype_rounded_is_refused(judge, dtype):
+    audio, texts, sizes = padded()
+    reward = soundjudge.reward.Reward(judge)
+    exact = reward(audio, texts, torch.tensor(16_000, dtype=dtype), sizes)
+    assert exact.tolist() == pytest.approx(expected_scores(judge), abs=1e-4)
+    for rate in (11_025, 22_050, 44_100):  # 44,100 becomes 44,032 or 44,096
+        for rates in (torch.tensor(rate, dtype=dtype), torch.full((4,), rate, dtype=dtype)):
+            with pytest.raises(SoundjudgeError, match="16, which rounds: give an integer"):
+                reward(audio, texts, rates, sizes)
+    with pytest.raises(SoundjudgeError, match="44096 as float16, which rounds"):
+        judge.score_pairs([(audio[0].numpy(), np.float16(44_100))], texts[:1])
+
+
+@pytest.mark.parametrize(
+    "sizes", [[1.0, 0.7, 0.9, 1.0], torch.tensor([1.0, 1, 1, 1]), torch.full((4,), 15_999.5)]
+)
+def test_sizes_that_are_no_counts_of_samples_are_refused(judge, sizes):
+    audio, texts, _ = padded()  # SpeechBrain's lengths are shares of the longest
+    with pytest.raises(SoundjudgeError, match="give numbers of samples, integers"):
+        soundjudge.reward.Reward(judge)(audio, texts, 16_000, sizes)
+
+
+def test_the_mean_does_not_depend_on_the_state_of_torch_or_of_the_metric(judge):
+    from soundjudge.metric import AlignmentScore
+
+    audio, texts, sizes = padded()
+    expected = pytest.approx(np.mean(expected_scores(judge)), abs=1e-4)
+    metric = AlignmentScore(judge)
+    metric.set_dtype(torch.bfloat16)
+    for _ in range(20):
+        metric.update(audio, texts, sizes, 16_000)
+    assert metric.compute().item() == expected
+    with torch.inference_mode():
+        metric = AlignmentScore(judge)
+        metric.update(audio, texts, sizes, 16_000)
+    metric.update(audio, texts, sizes, 16_000)  # outside of it
+    assert metric.compute().item() == expected

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from soundjudge.data.audio import mpeg, mpeg_frames
 from soundjudge.data.audio.flags import USUAL_RATES
+from soundjudge.data.audio.formats import CHUNKED, FORM, is_file
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, Stream
 
-FIRST = 12  # place of the first chunk
 HEAD = 8  # bytes of a chunk's name and size
 STREAMED = 0x7FFF_0000  # bytes; a length from here on means that its writer did not know it
 IN_DS64 = 0xFFFF_FFFF  # a length that stands in the chunk ds64
@@ -39,13 +39,7 @@ class Layout:
 
 
 AIFF = Layout(size_code=">I", samples=b"SSND", lead=8, description=b"COMM")
-LAYOUTS = {
-    (b"RIFF", b"WAVE"): Layout(),
-    (b"RF64", b"WAVE"): Layout(),
-    (b"BW64", b"WAVE"): Layout(),
-    (b"FORM", b"AIFF"): AIFF,
-    (b"FORM", b"AIFC"): AIFF,
-}
+LAYOUTS = {pair: AIFF if pair[0] == b"FORM" else Layout() for pair in CHUNKED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +57,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     if layout is None:
         return []
     chunks: dict[bytes, Chunk] = {}
-    for chunk in _chunks(data, FIRST, layout):
+    for chunk in _chunks(data, FORM, layout):
         chunks[chunk.name] = chunk
         if chunk.name == layout.samples:
             return _streams(data, layout, chunks, seconds)
@@ -118,7 +112,7 @@ def _streams(
 def _behind(data: FileBytes, end: int, layout: Layout) -> tuple[bool, bool]:
     """Whether samples end at `end`: nothing or a chunk follows; and whether a file is joined."""
     for place in (end, end + end % 2):
-        if data[place : place + 4] == data[:4] or (place > FIRST and is_file(data, place)):
+        if data[place : place + 4] == data[:4] or (place > FORM and is_file(data, place)):
             return True, True
         tags = place
         while size := mpeg_frames.tag_size(data, tags):
@@ -133,20 +127,10 @@ def _behind(data: FileBytes, end: int, layout: Layout) -> tuple[bool, bool]:
     return end == len(data), False
 
 
-def is_file(data: FileBytes, start: int) -> bool:
-    """Whether a file of some format begins here, and not samples, chunks or a tag alone."""
-    head = data[start : start + FIRST]
-    if (head[:4], head[8:]) in LAYOUTS or head[:4] in (b"fLaC", b"OggS"):
-        return True
-    while size := mpeg_frames.tag_size(data, start):
-        start += size
-    return mpeg_frames.is_run(data, start)
-
-
 def _plain_head(text: bytes, size: int) -> bytes:
     """The head of a WAV file with nothing in it but what a sample is."""
     text = text + bytes(len(text) % 2)
-    total = FIRST + 2 * HEAD + len(text) + size - HEAD
+    total = FORM + 2 * HEAD + len(text) + size - HEAD
     head = struct.pack("<4sI4s4sI", b"RIFF", total, b"WAVE", b"fmt ", len(text))
     return head + text + struct.pack("<4sI", b"data", size)
 

@@ -4,7 +4,9 @@ FFmpeg decodes the first of two joined files without a word, and what is there o
 """
 
 from collections.abc import Iterator
+from itertools import accumulate
 
+from soundjudge.data.audio.formats import foreign_name, is_file
 from soundjudge.data.audio.streams import FileBytes
 
 JOINED = "undecodable: another file is joined behind it, split them"
@@ -21,15 +23,28 @@ def refusal(name: str, data: FileBytes, start: int, *, has_length: bool) -> str:
 
     `has_length`: whether it states how long it is, so that the share that is there is known.
     """
-    if name == "mov" and [kind for kind, _ in _boxes(data)].count(b"moov") > 1:
-        return JOINED
-    if name == "tta" and data.find(b"TTA1", _tta_end(data, start)) >= 0:
+    if _is_joined(name, data, start):
         return JOINED
     # Without one FFmpeg guesses a length from what is there, which then agrees with it.
     stated = has_length and data.find(DURATION, start, max(0, data.find(FIRST_CLUSTER))) >= 0
-    if name == "matroska" and not stated and _ends_within_element(data, start):
+    if name == "matroska" and not stated and [*_elements(data, start)][-1] != len(data):
         return CUT
     return ""
+
+
+def _is_joined(name: str, data: FileBytes, start: int) -> bool:
+    """Whether another file follows; FFmpeg reads on where both are Matroska's."""
+    if name == "tta":
+        return is_file(data, _tta_end(data, start))
+    places: list[int] = []
+    if name == "mov":
+        boxes = list(_boxes(data))
+        if [kind for kind, _ in boxes].count(b"moov") > 1:
+            return True
+        places = list(accumulate(size for _, size in boxes))
+    elif name == "matroska":
+        places = list(_elements(data, start))
+    return any(is_file(data, place) and foreign_name(data, place) != name for place in places)
 
 
 def _boxes(data: FileBytes) -> Iterator[tuple[bytes, int]]:
@@ -55,18 +70,20 @@ def _tta_end(data: FileBytes, start: int) -> int:
     return start + 26 + 4 * count + sum(sizes)
 
 
-def _ends_within_element(data: FileBytes, start: int) -> bool:
-    """Whether an element of a Matroska file is cut or none, its segment and clusters aside."""
+def _elements(data: FileBytes, start: int) -> Iterator[int]:
+    """Where elements of a Matroska file begin, segment and clusters opened; at last where they end.
+
+    That is not the end of the file if an element is cut, or is none.
+    """
     position = start
-    while position < len(data):
-        if data[position] < SMALLEST_ID:
-            return True
+    while position < len(data) and data[position] >= SMALLEST_ID:
+        yield position
         kind, body = _variable(data, position, keep_marker=True)
         size, body = _variable(data, body, keep_marker=False)
         if body > len(data):
-            return True
+            return
         position = body if kind in (SEGMENT, CLUSTER) else body + size
-    return position > len(data)
+    yield position
 
 
 def _variable(data: FileBytes, position: int, *, keep_marker: bool) -> tuple[int, int]:

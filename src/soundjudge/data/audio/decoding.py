@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from soundjudge.data.audio import chunks, flac, foreign, mpeg, mpeg_frames, ogg, other_files
+from soundjudge.data.audio import (
+    chunks,
+    flac,
+    foreign,
+    formats,
+    mpeg,
+    mpeg_frames,
+    ogg,
+    other_files,
+)
 from soundjudge.data.audio.flags import Power
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, PiecesFile, Stream
 from soundjudge.errors import AudioError
@@ -49,11 +58,12 @@ def decode(path: Path, first_seconds: float | None) -> Decoded:
     except OSError as error:
         raise AudioError(path, "unreadable", error.strerror or str(error)) from error
     start = mpeg_frames.after_tags(data)
-    if name := foreign.format_name(data, start):
+    if name := formats.foreign_name(data, start):
         _add_foreign(path, data, name, start, seconds, result)
         return result
-    if start and (data[start : start + 4], data[start + 8 : start + 12]) in chunks.LAYOUTS:
-        data, start = data[start:], 0  # no other reader of such files knows a tag before them
+    head = data[start : start + formats.FORM]
+    if start and (head[:4] == b"fLaC" or (head[:4], head[8:]) in formats.CHUNKED):
+        data, start = data[start:], 0  # no other reader of such files knows every tag before them
     # libsndfile reads more formats, and part of a file in silence where their header is wrong.
     streams = _streams(data, start, seconds)
     for stream in streams or [Stream(refusal=other_files.refusal(data, path.name))]:
@@ -93,6 +103,8 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
             parts = list(_means(_blocks(file, frames), path, result.power))
             announced = file.frames / stream.share_there
     except soundfile.LibsndfileError as error:
+        if stream.damage:
+            raise AudioError(path, *stream.damage.split(": ", 1)) from error
         detail = error.error_string.strip(" .") or f"decoder error {error.code}, cut off or damaged"
         remedy = f"get it again or convert it (ffmpeg -i {path.name} a.wav)"
         raise AudioError(path, "undecodable", f"{detail}; {remedy}") from error

@@ -4,15 +4,20 @@ import re
 import struct
 from dataclasses import dataclass
 
-from soundjudge.data.audio.chunks import JOINED, is_file
+from soundjudge.data.audio.chunks import JOINED
+from soundjudge.data.audio.formats import is_file
 from soundjudge.data.audio.streams import FileBytes, Stream
 
 STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the marker and the head of STREAMINFO
 FRAME = re.compile(rb"\xff[\xf8\xf9][^\x00-\x0f\xf0-\xff][\x00-\xaf][^\x80-\xbf\xff]")
 RATES = {1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 7: 24_000,
          8: 32_000, 9: 44_100, 10: 48_000, 11: 96_000}  # fmt: skip
-# What begins another file, and where in it that stands.
-OTHERS = ((b"WAVE", 8), (b"AIFF", 8), (b"AIFC", 8), (b"OggS", 0))
+# Where another file may begin.
+OTHER = re.compile(
+    rb"(?=.{8}(?:WAVE|AIF[FC])|.{4}(?:ftyp|moov|mdat|wide|free|skip)|OggS|ID3|TAG|APETAGEX"
+    rb"|\x1aE\xdf\xa3|0&\xb2u|MAC |wvpk|TTA1|#!AMR|\xff[\xe2-\xff])",
+    re.DOTALL,
+)
 LENGTH = 18  # place of the 8 bytes that hold a stream's length in their last 36 bits
 
 
@@ -23,6 +28,8 @@ class Frame:
     first: int
     end: int
     rate: int
+    place: int = 0
+    "of its header in the file"
 
 
 def streams(data: FileBytes, seconds: float) -> list[Stream]:
@@ -31,8 +38,6 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     starts = [match.start() for match in STREAM.finditer(data)]
     if not starts:
         return [Stream()]  # libsndfile says what is wrong with it
-    if _holds_other(data, _first_frame(data, starts[0])):
-        return [Stream(refusal=JOINED)]
     result = []
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
         word = int.from_bytes(data[start + LENGTH : start + LENGTH + 8], "big")
@@ -40,6 +45,8 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         if rate == 0 or end - start < 42:
             return [Stream()]  # libsndfile says what is wrong with it
         there = _samples(data, start, end, seconds * rate)
+        if there.end <= seconds * rate and _holds_other(data, there.place, end):
+            return [Stream(refusal=JOINED)]
         refusal = ""
         if there.rate not in (0, rate):
             refusal = f"damaged: its headers state rates of {rate} and {there.rate} Hz"
@@ -53,43 +60,31 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     return result
 
 
-def _holds_other(data: FileBytes, start: int) -> bool:
-    """Whether a file of another format begins among the frames or behind them."""
-    for mark, place in OTHERS:
-        found = start
-        while (found := data.find(mark, found + 1)) >= 0:
-            if is_file(data, found - place):
-                return True
-    return False
+def _holds_other(data: FileBytes, frame: int, end: int) -> bool:
+    """Whether a file of another format begins before `end`, behind the last frame or far into it.
 
-
-def _first_frame(data: FileBytes, start: int) -> int:
-    """Where the frames begin, behind the blocks of metadata.
-
-    One of these may hold the head of the WAV file that was encoded.
+    Frames of MPEG audio are short, so that they count where the frame of FLAC ends.
     """
-    place = start + 4
-    while place + 4 <= len(data):
-        is_last, size = data[place] & 0x80, int.from_bytes(data[place + 1 : place + 4], "big")
-        place += 4 + size
-        if is_last:
-            break
-    return min(place, len(data))
+    places = (match.start() for match in OTHER.finditer(data, frame + 1, end))
+    return any(
+        is_file(data, place) and (data[place] != 0xFF or _crc16(data[frame:place]) == 0)
+        for place in places
+    )
 
 
 def _samples(data: FileBytes, start: int, end: int, enough: float) -> Frame:
     """The last of the frames that follow one another from the first on; its rate if any says it."""
     block_size = int.from_bytes(data[start + 8 : start + 10], "big")
-    ends, last, rate = {0}, 0, 0
+    ends, last, rate, place = {0}, 0, 0, start
     for match in FRAME.finditer(data, start + 42, end):
         frame = _frame(data[match.start() : match.start() + 16], block_size)
         if frame is None or frame.first not in ends:
             continue
         ends.add(frame.end)
-        last, rate = max(last, frame.end), rate or frame.rate
+        last, rate, place = max(last, frame.end), rate or frame.rate, match.start()
         if last > enough:
             break
-    return Frame(first=0, end=last, rate=rate)
+    return Frame(first=0, end=last, rate=rate, place=place)
 
 
 def _frame(head: bytes, block_size: int) -> Frame | None:
@@ -127,4 +122,14 @@ def _checksum(head: bytes) -> int:
         crc ^= byte
         for _ in range(8):
             crc = (crc << 1 ^ 0x107) if crc & 0x80 else crc << 1
+    return crc
+
+
+def _crc16(frame: bytes) -> int:
+    """CRC-16 with the polynomial x^16 + x^15 + x^2 + 1; 0 for a frame with its own behind it."""
+    crc = 0
+    for byte in frame:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = crc << 1 ^ 0x18005 if crc & 0x8000 else crc << 1
     return crc

@@ -11,32 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundjudge.data.audio import containers
+from soundjudge.data.audio.formats import UNCHECKED
 from soundjudge.data.audio.streams import SHARE_THERE, FileBytes
 from soundjudge.errors import AudioError
 
 REMEDY = "install the decoder (pip install 'soundjudge[decode]') or convert the file to wav or flac"
-BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # first ones of mp4 and QuickTime
-MAGICS = {
-    b"\x1aE\xdf\xa3": "matroska", b"0&\xb2u": "asf", b"MAC ": "ape", b"wvpk": "wv",
-    b"TTA1": "tta",
-}  # fmt: skip
-# Nothing in these says how long they are, and FFmpeg does not say where one is damaged.
-UNCHECKED = {b"#!AMR": "amr", b"\x0bw": "ac3"}
 CHECKED = ("tta",)  # their frames have checksums, which FFmpeg compares if it is asked to
 NAMES = {"mov": "mp4 or m4a", "matroska": "webm or mkv", "asf": "wma"}
 ADTS_BLOCK = 1024  # samples
 CODER_DELAY = 0.1  # seconds, by which a whole file may differ from what it states
-
-
-def format_name(data: FileBytes, start: int) -> str:
-    """FFmpeg's name of the format that begins at `start`, behind tags; empty if it is none."""
-    if data[4:8] in BOXES:
-        return "mov"
-    head = data[start : start + 8]
-    if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
-        return "aac"
-    known = {**MAGICS, **UNCHECKED}
-    return next((name for magic, name in known.items() if head.startswith(magic)), "")
 
 
 def blocks(

@@ -60,7 +60,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         damage = "damaged: it does not begin with a frame"
     result = [_stream(data, run, damage if run is runs[-1] else "", stopped) for run in runs]
     pieces = result[0].pieces
-    if len(runs) == 1 and pieces and len(pieces) == 1 and start == mpeg_frames.after_tags(data):
+    if len(runs) == 1 and pieces and len(pieces) == 1 and start == 0:
         return [Stream(share_there=result[0].share_there, damage=result[0].damage)]
     return result
 

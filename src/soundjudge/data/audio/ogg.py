@@ -2,9 +2,11 @@
 
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from soundjudge.data.audio.chunks import JOINED, is_file
+from soundjudge.data.audio import flac
+from soundjudge.data.audio.chunks import JOINED
+from soundjudge.data.audio.formats import is_file
 from soundjudge.data.audio.streams import FileBytes, Piece, Stream, slices
 
 BEGIN, END = 2, 4  # flags of the first and the last page of a logical stream
@@ -13,6 +15,7 @@ OPUS_RATE = 48_000  # Hz, of positions (RFC 7845)
 UNTRIMMED = 65_536
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 FULL_PAGE = 4_096  # bytes; libogg writes a page when it holds more
+FLAC, FLAC_HEAD = b"\x7fFLAC", 9  # what its first packet begins with, and bytes of that
 NO_LAST_PAGE = "truncated: it ends without its last page"
 
 
@@ -74,7 +77,10 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     if not any(link.serial is not None for link in links):
         return [Stream()]  # libsndfile says what is wrong with it
     sounds = [link for link in links if link.serial is not None]
-    result = [_stream(data, link, complete or link is not sounds[-1]) for link in sounds]
+    result = [
+        _unwrapped(_stream(data, link, complete or link is not sounds[-1]), data, link, seconds)
+        for link in sounds
+    ]
     if cut and not result[-1].damage:
         result[-1] = Stream(pieces=result[-1].pieces, damage=NO_LAST_PAGE)
     if complete and junk_at >= 0 and not cut and is_file(data, junk_at):
@@ -130,11 +136,11 @@ def _add(link: Link, page: Page, data: FileBytes) -> None:
 
 def _rate(packet: bytes) -> int:
     """The rate (Hz) of the stream that begins with this packet, 0 if it is no sound."""
-    places = {b"\x01vorbis": ("<I", 12), b"Speex   ": ("<I", 36), b"\x7fFLAC": (">I", 27)}
+    places = {b"\x01vorbis": ("<I", 12), b"Speex   ": ("<I", 36), FLAC: (">I", 27)}
     for magic, (code, place) in places.items():
         if packet.startswith(magic) and len(packet) >= place + 4:
             rate: int = struct.unpack_from(code, packet, place)[0]
-            return rate >> 12 if magic == b"\x7fFLAC" else rate
+            return rate >> 12 if magic == FLAC else rate
     return OPUS_RATE if packet.startswith(b"OpusHead") else 0
 
 
@@ -164,6 +170,19 @@ def _stream(data: FileBytes, link: Link, to_its_end: bool) -> Stream:
     before = pages[-2].position if len(pages) > 3 else 0
     trims = link.codec == b"OpusHead" and _opus_samples(last) > pages[-1].position - before
     return Stream(pieces=ended, damage="" if trims else NO_LAST_PAGE)
+
+
+def _unwrapped(stream: Stream, data: FileBytes, link: Link, seconds: float) -> Stream:
+    """The FLAC file in a stream of Ogg: libsndfile does not read those headers of every writer.
+
+    (RFC 9639, section 10.1: a mark, versions and a count stand before its first header.)
+    """
+    if not link.codec.startswith(FLAC):
+        return stream
+    texts = (data[page.start + 27 + data[page.start + 26] : page.end] for page in link.pages)
+    file = b"".join(texts)[FLAC_HEAD:]
+    inner = flac.streams(file, seconds)[0]
+    return replace(inner, pieces=inner.pieces or (file,), damage=stream.damage)
 
 
 def _goes_back(data: FileBytes, pages: list[Page]) -> bool:

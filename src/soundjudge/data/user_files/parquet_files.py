@@ -33,5 +33,5 @@ def read_parquet(path: Path) -> pa.Table:
 
 def unreadable(path: Path, error: Exception) -> SoundjudgeError:
     """The error about a file that is no Parquet file, or a damaged one, in one line."""
-    reason = " ".join(str(error).split())
-    return SoundjudgeError(f"{path} is not a readable Parquet file: {reason}")
+    reason = " ".join(str(error).split()).rstrip(".")
+    return SoundjudgeError(f"{path} is not a readable Parquet file: {reason}: write it again")

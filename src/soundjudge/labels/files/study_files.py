@@ -108,7 +108,7 @@ def reliability_file(
     out: Path | None = None,
     overwrite: bool = False,
     tell: Tell = rating_files.tell_nothing,
-) -> dict[str, float]:
+) -> dict[str, float | str]:
     """Counts of a file's ratings and their agreement with intervals, also as JSON in `out`.
 
     Raises SoundjudgeError.

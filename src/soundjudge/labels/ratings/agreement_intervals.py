@@ -18,12 +18,13 @@ CONFIDENCE = 0.95
 
 def agreement_intervals(
     ratings: pd.DataFrame, *, resamples: int, seed: int, confidence: float = CONFIDENCE
-) -> dict[str, float]:
+) -> dict[str, float | str]:
     """icc, icc_mean, alpha, split_half; ceiling_{srcc,lcc,ktau}, floor_mse, and those _deconvolved.
 
     Each with _lo and _hi, where resamples define it. The intervals hold for other pairs rated by
     the same listeners; those of the ceilings do not hold their bias: the two estimates are their
-    range. Ceilings are left out where raters agree no better than by chance. Raises
+    range. Ceilings are left out where raters agree no better than by chance, intervals of fewer
+    pairs than `resampling.MIN_PAIRS`; no_ceiling and no_intervals then say why. Raises
     ReliabilityError if there is nothing to agree on.
     """
     pair, score = reliability.pairs_and_scores(ratings)
@@ -39,13 +40,16 @@ def agreement_intervals(
     )
     # The first draw is of the ratings as they are: fewer halves than in the value shift it.
     draws["split_half"] = halves[1:] + (values["split_half"] - halves[0])
+    reasons: dict[str, str] = {}
     try:
         ceilings = noise_ceiling.ceiling_range(ratings, weights, seed=seed)
-    except ReliabilityError:
-        return _with_intervals(values, draws, confidence)
-    for name, value, column in ceilings.numbers():
-        values[name], draws[name] = value, column
-    return _with_intervals(values, draws, confidence)
+        for name, value, column in ceilings.numbers():
+            values[name], draws[name] = value, column
+    except ReliabilityError as error:
+        reasons["no_ceiling"] = str(error)
+    if reason := resampling.too_few_pairs(pairs):
+        return {**values, **reasons, "no_intervals": reason}
+    return {**_with_intervals(values, draws, confidence), **reasons}
 
 
 def _with_intervals(

@@ -122,10 +122,8 @@ def compare(
     """
     if len(predictions) < 2:
         raise SoundjudgeError("a comparison needs two or more systems")
-    if len(reference) < systems.MIN_PAIRS:
-        raise SoundjudgeError(
-            f"{len(reference)} pairs are too few: give {systems.MIN_PAIRS} or more"
-        )
+    if reason := resampling.too_few_pairs(len(reference)):
+        raise SoundjudgeError(reason)
     frame, columns = reference_tables.rename_reference(reference), {}
     for number, (name, table) in enumerate(predictions.items()):
         columns[name] = f"system {number}"  # a name may be that of another column
@@ -169,7 +167,7 @@ class SystemEvaluation:
     """A system on the pairs of a reference."""
 
     frame: pd.DataFrame  # the reference's rows with pred_score
-    split: EvaluatedSplit | None  # None for fewer than systems.MIN_PAIRS pairs
+    split: EvaluatedSplit | None  # None for fewer than resampling.MIN_PAIRS pairs
 
     @cached_property
     def numbers(self) -> dict[str, float | str]:
@@ -179,8 +177,8 @@ class SystemEvaluation:
         scale = scale or reference_tables.other_reference_scale(rating)
         remark: dict[str, float | str] = {"mse_of_another_scale": scale} if scale else {}
         if self.split is None:
-            reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"
             numbers = asdict(metrics.correlation_metrics(score, rating))
+            reason = resampling.too_few_pairs(len(rating))
             return {**numbers, "no_intervals": reason, **remark}
         row: dict[str, float | str] = {**self.split.metrics[PREDICTION], **remark}
         if self.split.no_ceiling:
@@ -191,7 +189,7 @@ class SystemEvaluation:
 
     @cached_property
     def slices(self) -> pd.DataFrame:
-        """The rows of `groups.slices`; none for fewer than systems.MIN_PAIRS pairs."""
+        """The rows of `groups.slices`; none for fewer than resampling.MIN_PAIRS pairs."""
         if self.split is None:
             return pd.DataFrame()
         return groups.slices(self.split.comparison, PREDICTION)
@@ -211,7 +209,7 @@ def evaluate_system(
     frame = reference_tables.match_predictions(
         predictions, reference_tables.rename_reference(reference), "the predictions"
     )
-    if len(frame) < systems.MIN_PAIRS:
+    if len(frame) < resampling.MIN_PAIRS:
         return SystemEvaluation(frame=frame, split=None)
     comparison = systems.compare_systems(
         frame, [PREDICTION], resamples=resamples, seed=seed, cluster=cluster

@@ -21,8 +21,6 @@ from soundjudge.scoring.evaluation.significance import BootstrapDraws
 
 CONFIDENCE = 0.95  # of intervals
 CEILING_RESAMPLES = 200  # of the noise ceiling: each refits it
-# Of an interval: of 4 pairs 29 % of intervals have no width and .71 hold; of 10, none and .98.
-MIN_PAIRS = 10
 METRICS = ("srcc", "lcc", "ktau", "mse")
 
 Cluster = Literal["none", "text", "model_id", "both"]

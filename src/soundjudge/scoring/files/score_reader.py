@@ -40,11 +40,12 @@ def read_scores(pairs: PairTable, out: Path) -> Written:
             f"{out} has other columns than the table and {PREDICTION}: it is no output of this "
             "table; choose another output"
         )
-    expected = [_normal_row(row) for row in pairs.rows]
+    expected = [_normal_row(row, is_spreadsheet) for row in pairs.rows]
     scores: dict[int, list[str]] = {}
     position = 0
     for number, row in enumerate(rows, start=1):
-        cells, values = _normal_row(row[: len(pairs.columns)]), row[len(pairs.columns) :]
+        cells = _normal_row(row[: len(pairs.columns)], is_spreadsheet)
+        values = [_point(cell, is_spreadsheet) for cell in row[len(pairs.columns) :]]
         while position < len(expected) and expected[position] != cells:
             position += 1  # left out: it had no score
         if position == len(expected):
@@ -53,8 +54,8 @@ def read_scores(pairs: PairTable, out: Path) -> Written:
                 "table of the first run, or choose another output"
             )
         if values[0].strip():
-            cell = values[0].replace(",", ".") if is_spreadsheet else values[0]
-            scores[position] = [_score_text(cell, out, number), *map(_added_cell, values[1:])]
+            score = _score_text(values[0], out, number)
+            scores[position] = [score, *map(_added_cell, values[1:])]
         position += 1
     return Written(added=added, cells=scores, done=position)
 
@@ -66,7 +67,8 @@ def _complete_rows(pairs: PairTable, path: Path) -> tuple[list[str], list[list[s
         return table.columns, table.rows, False
     content = path.read_bytes()
     try:
-        text = content[: content.rfind(b"\n") + 1].decode("utf-8-sig")
+        # Some programs end lines with a carriage return alone.
+        text = content[: max(map(content.rfind, (b"\n", b"\r"))) + 1].decode("utf-8-sig")
         if path.suffix.lower() == ".jsonl":
             return *_json_rows(pairs, text, path), False
         if not text:
@@ -76,9 +78,10 @@ def _complete_rows(pairs: PairTable, path: Path) -> tuple[list[str], list[list[s
         raise SoundjudgeError(
             f"{path} is no CSV in UTF-8: save it so, or choose another output"
         ) from error
-    header = rows[0]
-    if len(rows[-1]) != len(header):
+    if len(rows[-1]) != len(rows[0]):
         rows.pop()  # cut off inside a quoted line break
+    rows = _without_blanks(rows)
+    header = rows[0]
     for number, row in enumerate(rows[1:], start=1):
         if len(row) != len(header):
             raise SoundjudgeError(
@@ -88,11 +91,21 @@ def _complete_rows(pairs: PairTable, path: Path) -> tuple[list[str], list[list[s
     return header, rows[1:], separator == ";"
 
 
+def _without_blanks(rows: list[list[str]]) -> list[list[str]]:
+    """The rows less those and less the last columns that a spreadsheet added without content."""
+    if rows[0][-1:] != [""]:
+        return [row for row in rows if any(row)]
+    width = max(len("\0".join(row).rstrip("\0").split("\0")) for row in rows)
+    return [row[:width] for row in rows if any(row)]
+
+
 def _delimited_rows(columns: Sequence[str], text: str) -> tuple[str, list[list[str]]]:
     """The separator under which the columns are the table's, and all rows of a text."""
     for separator in SEPARATORS:
         # No splitlines: it also splits at U+2028 and others, which texts may have.
         rows = [r for r in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if r]
+        if rows and rows[0][0].startswith("sep="):  # tells a spreadsheet the separator
+            del rows[0]
         if rows and rows[0][: len(columns) + 1] == [*columns, PREDICTION]:
             break
     return separator, rows or [[]]
@@ -109,8 +122,14 @@ def _json_rows(pairs: PairTable, text: str, path: Path) -> tuple[list[str], list
     return header, [[cells.get(name, "") for name in header] for cells in listed]
 
 
-def _normal_row(row: list[str]) -> list[str]:
-    return [_normal_cell(cell) for cell in row]
+def _normal_row(row: list[str], is_spreadsheet: bool) -> list[str]:
+    return [_normal_cell(_point(cell, is_spreadsheet)) for cell in row]
+
+
+def _point(cell: str, is_spreadsheet: bool) -> str:
+    """A number that a spreadsheet may have written with a comma, with a point."""
+    pointed = cell.replace(",", ".")
+    return pointed if is_spreadsheet and NUMBER.fullmatch(pointed) else cell
 
 
 def _normal_cell(cell: str) -> str:

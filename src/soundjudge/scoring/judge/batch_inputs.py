@@ -4,6 +4,7 @@ B sounds, C channels, T samples.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,11 +25,17 @@ def sounds_of_batch(
     if isinstance(audio, Tensor) and audio.ndim not in (2, 3):
         raise SoundjudgeError(f"audio is {tuple(audio.shape)}: give (B, T) or (B, C, T)")
     sounds = [torch.as_tensor(sound).detach() for sound in audio]
-    rates = torch.as_tensor(sample_rates, dtype=torch.float64).reshape(-1).tolist()
+    rates: list[Any] = [sample_rates]
+    if isinstance(sample_rates, Sequence) or (
+        isinstance(sample_rates, Tensor) and sample_rates.ndim
+    ):
+        rates = list(sample_rates)
     rates = rates * len(sounds) if len(rates) == 1 else rates
     lengths = [sound.shape[-1] if sound.ndim else 0 for sound in sounds]
     if sizes is not None:
         lengths = torch.as_tensor(sizes).reshape(-1).tolist()
+        if not all(isinstance(length, int) for length in lengths):  # such as shares of the longest
+            raise SoundjudgeError(f"sizes are {lengths[:3]}: give numbers of samples, integers")
     for name, values in (("sizes", lengths), ("sample_rates", rates)):
         if len(values) != len(sounds):
             raise SoundjudgeError(f"there are {len(sounds)} sounds and {len(values)} {name}")
@@ -37,6 +44,6 @@ def sounds_of_batch(
             raise SoundjudgeError(
                 f"sizes[{position}] is {length}: sound {position} has {sound.shape[-1]} samples"
             )
-    cut = [sound[..., : int(length)] for sound, length in zip(sounds, lengths, strict=True)]
+    cut = [sound[..., :length] for sound, length in zip(sounds, lengths, strict=True)]
     columns = [sound.T if sound.ndim == 2 else sound for sound in cut]
     return list(zip(columns, rates, strict=True))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from soundjudge.data.audio import audio
+from soundjudge.data.audio.flags import USUAL_RATES
 from soundjudge.errors import AudioError, SoundjudgeError
 from soundjudge.scoring.judge import argument_order
 
@@ -209,6 +210,11 @@ def _rate(value: Any, where: str) -> float:  # noqa: ANN401
         raise SoundjudgeError(f"{where}: its sample rate {value!r} is no number") from error
     if not math.isfinite(rate) or rate <= 0:
         raise SoundjudgeError(f"{where}: its sample rate is {rate:g}: give it in Hz, above 0")
+    kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    if kind in ("bfloat16", "float16") and rate not in USUAL_RATES:
+        raise SoundjudgeError(
+            f"{where}: its sample rate is {rate:g} as {kind}, which rounds: give an integer"
+        )
     return rate
 
 
