@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge.clap.encoders import deltas, tower_checks
+from soundjudge.clap.encoders import naming, tower_checks
 from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM
@@ -140,8 +140,8 @@ class TowersClap(nn.Module):
         return {name: w for name, w in self.state_dict().items() if name.startswith(prefixes)}
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        digits = deltas.short_digest(self.text_model.tokenizer.get_vocab(), self.state_dict())
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
+        digits = naming.short_digest(self.text_model.settings(), self.state_dict())
         protocol = f"{AISFX_SAMPLE_RATE / 1000:g}k-first{WINDOW_SECONDS:g}s-peak"
         return f"{KIND}-{digits}/{protocol}/projection@{VERSION}"
 
