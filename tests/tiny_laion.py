@@ -26,7 +26,8 @@ TEXT = {
 
 
 def model(fused: bool = False) -> transformers.ClapModel:
-    return tiny_clap.model(fused=fused, audio=AUDIO, text=TEXT)
+    fusion = {"fusion_type": "aff_2d"} if fused else {}  # as the published one
+    return tiny_clap.model(fused=fused, audio=AUDIO | fusion, text=TEXT)
 
 
 def state(model: transformers.ClapModel) -> dict[str, torch.Tensor]:

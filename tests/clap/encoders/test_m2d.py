@@ -91,6 +91,7 @@ def test_the_name_says_which_weights_and_what_is_done_to_a_sound(tmp_path: Path)
     # the text side of older checkpoints comes from the hub, and counts as well
     assert load(tiny_m2d.write(tmp_path / "text", seed=1)).name() != name
     assert load(tiny_m2d.write(tmp_path / "old", seed=1, text="Reader")).name() != name
+    assert load(tiny_m2d.write(tmp_path / "code", activation="tanh")).name() != name
 
 
 def test_a_symbolic_link_keeps_the_name_that_tells_the_architecture(tmp_path: Path):

@@ -180,6 +180,13 @@ def changed(folder: Path, target: Path, **config: object) -> Path:
     return target
 
 
+def test_another_configuration_of_equal_weights_is_another_name(folder, clap, tmp_path):
+    other = PeAudioClap.load(changed(folder, tmp_path, text_config=TEXT | {"norm_eps": 0.1}), "cpu")
+    with torch.no_grad():
+        assert not torch.equal(other.embed_texts(TEXTS), clap.embed_texts(TEXTS))
+    assert other.name() != clap.name()
+
+
 def test_a_model_of_frames_is_refused(folder, tmp_path):
     frames = changed(folder, tmp_path / "f", architectures=["PeAudioFrameLevelModel"])
     with pytest.raises(SoundjudgeError, match="embeds frames, not whole sounds"):

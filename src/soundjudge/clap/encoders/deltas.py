@@ -6,7 +6,6 @@ exactly, whatever the two are: a difference of the numbers themselves would be r
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -50,13 +49,6 @@ def weights_digest(weights: Weights) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def short_digest(settings: object, weights: Weights) -> str:
-    """8 digits of a sha256 of what a model's configuration says, as JSON, and of its weights."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    digest.update(weights_digest(weights).encode())
-    return digest.hexdigest()[:8]
 
 
 def _bits(weights: Tensor) -> NDArray[np.uint32]:

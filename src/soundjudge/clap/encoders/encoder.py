@@ -37,8 +37,10 @@ class ClapEncoder(Protocol):
     def name(self) -> str:
         """Checkpoint, protocol and pooling, so that two scores of one name can be compared.
 
-        Such as "unfused-1a2b3c4d/48k-first10s-int16-repeatpad/projection@1": weights by the first
-        digits of a sha256, what is done to a sound, which layer is read, version of this code.
+        Such as "unfused-1a2b3c4d/48k-first10s-int16-repeatpad/projection@1": weights, configuration
+        and tokenizer by the first digits of a sha256 (`naming`), what is done to a sound, which
+        layer is read, version of this code. Rows are stored by it: it changes with all that moves
+        an embedding.
         """
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:  # B x (T,) -> (B, E)

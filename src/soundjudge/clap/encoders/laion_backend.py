@@ -22,7 +22,7 @@ import transformers
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundjudge.clap.encoders import laion
+from soundjudge.clap.encoders import laion, naming
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, resample_waves
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer
 from soundjudge.errors import SoundjudgeError
@@ -65,11 +65,13 @@ class LaionClap:
             module.model.load_state_dict(state)
         except RuntimeError as error:
             raise SoundjudgeError(f"{path} does not fit laion-clap's model: {error}") from error
-        return cls(module.eval(), tokenizer, f"laion-{artifacts.sha256(path)[:8]}")
+        return cls(module.eval(), tokenizer, artifacts.sha256(path))
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are the file's."""
-        return f"{self.weights}/{self.extractor.protocol}/projection@{VERSION}"
+        """Checkpoint, protocol and pooling; the digits are of file and settings."""
+        settings = [self.weights, *naming.tokenizer_settings(self.tokenizer)]
+        digits = naming.short_digest(settings, {})
+        return f"laion-{digits}/{self.extractor.protocol}/projection@{VERSION}"
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds, no gradients: (B, E)."""

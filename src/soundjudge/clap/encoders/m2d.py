@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge.clap.encoders import deltas, m2d_copy
+from soundjudge.clap.encoders import deltas, m2d_copy, naming
 from soundjudge.clap.encoders.encoder import PROBES, Parts
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
@@ -71,8 +71,9 @@ class M2dClap(nn.Module):
         return self.checkpoint.parents[1]
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are those of the weights."""
-        weights = f"{self.checkpoint.parent.name}-{deltas.weights_digest(self.weights())[:8]}"
+        """Checkpoint, protocol and pooling; the digits are of weights and code."""
+        code = (self.folder / m2d_copy.CODE).read_text("utf-8")  # its settings are in it
+        weights = f"{self.checkpoint.parent.name}-{naming.short_digest(code, self.weights())}"
         return f"{weights}/16k-first{WINDOW_SECONDS:g}s-pad/projection@{VERSION}"
 
     @property

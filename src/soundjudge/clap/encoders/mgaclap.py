@@ -121,7 +121,7 @@ class MgaClap(PublishedClap):
         self.sample_rate, self.window_seconds = SAMPLE_RATE, WINDOW_SECONDS
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
         protocol = f"{SAMPLE_RATE / 1000:g}k-first{WINDOW_SECONDS:g}s-zeros"
         return f"{self.checkpoint_name()}/{protocol}/codebook@{VERSION}"
 

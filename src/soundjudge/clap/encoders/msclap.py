@@ -143,7 +143,7 @@ class MsClap(PublishedClap):
         self.sample_rate, self.window_seconds = SAMPLE_RATE, WINDOW_SECONDS
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
         protocol = f"{SAMPLE_RATE / 1000:g}k-{CROP_SECONDS}s-repeat-ends-of-{WINDOW_SECONDS:g}s"
         return f"{self.checkpoint_name()}/{protocol}/projection@{VERSION}"
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PeAudioConfig, PeAudioFeatureExtractor
 
-from soundjudge.clap.encoders import deltas, weight_files
+from soundjudge.clap.encoders import naming, weight_files
 from soundjudge.clap.encoders.spectrogram import MAX_SAMPLE_RATE, resample_waves
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.errors import SoundjudgeError
@@ -90,9 +90,10 @@ class PeAudioClap(nn.Module):
         PeAudioFeatureExtractor(**numbers).save_pretrained(folder)
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        settings = [self.tokenizer.get_vocab(), self.max_tokens, self.hop_length]
-        digits = deltas.short_digest(settings, self.model.state_dict())
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
+        settings = [naming.model_settings(self.model.config), self.sample_rate, self.hop_length]
+        settings += naming.tokenizer_settings(self.tokenizer)
+        digits = naming.short_digest(settings, self.model.state_dict())
         protocol = f"{self.sample_rate / 1000:g}k-first{self.window_seconds:g}s-reflect"
         return f"pe-audio-{digits}/{protocol}/projection@{VERSION}"
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer
 from transformers.initialization import no_init_weights
 
-from soundjudge.clap.encoders import deltas, htsat, weight_files
+from soundjudge.clap.encoders import htsat, naming, weight_files
 from soundjudge.clap.encoders.name_tables import NameTable
 from soundjudge.clap.encoders.tokenization import save_tokenizer
 from soundjudge.errors import SoundjudgeError
@@ -122,6 +122,7 @@ class PublishedClap(nn.Module):
         save_tokenizer(self.tokenizer, folder)
 
     def checkpoint_name(self) -> str:
-        """Kind, and the first digits of a sha256 of weights and vocabulary."""
-        digits = deltas.short_digest(self.tokenizer.get_vocab(), self.state_dict())
+        """Kind, and the first digits of a sha256 of weights and settings."""
+        settings = [self.sizes, *naming.tokenizer_settings(self.tokenizer)]
+        digits = naming.short_digest(settings, self.state_dict())
         return f"{self.file.kind}-{digits}"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig
 
-from soundjudge.clap.encoders import deltas, weight_files
+from soundjudge.clap.encoders import naming, weight_files
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.clap.encoders.transformers_clap import COMPUTED
 from soundjudge.data.tables.tables import SAMPLE_RATE
@@ -71,6 +71,11 @@ class SentenceEncoder(nn.Module):
         """Writes a transformers folder; the same weights give the same bytes."""
         self.model.save_pretrained(folder)
         save_tokenizer(self.tokenizer, folder)
+
+    def settings(self) -> list[Any]:
+        """What a vector depends on beside the weights."""
+        own = [naming.model_settings(self.model.config), self.max_tokens, self.pooling]
+        return own + naming.tokenizer_settings(self.tokenizer)
 
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
@@ -131,9 +136,8 @@ class SentenceTransformer:
         artifacts.write_json(folder / SETTINGS, {"max_seq_length": self.encoder.max_tokens})
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        settings = [self.encoder.tokenizer.get_vocab(), self.encoder.max_tokens]
-        digits = deltas.short_digest(settings, self.encoder.state_dict())
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
+        digits = naming.short_digest(self.encoder.settings(), self.encoder.state_dict())
         protocol = f"{self.encoder.max_tokens}-tokens/{self.encoder.pooling}"
         return f"sentence-{digits}/{protocol}@{VERSION}"
 

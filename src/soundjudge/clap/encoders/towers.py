@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge.clap.encoders import deltas, tower_checks, tower_files
+from soundjudge.clap.encoders import naming, tower_checks, tower_files
 from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, YAMNET
@@ -152,10 +152,10 @@ class TowersClap(nn.Module):
         return {name: w for name, w in self.state_dict().items() if name.startswith(prefixes)}
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights and vocabulary."""
-        vocabulary = self.text_model.tokenizer.get_vocab()
-        settings = vocabulary if self.tags is None else [vocabulary, self.tags.temperature]
-        digits = deltas.short_digest(settings, self.state_dict())
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
+        text = self.text_model.settings()
+        settings = text if self.tags is None else [text, self.tags.temperature]
+        digits = naming.short_digest(settings, self.state_dict())
         protocol = f"{AISFX_SAMPLE_RATE / 1000:g}k-first{WINDOW_SECONDS:g}s-peak"
         if self.tagger is not None:
             protocol += f"+{YAMNET_SAMPLE_RATE / 1000:g}k"

@@ -8,9 +8,7 @@ B batch, T samples at 16 kHz, F frames, M mel bands, H tower width, E embedding 
 L tokens.
 """
 
-import hashlib
 import inspect
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, ClapConfig, ClapFeatureExtractor
 
+from soundjudge.clap.encoders import naming
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
@@ -90,18 +89,14 @@ class TransformersClap(nn.Module):
         ClapFeatureExtractor(**asdict(self.extractor)).save_pretrained(folder)
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights, front end and vocabulary."""
-        digest = hashlib.sha256()
-        for key, tensor in sorted(self.model.state_dict().items()):
-            if not key.endswith(COMPUTED):
-                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-                digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        tokenizer = [self.tokenizer.get_vocab(), self.tokenizer.model_max_length]
-        settings = json.dumps([asdict(self.extractor), *tokenizer], sort_keys=True)
-        digest.update(settings.encode())
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
+        model = self.model.state_dict()
+        weights = {key: tensor for key, tensor in model.items() if not key.endswith(COMPUTED)}
+        settings = [asdict(self.extractor), naming.model_settings(self.model.config)]
+        settings += naming.tokenizer_settings(self.tokenizer)
         kind = "fused" if self.model.config.audio_config.enable_fusion else "unfused"
-        weights = f"{kind}-{digest.hexdigest()[:8]}"
-        return f"{weights}/{self.extractor.protocol}/projection@{VERSION}"
+        digits = naming.short_digest(settings, weights)
+        return f"{kind}-{digits}/{self.extractor.protocol}/projection@{VERSION}"
 
     @property
     def device(self) -> torch.device:

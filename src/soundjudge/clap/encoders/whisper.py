@@ -6,8 +6,6 @@ encoder always gets 30 s, silence behind the sound; the mean is over the frames 
 B batch, T samples at 16 kHz, F frames, E width of the encoder.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from soundjudge.clap.encoders import deltas, weight_files
+from soundjudge.clap.encoders import naming, weight_files
 from soundjudge.clap.encoders.spectrogram import MAX_SAMPLE_RATE
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
@@ -100,12 +98,11 @@ class WhisperMeans:
         self.extractor.save_pretrained(folder)
 
     def name(self) -> str:
-        """Checkpoint, protocol and pooling; the digits are of weights and front end."""
-        settings = json.dumps(self.extractor.to_dict(), sort_keys=True)
-        digest = hashlib.sha256(settings.encode())
-        digest.update(deltas.weights_digest(self.model.state_dict()).encode())
+        """Checkpoint, protocol and pooling; the digits are of weights and settings."""
+        settings = [self.extractor.to_dict(), naming.model_settings(self.model.config)]
+        digits = naming.short_digest(settings, self.model.state_dict())
         protocol = f"{SAMPLE_RATE / 1000:g}k-first{self.window_seconds:g}s-zeros"
-        return f"whisper-{digest.hexdigest()[:8]}/{protocol}/mean@{VERSION}"
+        return f"whisper-{digits}/{protocol}/mean@{VERSION}"
 
     def embed_sounds(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Unit embeddings of 16 kHz mono sounds: (B, E)."""

@@ -24,9 +24,9 @@ PATTERNS = ("*.json", "*.txt", "*.safetensors")
 REPORT = """\
 ## Protocol
 
-`{protocol}`: the checkpoint by the first digits of a sha256 of its weights, front end and
-vocabulary, what is done to a sound, and the layer that is read. The score is ten times the cosine
-of the embeddings of sound and text, clipped to 0..10; nothing was trained or calibrated.
+`{protocol}`: the checkpoint by the first digits of a sha256 of its weights, configuration and
+tokenizer, what is done to a sound, and the layer that is read. The score is ten times the cosine of
+the embeddings of sound and text, clipped to 0..10; nothing was trained or calibrated.
 
 Papers differ in what they call CLAPScore, and the differences change which system wins: compare
 numbers of one score id alone. Sounds are brought to 16 kHz before the checkpoint hears them, so
