@@ -46,7 +46,7 @@ from soundjudge.scoring.ensemble import panel, refits
 from soundjudge.scoring.ensemble.ensemble import ENSEMBLE, Ensemble, ensemble_from_json
 from soundjudge.scoring.ensemble.matching import PAIR, match_pairs
 from soundjudge.scoring.evaluation import systems
-from soundjudge.scoring.evaluation.systems import SystemComparison
+from soundjudge.scoring.evaluation.systems import EvaluationConfig, SystemComparison
 from soundjudge.scoring.members import members, predict
 from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 
@@ -199,7 +199,7 @@ def compare(frame: pd.DataFrame) -> SystemComparison:
     """All columns of scores, on the same resamples of the pairs."""
     others = {*PAIR, panel.SILENT, "average_score"}
     names = [str(name) for name in frame if name not in others]
-    return systems.compare_systems(frame, names, resamples=RESAMPLES, seed=0)
+    return systems.compare_systems(frame, names, EvaluationConfig(resamples=RESAMPLES, seed=0))
 
 
 def print_curve() -> None:

@@ -46,20 +46,19 @@ def evaluate(
 ) -> None:
     """Correlate predictions with mean ratings."""
     from soundjudge.labels import scales
+    from soundjudge.scoring.evaluation.systems import EvaluationConfig
     from soundjudge.scoring.files import comparison
 
     evaluation = comparison.evaluate_files(
         predictions,
         reference,
         ratings,
+        EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster),
         scale=None if scale is None else scales.parse_scale(scale),
         out=out,
         page=page,
         note=note,
         overwrite=overwrite,
-        resamples=resamples,
-        seed=seed,
-        cluster=cluster,
     )
     numbers = evaluation.numbers
     notes = {name: value for name, value in numbers.items() if isinstance(value, str)}
@@ -88,16 +87,12 @@ def compare(
     All predictions against all, by four metrics. To compare two text-to-audio generators, use
     `report`.
     """
+    from soundjudge.scoring.evaluation.systems import EvaluationConfig
     from soundjudge.scoring.files import comparison
 
+    config = EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster)
     table, remarks = comparison.compare_files(
-        predictions,
-        reference,
-        out=out,
-        overwrite=overwrite,
-        resamples=resamples,
-        seed=seed,
-        cluster=cluster,
+        predictions, reference, config, out=out, overwrite=overwrite
     )
     console.print_table(table)
     console.tell(comparison.OF_THESE_SCORES)

@@ -5,6 +5,7 @@ N = pairs, G = groups, R = resamples.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy import stats
 
 from soundjudge.reporting import metrics, resampling
 from soundjudge.scoring.evaluation import systems
-from soundjudge.scoring.evaluation.systems import Cluster, Numbers, SystemComparison
+from soundjudge.scoring.evaluation.systems import Numbers, SystemComparison
 
 # A correlation between fewer generators, or within fewer pairs, would tell nothing.
 MIN_GENERATORS, MIN_PAIRS, MIN_PAIRS_OF_TEXT = 3, 10, 3
@@ -102,19 +103,13 @@ def _part(
     Parts of other numbers are resampled independently.
     """
     kept = [name for name in ("text", "model_id") if _distinct(part, name) > 1]
-    cluster: Cluster = comparison.cluster
+    config, cluster = comparison.config, comparison.config.cluster
     if cluster == "both" and len(kept) < 2:
         cluster = "text" if kept == ["text"] else "model_id" if kept else "none"
     elif cluster not in ("none", "both", *kept):
         cluster = "none"
-    return systems.compare_systems(
-        part,
-        [system],
-        resamples=comparison.resamples,
-        seed=comparison.seed + number,
-        confidence=comparison.confidence,
-        cluster=cluster,
-    )
+    config = replace(config, seed=config.seed + number, cluster=cluster)
+    return systems.compare_systems(part, [system], config)
 
 
 def _within_srcc(comparison: SystemComparison, system: str, name: str, key: str) -> Numbers:
@@ -135,7 +130,8 @@ def _within_srcc(comparison: SystemComparison, system: str, name: str, key: str)
         ]
         draws = np.mean(within, axis=0)
     else:
-        blocks = resampling.resample_weights(len(own), comparison.resamples, seed=comparison.seed)
+        config = comparison.config
+        blocks = resampling.resample_weights(len(own), config.resamples, seed=config.seed)
         draws = np.concatenate([weights @ own / len(own) for weights in blocks])
     return {key: float(own.mean())} | comparison.interval(key, draws)
 

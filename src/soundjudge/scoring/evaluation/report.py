@@ -12,7 +12,7 @@ from soundjudge.reporting import metrics, resampling
 from soundjudge.scoring.evaluation import evaluation, groups, reference_tables, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.evaluation.systems import Cluster, SystemComparison
+from soundjudge.scoring.evaluation.systems import Cluster, EvaluationConfig, SystemComparison
 
 
 def evaluate(
@@ -75,9 +75,8 @@ def evaluate(
     >>> round(evaluate(predictions, reference)["srcc"], 3)
     0.8
     """
-    return evaluate_system(
-        predictions, reference, ratings=ratings, resamples=resamples, seed=seed, cluster=cluster
-    ).numbers
+    config = EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster)
+    return evaluate_system(predictions, reference, config, ratings=ratings).numbers
 
 
 def compare(
@@ -120,6 +119,7 @@ def compare(
     >>> round(float(compare({"a": first, "b": second}, reference)["difference"][0]), 3)
     0.2
     """
+    config = EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster)
     if len(predictions) < 2:
         raise SoundjudgeError("a comparison needs two or more systems")
     if len(reference) < systems.MIN_PAIRS:
@@ -132,9 +132,7 @@ def compare(
         frame = reference_tables.match_predictions(table, frame, f"the system {name}").rename(
             columns={reference_tables.PREDICTION: columns[name]}
         )
-    comparison = systems.compare_systems(
-        frame, list(columns.values()), resamples=resamples, seed=seed, cluster=cluster
-    )
+    comparison = systems.compare_systems(frame, list(columns.values()), config)
     tables = [_metric_differences(comparison, columns, metric) for metric in systems.METRICS]
     return pd.concat(tables, ignore_index=True)
 
@@ -200,11 +198,9 @@ class SystemEvaluation:
 def evaluate_system(
     predictions: pd.DataFrame,
     reference: pd.DataFrame,
+    config: EvaluationConfig,
     *,
     ratings: pd.DataFrame | None = None,
-    resamples: int,
-    seed: int,
-    cluster: Cluster = "none",
     name: str = "",
 ) -> SystemEvaluation:
     """Matches the tables as `report.evaluate` does; `name` is that of the split on a page."""
@@ -213,9 +209,7 @@ def evaluate_system(
     )
     if len(frame) < systems.MIN_PAIRS:
         return SystemEvaluation(frame=frame, split=None)
-    comparison = systems.compare_systems(
-        frame, [PREDICTION], resamples=resamples, seed=seed, cluster=cluster
-    )
+    comparison = systems.compare_systems(frame, [PREDICTION], config)
     if ratings is not None:
         ratings = reference_tables.ratings_in_order(comparison.frame, ratings)
     return SystemEvaluation(frame=frame, split=evaluation.with_ceilings(name, comparison, ratings))
