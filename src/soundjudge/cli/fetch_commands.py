@@ -27,14 +27,14 @@ def fetch(
 
     targets = {name: catalog.find_entry(name).target for name in names or ()}
     if params is not None:
-        from soundjudge.doctor import fetch_plan
+        from soundjudge.doctor import requirements
 
-        plan = fetch_plan.plan_fetch(params)
-        targets |= plan.targets
-        for finding in plan.others:
+        lacking, others = requirements.plan_fetch(params)
+        targets |= lacking
+        for finding in others:
             need = finding.requirement
             tell(f"not fetched: {need.key} ({finding.path}), get it from {need.source}")
-        if not plan.targets:
+        if not lacking:
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
