@@ -3,8 +3,6 @@
 A system is a CSV of wav_file_name,pred_score, two decimals, in the order of the challenge's list;
 in a submission each has a description, and there is a report."""
 
-import csv
-import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,8 +49,7 @@ def write_system(predictions: Path, pair_list: Path, out: Path, *, overwrite: bo
     with locked_output(out, [predictions, pair_list], (".csv",), overwrite=overwrite) as target:
         system = system_rows(predictions, pair_list)
         with atomic_file(target) as temporary:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                delimited.write_rows(file, [HEADER, *system.rows])
+            temporary.write_bytes(_csv_bytes(system.rows))
             if delimited.read_rows(temporary) != (HEADER, system.rows):
                 raise SoundjudgeError(f"{out} does not read back as it was written: check the disk")
     return system.summary
@@ -184,10 +181,8 @@ def _system_names(predictions: Sequence[Path]) -> list[str]:
     raise SoundjudgeError(f"two systems are named {double}: rename one file of predictions")
 
 
-def _csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([HEADER, *rows])
-    return text.getvalue().encode()
+def _csv_bytes(rows: list[list[str]]) -> bytes:
+    return delimited.rows_text([HEADER, *rows]).encode()
 
 
 def _report_bytes(report: Path) -> bytes:
