@@ -62,10 +62,10 @@ def judges() -> None:
     """List the judges that --model takes by name: score id, license and size."""
     from soundjudge.scoring.published import installed
 
-    found = installed.list_judges(tell)
-    for judge in found:
-        typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
-    if not found:
+    lines = installed.list_judges(tell)
+    for line in lines:
+        typer.echo(line)
+    if not lines:
         tell("none here yet: 'soundjudge fetch tmu2026' gets one")
     else:
         tell(f"in {installed.judges_folder()}: in Python name the folder")
@@ -93,8 +93,7 @@ def push(
     judge = JudgeFolder(read_manifest(folder), folder)
     judge.check_files()
     card = read_card(folder)
-    size = sum(file.bytes for file in judge.manifest.files.values())
-    tell(f"{judge.score_id}: {size / 1e6:,.1f} MB; license: {card.license or 'not stated'}")
+    tell(f"{judge.score_id}: {judge.manifest.size()}; license: {card.license or 'not stated'}")
     for line in card.licenses:
         tell(f"- {line}")
     address = judge.push_to_hub(
