@@ -1,7 +1,7 @@
 """The public library of evaluation: one system's numbers, and tests between systems."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
@@ -178,8 +178,7 @@ class SystemEvaluation:
         remark: dict[str, float | str] = {"mse_of_another_scale": scale} if scale else {}
         if self.split is None:
             reason = f"{len(rating)} pairs are too few: give {systems.MIN_PAIRS} or more"
-            numbers = asdict(metrics.correlation_metrics(score, rating))
-            return {**numbers, "no_intervals": reason, **remark}
+            return {**metrics.correlation_metrics(score, rating), "no_intervals": reason, **remark}
         row: dict[str, float | str] = {**self.split.metrics[PREDICTION], **remark}
         if self.split.no_ceiling:
             row["no_ceiling"] = self.split.no_ceiling

@@ -4,7 +4,7 @@ A system is a column of scores. N = pairs, K = systems, R = resamples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import numpy as np
@@ -106,7 +106,7 @@ def cluster_codes(frame: pd.DataFrame, cluster: Cluster) -> list[NDArray[np.int3
 def metrics_with_intervals(comparison: SystemComparison, system: str) -> Numbers:
     """n; srcc, lcc, ktau, mse and its parts (`BootstrapDraws`), each with _lo and _hi."""
     frame, k = comparison.frame, comparison.systems.index(system)
-    row: Numbers = asdict(metrics.correlation_metrics(frame[system], frame["average_score"]))
+    row = metrics.correlation_metrics(frame[system], frame["average_score"])
     row |= _error_parts(frame[system].to_numpy(), frame["average_score"].to_numpy())
     for field in fields(BootstrapDraws):
         row |= comparison.interval(field.name, getattr(comparison.draws, field.name)[:, k])
