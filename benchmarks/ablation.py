@@ -32,6 +32,7 @@ from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts, devices
 from soundjudge.scoring.ensemble import crossfit, ensemble, panel
 from soundjudge.scoring.evaluation import evaluation
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.members import members, predict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -206,7 +207,7 @@ def evaluate(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
     test[ENSEMBLE] = panel.blend_panel(test.rename(columns=names), fitted)["pred_score"]
     ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
     return evaluation.evaluate_split(
-        test, ratings, params.load("evaluate", evaluation.EvaluationConfig, PARAMS)
+        test, ratings, params.load("evaluate", EvaluationConfig, PARAMS)
     )
 
 
@@ -220,7 +221,7 @@ def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str
         f"# {plotting.title_with_note('What each training adds', note)}\n",
         f"Test split, {len(comparison.frame)} pairs. Mean ± standard deviation over the training "
         f"seeds {', '.join(map(str, seeds))}; brackets: "
-        f"{comparison.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
+        f"{comparison.config.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
         f"{above} 1, 2, 3: `caption`, `pretrain`, `finetune`. Data, pseudo-labels and their "
         "teacher are the same for all seeds. Made by `python benchmarks/ablation.py trainings`.\n",
         f"| system | SRCC | SRCC, seed {seeds[0]} | LCC | KTAU |\n|---|---|---|---|---|",

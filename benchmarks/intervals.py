@@ -32,6 +32,7 @@ from soundjudge.labels.ratings.rating_arrays import RatingArrays
 from soundjudge.reporting import resampling
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.evaluation import significance, systems
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 
 PAGE = Path(__file__).with_suffix(".md")
 Values = NDArray[np.float64]
@@ -218,7 +219,9 @@ def false_positives(runs: int, resamples: int) -> list[str]:
             reference, common, *own = rng.normal(size=(4, count))
             both = [0.6 * reference + 0.8 * (0.5**0.5 * common + 0.5**0.5 * one) for one in own]
             frame = pd.DataFrame({"average_score": reference, "a": both[0], "b": both[1]})
-            comparison = systems.compare_systems(frame, ["a", "b"], resamples=resamples, seed=seed)
+            comparison = systems.compare_systems(
+                frame, ["a", "b"], EvaluationConfig(resamples=resamples, seed=seed)
+            )
             for metric in METRICS:
                 row = systems.metric_difference(comparison, "a", "b", metric)
                 significant[metric] += row["p_bootstrap"] < 0.05

@@ -26,6 +26,7 @@ from soundjudge.scoring.ensemble import intervals as score_intervals
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.folds import RatedScores
 from soundjudge.scoring.evaluation import calibration_curve, groups, systems
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.systems import system_statistics
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -63,9 +64,8 @@ def group_rows(runs: int) -> Iterator[Row]:
                 rng = np.random.default_rng([seed, len(name)])
                 prediction, reference, frame = intervals.shared_pairs(*design, rng)
                 frame = frame.assign(average_score=reference, a=prediction + 0.5)
-                comparison = systems.compare_systems(
-                    frame, ["a"], resamples=RESAMPLES, seed=seed, cluster=cluster
-                )
+                config = EvaluationConfig(resamples=RESAMPLES, seed=seed, cluster=cluster)
+                comparison = systems.compare_systems(frame, ["a"], config)
                 numbers = systems.metrics_with_intervals(comparison, "a")
                 numbers |= groups.group_metrics(comparison, "a")
                 # Of reference r and prediction .5 + .6 r + .8 e, both of variance 1.

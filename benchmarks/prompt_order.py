@@ -25,6 +25,7 @@ from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
 from soundjudge.sample.composition import scenes
 from soundjudge.scoring.evaluation import evaluation
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 
 ORDERS = ("text_first", "audio_first")
 STANDINS = ROOT / "checkpoints/sample"
@@ -70,7 +71,7 @@ def names(order: str) -> tuple[str, str, str]:
 def scores(trained: dict[str, Path]) -> dict[str, float]:
     """SRCC on test by the listeners' mean ratings of each checkpoint."""
     ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
-    config = params.load("evaluate", evaluation.EvaluationConfig, ablation.PARAMS)
+    config = params.load("evaluate", EvaluationConfig, ablation.PARAMS)
     evaluated = evaluation.evaluate_split(ablation.score(trained, "test"), ratings, config)
     return {name: row["srcc"] for name, row in evaluated.metrics.items()}
 

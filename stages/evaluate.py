@@ -17,6 +17,7 @@ from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import ensemble, fit_report, intervals, panel
 from soundjudge.scoring.evaluation import coverage, evaluation, figures, html_page, markdown_page
 from soundjudge.scoring.evaluation.encoder_importance import measure_falls
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 
 RATINGS = [Path("data/prepared/ratings.parquet"), Path("data/test_labels/ratings.parquet")]
 PREDICTIONS, METRICS = Path("data/predictions"), Path("metrics")
@@ -25,9 +26,9 @@ ENSEMBLE, FIT = Path("checkpoints/ensemble.json"), Path("metrics/details/ensembl
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    note, config = params.load("note", str), params.load("evaluate", evaluation.EvaluationConfig)
+    note, config = params.load("note", str), params.load("evaluate", EvaluationConfig)
     fit = fit_report.read_report(FIT)
-    fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
+    fitted = ensemble.read_ensemble(ENSEMBLE)
     learned = intervals.read_intervals(PREDICTIONS / "ensemble/intervals.json")
     ratings = pd.concat([tables.read_table(path, tables.RATINGS) for path in RATINGS])
     for name in panel.unknown_members(PREDICTIONS / "members", fit.members):
@@ -41,7 +42,8 @@ def main() -> None:
         for split in ("validation", "test")
         if (ratings["split"] == split).any()
     ]
-    covered = coverage.measure_splits(splits, fitted, learned)
+    rows = {split.name: coverage.measure_coverage(split, fitted, learned) for split in splits}
+    covered = coverage.Coverage(rows=rows, intervals=learned)
     headline = evaluation.headline_metrics(splits, note) | covered.shares
     artifacts.write_json(METRICS / "evaluate.json", headline)
     results = evaluation.evaluation_results(splits, note) | {"intervals": covered.rows}

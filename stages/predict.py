@@ -46,7 +46,7 @@ def main(name: str, checkpoints: Path = CHECKPOINTS, predictions: Path = PREDICT
             tables.write_table(scores, folder / f"{split}.csv", tables.PREDICTIONS)
         if isinstance(member, RegressorMember):
             encoder_blocks.write_blocks(
-                member.regressor,
+                member.model,
                 clips,
                 rated[rated["split"] == "validation"],
                 prediction.batch_size,

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from soundjudge import params, recipes
 from soundjudge.cli import app
-from soundjudge.doctor import fetch_plan, requirements
+from soundjudge.doctor import requirements
 from soundjudge.errors import ParamsError
 
 FOLDER = ROOT / "recipes"
@@ -352,9 +352,9 @@ def test_frozen2027_needs_ratings_and_claps_alone_and_they_can_be_fetched(
     claps = {"encoders.clap", "regress.extra_encoders[0]", "regress.extra_encoders[1]"}
     assert unmet("frozen2027", tmp_path) == {"prepare.xacle", *claps}
     monkeypatch.chdir(tmp_path)
-    plan = fetch_plan.plan_fetch(Path("params.yaml"))
-    assert set(plan.targets) == {"laion-clap", "human-clap", "ms-clap-2023"}
-    assert [other.requirement.key for other in plan.others] == ["prepare.xacle"]
+    targets, others = requirements.plan_fetch(Path("params.yaml"))
+    assert set(targets) == {"laion-clap", "human-clap", "ms-clap-2023"}
+    assert [other.requirement.key for other in others] == ["prepare.xacle"]
 
 
 def test_frozen2027_regresses_as_ensemblesvr() -> None:

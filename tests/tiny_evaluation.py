@@ -7,7 +7,7 @@ import pandas as pd
 
 from soundjudge.scoring.ensemble.fit_report import FitReport
 from soundjudge.scoring.evaluation import evaluation
-from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 
 CONFIG = EvaluationConfig(resamples=40, seed=0)
 FIT = FitReport(

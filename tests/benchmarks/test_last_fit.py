@@ -7,6 +7,7 @@ from repository import load_benchmark
 from scipy import stats
 
 from soundjudge.scoring.evaluation import systems
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 
 last_fit = load_benchmark("last_fit")
 
@@ -26,7 +27,7 @@ def test_what_a_doubling_adds_is_the_slope_over_the_logarithm_of_pairs(capsys):
         for size in (100, 200, 400)
     }
     scored = [c for some in columns.values() for c in some]
-    comparison = systems.compare_systems(frame, scored, resamples=50, seed=0)
+    comparison = systems.compare_systems(frame, scored, EvaluationConfig(resamples=50, seed=0))
     last_fit.print_sizes(comparison, columns, (100, 200, 400))
     rows = capsys.readouterr().out.strip().splitlines()
     assert rows[0] == "| member | 100 | 200 | 400 | per doubling |"

@@ -14,7 +14,7 @@ from soundjudge import recipes
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.cli import app
 from soundjudge.data.fetch.catalog import CATALOG
-from soundjudge.doctor import fetch_plan, requirements, sections
+from soundjudge.doctor import requirements, sections
 from soundjudge.doctor.catalog import REQUIREMENTS
 from soundjudge.doctor.report import report_lines
 from soundjudge.errors import ParamsError
@@ -506,12 +506,12 @@ def test_what_the_catalog_has_of_the_missing_is_fetched_to_where_params_look(in_
         xacle="data/raw/xacle",
         clap="laion/clap-htsat-unfused",
     )
-    plan = fetch_plan.plan_fetch(path)
-    assert plan.targets == {
+    targets, others = requirements.plan_fetch(path)
+    assert targets == {
         "beats": Path("mine/BEATs_iter3_plus_AS2M.pt"),
         "qwen2.5-0.5b": Path("checkpoints/official/Qwen2.5-0.5B-Instruct"),
     }
-    assert [other.requirement.key for other in plan.others] == ["prepare.xacle", "encoders.clap"]
+    assert [other.requirement.key for other in others] == ["prepare.xacle", "encoders.clap"]
 
 
 def test_every_fetch_command_of_the_doctor_is_one_of_the_catalog():
@@ -524,10 +524,10 @@ def test_every_fetch_command_of_the_doctor_is_one_of_the_catalog():
 @pytest.mark.parametrize("name", ["tmu2026", "xacle2027"])
 def test_all_weights_of_a_recipe_can_be_fetched(in_folder, name):
     Path("params.yaml").write_text(recipes.recipe_text(name, repository.ROOT / "recipes"))
-    plan = fetch_plan.plan_fetch(Path("params.yaml"))
-    assert set(plan.targets) == {"beats", "laion-clap", "qwen2.5-0.5b"}
-    assert all(target == CATALOG[name].target for name, target in plan.targets.items())
-    assert {other.requirement.key.partition(".")[0] for other in plan.others} == {"prepare"}
+    targets, others = requirements.plan_fetch(Path("params.yaml"))
+    assert set(targets) == {"beats", "laion-clap", "qwen2.5-0.5b"}
+    assert all(target == CATALOG[name].target for name, target in targets.items())
+    assert {other.requirement.key.partition(".")[0] for other in others} == {"prepare"}
 
 
 RECIPES = sorted(path.stem for path in (repository.ROOT / "recipes").glob("*.yaml"))

@@ -26,6 +26,7 @@ from soundjudge.labels.files import rating_files, screening_report, study_files
 from soundjudge.labels.ratings.config import LatentConfig, Screening
 from soundjudge.labels.study.held_out import StudyConfig
 from soundjudge.runtime import artifacts
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.files import comparison, submission
 from soundjudge.scoring.judge import package
 
@@ -147,8 +148,9 @@ def study(tables: Path, out: Path) -> None:
 
 def evaluate(tables: Path, out: Path) -> None:
     comparison.evaluate_files(
-        tables / "one.csv", tables / "average.csv", tables / "ratings.csv", out=out / "n.json",
-        page=out / "n.html", overwrite=True, resamples=100, seed=0,
+        tables / "one.csv", tables / "average.csv", tables / "ratings.csv",
+        EvaluationConfig(resamples=100, seed=0),
+        out=out / "n.json", page=out / "n.html", overwrite=True,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.files import rating_files
 from soundjudge.labels.ratings.config import Screening
 from soundjudge.runtime.artifacts import atomic_file
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.files import comparison, score_table, submission
 from soundjudge.scoring.files.listed_pairs import list_pairs
 from soundjudge.scoring.judge.pair_score import PairScore
@@ -230,7 +231,7 @@ def test_a_full_disk_leaves_the_older_output_of_every_command(tmp_path):
         lambda out: rating_files.standardize_file(ratings, out, None, 0.0, None, overwrite=True),
         lambda out: submission.write_system(guess, average, out, overwrite=True),
         lambda out: comparison.evaluate_files(
-            guess, average, None, out=out, overwrite=True, resamples=100, seed=0
+            guess, average, None, EvaluationConfig(resamples=100, seed=0), out=out, overwrite=True
         ),
     ]
     for out, run in zip(outs, runs, strict=True):

@@ -34,9 +34,9 @@ def test_spearman_gives_ties_their_mean_rank():
 def test_all_four_at_once_are_the_same_numbers():
     prediction, reference = np.array([1.0, 2.0, 4.0]), np.array([2.0, 1.0, 5.0])
     scores = correlation_metrics(prediction, reference)
-    assert scores.pairs == 3
-    assert scores.srcc == srcc(prediction, reference)
-    assert scores.mse == pytest.approx(1.0)
+    assert scores["pairs"] == 3
+    assert scores["srcc"] == srcc(prediction, reference)
+    assert scores["mse"] == pytest.approx(1.0)
 
 
 @given(st.lists(st.integers(-50, 50), min_size=3, max_size=30, unique=True), st.randoms())

@@ -27,14 +27,14 @@ def fetch(
 
     targets = {name: catalog.find_entry(name).target for name in names or ()}
     if params is not None:
-        from soundjudge.doctor import fetch_plan
+        from soundjudge.doctor import requirements
 
-        plan = fetch_plan.plan_fetch(params)
-        targets |= plan.targets
-        for finding in plan.others:
+        lacking, others = requirements.plan_fetch(params)
+        targets |= lacking
+        for finding in others:
             need = finding.requirement
             tell(f"not fetched: {need.key} ({finding.path}), get it from {need.source}")
-        if not plan.targets:
+        if not lacking:
             tell(f"{params}: it lacks nothing of the catalog")
     elif not targets:
         for name, entry in catalog.CATALOG.items():
@@ -62,10 +62,10 @@ def judges() -> None:
     """List the judges that --model takes by name: score id, license and size."""
     from soundjudge.scoring.published import installed
 
-    found = installed.list_judges(tell)
-    for judge in found:
-        typer.echo(f"{judge.name}  {judge.score_id}  {judge.license}  {judge.bytes / 1e6:,.1f} MB")
-    if not found:
+    lines = installed.list_judges(tell)
+    for line in lines:
+        typer.echo(line)
+    if not lines:
         tell("none here yet: 'soundjudge fetch tmu2026' gets one")
     else:
         tell(f"in {installed.judges_folder()}: in Python name the folder")
@@ -93,8 +93,7 @@ def push(
     judge = JudgeFolder(read_manifest(folder), folder)
     judge.check_files()
     card = read_card(folder)
-    size = sum(file.bytes for file in judge.manifest.files.values())
-    tell(f"{judge.score_id}: {size / 1e6:,.1f} MB; license: {card.license or 'not stated'}")
+    tell(f"{judge.score_id}: {judge.manifest.size()}; license: {card.license or 'not stated'}")
     for line in card.licenses:
         tell(f"- {line}")
     address = judge.push_to_hub(
@@ -134,7 +133,7 @@ def import_tmu(
     """Make a judge of the published TMU weights (CC-BY-NC-4.0)."""
     from soundjudge.scoring.published import installed, tmu
 
-    imported = tmu.import_tmu(
+    manifest, comparisons = tmu.import_tmu(
         model,
         out,
         llm=llm or installed.fetch_tokenizer(tell),
@@ -142,8 +141,8 @@ def import_tmu(
         long=long,
         beats_out=beats_out,
     )
-    tell(f"{imported.manifest.score_id}: {out}")
-    for line in imported.comparisons:
+    tell(f"{manifest.score_id}: {out}")
+    for line in comparisons:
         tell(line)
 
 

@@ -26,7 +26,7 @@ def report(
         ),
     ],
     prompts: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet with id and text.")],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    out: console.Page,
     model: options.Model = options.JUDGE,
     on_missing: Annotated[
         Literal["fail", "skip"],
@@ -58,9 +58,7 @@ def report(
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of prompts.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and sign flips.")] = 0,
     batch_size: options.BatchSize = 32,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
-    ] = False,
+    overwrite: console.Overwrite = False,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     no_verify: options.NoVerify = False,
@@ -78,27 +76,24 @@ def report(
         logging.disable_progress_bar()  # of writing one file
         return reports.clap_judge(source, device)
 
-    settings = reports.ReportOptions(
-        on_missing=on_missing,
-        audio_column=audio_column,
-        text_column=text_column,
-        embed_megabytes=embed_sounds,
-        listen=listen,
-        resamples=resamples,
-        seed=seed,
-        batch_size=batch_size,
-        json=json_,
-        overwrite=overwrite,
-    )
     with console.progress("scoring") as progress:
         result = reports.write_report(
             systems,
             prompts,
             out,
-            settings,
             load_judge=partial(_load, model, device, no_verify, precision),
             load_clap=None if compare_clap is None else partial(load_clap, compare_clap),
             progress=progress,
+            on_missing=on_missing,
+            audio_column=audio_column,
+            text_column=text_column,
+            embed_megabytes=embed_sounds,
+            listen=listen,
+            resamples=resamples,
+            seed=seed,
+            batch_size=batch_size,
+            json=json_,
+            overwrite=overwrite,
         )
     console.print_table(result.table())
     console.tell(f"score id {result.score_id}: {out}")
@@ -151,16 +146,14 @@ def serve(
 
 @app.command()
 def curves(
-    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    out: console.Page,
     plots: Annotated[
         Path, typer.Argument(help="Folder with the histories that trainings wrote.")
     ] = Path("plots"),
     note: Annotated[
         str, typer.Option(help="Stands above the curves, such as 'simulated ratings'.")
     ] = "",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a page that exists.")
-    ] = False,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Draw the learning curves of all trainings of a pipeline, as one HTML file."""
     from soundjudge.page import training_curves

@@ -14,10 +14,9 @@ def judge_lines(folder: Path) -> list[str]:
     integrity.check_folder(folder, manifest)
     blend = manifest.ensemble
     members = [folder / "members" / name for name in blend.members]
-    size = sum(file.bytes for file in manifest.files.values())
     return [
         f"{folder}: {manifest.score_id}",
-        f"  {len(manifest.files)} files, {size / 1e6:,.1f} MB: all as they were packaged",
+        f"  {len(manifest.files)} files, {manifest.size()}: all as they were packaged",
         *(
             f"  {member.name}: {read_member(member).kind}, weight {weight:.3f}"
             for member, weight in zip(members, blend.weights, strict=True)

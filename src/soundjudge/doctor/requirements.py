@@ -79,6 +79,13 @@ def unmet_requirements(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.status in ("incomplete", "missing")]
 
 
+def plan_fetch(path: Path) -> tuple[dict[str, Path], list[Finding]]:
+    """What the params in `path` lack: where to put each entry of the catalog, and all the rest."""
+    unmet = unmet_requirements(find_requirements(path))
+    targets = {finding.entry: finding.path for finding in unmet if finding.entry}
+    return targets, [finding for finding in unmet if not finding.entry]
+
+
 def _check_clap(kinds: list[Requirement], source: ClapSource, root: Path) -> Finding:
     """A CLAP may be named by its id on the hub, and must have its sha256."""
     kind = clap_kind(root / source.path)

@@ -20,7 +20,7 @@ from soundjudge.model.features.feature_extraction import FeatureConfig
 from soundjudge.model.likelihood.likelihood import LikelihoodConfig
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.refits import RefitConfig
-from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.judge.card import Packaging
 from soundjudge.scoring.members.windows import PredictionSection
 from soundjudge.training.caption.caption import CaptionConfig

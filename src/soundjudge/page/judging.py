@@ -80,7 +80,7 @@ def judge_grid(
         "texts": list(texts),
         "pairs": pairs,
     }
-    return Result(page=page, csv=csv_text(rows), pictures=pictures)
+    return Result(page=page, csv=delimited.rows_text(rows), pictures=pictures)
 
 
 def judge_table(
@@ -116,7 +116,7 @@ def judge_table(
         [*cells, number_text(scores[row]) if row in scores else ""]
         for row, cells in enumerate(table.rows)
     ]
-    return Result(page=page, csv=csv_text([[*table.columns, PREDICTION], *cells]))
+    return Result(page=page, csv=delimited.rows_text([[*table.columns, PREDICTION], *cells]))
 
 
 def read_limited(named: NamedSound, limits: Limits) -> audio.Sound:
@@ -131,13 +131,6 @@ def read_limited(named: NamedSound, limits: Limits) -> audio.Sound:
     if len(sound.wave) > limits.seconds * SAMPLE_RATE:
         raise SoundjudgeError(f"{named.name} is longer than {limits.seconds:g} s: cut it")
     return sound
-
-
-def csv_text(rows: list[list[str]]) -> str:
-    """Rows as CSV."""
-    file = io.StringIO(newline="")
-    delimited.write_rows(file, rows)
-    return file.getvalue()
 
 
 def _row(table: PairTable, row: int, scores: Mapping[int, float]) -> dict[str, object]:

@@ -110,8 +110,8 @@ def _read_pairs(path: Path, name: str, sounds: ZippedSounds) -> PairTable:
     def is_there(column: str) -> bool:
         return all(sounds.has(cell) for cell in table.column(column))
 
-    audio = listed_pairs.find_audio_column(table.columns, None, name, is_there)
-    text = listed_pairs.find_text_column(table.columns, None, name)
+    audio = listed_pairs.find_column("audio", table.columns, None, name, is_there)
+    text = listed_pairs.find_column("text", table.columns, None, name)
     return replace(table, audio=audio, text=text)
 
 

@@ -4,8 +4,6 @@ N = number of pairs. Both vectors are (N,), N >= 2, finite and, for a correlatio
 anything else raises SoundjudgeError, because the metric is not defined.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
@@ -13,26 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from soundjudge.errors import SoundjudgeError
 
 
-@dataclass(frozen=True, kw_only=True)
-class CorrelationMetrics:
-    """The agreement of `n` predictions with their references."""
-
-    srcc: float
-    lcc: float
-    ktau: float
-    mse: float
-    pairs: int
-
-
-def correlation_metrics(prediction: ArrayLike, reference: ArrayLike) -> CorrelationMetrics:
-    """All four metrics."""
-    return CorrelationMetrics(
-        srcc=srcc(prediction, reference),
-        lcc=lcc(prediction, reference),
-        ktau=ktau(prediction, reference),
-        mse=mse(prediction, reference),
-        pairs=np.size(prediction),
-    )
+def correlation_metrics(prediction: ArrayLike, reference: ArrayLike) -> dict[str, float]:
+    """srcc, lcc, ktau, mse, and the number of pairs."""
+    return {
+        "srcc": srcc(prediction, reference),
+        "lcc": lcc(prediction, reference),
+        "ktau": ktau(prediction, reference),
+        "mse": mse(prediction, reference),
+        "pairs": np.size(prediction),
+    }
 
 
 def srcc(prediction: ArrayLike, reference: ArrayLike) -> float:

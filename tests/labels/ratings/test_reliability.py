@@ -111,10 +111,10 @@ def test_ceilings_and_floor_are_what_the_expected_rating_itself_reaches(raters, 
     scores = panel(2000, raters, careless, seed=2)
     ceiling = reliability.noise_ceiling(table(*scores), seed=0)
     reached = metrics.correlation_metrics(truth, scores.mean(axis=1))
-    assert ceiling.srcc == pytest.approx(reached.srcc, abs=0.02)
-    assert ceiling.lcc == pytest.approx(reached.lcc, abs=0.01)
-    assert ceiling.ktau == pytest.approx(reached.ktau, abs=0.03)
-    assert ceiling.mse == pytest.approx(reached.mse, rel=0.08)
+    assert ceiling.srcc == pytest.approx(reached["srcc"], abs=0.02)
+    assert ceiling.lcc == pytest.approx(reached["lcc"], abs=0.01)
+    assert ceiling.ktau == pytest.approx(reached["ktau"], abs=0.03)
+    assert ceiling.mse == pytest.approx(reached["mse"], rel=0.08)
 
 
 @pytest.mark.parametrize("raters", [2, 3, 4, 5, 8])

@@ -19,10 +19,11 @@ from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.ensemble.intervals import Intervals
 from soundjudge.scoring.evaluation import evaluation, figures, groups, report, systems
-from soundjudge.scoring.evaluation.evaluation import EvaluationConfig
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 
 PAIR = ["wav_file_name", "text"]
 BOOTSTRAP = {"resamples": 20, "seed": 0}
+FEW = EvaluationConfig(**BOOTSTRAP)
 MANY = {"resamples": 300, "seed": 0}  # enough for a p below .01
 
 
@@ -271,7 +272,7 @@ def test_generators_are_resampled_independently_so_that_their_mean_is_steadier_t
         }
     )
     both, one = (
-        systems.compare_systems(part, ["pred_score"], resamples=2000, seed=0)
+        systems.compare_systems(part, ["pred_score"], EvaluationConfig(resamples=2000, seed=0))
         for part in (frame, frame[:80])
     )
     of_mean = groups.group_metrics(both, "pred_score")
@@ -283,9 +284,7 @@ def test_generators_are_resampled_independently_so_that_their_mean_is_steadier_t
 def test_slices_are_those_of_the_frame():
     reference = REFERENCE.assign(model_id=["g0", "g1"] * 30)
     table = predicted(RATINGS, TRUTH, noise=1.0)
-    slices = report.evaluate_system(table, reference, **BOOTSTRAP).slices.set_index(
-        ["slice", "value"]
-    )
+    slices = report.evaluate_system(table, reference, FEW).slices.set_index(["slice", "value"])
     half = table[::2]["pred_score"], reference[::2]["average_score"]
     row = slices.loc["generator", "g0"]
     assert row["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
@@ -457,9 +456,7 @@ def test_natural_recordings_are_a_slice_where_the_generators_tell():
     reference = REFERENCE.assign(model_id=["natural", "g1", "g2"] * 20)
     reference.loc[59, "model_id"] = None
     table = predicted(RATINGS, TRUTH, noise=1.0)
-    slices = report.evaluate_system(table, reference, **BOOTSTRAP).slices.set_index(
-        ["slice", "value"]
-    )
+    slices = report.evaluate_system(table, reference, FEW).slices.set_index(["slice", "value"])
     rows = slices.loc["source"]
     assert rows["pairs"].to_dict() == {"natural": 20, "synthetic": 39}
     half = table[::3]["pred_score"], reference[::3]["average_score"]
@@ -467,9 +464,7 @@ def test_natural_recordings_are_a_slice_where_the_generators_tell():
     assert natural["srcc"] == pytest.approx(stats.spearmanr(*half).statistic)
     assert natural["srcc_lo"] < natural["srcc"] < natural["srcc_hi"]
     for names in (["g0", "g1"], ["real", "natural"]):  # one kind alone is no slice
-        alone = report.evaluate_system(
-            table, REFERENCE.assign(model_id=names * 30), **BOOTSTRAP
-        ).slices
+        alone = report.evaluate_system(table, REFERENCE.assign(model_id=names * 30), FEW).slices
         assert "source" not in set(alone["slice"])
 
 

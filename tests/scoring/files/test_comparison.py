@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.files import comparison, prediction_files
+
+FEW = EvaluationConfig(resamples=100, seed=0)
 
 
 def write(path: Path, text: str) -> Path:
@@ -25,7 +28,9 @@ def test_evaluation_gives_the_four_numbers_worked_out_by_hand(tmp_path):
     guesses = [9, 8, 7, 6, 5, 3, 4, 2, 1, 0]  # in another order of pairs
     rows = "".join(f"{9 - n},{guess}\n" for n, guess in enumerate(guesses))
     guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\n" + rows)
-    evaluation = comparison.evaluate_files(guess, reference, None, resamples=200, seed=0)
+    evaluation = comparison.evaluate_files(
+        guess, reference, None, EvaluationConfig(resamples=200, seed=0)
+    )
     numbers, slices = evaluation.numbers, evaluation.slices
     # Ranks 4 and 5 are swapped: 1 - 6 * 2 / (10 * 99); of 45 pairs of ranks one does not agree.
     assert numbers["srcc"] == pytest.approx(1 - 12 / 990)
@@ -45,7 +50,7 @@ def test_evaluation_needs_ratings_of_every_evaluated_clip(tmp_path):
         tmp_path / "ratings.csv", "wav_file_name,text,score,listener_id\na,x,1,l\na,x,2,m\n"
     )
     with pytest.raises(SoundjudgeError, match="no rating of 1 clips.*is b"):
-        comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0)
+        comparison.evaluate_files(guess, reference, ratings, FEW)
 
 
 def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
@@ -54,7 +59,7 @@ def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
         "wav_file_name,text,mean_score,spo_score,ratings\na,x,1,0,4\nb,x,2,0,4\nc,x,4,0,4\n",
     )
     guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\na,1\nb,2\nc,3\n")
-    numbers = comparison.evaluate_files(guess, targets, None, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(guess, targets, None, FEW).numbers
     assert numbers["mse"] == pytest.approx(1 / 3)
     with pytest.raises(SoundjudgeError, match="no column average_score"):
         prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
@@ -65,7 +70,9 @@ def test_a_system_does_not_differ_from_itself(tmp_path):
     reference = write(tmp_path / "average.csv", f"wav_file_name,average_score\n{rows}")
     guess = "".join(f"{n},{(5 * n + 3) % 11}\n" for n in range(11))
     path = write(tmp_path / "guess.csv", f"wav_file_name,pred_score\n{guess}")
-    table, remarks = comparison.compare_files([path, path], reference, resamples=200, seed=0)
+    table, remarks = comparison.compare_files(
+        [path, path], reference, EvaluationConfig(resamples=200, seed=0)
+    )
     assert not remarks
     assert table["metric"].tolist() == ["srcc", "lcc", "ktau", "mse"]
     assert table["first"][0] == f"{path} (1)"
@@ -99,7 +106,7 @@ def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path,
         for clip, score in zip(CLIPS, row, strict=False)
     )
     ratings = write(tmp_path / "r.csv", "wav_file_name,text,score,listener_id\n" + rows)
-    numbers = comparison.evaluate_files(guess, reference, ratings, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(guess, reference, ratings, FEW).numbers
     assert numbers["srcc"] == pytest.approx(0.8)
     assert numbers["mse"] == pytest.approx(0.5)
     assert reason in str(numbers["no_ceiling"])
@@ -114,26 +121,26 @@ def test_without_a_ceiling_everything_else_is_reported_with_the_reason(tmp_path,
 @pytest.mark.parametrize("pairs", [2, 3, 4, 5, 9])
 def test_few_pairs_have_no_interval_and_no_test(tmp_path, pairs):
     guess, reference = tables(tmp_path, range(pairs), [value**1.1 for value in range(pairs)])
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(guess, reference, None, FEW).numbers
     assert numbers["srcc"] == pytest.approx(1.0)
     assert "srcc_lo" not in numbers
     assert numbers["no_intervals"] == f"{pairs} pairs are too few: give 10 or more"
     with pytest.raises(SoundjudgeError, match=f"{pairs} pairs are too few"):
-        comparison.compare_files([guess, guess], reference, resamples=100, seed=0)
+        comparison.compare_files([guess, guess], reference, FEW)
 
 
 @pytest.mark.parametrize("value", ["6.3e+300", "-1e7", "1e999", "nan", "1_0", "\u0667", "0x1p3"])
 def test_an_absurd_number_is_one_sentence_with_its_row(tmp_path, value):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, value, 2, 4])
     with pytest.raises(SoundjudgeError, match=r"guess\.csv, row 2: pred_score .*remove the row"):
-        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+        comparison.evaluate_files(guess, reference, None, FEW)
 
 
 def test_the_column_names_of_the_challenges_page_are_taken(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
     text = reference.read_text().replace("average_score", "average_semantic_alignement_score")
     reference.write_text(text.replace("wav_file_name", "wave_file_name"))
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(guess, reference, None, FEW).numbers
     assert numbers["srcc"] == pytest.approx(0.8)
 
 
@@ -161,10 +168,10 @@ def test_of_two_columns_that_may_be_meant_none_is_taken_in_silence(
         frame.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
     for run in (
         comparison.evaluate_files,
-        lambda a, b, _, **k: comparison.compare_files([a], b, **k),
+        lambda a, b, _, config: comparison.compare_files([a], b, config),
     ):
         with pytest.raises(SoundjudgeError, match=message):
-            run(guess, path, None, resamples=100, seed=0)
+            run(guess, path, None, FEW)
 
 
 def test_a_text_of_any_length_is_told_on_a_line(tmp_path):
@@ -174,7 +181,7 @@ def test_a_text_of_any_length_is_told_on_a_line(tmp_path):
     for path, frame in frames.items():
         frame.to_csv(path, index=False)
     with pytest.raises(SoundjudgeError, match="lacks 4 pairs") as error:
-        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+        comparison.evaluate_files(guess, reference, None, FEW)
     assert len(str(error.value)) < 500
 
 
@@ -190,7 +197,7 @@ def test_predictions_and_references_may_be_in_other_formats(tmp_path, suffix):
             frame.to_json(paths[-1], orient="records", lines=True)
         else:
             frame.to_csv(paths[-1], sep="\t" if suffix == ".tsv" else ",", index=False)
-    numbers = comparison.evaluate_files(*paths, None, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(*paths, None, FEW).numbers
     assert numbers["srcc"] == pytest.approx(0.8)
 
 
@@ -198,7 +205,7 @@ def test_a_pair_in_another_spelling_is_told(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
     guess.write_text(guess.read_text().replace("b.wav", "B.wav "))
     with pytest.raises(SoundjudgeError, match=r"'b.wav' \+ 'x'; 'B.wav ' \+ 'x' differs "):
-        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+        comparison.evaluate_files(guess, reference, None, FEW)
 
 
 def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
@@ -206,12 +213,12 @@ def test_numbers_are_written_beside_no_input_and_over_nothing(tmp_path):
     out = tmp_path / "new/numbers.json"
     for overwrite in (False, True):
         numbers = comparison.evaluate_files(
-            guess, reference, None, out=out, overwrite=overwrite, resamples=100, seed=0
+            guess, reference, None, FEW, out=out, overwrite=overwrite
         ).numbers
         assert json.loads(out.read_text())["srcc"] == pytest.approx(numbers["srcc"])
     for wrong, message in ((out, "exists already"), (guess, r"end in \.json")):
         with pytest.raises(SoundjudgeError, match=message):
-            comparison.evaluate_files(guess, reference, None, out=wrong, resamples=100, seed=0)
+            comparison.evaluate_files(guess, reference, None, FEW, out=wrong)
 
 
 def test_a_compared_system_of_another_scale_is_told(tmp_path):
@@ -219,24 +226,24 @@ def test_a_compared_system_of_another_scale_is_told(tmp_path):
     cosine = cosine.rename(tmp_path / "cosine.csv")
     first, reference = tables(tmp_path, range(10), [1, 0, 2, 3, 4, 5, 6, 7, 9, 8])
     files, out = [first, cosine], tmp_path / "numbers.json"
-    _, remarks = comparison.compare_files(files, reference, out=out, resamples=100, seed=0)
+    _, remarks = comparison.compare_files(files, reference, FEW, out=out)
     assert list(remarks) == ["cosine"] and "within -1 to 1" in remarks["cosine"]
     assert json.loads(out.read_text())["mse_of_another_scale"] == remarks
 
 
 def test_predictions_of_another_scale_are_told(tmp_path):
     guess, reference = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.0])
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(guess, reference, None, FEW).numbers
     assert "within -1 to 1" in str(numbers["mse_of_another_scale"])
     guess, _ = tables(tmp_path, [1, 2, 3, 4], [0.1, 0.3, -0.2, 1.1])
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(guess, reference, None, FEW).numbers
     assert "mse_of_another_scale" not in numbers
     guess, _ = tables(tmp_path, [1, 2, 3, 4], [10, 80, 55, 100])
-    numbers = comparison.evaluate_files(guess, reference, None, resamples=100, seed=0).numbers
+    numbers = comparison.evaluate_files(guess, reference, None, FEW).numbers
     assert "runs to 100: calibrate them" in str(numbers["mse_of_another_scale"])
     guess, _ = tables(tmp_path, [10, 80, 55, 100], [1, 3, 2, 4])
     with pytest.raises(SoundjudgeError, match="average_score 80.0 lies outside 0 to 10"):
-        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+        comparison.evaluate_files(guess, reference, None, FEW)
 
 
 @pytest.mark.parametrize(("scale", "told"), [(5, "within 1 to 5"), (6, None), (1, "within 0 to 1")])
@@ -246,8 +253,8 @@ def test_mean_ratings_of_a_five_point_scale_are_told(tmp_path, scale, told):
     rows = [f"{n}.wav,{low + (scale - low) * n / 19},{2 + n % 7}\n" for n in clips]
     both = write(tmp_path / "both.csv", header + "".join(rows))
     other = write(tmp_path / "other.csv", both.read_text())
-    numbers = comparison.evaluate_files(both, other, None, resamples=100, seed=0).numbers
-    _, remarks = comparison.compare_files([both, other], both, resamples=100, seed=0)
+    numbers = comparison.evaluate_files(both, other, None, FEW).numbers
+    _, remarks = comparison.compare_files([both, other], both, FEW)
     if told is None:
         assert "mse_of_another_scale" not in numbers and not remarks
     else:
@@ -259,4 +266,4 @@ def test_mean_ratings_of_a_five_point_scale_are_told(tmp_path, scale, told):
 def test_scores_without_a_spread_beyond_rounding_are_constant(tmp_path, low, step):
     guess, reference = tables(tmp_path, range(10), [low + step * n for n in range(10)])
     with pytest.raises(SoundjudgeError, match=r"constant(: no| has no) correlation"):
-        comparison.evaluate_files(guess, reference, None, resamples=100, seed=0)
+        comparison.evaluate_files(guess, reference, None, FEW)

@@ -53,7 +53,7 @@ def test_front_ends_stay_in_fp32(folder, monkeypatch):
     for precision in ("fp32", "bf16"):
         judge = load(folder, precision)
         made = spectrograms[precision] = []
-        clap = judge.members["clapscore"].clap
+        clap = judge.members["clapscore"].model
         clap.log_mel.register_forward_hook(lambda *call, made=made: made.append(call[-1]))
         judge.score_waves(*tiny_judge.pairs(3), 3)
     assert spectrograms["bf16"] and spectrograms["bf16"][0].dtype == torch.float32

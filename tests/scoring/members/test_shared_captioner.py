@@ -58,11 +58,11 @@ def test_a_batch_is_read_once_for_all_and_each_scores_as_it_would_alone(root, mo
 
 def test_captioners_of_other_references_or_weights_are_not_shared(root, tmp_path):
     loader, (first, joint) = load(root)
-    assert joint.likelihood.captioner is first.likelihood
+    assert joint.model.captioner is first.model
     for lalm, seed in (("one", 4), ("two", 3)):
         write_captioner(root, lalm, seed)
         other = loader.member(root / "likelihood")
-        assert other.likelihood is not first.likelihood
+        assert other.model is not first.model
 
 
 def test_the_same_texts_with_other_sounds_are_read_anew(root):
@@ -71,6 +71,6 @@ def test_the_same_texts_with_other_sounds_are_read_anew(root):
     one, other = torch.randn(2, 2, 4, 16, generator=torch.Generator().manual_seed(9))
     alone = load_likelihood(root / "likelihood", CPU)
     with torch.no_grad():
-        first, second = (member.likelihood.evidence(sounds, texts) for sounds in (one, other))
+        first, second = (member.model.evidence(sounds, texts) for sounds in (one, other))
         assert torch.equal(second, alone.evidence(other, texts))
     assert not torch.equal(first, second)

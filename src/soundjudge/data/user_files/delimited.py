@@ -5,6 +5,7 @@ converted: "NA" and "00000" stay as they are. A .jsonl file is read as if it wer
 """
 
 import csv
+import io
 import json
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -128,6 +129,13 @@ def write_rows(file: IO[str], rows: Iterable[list[str]], delimiter: str = ",") -
         # first cell of a file may begin with what looks like a byte order mark.
         is_plain = "\r" not in "".join(row) and not row[0].startswith("\ufeff")
         (plain if is_plain else quoted).writerow(row)
+
+
+def rows_text(rows: Iterable[list[str]], delimiter: str = ",") -> str:
+    """What `write_rows` writes."""
+    text = io.StringIO(newline="")
+    write_rows(text, rows, delimiter)
+    return text.getvalue()
 
 
 def _reason(error: csv.Error) -> str:

@@ -14,34 +14,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from soundjudge.errors import ReliabilityError, SoundjudgeError
+from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
 from soundjudge.scoring.ensemble.matching import PAIR
 from soundjudge.scoring.evaluation import groups, systems
-from soundjudge.scoring.evaluation.systems import CONFIDENCE, Cluster, SystemComparison
+from soundjudge.scoring.evaluation.systems import EvaluationConfig, SystemComparison
 
 Row = dict[str, Any]  # of a table
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """Bootstrap of the intervals and tests; section `evaluate`."""
-
-    resamples: int  # of pairs
-    seed: int  # of the resamples, and of the noise ceiling's split halves
-    confidence: float = CONFIDENCE  # of every interval
-    cluster: Cluster = "none"  # resampled as wholes: text, model_id or both; none = pairs
-
-    def __post_init__(self) -> None:
-        if not 10 <= self.resamples <= 1_000_000:  # a few have no interval
-            raise SoundjudgeError(
-                f"resamples is {self.resamples}: choose 10 to 1000000, 2000 are usual"
-            )
-        if not 0.5 <= self.confidence < 1:
-            raise SoundjudgeError(f"confidence is {self.confidence}: choose 0.5 to below 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,30 +90,21 @@ def evaluate_split(
     frame = matching.match_pairs(
         scores, pairs.reset_index(), f"the predictions of {name}", f"the ratings of {name}"
     )
-    comparison = systems.compare_systems(
-        frame,
-        [str(column) for column in scores if column not in PAIR],
-        resamples=config.resamples,
-        seed=config.seed,
-        confidence=config.confidence,
-        cluster=config.cluster,
-    )
-    return with_ceilings(name, comparison, ratings)
+    names = [str(column) for column in scores if column not in PAIR]
+    return with_ceilings(name, systems.compare_systems(frame, names, config), ratings)
 
 
 def with_ceilings(
     name: str, comparison: SystemComparison, ratings: pd.DataFrame | None
 ) -> EvaluatedSplit:
     """The split of a comparison; the noise ceilings of its ratings, if they allow any."""
-    if ratings is None:
-        return EvaluatedSplit(name=name, comparison=comparison, ceilings=None)
-    try:
-        ceilings = systems.ceilings(comparison, ratings)
-    except ReliabilityError as error:
-        return EvaluatedSplit(
-            name=name, comparison=comparison, ceilings=None, no_ceiling=str(error)
-        )
-    return EvaluatedSplit(name=name, comparison=comparison, ceilings=ceilings)
+    ceilings, reason = None, ""
+    if ratings is not None:
+        try:
+            ceilings = systems.ceilings(comparison, ratings)
+        except ReliabilityError as error:
+            reason = str(error)
+    return EvaluatedSplit(name=name, comparison=comparison, ceilings=ceilings, no_ceiling=reason)
 
 
 def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, object]:
@@ -141,7 +114,7 @@ def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str,
     """
     results: dict[str, object] = {"note": note}
     for split in splits:
-        results["confidence"] = split.comparison.confidence
+        results["confidence"] = split.comparison.config.confidence
         ceiling: dict[str, object] = {}
         if split.ceilings is not None:
             ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
@@ -188,13 +161,13 @@ def generator_means(split: EvaluatedSplit) -> pd.DataFrame:
     grouped = frame[frame["model_id"].notna()].groupby("model_id", sort=True)
     table = grouped[["average_score", *split.comparison.systems]].mean()
     table.insert(0, "pairs", grouped.size())
-    return table.reset_index().assign(split=split.name)
+    table = table.reset_index()
+    table.insert(0, "split", split.name)
+    return table
 
 
 def write_generators(splits: Sequence[EvaluatedSplit], note: str, path: Path) -> None:
     """Writes the rows of `generator_means`; a header alone where ratings name no generator."""
     table = pd.concat([generator_means(split) for split in splits], ignore_index=True)
-    table.insert(0, "split", table.pop("split"))
-    table["note"] = note
     with artifacts.atomic_file(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.assign(note=note).to_csv(temporary, index=False, lineterminator="\n")

@@ -41,7 +41,7 @@ def plot_agreement(splits: Sequence[EvaluatedSplit], note: str) -> Figure:
             middle = len(split.comparison.systems) / 2 - 0.5
             style = {"rotation": 90, "ha": "right", "va": "center", "color": "tab:red"}
             axes.text(ceiling[0], middle, "noise ceiling ", **style)
-        axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
+        axes.set(xlabel=f"{split.name}, {split.comparison.config.confidence:.0%} intervals")
     return figure
 
 
@@ -61,7 +61,7 @@ def plot_generators(splits: Sequence[EvaluatedSplit], note: str) -> Figure | Non
                 _plot_interval(axes, row, height + offset, mark, None if height else system)
         names = [f"{name} ({rows[0]['pairs']})" for name, rows in table.items()]
         axes.set_yticks(range(len(names)), reversed(names))
-        axes.set(xlabel=f"{split.name}, {split.comparison.confidence:.0%} intervals")
+        axes.set(xlabel=f"{split.name}, {split.comparison.config.confidence:.0%} intervals")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return figure
 

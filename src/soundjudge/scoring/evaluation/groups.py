@@ -5,6 +5,7 @@ N = pairs, G = groups, R = resamples.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy import stats
 
 from soundjudge.reporting import metrics, resampling
 from soundjudge.scoring.evaluation import systems
-from soundjudge.scoring.evaluation.systems import Cluster, Numbers, SystemComparison
+from soundjudge.scoring.evaluation.systems import Numbers, SystemComparison
 
 # A correlation between fewer generators, or within fewer pairs, would tell nothing.
 MIN_GENERATORS, MIN_PAIRS, MIN_PAIRS_OF_TEXT = 3, 10, 3
@@ -82,6 +83,8 @@ def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
     """
     rows = []
     for name, value, mask in _slice_masks(comparison.frame):
+        if not mask.any():
+            continue
         part = comparison.frame[mask]
         error = part[system] - part["average_score"]
         row = {"slice": name, "value": value, "pairs": len(part), "bias": float(error.mean())}
@@ -102,19 +105,13 @@ def _part(
     Parts of other numbers are resampled independently.
     """
     kept = [name for name in ("text", "model_id") if _distinct(part, name) > 1]
-    cluster: Cluster = comparison.cluster
+    config, cluster = comparison.config, comparison.config.cluster
     if cluster == "both" and len(kept) < 2:
         cluster = "text" if kept == ["text"] else "model_id" if kept else "none"
     elif cluster not in ("none", "both", *kept):
         cluster = "none"
-    return systems.compare_systems(
-        part,
-        [system],
-        resamples=comparison.resamples,
-        seed=comparison.seed + number,
-        confidence=comparison.confidence,
-        cluster=cluster,
-    )
+    config = replace(config, seed=config.seed + number, cluster=cluster)
+    return systems.compare_systems(part, [system], config)
 
 
 def _within_srcc(comparison: SystemComparison, system: str, name: str, key: str) -> Numbers:
@@ -135,12 +132,14 @@ def _within_srcc(comparison: SystemComparison, system: str, name: str, key: str)
         ]
         draws = np.mean(within, axis=0)
     else:
-        blocks = resampling.resample_weights(len(own), comparison.resamples, seed=comparison.seed)
+        config = comparison.config
+        blocks = resampling.resample_weights(len(own), config.resamples, seed=config.seed)
         draws = np.concatenate([weights @ own / len(own) for weights in blocks])
     return {key: float(own.mean())} | comparison.interval(key, draws)
 
 
 def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """What pairs are sliced by, a value of it, and which pairs have that, if any. (N,) each"""
     if _distinct(frame, "model_id") > 1:
         for name in sorted(frame["model_id"].dropna().unique()):
             yield "generator", name, (frame["model_id"] == name).to_numpy()
@@ -152,15 +151,15 @@ def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.boo
         words = np.array([len(text.split()) for text in frame["text"]])
         for low, high in pairwise(CAPTION_WORDS):
             label = f"{low + 1:g} to {high:g} words" if np.isfinite(high) else f"over {low:g} words"
-            yield from _unless_empty("caption length", label, (words > low) & (words <= high))
+            yield "caption length", label, (words > low) & (words <= high)
         events = np.array([min(count_events(text), MANY_EVENTS) for text in frame["text"]])
         for count in range(1, MANY_EVENTS + 1):
             label = f"{count} or more" if count == MANY_EVENTS else f"{count}"
-            yield from _unless_empty("events named", label, events == count)
+            yield "events named", label, events == count
     rating = frame["average_score"].to_numpy()
     for low, high in pairwise(RATING_BANDS):
         inside = (rating >= low) & ((rating < high) | (high == RATING_BANDS[-1]))
-        yield from _unless_empty("mean rating", f"{low} to {high}", inside)
+        yield "mean rating", f"{low} to {high}", inside
 
 
 def is_natural(model_id: str) -> bool:
@@ -172,13 +171,6 @@ def count_events(text: str) -> int:
     """How many events a caption names, by the words that join them: an estimate, 1 or more."""
     joints = CONNECTIVE.findall(text.strip(" .,"))
     return 1 + sum(1 for joint in joints if re.search(r"[\w,]", joint))
-
-
-def _unless_empty(
-    name: str, value: str, mask: NDArray[np.bool_]
-) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    if mask.any():
-        yield name, value, mask
 
 
 def _distinct(frame: pd.DataFrame, name: str) -> int:

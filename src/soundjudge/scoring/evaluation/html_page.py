@@ -109,9 +109,10 @@ def headline(split: EvaluatedSplit) -> str:
     numbers = split.metrics[split.headline]
     srcc = estimate(numbers, "srcc")
     value, low, high = map(rendering.correlation_text, (srcc.value, srcc.lo, srcc.hi))
+    confidence = rendering.percent_text(split.comparison.config.confidence)
     sentence = (
         f"SRCC of {split.headline} with listeners on the {numbers['pairs']} pairs of {split.name}: "
-        f"{value} ({rendering.percent_text(split.comparison.confidence)} interval {low} to {high})"
+        f"{value} ({confidence} interval {low} to {high})"
     )
     if split.ceilings is None:
         return f"{sentence}."

@@ -113,8 +113,8 @@ def _table(split: EvaluatedSplit) -> list[str]:
     lines = [f"## {split.name}, {len(split.comparison.frame)} pairs", ""]
     lines += [HEADER.format(headline=split.headline), "|---|---|---|---|---|---|---|"]
     lines += [_row(name, row, differences.get(name)) for name, row in rows.items()]
-    confidence = f"{split.comparison.confidence:.0%}"
-    over = ONE_TRAINING.format(resampled=RESAMPLED[split.comparison.cluster])
+    confidence = f"{split.comparison.config.confidence:.0%}"
+    over = ONE_TRAINING.format(resampled=RESAMPLED[split.comparison.config.cluster])
     lines += ["", f"Brackets: {confidence} bootstrap intervals. {over}"]
     if split.ceilings is None:
         lines += ["The raters are too few, or agree too little, for a noise ceiling."]

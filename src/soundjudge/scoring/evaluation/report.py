@@ -1,7 +1,7 @@
 """The public library of evaluation: one system's numbers, and tests between systems."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
@@ -12,7 +12,7 @@ from soundjudge.reporting import metrics, resampling
 from soundjudge.scoring.evaluation import evaluation, groups, reference_tables, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.evaluation.systems import Cluster, SystemComparison
+from soundjudge.scoring.evaluation.systems import Cluster, EvaluationConfig, SystemComparison
 
 
 def evaluate(
@@ -75,9 +75,8 @@ def evaluate(
     >>> round(evaluate(predictions, reference)["srcc"], 3)
     0.8
     """
-    return evaluate_system(
-        predictions, reference, ratings=ratings, resamples=resamples, seed=seed, cluster=cluster
-    ).numbers
+    config = EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster)
+    return evaluate_system(predictions, reference, config, ratings=ratings).numbers
 
 
 def compare(
@@ -120,6 +119,7 @@ def compare(
     >>> round(float(compare({"a": first, "b": second}, reference)["difference"][0]), 3)
     0.2
     """
+    config = EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster)
     if len(predictions) < 2:
         raise SoundjudgeError("a comparison needs two or more systems")
     if reason := resampling.too_few_pairs(len(reference)):
@@ -130,9 +130,7 @@ def compare(
         frame = reference_tables.match_predictions(table, frame, f"the system {name}").rename(
             columns={reference_tables.PREDICTION: columns[name]}
         )
-    comparison = systems.compare_systems(
-        frame, list(columns.values()), resamples=resamples, seed=seed, cluster=cluster
-    )
+    comparison = systems.compare_systems(frame, list(columns.values()), config)
     tables = [_metric_differences(comparison, columns, metric) for metric in systems.METRICS]
     return pd.concat(tables, ignore_index=True)
 
@@ -177,9 +175,8 @@ class SystemEvaluation:
         scale = scale or reference_tables.other_reference_scale(rating)
         remark: dict[str, float | str] = {"mse_of_another_scale": scale} if scale else {}
         if self.split is None:
-            numbers = asdict(metrics.correlation_metrics(score, rating))
             reason = resampling.too_few_pairs(len(rating))
-            return {**numbers, "no_intervals": reason, **remark}
+            return {**metrics.correlation_metrics(score, rating), "no_intervals": reason, **remark}
         row: dict[str, float | str] = {**self.split.metrics[PREDICTION], **remark}
         if self.split.no_ceiling:
             row["no_ceiling"] = self.split.no_ceiling
@@ -198,11 +195,9 @@ class SystemEvaluation:
 def evaluate_system(
     predictions: pd.DataFrame,
     reference: pd.DataFrame,
+    config: EvaluationConfig,
     *,
     ratings: pd.DataFrame | None = None,
-    resamples: int,
-    seed: int,
-    cluster: Cluster = "none",
     name: str = "",
 ) -> SystemEvaluation:
     """Matches the tables as `report.evaluate` does; `name` is that of the split on a page."""
@@ -211,9 +206,7 @@ def evaluate_system(
     )
     if len(frame) < resampling.MIN_PAIRS:
         return SystemEvaluation(frame=frame, split=None)
-    comparison = systems.compare_systems(
-        frame, [PREDICTION], resamples=resamples, seed=seed, cluster=cluster
-    )
+    comparison = systems.compare_systems(frame, [PREDICTION], config)
     if ratings is not None:
         ratings = reference_tables.ratings_in_order(comparison.frame, ratings)
     return SystemEvaluation(frame=frame, split=evaluation.with_ceilings(name, comparison, ratings))

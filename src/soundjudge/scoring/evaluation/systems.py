@@ -4,7 +4,7 @@ A system is a column of scores. N = pairs, K = systems, R = resamples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import numpy as np
@@ -29,58 +29,59 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Bootstrap of the intervals and tests; section `evaluate`."""
+
+    resamples: int  # of pairs
+    seed: int  # of the resamples, and of the noise ceiling's split halves
+    confidence: float = CONFIDENCE  # of every interval
+    cluster: Cluster = "none"  # resampled as wholes: text, model_id or both; none = pairs
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.resamples <= 1_000_000:  # a few have no interval
+            raise SoundjudgeError(
+                f"resamples is {self.resamples}: choose 10 to 1000000, 2000 are usual"
+            )
+        if not 0.5 <= self.confidence < 1:
+            raise SoundjudgeError(f"confidence is {self.confidence}: choose 0.5 to below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SystemComparison:
     """Systems beside the mean ratings of the same pairs."""
 
     frame: pd.DataFrame  # average_score, a column per system, and any others
     systems: tuple[str, ...]
     draws: BootstrapDraws  # (R, K)
-    confidence: float  # of every interval
-    resamples: int
-    seed: int
-    cluster: Cluster
+    config: EvaluationConfig
 
     def blocks(self, resamples: int | None = None) -> Iterator[NDArray[np.int64]]:
         """The weights (rows, N) of the draws, or of the first `resamples` of them."""
         return resampling.resample_weights(
             len(self.frame),
-            min(self.resamples, resamples or self.resamples),
-            seed=self.seed,
-            clusters=cluster_codes(self.frame, self.cluster),
+            min(self.config.resamples, resamples or self.config.resamples),
+            seed=self.config.seed,
+            clusters=cluster_codes(self.frame, self.config.cluster),
         )
 
     def interval(self, name: str, draws: Values) -> Numbers:
         """`name`_lo and `name`_hi of draws (R,)."""
-        low, high = resampling.interval(draws, self.confidence)
+        low, high = resampling.interval(draws, self.config.confidence)
         return {f"{name}_lo": low, f"{name}_hi": high}
 
 
 def compare_systems(
-    frame: pd.DataFrame,
-    systems: Sequence[str],
-    *,
-    resamples: int,
-    seed: int,
-    confidence: float = CONFIDENCE,
-    cluster: Cluster = "none",
+    frame: pd.DataFrame, systems: Sequence[str], config: EvaluationConfig
 ) -> SystemComparison:
     """The systems (columns of `frame`) with their bootstrap, of pairs or of whole clusters."""
     draws = significance.bootstrap(
         frame[list(systems)].to_numpy(dtype=np.float64),
         frame["average_score"].to_numpy(dtype=np.float64),
-        resamples=resamples,
-        seed=seed,
-        clusters=cluster_codes(frame, cluster),
+        resamples=config.resamples,
+        seed=config.seed,
+        clusters=cluster_codes(frame, config.cluster),
     )
-    return SystemComparison(
-        frame=frame,
-        systems=tuple(systems),
-        draws=draws,
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-        cluster=cluster,
-    )
+    return SystemComparison(frame=frame, systems=tuple(systems), draws=draws, config=config)
 
 
 def cluster_codes(frame: pd.DataFrame, cluster: Cluster) -> list[NDArray[np.int32]]:
@@ -103,7 +104,7 @@ def cluster_codes(frame: pd.DataFrame, cluster: Cluster) -> list[NDArray[np.int3
 def metrics_with_intervals(comparison: SystemComparison, system: str) -> Numbers:
     """n; srcc, lcc, ktau, mse and its parts (`BootstrapDraws`), each with _lo and _hi."""
     frame, k = comparison.frame, comparison.systems.index(system)
-    row: Numbers = asdict(metrics.correlation_metrics(frame[system], frame["average_score"]))
+    row = metrics.correlation_metrics(frame[system], frame["average_score"])
     row |= _error_parts(frame[system].to_numpy(), frame["average_score"].to_numpy())
     for field in fields(BootstrapDraws):
         row |= comparison.interval(field.name, getattr(comparison.draws, field.name)[:, k])
@@ -136,9 +137,9 @@ def ceilings(comparison: SystemComparison, ratings: pd.DataFrame) -> CeilingRang
 
     Raises ReliabilityError where raters are too few or do not agree.
     """
-    resamples = min(comparison.resamples, CEILING_RESAMPLES)
+    resamples = min(comparison.config.resamples, CEILING_RESAMPLES)
     weights = np.concatenate([*comparison.blocks(resamples)]).astype(np.float64)  # (R, N)
-    return noise_ceiling.ceiling_range(ratings, weights, seed=comparison.seed)
+    return noise_ceiling.ceiling_range(ratings, weights, seed=comparison.config.seed)
 
 
 def ceiling_metrics(comparison: SystemComparison, ceiling: CeilingRange) -> Numbers:

@@ -20,7 +20,7 @@ from soundjudge.scoring.evaluation.reference_tables import (
     rename_reference,
 )
 from soundjudge.scoring.evaluation.report import SystemEvaluation, evaluate_system
-from soundjudge.scoring.evaluation.systems import Cluster
+from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.files import prediction_files
 from soundjudge.scoring.systems.system_files import system_names
 
@@ -34,15 +34,13 @@ def evaluate_files(
     predictions: Path,
     reference: Path,
     ratings: Path | None,
+    config: EvaluationConfig,
     *,
     scale: Scale | None = None,
     out: Path | None = None,
     page: Path | None = None,
     note: str = "",
     overwrite: bool = False,
-    resamples: int,
-    seed: int,
-    cluster: Cluster = "none",
 ) -> SystemEvaluation:
     """The numbers of `report.evaluate` and its slices, also as JSON in `out`, as HTML in `page`.
 
@@ -58,10 +56,8 @@ def evaluate_files(
         evaluation = evaluate_system(
             _read_matching(predictions, pairs, reference),
             pairs,
+            config,
             ratings=None if ratings is None else _read_ratings(ratings, pairs, scale),
-            resamples=resamples,
-            seed=seed,
-            cluster=cluster,
             name=reference.name,
         )
         if html:
@@ -76,12 +72,10 @@ def evaluate_files(
 def compare_files(
     predictions: Sequence[Path],
     reference: Path,
+    config: EvaluationConfig,
     *,
     out: Path | None = None,
     overwrite: bool = False,
-    resamples: int,
-    seed: int,
-    cluster: Cluster = "none",
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The table of `report.compare`, also as JSON in `out`; systems have their files' names.
 
@@ -94,7 +88,10 @@ def compare_files(
             name: _read_matching(path, pairs, reference)
             for name, path in zip(system_names(predictions), predictions, strict=True)
         }
-        table = report.compare(systems, pairs, resamples=resamples, seed=seed, cluster=cluster)
+        table = report.compare(
+            systems, pairs,
+            resamples=config.resamples, seed=config.seed, cluster=config.cluster,
+        )  # fmt: skip
         scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
         scales["the reference"] = other_reference_scale(rename_reference(pairs)["average_score"])
         remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}

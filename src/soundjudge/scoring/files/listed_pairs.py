@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
@@ -10,12 +11,15 @@ from soundjudge.scoring.files import pair_folders
 from soundjudge.scoring.files.pair_table import STDIN, PairTable, read_pair_table
 from soundjudge.scoring.files.sound_names import SoundFolder
 
+Kind = Literal["audio", "text"]  # of a column
 # As people write them, ours first: that one is taken whatever stands beside it.
-AUDIO_NAMES = (
-    "wav_file_name", "wave_file_name", "wavname", "path", "audio", "audio_path", "audio_file",
-    "file", "file_name", "file_path", "filename", "filepath", "name", "id", "audio_id",
-)  # fmt: skip
-TEXT_NAMES = ("text", "caption", "prompt", "description")
+USUAL_NAMES: dict[Kind, tuple[str, ...]] = {
+    "audio": (
+        "wav_file_name", "wave_file_name", "wavname", "path", "audio", "audio_path", "audio_file",
+        "file", "file_name", "file_path", "filename", "filepath", "name", "id", "audio_id",
+    ),
+    "text": ("text", "caption", "prompt", "description"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,8 @@ def list_pairs(
     def is_there(column: str) -> bool:
         return all(name and folder.has(folder.locate(name)) for name in table.column(column))
 
-    audio = find_audio_column(table.columns, audio_column, table.where, is_there)
-    text = find_text_column(table.columns, text_column, table.where)
+    audio = find_column("audio", table.columns, audio_column, table.where, is_there)
+    text = find_column("text", table.columns, text_column, table.where)
     table = replace(table, audio=audio, text=text)
     for column in (audio, text):
         table.check_cells(column)
@@ -88,53 +92,37 @@ def _default_folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def find_audio_column(
-    columns: Sequence[str], named: str | None, where: str, fits: Callable[[str], bool]
-) -> str:
-    """The column of the sounds: `named`, or the only usual name, or the only one that `fits`.
-
-    `fits` says whether the cells of a column name sounds that are there. Raises SoundjudgeError.
-    """
-    candidates = _candidates(columns, named, AUDIO_NAMES, "sounds", "--audio-column", where)
-    if len(candidates) > 1:
-        candidates = [name for name in candidates if fits(name)] or candidates
-    return _only(candidates, "sounds", "--audio-column", where)
-
-
-def find_text_column(columns: Sequence[str], named: str | None, where: str) -> str:
-    """The column of the texts: `named`, or the only usual name. Raises SoundjudgeError."""
-    candidates = _candidates(columns, named, TEXT_NAMES, "texts", "--text-column", where)
-    return _only(candidates, "texts", "--text-column", where)
-
-
-def _candidates(
+def find_column(
+    kind: Kind,
     columns: Sequence[str],
     named: str | None,
-    usual: tuple[str, ...],
-    what: str,
-    option: str,
     where: str,
-) -> list[str]:
-    listed = ", ".join(map(repr, columns))
+    fits: Callable[[str], bool] = lambda name: False,
+) -> str:
+    """The column of sounds or texts: `named`, or the only usual name, or the only one that `fits`.
+
+    `fits` says whether the cells of a column can be meant. Raises SoundjudgeError, which shows the
+    choice where several columns may be meant.
+    """
+    usual, option, listed = USUAL_NAMES[kind], f"--{kind}-column", ", ".join(map(repr, columns))
     if named is not None:
         if named not in columns:
             raise SoundjudgeError(f"{where} has no column {named!r} ({option}): it has {listed}")
-        return [named]
+        return named
     if usual[0] in columns:
-        return [usual[0]]
+        return usual[0]
     candidates = [name for name in columns if name.strip().lower() in usual]
     if not candidates and len(columns) == 1 and (other := set(";\t|,") & set(columns[0])):
         separators = "tabs" if where.endswith(".tsv") else "commas"
         raise SoundjudgeError(f"{where}: {min(other)!r} separates its columns: use {separators}")
+    what = {"audio": "sounds", "text": "texts"}[kind]
     if not candidates:
         raise SoundjudgeError(
             f"{where} has no column of {what} under a usual name ({', '.join(usual)}): name one of "
             f"{listed} by {option}"
         )
-    return candidates
-
-
-def _only(candidates: list[str], what: str, option: str, where: str) -> str:
+    if len(candidates) > 1:
+        candidates = [name for name in candidates if fits(name)] or candidates
     if len(candidates) > 1:
         listed = " or ".join(map(repr, candidates))
         raise SoundjudgeError(f"{where}: the {what} may be in {listed}: choose one by {option}")

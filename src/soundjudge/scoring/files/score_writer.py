@@ -6,7 +6,6 @@ below the header), wav_file_name, text, reason. Parquet cannot be written row by
 in `OUT.partial.csv` until the run ends.
 """
 
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -61,6 +60,7 @@ class ScoreWriter:
         self.failures: dict[int, str] = {}
         self._path = working_path(out)
         self._suffix, self._added = self._path.suffix.lower(), list(added)
+        self._delimiter = "\t" if self._suffix == ".tsv" else ","
         self._blank = blank
         self._unsaved = 0  # scores that are not in OUT
         self._is_current = False  # whether OUT holds the first `done` rows, all but the unsaved
@@ -124,19 +124,14 @@ class ScoreWriter:
         """The first line; none in JSON Lines."""
         if self._suffix == ".jsonl":
             return ""
-        return self._delimited([*self.pairs.columns, *self._added])
+        return delimited.rows_text([[*self.pairs.columns, *self._added]], self._delimiter)
 
     def _line(self, row: int, cells: Sequence[str] | None) -> str:
         """A row with the cells of the added columns, empty ones for None."""
         cells = cells or [""] * len(self._added)
         if self._suffix == ".jsonl":
             return self._record(row, cells)
-        return self._delimited([*self.pairs.rows[row], *cells])
-
-    def _delimited(self, cells: list[str]) -> str:
-        text = io.StringIO(newline="")
-        delimited.write_rows(text, [cells], "\t" if self._suffix == ".tsv" else ",")
-        return text.getvalue()
+        return delimited.rows_text([[*self.pairs.rows[row], *cells]], self._delimiter)
 
     def _record(self, row: int, cells: Sequence[str]) -> str:
         """The object as it was written, with more keys at its end."""

@@ -3,7 +3,7 @@
 B pairs, W windows, K members, T samples, C channels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -81,10 +81,7 @@ class Judge(JudgeFolder):
         """
         # By name: no stage depends on the code for what others published.
         clap_judge = import_module("soundjudge.scoring.published.clap_judge")
-        with TemporaryDirectory() as temporary:
-            folder = Path(temporary) / "judge"
-            clap_judge.import_clap(str(source), folder)
-            return cls.from_pretrained(folder, device, verify=False)
+        return cls._imported(lambda folder: clap_judge.import_clap(str(source), folder), device)
 
     @classmethod
     def from_tmu(
@@ -95,9 +92,15 @@ class Judge(JudgeFolder):
         `soundjudge import-tmu` writes the same judge to a folder.
         """
         tmu = import_module("soundjudge.scoring.published.tmu")
+        return cls._imported(
+            lambda folder: tmu.import_tmu(model, folder, llm=llm, long=long), device
+        )
+
+    @classmethod
+    def _imported(cls, write: Callable[[Path], object], device: str) -> Self:
         with TemporaryDirectory() as temporary:
             folder = Path(temporary) / "judge"
-            tmu.import_tmu(model, folder, llm=llm, long=long)
+            write(folder)
             return cls.from_pretrained(folder, device, verify=False)
 
     def score(self, sound: object, text: str) -> float:
@@ -162,16 +165,14 @@ class Judge(JudgeFolder):
                 pairs = [pair for group, _ in chunk for pair in group]
                 read = {pair: future for group, future in chunk for pair in group}
                 loaded = [read[pair].result() for pair in pairs]
-                scored = self._score(loaded, [written[pair] for pair in pairs], batch_size, details)
+                of_pairs = [written[pair] for pair in pairs]
+                scored: Sequence[float | PairScore] = (
+                    self.score_sounds(loaded, of_pairs, batch_size)
+                    if details
+                    else self.score_waves([sound.wave for sound in loaded], of_pairs, batch_size)
+                )
                 results |= dict(zip(pairs, scored, strict=True))
         return [results[pair] for pair in range(len(listed))]
-
-    def _score(
-        self, sounds: Sequence[audio.Sound], texts: Sequence[str], batch_size: int, details: bool
-    ) -> Sequence[float | PairScore]:
-        if details:
-            return self.score_sounds(sounds, texts, batch_size)
-        return self.score_waves([sound.wave for sound in sounds], texts, batch_size)
 
     def score_waves(
         self, waves: Sequence[NDArray[np.float32]], texts: Sequence[str], batch_size: int

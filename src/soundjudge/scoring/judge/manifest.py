@@ -82,6 +82,10 @@ class JudgeManifest:
             return silent, wave
         return silent, level.normalize_level(wave, self.level_dbfs, self.silence_dbfs)
 
+    def size(self) -> str:
+        """What the files of members and encoders take, such as 1,204.5 MB."""
+        return f"{sum(file.bytes for file in self.files.values()) / 1e6:,.1f} MB"
+
     def contents(self) -> dict[str, object]:
         """What judge.json holds."""
         contents: dict[str, Any] = asdict(self)

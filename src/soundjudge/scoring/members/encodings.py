@@ -5,8 +5,8 @@ A sound with many texts, or a text with many sounds, is then encoded once.
 B pairs, T samples at 16 kHz, M audio tokens, D feature width, E embedding dimensions.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from soundjudge.scoring.members.shared_clap import SharedClap
 
 Waves = Sequence[NDArray[np.float32]]
+L = TypeVar("L", bound="Lalm | Likelihood | JointLalm")
+M = TypeVar("M", bound="ClapEncoder | Regressor | Lalm | Likelihood | JointLalm | Fusion")
 
 
 class Member(Protocol):
@@ -66,29 +68,33 @@ class SharedEncoder:
         return self._cache[2]
 
 
-class CosineMember:
-    """A CLAP, tuned or as it is: ten times the cosine of two embeddings."""
+class ModelMember(Generic[M]):
+    """A member that asks one model, which knows what of a text it reads."""
 
-    def __init__(self, clap: "ClapEncoder") -> None:
-        self.clap = clap
+    def __init__(self, model: M) -> None:
+        self.model = model
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is longer than what the model reads of it, or a part of the model."""
+        return self.model.cut_texts(texts)
+
+
+class CosineMember(ModelMember["ClapEncoder"]):
+    """A CLAP, tuned or as it is: ten times the cosine of two embeddings."""
 
     def encode_sounds(self, waves: Waves) -> list[Tensor]:
         """Unit embeddings (E,)."""
-        return list(unit_vectors(self.clap.embed_sounds(waves)))
+        return list(unit_vectors(self.model.embed_sounds(waves)))
 
     def encode_texts(self, texts: Sequence[str]) -> list[Tensor]:
         """Unit embeddings (E,)."""
-        return list(unit_vectors(self.clap.embed_texts(texts)))
+        return list(unit_vectors(self.model.embed_texts(texts)))
 
     def scores(self, sounds: Sequence[Tensor], texts: Sequence[Tensor]) -> NDArray[np.float64]:
         """10 cos, -10 to 10, in practice mostly 0 to 10: (B,)."""
         cosines = (torch.stack(list(sounds)) * torch.stack(list(texts))).sum(-1)
         scores: NDArray[np.float64] = 10 * cosines.double().cpu().numpy()
         return scores
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is longer than what is read of it."""
-        return self.clap.cut_texts(texts)
 
 
 class ZeroshotMember(CosineMember):
@@ -107,42 +113,42 @@ class ZeroshotMember(CosineMember):
         return list(unit_vectors(self.shared.match_texts(texts)))
 
 
-class RegressorMember:
+class RegressorMember(ModelMember["Regressor"]):
     """A kernel machine on the embeddings of frozen CLAPs, which stand side by side."""
-
-    def __init__(self, regressor: "Regressor") -> None:
-        self.regressor = regressor
 
     def encode_sounds(self, waves: Waves) -> list[NDArray[np.float32]]:
         """Embeddings of all CLAPs: (E,)."""
-        embedded = [clap.embed_sounds(waves) for clap in self.regressor.claps]
-        return list(np.concatenate([unit_vectors(e).cpu().numpy() for e in embedded], axis=1))
+        return _side_by_side(clap.embed_sounds(waves) for clap in self.model.claps)
 
     def encode_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Embeddings of all CLAPs: (E,)."""
-        embedded = [clap.embed_texts(texts) for clap in self.regressor.claps]
-        return list(np.concatenate([unit_vectors(e).cpu().numpy() for e in embedded], axis=1))
+        return _side_by_side(clap.embed_texts(texts) for clap in self.model.claps)
 
     def scores(
         self, sounds: Sequence[NDArray[np.float32]], texts: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.float64]:
         """0 to 10 or a little outside: (B,)."""
-        return self.regressor.machine(np.stack(sounds), np.stack(texts))
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether a CLAP reads less than all of each text."""
-        return self.regressor.cut_texts(texts)
+        return self.model.machine(np.stack(sounds), np.stack(texts))
 
 
-class LalmMember:
-    """An audio language model, scored at [SCORE], with its encoder."""
+def _side_by_side(embedded: Iterable[Tensor]) -> list[NDArray[np.float32]]:
+    return list(np.concatenate([unit_vectors(e).cpu().numpy() for e in embedded], axis=1))
 
-    def __init__(self, lalm: "Lalm", encoder: SharedEncoder) -> None:
-        self.lalm, self.encoder = lalm, encoder
+
+class ListeningMember(ModelMember[L]):
+    """A language model that reads texts behind the features of a sound, with its encoder."""
+
+    def __init__(self, model: L, encoder: SharedEncoder) -> None:
+        super().__init__(model)
+        self.encoder = encoder
 
     def encode_sounds(self, waves: Waves) -> list[Tensor]:
         """Features (M, D)."""
-        return list(self.encoder.features(waves, self.lalm.frontend))
+        return list(self.encoder.features(waves, self.model.frontend))
+
+
+class LalmMember(ListeningMember["Lalm"]):
+    """An audio language model, scored at [SCORE]."""
 
     def encode_texts(self, texts: Sequence[str]) -> list[str]:
         """The texts: the model reads them behind a sound."""
@@ -150,29 +156,18 @@ class LalmMember:
 
     def scores(self, sounds: Sequence[Tensor], texts: Sequence[str]) -> NDArray[np.float64]:
         """The model's -1..1 brought to 0..10: (B,)."""
-        return on_rating_scale(self.lalm.scores(torch.stack(list(sounds)), texts))
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is longer than what is read of it."""
-        return self.lalm.cut_texts(texts)
+        return on_rating_scale(self.model.scores(torch.stack(list(sounds)), texts))
 
 
-class LikelihoodMember:
-    """A captioning language model, scored by the likelihood of a text, with its encoder.
+class LikelihoodMember(ListeningMember["Likelihood | JointLalm"]):
+    """A captioning language model, scored by the likelihood of a text.
 
     Or a language model whose score it joins.
     """
 
-    def __init__(self, likelihood: "Likelihood | JointLalm", encoder: SharedEncoder) -> None:
-        self.likelihood, self.encoder = likelihood, encoder
-
-    def encode_sounds(self, waves: Waves) -> list[Tensor]:
-        """Features (M, D)."""
-        return list(self.encoder.features(waves, self.likelihood.frontend))
-
     def encode_texts(self, texts: Sequence[str]) -> list[tuple[str, Tensor]]:
         """Each text, and its log-probability given the reference sounds."""
-        return list(zip(texts, self.likelihood.log_priors(texts), strict=True))
+        return list(zip(texts, self.model.log_priors(texts), strict=True))
 
     def scores(
         self, sounds: Sequence[Tensor], texts: Sequence[tuple[str, Tensor]]
@@ -180,27 +175,24 @@ class LikelihoodMember:
         """The model's about -1..1 brought to 0..10: (B,)."""
         priors = torch.stack([prior for _, prior in texts])
         words = [text for text, _ in texts]
-        return on_rating_scale(self.likelihood.scores(torch.stack(list(sounds)), words, priors))
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is longer than what is read of it."""
-        return self.likelihood.cut_texts(texts)
+        return on_rating_scale(self.model.scores(torch.stack(list(sounds)), words, priors))
 
 
-class FusionMember:
+class FusionMember(ModelMember["Fusion"]):
     """A regression on CLAPs and a captioner at once, with the captioner's encoder."""
 
     def __init__(self, fusion: "Fusion", encoder: SharedEncoder) -> None:
-        self.fusion, self.encoder = fusion, encoder
+        super().__init__(fusion)
+        self.encoder = encoder
 
     def encode_sounds(self, waves: Waves) -> list[tuple[NDArray[np.float32], Tensor]]:
         """Embeddings of all CLAPs (E,), and the captioner's features (M, D)."""
-        features = self.encoder.features(waves, self.fusion.captioner.frontend)
-        return list(zip(self.fusion.embed_sounds(waves), features, strict=True))
+        features = self.encoder.features(waves, self.model.captioner.frontend)
+        return list(zip(self.model.embed_sounds(waves), features, strict=True))
 
     def encode_texts(self, texts: Sequence[str]) -> list[tuple[NDArray[np.float32], str, Tensor]]:
         """Embeddings of all CLAPs (E,), the text, its log-probability given the references."""
-        embeddings, priors = self.fusion.embed_texts(texts), self.fusion.captioner.log_priors(texts)
+        embeddings, priors = self.model.embed_texts(texts), self.model.captioner.log_priors(texts)
         return list(zip(embeddings, texts, priors, strict=True))
 
     def scores(
@@ -211,13 +203,9 @@ class FusionMember:
         """0 to 10 or a little outside: (B,)."""
         audio, features = zip(*sounds, strict=True)
         embedded, words, priors = zip(*texts, strict=True)
-        return self.fusion.scores(
+        return self.model.scores(
             np.stack(audio), np.stack(embedded), torch.stack(features), words, torch.stack(priors)
         )
-
-    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
-        """Whether a model reads less than all of each text."""
-        return self.fusion.cut_texts(texts)
 
 
 def on_rating_scale(predictions: Tensor) -> NDArray[np.float64]:

@@ -1,6 +1,5 @@
 """Judges that a user has by name, in their cache folder."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.data.fetch import catalog, download
@@ -12,16 +11,6 @@ from soundjudge.scoring.judge.manifest import read_manifest
 from soundjudge.scoring.published.tmu import import_tmu
 
 JUDGES = (TMU,)  # of the catalog
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstalledJudge:
-    """A judge by its name."""
-
-    name: str
-    score_id: str
-    license: str
-    bytes: int
 
 
 def judges_folder() -> Path:
@@ -44,27 +33,23 @@ def find_judge(name: str) -> Path | None:
     return folder
 
 
-def list_judges(tell: download.Tell) -> list[InstalledJudge]:
-    """All that are here, by name; `tell` gets a sentence on each that cannot be read."""
+def list_judges(tell: download.Tell) -> list[str]:
+    """Name, score id, license and size of all that are here, a line each, in order.
+
+    `tell` gets a sentence on each that cannot be read.
+    """
     judges = []
     for folder in sorted(path for path in judges_folder().glob("*") if path.is_dir()):
         if folder.name.startswith("."):
             continue
         try:
-            judges.append(_describe(folder))
+            manifest, card = read_manifest(folder), read_card(folder)
         except SoundjudgeError as error:
             tell(str(error))
+        else:
+            license_name = card.license or "not stated"
+            judges.append(f"{folder.name}  {manifest.score_id}  {license_name}  {manifest.size()}")
     return judges
-
-
-def _describe(folder: Path) -> InstalledJudge:
-    manifest = read_manifest(folder)
-    return InstalledJudge(
-        name=folder.name,
-        score_id=manifest.score_id,
-        license=read_card(folder).license or "not stated",
-        bytes=sum(file.bytes for file in manifest.files.values()),
-    )
 
 
 def install_tmu(tell: download.Tell) -> Path:
@@ -74,8 +59,8 @@ def install_tmu(tell: download.Tell) -> Path:
         tell(f"{TMU}: {read_manifest(folder).score_id} is in {folder} already")
         return folder
     weights = download.fetch(TMU, catalog.find_entry(TMU), catalog.CATALOG[TMU].target, tell)
-    imported = import_tmu(weights / "model.pt", folder, llm=fetch_tokenizer(tell))
-    tell(f"{TMU}: {imported.manifest.score_id} is in {folder}")
+    manifest, _ = import_tmu(weights / "model.pt", folder, llm=fetch_tokenizer(tell))
+    tell(f"{TMU}: {manifest.score_id} is in {folder}")
     tell(f"{TMU}: {weights} is no longer needed, and can be deleted")
     return folder
 

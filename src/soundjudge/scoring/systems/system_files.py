@@ -59,11 +59,10 @@ def read_prompts(
         cells = table.column(column)
         return all(cells) and len(set(cells)) == len(cells)
 
-    named = {
-        "id": listed_pairs.find_audio_column(table.columns, audio_column, table.where, are_ids),
-        "text": listed_pairs.find_text_column(table.columns, text_column, table.where),
-    }
-    frame = pd.DataFrame({name: table.column(column) for name, column in named.items()}, dtype=str)
+    columns, where = table.columns, table.where
+    ids = listed_pairs.find_column("audio", columns, audio_column, where, are_ids)
+    texts = listed_pairs.find_column("text", columns, text_column, where)
+    frame = pd.DataFrame({"id": table.column(ids), "text": table.column(texts)}, dtype=str)
     check_table(frame, PROMPTS, table.where)
     return Prompts(ids=list(frame["id"]), texts=list(frame["text"]), path=path)
 
