@@ -188,7 +188,9 @@ def rated_scenes(recordings: pd.DataFrame) -> tuple[Waves, list[str], Floats]:
         for row in recordings.to_dict("records")
     ]
     rng = np.random.default_rng([SEED, 21])
-    waves, texts, matches = [], [], []
+    waves: Waves = []
+    texts: list[str] = []
+    matches: list[float] = []
     for _ in range(PAIRS):
         system = GENERATORS[int(rng.integers(len(GENERATORS)))]
         fault = FAULTS[int(rng.choice(len(FAULTS), p=system.faults))]
