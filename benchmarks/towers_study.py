@@ -1,4 +1,4 @@
-"""How well does a CLAP on two pretrained towers hear recordings that its fit never saw?
+"""How well does a CLAP on pretrained towers hear recordings that its fit never saw?
 
 python benchmarks/towers_study.py fit      folds over the 407 recordings, several ways to fit
 python benchmarks/towers_study.py rated    a quarter held out from everything, and the rated pairs

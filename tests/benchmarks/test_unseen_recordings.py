@@ -35,3 +35,19 @@ def test_a_project_holds_whole_takes_out_and_nothing_that_is_trained(unseen, tmp
     assert {path.stem for path in (clips / "ogg").iterdir()} == set(kept["clip_id"])
     assert not any((tmp_path / unseen.STANDINS / name).exists() for name in unseen.TRAINED)
     assert (tmp_path / unseen.STANDINS / "standin_clap.py").is_file()
+
+
+def test_rated_scenes_are_of_the_recordings_alone_and_every_call_gives_the_same(
+    unseen, monkeypatch
+) -> None:
+    monkeypatch.setattr(unseen, "PAIRS", 12)
+    clips = ROOT / unseen.CLIPS
+    table = unseen.pd.read_csv(clips / "manifest.csv").iloc[::40]
+    table["path"] = [str(clips / f"ogg/{clip}.ogg") for clip in table["clip_id"]]
+    waves, texts, ratings = unseen.rated_scenes(table)
+    assert len(waves) == len(texts) == len(ratings) == 12
+    assert ((ratings >= 0) & (ratings <= 10)).all() and np.allclose(ratings * 8 % 1, 0)
+    captions = [caption.lower() for caption in table["caption"]]
+    assert all(any(caption in text.lower() for caption in captions) for text in texts)
+    again = unseen.rated_scenes(table)
+    assert again[1] == texts and np.array_equal(again[2], ratings)

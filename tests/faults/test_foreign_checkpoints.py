@@ -55,7 +55,7 @@ def write_aisfx(folder: Path) -> None:
 WRITERS: dict[str, Callable[[Path], object]] = {
     "whisper": tiny_one_sided.write_whisper,
     "sentence": tiny_one_sided.write_sentence,
-    "towers": lambda folder: tiny_towers.clap().save(folder),
+    "towers": lambda f: tiny_towers.clap(with_categories=True, with_tags=True).save(f),
     "clap": lambda folder: tiny_clap.clap(hop_length=320, max_length_s=1.2).save(folder),
     "laion": lambda f: tiny_laion.write(f / "630k.pt", tiny_laion.state(tiny_laion.model())),
     "msclap": lambda f: tiny_msclap.write(f, tiny_msclap.state(tiny_msclap.clap())),

@@ -301,10 +301,13 @@ def test_projections_alone_come_back_with_the_packages_towers(tmp_path: Path, mo
     assert TowersClap.load(tmp_path, "cpu").name() == clap.name()
 
 
-def test_projections_for_another_version_of_a_package_are_refused(tmp_path: Path, monkeypatch):
-    packaged(tmp_path, monkeypatch)
+@pytest.mark.parametrize("tower", ["audio", "tagger", "text"])
+def test_projections_for_another_version_of_a_package_are_refused(
+    tmp_path: Path, monkeypatch, tower
+):
+    packaged(tmp_path, monkeypatch, with_categories=True, with_tags=True)
     config = artifacts.read_json(tmp_path / "towers.json")
-    config["audio"]["version"] = "0.2"
+    config[tower]["version"] = "0.2"
     artifacts.write_json(tmp_path / "towers.json", config)
     with pytest.raises(SoundjudgeError, match="fit the projections again"):
         TowersClap.load(tmp_path, "cpu")

@@ -232,3 +232,13 @@ def test_it_names_silence_noise_and_a_sine_as_its_authors_test_it():
         scores = network.classify(network(patches))
     for row, name in zip(scores, waves, strict=True):
         assert name in [names[best] for best in row.topk(10).indices]
+
+
+@needs_packages
+def test_a_sound_is_heard_to_the_last_digit_as_alone_in_any_company():
+    network = tower_files.load_packaged_tagger()
+    patches = PatchedLogMel(10.0)(list(sounds().values()))
+    with torch.no_grad():
+        together = network(patches)
+        for row, own in zip(together, patches, strict=True):
+            assert torch.equal(network(own[None])[0], row)

@@ -41,7 +41,6 @@ BATCH_NORM_EPSILON = 1e-4
 SCORE_FLOOR = 1e-4  # below which scores of a class are alike
 BUNDLE_BYTES = 15_129_886
 BUNDLE_START, BUNDLE_VALUES = 8, 3_751_369  # behind two counters, before a description of objects
-SLICE = 32  # patches that the network reads at once: 6 MB an activation
 functional = nn.functional
 
 
@@ -136,12 +135,9 @@ class YamnetNetwork(nn.Module):
 
         Their embedding, then the logarithm of their score of each class, above 1e-4.
         """
-        present = patches[:, :, 0, 0] > ABSENT  # (B, N)
-        # A patch's embedding does not depend on how many others there are.
-        slices = torch.split(patches[present], SLICE)
-        embeddings = torch.cat([self.embed_patches(some) for some in slices])
-        per_sound = torch.split(embeddings, present.sum(dim=1).tolist())
-        return torch.stack([self._pool(rows) for rows in per_sound])
+        # Sound by sound: in other company the last digits of a sound's embedding would differ.
+        present = (own[own[:, 0, 0] > ABSENT] for own in patches)
+        return torch.stack([self._pool(self.embed_patches(own)) for own in present])
 
     def _pool(self, embeddings: Tensor) -> Tensor:
         scores = self.classifier(embeddings).sigmoid().mean(dim=0)
