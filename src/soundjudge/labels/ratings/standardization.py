@@ -122,9 +122,9 @@ def summarize_targets(result: StandardizationResult) -> dict[str, object]:
             "log_likelihood": fit.log_likelihood[-1],
             "iterations": len(fit.log_likelihood),
             "converged": fit.converged,
-            "quality_sd": fit.quality_sd,
-            "bias_sd": fit.bias_sd,
-            "noise": fit.noise,
+            "quality_sd": fit.prior.quality**0.5,
+            "bias_sd": fit.prior.bias**0.5,
+            "noise": fit.panel.noise**0.5,
             "mean_se": float(table["latent_se"].mean()),
         }
     return metrics
