@@ -12,8 +12,8 @@ import numpy as np
 from soundjudge.labels.ratings import latent
 from soundjudge.labels.ratings.config import Method, Standardization
 from soundjudge.labels.ratings.listeners import listener_scales, pair_scores
-from soundjudge.labels.ratings.mean_shrinkage import shrunken_means
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays, group_means
+from soundjudge.labels.ratings.variance_components import shrunken_means
 
 Target: TypeAlias = Literal["mean", "mean_shrunken", "spo", "spo_shrunken", "latent"]
 TARGETS: tuple[Target, ...] = get_args(Target)
