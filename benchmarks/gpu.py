@@ -39,6 +39,7 @@ from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.likelihood.likelihood import Likelihood, LikelihoodConfig
 from soundjudge.runtime import devices
 from soundjudge.training.loop import loop
+from soundjudge.training.loop.objective import ItemLoss
 from soundjudge.training.loop.optimization import Optimization
 
 SAMPLE = Path(__file__).resolve().parent.parent / "checkpoints/sample"
@@ -274,13 +275,13 @@ def trained(folder: Path, device: torch.device, stop: int) -> list[Tensor]:
     folder.mkdir()
     calls = 0
 
-    def loss(module: nn.Module, items: np.ndarray, generator: torch.Generator) -> Tensor:
+    def loss(module: nn.Module, items: tuple[Tensor], generator: torch.Generator) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == stop:
             raise KeyboardInterrupt
-        noise = torch.randn(len(items), 8, generator=generator).to(device)
-        return (module(x[items] + 0.1 * noise) - 1).square().mean()
+        noise = torch.randn(len(items[0]), 8, generator=generator).to(device)
+        return (module(x[items[0]] + 0.1 * noise) - 1).square().mean()
 
     while True:
         torch.manual_seed(1)
@@ -289,7 +290,7 @@ def trained(folder: Path, device: torch.device, stop: int) -> list[Tensor]:
             loop.train_module(
                 module,
                 12,
-                loss,
+                ItemLoss(read=lambda items: (torch.from_numpy(items),), loss=loss),
                 optimization=optimization,
                 seed=3,
                 validate=None,

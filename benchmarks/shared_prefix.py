@@ -20,7 +20,7 @@ from transformers import Qwen2Config
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
-from soundjudge.training.ranking.listnet import listnet
+from soundjudge.training.ranking.losses import listnet
 
 PAIRS, FEATURE_DIM, VOCABULARY = 16, 768, 1000
 

@@ -23,7 +23,7 @@ PREPARED, CLAP_FEATURES = Path("data/prepared"), Path("data/clap_features")
 
 
 def load_writers(
-    sources: list[ClapSource], config: embeddings.EncodingConfig, device: str
+    sources: list[ClapSource], config: chunks.EncodingConfig, device: str
 ) -> dict[str, chunks.Writer]:
     devices.make_deterministic()
     own = devices.process_state(device).device
@@ -34,7 +34,7 @@ def load_writers(
 
 
 def main() -> None:
-    config = params.load("clap_features", embeddings.EncodingConfig)
+    config = params.load("clap_features", chunks.EncodingConfig)
     first, device = params.load("encoders.clap", ClapSource), params.load("device", str)
     extra = params.load("regress.extra_encoders", tuple[Path | ClapSource, ...])
     extra += params.load("fusion.extra_encoders", tuple[Path | ClapSource, ...])
@@ -43,7 +43,7 @@ def main() -> None:
     inputs += [checkpoints.resolve_path(source.path) for source in sources]
     rated, clips = read_table(inputs[1], RATED), ClipStore(PREPARED).table
     distinct = dict(zip((CLIPS, TEXTS), embeddings.distinct_rated(rated, clips), strict=True))
-    work = work_folder("clap_features", chunks.chunk_params(config), inputs)
+    work = work_folder("clap_features", config.chunk_params(), inputs)
     load = partial(load_writers, sources, config)
     writers = load(device)
     groups = {kind: distinct[Path(kind).name] for kind in writers}

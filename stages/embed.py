@@ -36,7 +36,7 @@ def main() -> None:
     config, device = params.load("embed", embeddings.EmbeddingConfig), params.load("device", str)
     inputs = [PREPARED / "clips.parquet", PREPARED / "captions.parquet", TEACHER]
     clips, captions = read_table(inputs[0], CLIPS), read_table(inputs[1], CAPTIONS)
-    work = work_folder("embed", chunks.chunk_params(config), inputs)
+    work = work_folder("embed", config.chunk_params(), inputs)
     distinct = {
         "clips": embeddings.distinct_clips(captions["clip_id"], clips),
         "captions": embeddings.distinct_texts(captions["caption_id"], captions["text"]),

@@ -40,7 +40,7 @@ def main() -> None:
 
     clips = ClipStore(PREPARED)
     inputs = [PREPARED / "clips.parquet", encoder]
-    work = work_folder("features", chunks.chunk_params(config), inputs)
+    work = work_folder("features", config.chunk_params(), inputs)
     width = load_audio_encoder(encoder, devices.resolve_device("cpu")).width
     jobs = chunks.split_chunks("clips", clips.ids(), work, config.chunk_size(width))
     load = partial(load_writers, encoder, config)

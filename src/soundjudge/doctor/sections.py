@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from soundjudge import params
-from soundjudge.clap.embeddings.embeddings import EmbeddingConfig, EncodingConfig
+from soundjudge.clap.embeddings.embeddings import EmbeddingConfig
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.clap.regression.kernel_machine import RegressionConfig
 from soundjudge.data.corpora.acceptance import Preparation
+from soundjudge.data.jobs.chunks import EncodingConfig
 from soundjudge.doctor import contradictions
 from soundjudge.errors import ParamsError
 from soundjudge.fusion.fused_machine import FusionConfig

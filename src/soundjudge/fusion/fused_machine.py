@@ -21,7 +21,7 @@ from soundjudge.clap.regression.kernel_machine import (
     squared_distances,
     unit_rows,
 )
-from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 
 if TYPE_CHECKING:  # params.yaml is read without torch
     from soundjudge.clap.encoders.encoder import Dimensions
@@ -36,10 +36,7 @@ class FusionConfig(RegressionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.likelihood_weight <= 0:
-            raise SoundjudgeError(
-                f"likelihood_weight is {self.likelihood_weight}: it must be above 0."
-            )
+        check_range(self, "likelihood_weight", above=0)
 
 
 @dataclass(frozen=True, kw_only=True)

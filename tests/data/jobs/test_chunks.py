@@ -1,7 +1,6 @@
 """Chunks: their items, their writers, and the folder of rows that they become."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -136,27 +135,24 @@ def test_no_chunk_at_all_is_an_empty_folder_of_rows(tmp_path):
     assert len(ArrayStore(tmp_path / "out")) == 0
 
 
-@dataclass(frozen=True)
-class Section:
-    batch_size: int
-    engine: str
-    workers: int | None
+def config(engine, workers):
+    return chunks.EncodingConfig(batch_size=3, engine=engine, workers=workers)
 
 
 def test_who_makes_the_chunks_is_no_part_of_what_they_are():
-    assert chunks.chunk_params(Section(3, "local", None)) == {"batch_size": 3}
-    assert chunks.chunk_params(Section(3, "ray", 5)) == {"batch_size": 3}
+    assert config("local", None).chunk_params() == {"batch_size": 3}
+    assert config("ray", 5).chunk_params() == {"batch_size": 3}
 
 
 @pytest.mark.parametrize(("engine", "workers"), [("local", 1), ("ray", 0), ("ray", -1)])
 def test_workers_that_nobody_has_are_refused(engine, workers):
     with pytest.raises(ValueError, match=rf"workers is {workers} and engine {engine}"):
-        chunks.check_engine(engine, workers)
+        config(engine, workers)
 
 
 def test_any_number_of_actors_from_one_and_no_number_will_do():
     for engine, workers in (("local", None), ("ray", None), ("ray", 1), ("ray", 64)):
-        chunks.check_engine(engine, workers)
+        config(engine, workers)
 
 
 def test_a_chunk_that_no_node_but_its_own_can_see_is_an_error(tmp_path, monkeypatch):

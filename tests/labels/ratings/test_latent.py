@@ -250,8 +250,8 @@ def test_listeners_are_found_as_they_are():
     fit = latent.fit_latent(frame, CONFIG)
     assert np.corrcoef(fit.listeners["bias"], habits["bias"])[0, 1] > 0.95
     assert np.corrcoef(fit.listeners["scale"], habits["scale"])[0, 1] > 0.7
-    assert fit.quality_sd == pytest.approx(2.0, rel=0.15)
-    assert fit.bias_sd == pytest.approx(0.9, rel=0.3)
+    assert fit.prior.quality**0.5 == pytest.approx(2.0, rel=0.15)
+    assert fit.prior.bias**0.5 == pytest.approx(0.9, rel=0.3)
     mean = frame.groupby("wav_file_name")["score"].mean().to_numpy()
     nearer = np.mean((fit.pairs["latent_score"] - truth) ** 2)
     assert nearer < 0.7 * np.mean((mean - truth) ** 2)

@@ -94,7 +94,7 @@ def test_members_that_agree_get_an_interval_all_the_same():
         ({"floor": 0.0}, "floor is 0.0: it must be above 0"),
         ({"quantile": float("nan")}, "quantile is nan"),
         ({"difference": -1.0}, "difference is -1.0"),
-        ({"slope": -0.1}, "slope is -0.1: it must not be negative"),
+        ({"slope": -0.1}, "slope is -0.1: it must be 0 or more"),
     ],
 )
 def test_absurd_intervals_are_refused(changes, sentence):

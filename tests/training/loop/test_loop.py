@@ -20,6 +20,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, devices, progress
 from soundjudge.training.loop import clock, loop, states
 from soundjudge.training.loop.history import write_history
+from soundjudge.training.loop.objective import ItemLoss
 from soundjudge.training.loop.optimization import Optimization
 
 SMALL = Optimization(
@@ -56,14 +57,20 @@ def squared_error(module, items, generator):
 
 
 def train(module, work, size=10, loss=squared_error, **changes):
-    """loop.train_module with defaults; other `changes` are of SMALL."""
+    """loop.train_module with defaults; other `changes` are of SMALL. The loss reads for itself."""
     arguments = {"validate": None, "epoch_zero": False, "seed": 1, "log": lambda line: None}
     arguments["history"] = None
     arguments |= {key: changes.pop(key) for key in arguments if key in changes}
     work.mkdir(parents=True, exist_ok=True)
     optimization = replace(SMALL, **changes)
     return loop.train_module(
-        module, size, loss, optimization=optimization, work=work, device="cpu", **arguments
+        module,
+        size,
+        ItemLoss(read=lambda items: (items,), loss=lambda m, inputs, rng: loss(m, *inputs, rng)),
+        optimization=optimization,
+        work=work,
+        device="cpu",
+        **arguments,
     )
 
 
@@ -622,6 +629,7 @@ from torch import nn
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training.loop import loop
+from soundjudge.training.loop.objective import ItemLoss
 from soundjudge.training.loop.optimization import Optimization
 
 folder, epochs, slow_step = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -644,8 +652,9 @@ model[0].unused = nn.Parameter(torch.ones(2))  # in no loss, as the score head i
 work = work_folder("tiny", optimization, [])
 steps = 0
 
-def loss(module, items, generator):
+def loss(module, inputs, generator):
     global steps
+    (items,) = inputs
     steps += 1
     if slow_step and steps == slow_step:
         while not list(work.glob(f"state-*-{(steps - 1) % 4:09d}.pt")):
@@ -660,8 +669,9 @@ def validate():
     return -float(((model(x).squeeze(-1) - y) ** 2).mean())
 
 result = loop.train_module(
-    model, size, loss, optimization=optimization, seed=7, validate=validate, work=work,
-    device="cpu", log=lambda line: None, epoch_zero=True, history=folder / "history.csv")
+    model, size, ItemLoss(read=lambda items: (items,), loss=loss), optimization=optimization,
+    seed=7, validate=validate, work=work, device="cpu", log=lambda line: None, epoch_zero=True,
+    history=folder / "history.csv")
 if devices.process_state("cpu").is_main_process:
     artifacts.save_tensors(folder / "model.safetensors", model.state_dict())
     (folder / "steps").write_text(str(steps))

@@ -13,7 +13,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.reporting import metrics
 from soundjudge.training.lalm.training_pairs import predict_scores
 from soundjudge.training.pretrain import pretrain
-from soundjudge.training.ranking.listnet import listnet
+from soundjudge.training.ranking.losses import listnet
 
 
 def config(**changes):

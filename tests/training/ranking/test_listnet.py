@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from soundjudge.training.ranking.listnet import listnet
+from soundjudge.training.ranking.losses import listnet
 
 
 def test_the_loss_of_one_list_is_the_cross_entropy_worked_out_by_hand():

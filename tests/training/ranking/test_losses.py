@@ -10,9 +10,7 @@ import tiny_training
 import torch
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.training.ranking.listmle import listmle
-from soundjudge.training.ranking.listnet import listnet
-from soundjudge.training.ranking.losses import clipped_mse, pairwise_margin
+from soundjudge.training.ranking.losses import clipped_mse, listmle, listnet, pairwise_margin
 from soundjudge.training.ranking.ranking import RankingConfig, list_loss
 
 RANKING = RankingConfig(
@@ -143,7 +141,7 @@ def test_weights_do_not_move_the_minimum(loss):
     torch.testing.assert_close(prediction.grad, torch.zeros(2, 3), atol=1e-7, rtol=0)
 
 
-def test_listnet_is_that_of_its_own_module():
+def test_the_listnet_of_params_is_that_function():
     prediction, target = torch.randn(3, 4), torch.randn(3, 4)
     expected = listnet(prediction, target, 0.5).mean()
     assert loss_function("listnet")(prediction, target, None) == expected

@@ -15,31 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundjudge.clap.encoders.encoder import encode_batches
-from soundjudge.data.jobs import chunks
-from soundjudge.data.jobs.chunks import Chunk
+from soundjudge.data.jobs.chunks import Chunk, EncodingConfig
 from soundjudge.data.tables.tables import rated_clip_id
 from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
 
 Encode = Callable[[Sequence[str]], Tensor]  # items -> (B, E)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncodingConfig:
-    """How a CLAP encodes very many items; section `clap_features` of params.yaml."""
-
-    batch_size: int  # clips or texts at once
-    engine: chunks.Engine = "local"
-    """local = this process; ray = actors on a running Ray cluster whose nodes share this folder;
-    the same bytes on devices of the same kind."""
-    workers: int | None = None  # Ray actors; null = one per GPU, or per processor without GPUs
-
-    def __post_init__(self) -> None:
-        """Refuses an empty batch, and workers without an engine that has them."""
-        if self.batch_size < 1:
-            raise SoundjudgeError(f"batch_size is {self.batch_size}: choose 1 or more.")
-        chunks.check_engine(self.engine, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from soundjudge.clap.encoders.source import ClapSource, as_source
 from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 
 if TYPE_CHECKING:  # params.yaml is read without torch
     from soundjudge.clap.encoders.encoder import Dimensions
@@ -47,11 +48,8 @@ class RegressionConfig:
     EnsembleSVR of the XACLE challenge"""
 
     def __post_init__(self) -> None:
-        for name in ("c", "batch_size"):
-            if getattr(self, name) <= 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must be above 0.")
-        if not 0 <= self.epsilon < 1:  # from 1 on no error on -1..1 costs anything
-            raise SoundjudgeError(f"epsilon is {self.epsilon}: it must be 0 to below 1.")
+        check_range(self, "c", "batch_size", above=0)
+        check_range(self, "epsilon", least=0, below=1)  # from 1 on no error on -1..1 costs anything
         if self.gamma != "scale" and self.gamma <= 0:
             raise SoundjudgeError(f"gamma is {self.gamma}: it must be above 0, or 'scale'.")
 

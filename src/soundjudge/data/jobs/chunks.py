@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,11 +20,9 @@ from numpy.typing import ArrayLike
 from soundjudge.data.arrays.array_store import SHARD_BYTES, shard_path, write_keys, write_rows
 from soundjudge.data.jobs import ray_cluster
 from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.progress import ProgressReport, log_line
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 MAX_CHUNK_ITEMS = 1024
 NFS_TIMEOUT_SECONDS = 60  # until another node's file is visible: NFS looks twice a minute
@@ -45,18 +43,28 @@ Writer = Callable[[Chunk], None]  # writes the file of a chunk, the whole or non
 WriterFactory = Callable[[str], Mapping[str, Writer]]  # for a device: kind -> writer
 
 
-def check_engine(engine: Engine, workers: int | None) -> None:
-    """SoundjudgeError if the engine cannot have so many workers."""
-    if workers is not None and (engine == "local" or workers < 1):
-        raise SoundjudgeError(
-            f"workers is {workers} and engine {engine}: write null, or with engine ray at least 1."
-        )
+@dataclass(frozen=True, kw_only=True)
+class EncodingConfig:
+    """How very many items are encoded; section `clap_features` of params.yaml."""
 
+    batch_size: int  # clips or texts at once
+    engine: Engine = "local"
+    """local = this process; ray = actors on a running Ray cluster whose nodes share this folder;
+    the same bytes on devices of the same kind."""
+    workers: int | None = None  # Ray actors; null = one per GPU, or per processor without GPUs
 
-def chunk_params(section: "DataclassInstance") -> dict[str, Any]:
-    """The keys of a section that the bytes of chunks depend on: all but engine and workers."""
-    values = dataclasses.asdict(section)
-    return {name: values[name] for name in values if name not in ("engine", "workers")}
+    def __post_init__(self) -> None:
+        check_range(self, "batch_size", least=1)
+        if self.workers is not None and (self.engine == "local" or self.workers < 1):
+            raise SoundjudgeError(
+                f"workers is {self.workers} and engine {self.engine}: write null, or with engine "
+                "ray at least 1."
+            )
+
+    def chunk_params(self) -> dict[str, Any]:
+        """The keys that the bytes of chunks depend on: all but engine and workers."""
+        values = dataclasses.asdict(self)
+        return {name: values[name] for name in values if name not in ("engine", "workers")}
 
 
 def chunk_size(row_bytes: int) -> int:

@@ -32,29 +32,23 @@ from soundjudge.labels.ratings.rating_arrays import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentFit:
-    """Scores of pairs and habits of listeners; everything but the scale in rating points."""
+class LatentEstimate:
+    """Scores of pairs and habits of listeners, by pair and listener number."""
 
-    pairs: pd.DataFrame  # wav_file_name, text, latent_score, latent_se; in order of appearance
-    listeners: pd.DataFrame  # listener_id, bias, scale, noise, ratings; sorted by listener
-    mean: float  # quality of the mean pair; the biases have mean 0
-    quality_sd: float
-    bias_sd: float
-    noise: float  # of an unknown listener
+    score: Floats  # (P,) rating points
+    error: Floats  # (P,) standard error
+    panel: ListenerPanel
+    prior: Priors
     log_likelihood: tuple[float, ...]  # penalized, one per iteration, never falling
     converged: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentEstimate:
-    """The same, by pair and listener number."""
+class LatentFit(LatentEstimate):
+    """The same as tables; everything but the scale in rating points."""
 
-    score: Floats  # (P,)
-    error: Floats  # (P,) standard error
-    panel: ListenerPanel
-    prior: Priors
-    log_likelihood: tuple[float, ...]
-    converged: bool
+    pairs: pd.DataFrame  # wav_file_name, text, latent_score, latent_se; in order of appearance
+    listeners: pd.DataFrame  # listener_id, bias, scale, noise, ratings; sorted by listener
 
 
 def fit_latent(ratings: pd.DataFrame, config: LatentConfig) -> LatentFit:
@@ -82,14 +76,9 @@ def fit_latent(ratings: pd.DataFrame, config: LatentConfig) -> LatentFit:
     )
     listeners = listeners[listeners["ratings"] > 0]  # a category may have no row
     return LatentFit(
+        **vars(estimate),
         pairs=pairs.assign(latent_score=estimate.score, latent_se=estimate.error),
         listeners=listeners.sort_values("listener_id", ignore_index=True),
-        mean=panel.mean,
-        quality_sd=estimate.prior.quality**0.5,
-        bias_sd=estimate.prior.bias**0.5,
-        noise=panel.noise**0.5,
-        log_likelihood=estimate.log_likelihood,
-        converged=estimate.converged,
     )
 
 

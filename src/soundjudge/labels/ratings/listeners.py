@@ -74,7 +74,13 @@ def listener_scales(ratings: pd.DataFrame | RatingArrays, strength: Shrinkage) -
     if isinstance(strength, str):
         prior = shrinkage.estimate_prior(moments, overall.mean)
     else:
-        prior = shrinkage.fixed_prior(strength, mean=overall.mean, variance=overall.std**2)
+        prior = ShrinkagePrior(
+            mean=overall.mean,
+            variance=overall.std**2,
+            ratings=strength,
+            dof=strength,
+            kurtosis=0.0,  # as of normal ratings
+        )
     mean, variance = shrinkage.shrink(moments, prior)
     listeners = listeners.assign(mean=mean, std=np.sqrt(variance))
     return ListenerScales(listeners=listeners, overall=overall, prior=prior)

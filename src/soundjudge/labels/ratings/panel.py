@@ -65,16 +65,14 @@ def check_listeners(ratings: RatingArrays, where: str) -> None:
 
     No scale of a listener can be known then: all standardized ratings would be 0.
     """
-    counts = group_counts(ratings.listener, ratings.num_listeners)
-    if len(ratings.score) > 1 and counts.max() < 2:
+    if len(ratings.score) < 2:
+        return
+    if group_counts(ratings.listener, ratings.num_listeners).max() < 2:
         raise SoundjudgeError(
             f"{where}: each of the {len(ratings.score)} ratings has a listener_id of its own, and "
             "standardization needs listeners with several: give all ratings of a person one id"
         )
-    if (
-        len(ratings.score) > 1
-        and group_is_constant(ratings.listener, ratings.score, ratings.num_listeners).all()
-    ):
+    if group_is_constant(ratings.listener, ratings.score, ratings.num_listeners).all():
         raise SoundjudgeError(
             f"{where}: every listener gives one score to all of their pairs, and standardization "
             "needs listeners who tell pairs apart: is score the column of the ratings?"

@@ -63,16 +63,11 @@ def pair_codes(ratings: pd.DataFrame) -> Codes:
     if "text" not in ratings:
         return _order_codes(sound, len(sounds))
     text, texts = _codes(ratings["text"])
-    return combine_codes(sound, len(sounds), text, len(texts))
-
-
-def combine_codes(sound: Codes, sounds: int, text: Codes, texts: int) -> Codes:
-    """The code of each rating's pair, given those of its sound and text. 2 x (N,) -> (N,)"""
-    only = np.zeros(sounds, dtype=np.int32)
+    only = np.zeros(len(sounds), dtype=np.int32)
     only[sound] = text
     if (only[sound] == text).all():  # one text per sound
-        return _order_codes(sound, sounds)
-    return pd.factorize(sound.astype(np.int64) * texts + text)[0].astype(np.int32)
+        return _order_codes(sound, len(sounds))
+    return pd.factorize(sound.astype(np.int64) * len(texts) + text)[0].astype(np.int32)
 
 
 def first_rows(pair: Codes, pairs: int) -> NDArray[np.intp]:

@@ -101,15 +101,19 @@ def plot_agreement(metrics: Mapping[str, Mapping[str, float]], note: str) -> Fig
     figure = plotting.create_figure(4.5 * len(metrics), 3.6, title, note)
     axes = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True, sharex=True))
     heights = range(len(MEASURES) - 1, -1, -1)  # the first on top
-    measures = {split: _select_measures(values) for split, values in metrics.items()}
-    lowest = min([0.0, *(value for values in measures.values() for value in values.values())])
-    for panel, (split, values) in zip(axes, measures.items(), strict=True):
+    lowest = 0.0
+    for panel, (split, values) in zip(axes, metrics.items(), strict=True):
         for height, name in zip(heights, MEASURES, strict=True):
-            ends = [values.get(f"{name}_{when}") for when in ("before", "after")]
-            _plot_change(panel, ends[0], ends[1], height)
+            # What could not be measured is NaN, of which nothing is drawn.
+            ends = [values.get(f"{name}_{when}", np.nan) for when in ("before", "after")]
+            panel.plot(ends, [height, height], color="tab:blue", linewidth=1)
+            panel.plot(ends[0], height, "o", color="tab:blue", fillstyle="none")
+            panel.plot(ends[1], height, "o", color="tab:blue")
+            lowest = np.nanmin([lowest, *ends])
         panel.set_yticks(heights, list(MEASURES.values()))
-        panel.set(title=split, xlim=(lowest - 0.02, 1.02), ylim=(-0.6, len(MEASURES) - 0.4))
+        panel.set(title=split, ylim=(-0.6, len(MEASURES) - 0.4))
         panel.grid(axis="x", alpha=0.3)
+    axes[0].set(xlim=(lowest - 0.02, 1.02))  # of all: they share their axis
     axes[0].plot([], [], "o", color="tab:blue", fillstyle="none", label="before")
     axes[0].plot([], [], "o", color="tab:blue", label="after")
     axes[0].legend(loc="lower left")
@@ -143,17 +147,3 @@ def _plot_stacked(
         base = base + values
     axes.set_ylim(0, 1.2 * max(base.max(), 1))  # room for the legend above the bars
     axes.legend(loc="upper center", ncols=len(counts))
-
-
-def _select_measures(metrics: Mapping[str, float]) -> dict[str, float]:
-    names = [f"{name}_{when}" for name in MEASURES for when in ("before", "after")]
-    return {name: metrics[name] for name in names if name in metrics}
-
-
-def _plot_change(axes: Axes, before: float | None, after: float | None, height: int) -> None:
-    if before is not None and after is not None:
-        axes.plot([before, after], [height, height], color="tab:blue", linewidth=1)
-    if before is not None:
-        axes.plot(before, height, "o", color="tab:blue", fillstyle="none")
-    if after is not None:
-        axes.plot(after, height, "o", color="tab:blue")

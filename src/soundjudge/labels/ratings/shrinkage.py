@@ -49,12 +49,7 @@ class Moments:
 
     def of(self, rows: NDArray[np.intp]) -> "Moments":
         """The moments of these listeners, in this order."""
-        return Moments(
-            ratings=self.ratings[rows],
-            mean=self.mean[rows],
-            squares=self.squares[rows],
-            fourths=self.fourths[rows],
-        )
+        return Moments(**{name: values[rows] for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +73,6 @@ def listener_moments(ratings: RatingArrays) -> Moments:
         mean=mean,
         squares=rating_arrays.group_sums(listener, squares, size),
         fourths=rating_arrays.group_sums(listener, squares**2, size),
-    )
-
-
-def fixed_prior(strength: float, *, mean: float, variance: float) -> ShrinkagePrior:
-    """A prior of `strength` ratings of this mean and variance, for normal ratings."""
-    return ShrinkagePrior(
-        mean=mean, variance=variance, ratings=strength, dof=strength, kurtosis=0.0
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from soundjudge.data.tables.schema import Table
 from soundjudge.data.tables.tables import TARGETS
-from soundjudge.labels.ratings import latent, mean_shrinkage, panel
+from soundjudge.labels.ratings import latent, panel, variance_components
 from soundjudge.labels.ratings.config import LatentConfig, Shrinkage, Standardization
 from soundjudge.labels.ratings.latent import LatentFit
 from soundjudge.labels.ratings.listeners import (
@@ -86,7 +86,7 @@ def pair_targets(
         estimate = latent.estimate_latent(ratings, config)
         scores = scores.assign(latent_score=estimate.score, latent_se=estimate.error)
     if shrink_means:
-        scores = scores.assign(mean_score=mean_shrinkage.shrunken_means(ratings))
+        scores = scores.assign(mean_score=variance_components.shrunken_means(ratings))
     targets = pairs_of(table, ratings).join(scores)
     return targets[[name for name in TARGETS.columns if name in targets]]
 
@@ -122,9 +122,9 @@ def summarize_targets(result: StandardizationResult) -> dict[str, object]:
             "log_likelihood": fit.log_likelihood[-1],
             "iterations": len(fit.log_likelihood),
             "converged": fit.converged,
-            "quality_sd": fit.quality_sd,
-            "bias_sd": fit.bias_sd,
-            "noise": fit.noise,
+            "quality_sd": fit.prior.quality**0.5,
+            "bias_sd": fit.prior.bias**0.5,
+            "noise": fit.panel.noise**0.5,
             "mean_se": float(table["latent_se"].mean()),
         }
     return metrics

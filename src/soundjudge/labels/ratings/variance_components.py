@@ -1,5 +1,7 @@
 """The variance of ratings that comes from pairs, from listeners and from neither.
 
+And mean ratings drawn by it towards the mean of all pairs where ratings are few.
+
 N = ratings, P = pairs, L = listeners.
 """
 
@@ -7,7 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundjudge.labels.ratings.rating_arrays import RatingArrays, group_counts, group_sums
+from soundjudge.labels.ratings.rating_arrays import (
+    Floats,
+    RatingArrays,
+    group_counts,
+    group_means,
+    group_sums,
+)
+
+MIN_SHARE = 1e-6  # of the variance of ratings that pairs may have, so that a shrunken mean varies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +56,19 @@ def estimate_components(ratings: RatingArrays) -> Components:
     variances = np.linalg.lstsq((expected - of_mean) / total, observed / total, rcond=1e-10)[0]
     pair, listener, residual = variances.tolist()
     return Components(pair=pair, listener=listener, residual=residual)
+
+
+def shrunken_means(ratings: RatingArrays) -> Floats:
+    """Kelley's estimate of a true score (1947) from n ratings and the noise of one: points. (P,)
+
+    As if by noise / pair variance more ratings that equal the mean of all pairs; every pair has
+    ratings. It is the latent score of listeners without bias, scale and noise of their own.
+    """
+    count = group_counts(ratings.pair, ratings.num_pairs)
+    mean = group_means(ratings.pair, ratings.score, ratings.num_pairs)
+    parts = estimate_components(ratings)
+    noise = max(parts.listener, 0.0) + max(parts.residual, 0.0)
+    spread = max(parts.pair, MIN_SHARE * noise)
+    strength = noise / spread if spread > 0 else 0.0
+    scores: Floats = (count * mean + strength * mean.mean()) / (count + strength)
+    return scores

@@ -1,6 +1,6 @@
 """The screenings and targets that a study compares: ratings to one score per pair.
 
-N = ratings, P = pairs.
+P = pairs.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from soundjudge.labels.ratings import latent, screening
-from soundjudge.labels.ratings.config import Method, Screening, Standardization
+from soundjudge.labels.ratings import latent
+from soundjudge.labels.ratings.config import Method, Standardization
 from soundjudge.labels.ratings.listeners import listener_scales, pair_scores
-from soundjudge.labels.ratings.mean_shrinkage import shrunken_means
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays, group_means
+from soundjudge.labels.ratings.variance_components import shrunken_means
 
 Target: TypeAlias = Literal["mean", "mean_shrunken", "spo", "spo_shrunken", "latent"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -30,14 +29,6 @@ class Candidate:
 
     def __str__(self) -> str:
         return f"{self.screening}/{self.target}"
-
-
-def screened_rows(ratings: RatingArrays, method: Method, rules: Screening) -> NDArray[np.bool_]:
-    """Which ratings a method keeps, by the other `rules`. (N,)"""
-    kept: NDArray[np.bool_] = (
-        screening.drop_reasons(ratings, replace(rules, method=method)) == screening.KEPT
-    )
-    return kept
 
 
 def target_scores(ratings: RatingArrays, target: Target, config: Standardization) -> Floats:

@@ -9,7 +9,7 @@ split.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays, group_counts, group_means
-from soundjudge.labels.study.candidates import Candidate, screened_rows, target_scores
+from soundjudge.labels.ratings.screening import KEPT, drop_reasons
+from soundjudge.labels.study.candidates import Candidate, target_scores
 from soundjudge.ranges import check_range
 from soundjudge.reporting import resampling
 
@@ -100,7 +101,8 @@ def _correlate(
     rated = group_counts(own.pair, own.num_pairs) > 0
     rated &= group_counts(reference.pair, reference.num_pairs) > 0  # (P,)
     methods = dict.fromkeys(candidate.screening for candidate in candidates)
-    kept = {m: screened_rows(own, m, settings.screening) for m in methods}  # (N,) each
+    rules = {m: replace(settings.screening, method=m) for m in methods}
+    kept = {m: drop_reasons(own, rule) == KEPT for m, rule in rules.items()}  # (N,) each
     left = {m: group_counts(own.pair[rows], own.num_pairs) > 0 for m, rows in kept.items()}
     common = np.flatnonzero(np.logical_and.reduce([rated, *left.values()]))  # (M,)
     if len(common) < MIN_PAIRS:

@@ -14,27 +14,20 @@ from numpy.typing import NDArray
 
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.jobs import chunks
-from soundjudge.data.jobs.chunks import Chunk
+from soundjudge.data.jobs.chunks import Chunk, EncodingConfig
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import AudioEncoder, encode_waves
 from soundjudge.model.frontend.frontend import AudioFrontend
-from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureConfig:
+class FeatureConfig(EncodingConfig):
     """Section `features` of params.yaml."""
 
     frontend: AudioFrontend
     batch_size: int = 16  # clips at a time
     dtype: Literal["float16", "float32"] = "float32"  # of the stored features
-    engine: chunks.Engine = "local"  # as in embed
-    workers: int | None = None  # as in embed
-
-    def __post_init__(self) -> None:
-        check_range(self, "batch_size", least=1)
-        chunks.check_engine(self.engine, self.workers)
 
     def chunk_size(self, width: int) -> int:
         """Clips per chunk, for an encoder of width D."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from soundjudge import params
 from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import check_range
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.calibration import apply_calibration
 from soundjudge.scoring.ensemble.ensemble import Ensemble
@@ -45,14 +46,9 @@ class Intervals:
     "of two scores that differ by more, listeners share the order in `coverage` of cases or more"
 
     def __post_init__(self) -> None:
-        if not 0 < self.coverage < 1:
-            raise SoundjudgeError(f"coverage is {self.coverage}: choose a number between 0 and 1")
-        for name in ("floor", "quantile"):
-            if not getattr(self, name) > 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must be above 0")
-        for name in ("slope", "difference"):
-            if not getattr(self, name) >= 0:
-                raise SoundjudgeError(f"{name} is {getattr(self, name)}: it must not be negative")
+        check_range(self, "coverage", above=0, below=1)
+        check_range(self, "floor", "quantile", above=0)
+        check_range(self, "slope", "difference", least=0)
 
     def bounds(self, scores: Floats, spread: Floats) -> tuple[Floats, Floats]:
         """Both ends, within 0..10, of the intervals of scores (N,) with `spread` (N,)."""

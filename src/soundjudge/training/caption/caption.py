@@ -12,7 +12,6 @@ from typing import Unpack
 import numpy as np
 import pandas as pd
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from soundjudge.training.lalm.training_pairs import (
     TrainingPairs,
     check_splits,
     gather_features,
+    iter_share,
     make_pairs,
 )
 from soundjudge.training.loop import loop
@@ -120,11 +120,8 @@ def validation_loss(
 
     Under torchrun each process computes its share, and all get the whole.
     """
-    state = PartialState()
-    share = np.array_split(np.arange(len(pairs)), state.num_processes)[state.process_index]
     losses: list[tuple[Tensor, int]] = []
-    for start in range(0, len(share), batch_size):
-        items = share[start : start + batch_size]
+    for items in iter_share(len(pairs), batch_size):
         audio_features = gather_features(features, pairs.clip_ids_of(items))  # (B, M, D)
         losses.append((lalm.caption_loss(audio_features, pairs.texts_of(items)), len(items)))
     total = sum(float(loss) * captions for loss, captions in losses)

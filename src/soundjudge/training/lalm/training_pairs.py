@@ -4,7 +4,7 @@ Letters: P = pairs, B = pairs at once, M = audio tokens, D = encoder width, L = 
 S = pairs in a list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +109,13 @@ def gather_features(features: ArrayStore, clip_ids: Sequence[str]) -> Tensor:
     return torch.from_numpy(features.gather(clip_ids))
 
 
+def iter_share(items: int, batch_size: int) -> Iterator[Indices]:
+    """Batches of so many items: of all, or under torchrun of each process's share."""
+    state = PartialState()
+    share = np.array_split(np.arange(items), state.num_processes)[state.process_index]
+    return (share[start : start + batch_size] for start in range(0, len(share), batch_size))
+
+
 @torch.no_grad()
 def predict_scores(
     lalm: Lalm, features: ArrayStore, pairs: TrainingPairs, batch_size: int
@@ -117,11 +124,8 @@ def predict_scores(
 
     Under torchrun each process computes its share, and all get the whole.
     """
-    state = PartialState()
-    share = np.array_split(np.arange(len(pairs)), state.num_processes)[state.process_index]
     scores: list[Tensor] = []
-    for start in range(0, len(share), batch_size):
-        items = share[start : start + batch_size]
+    for items in iter_share(len(pairs), batch_size):
         audio_features = gather_features(features, pairs.clip_ids_of(items))  # (B, M, D)
         scores.append(lalm.scores(audio_features, pairs.texts_of(items)))  # (B,)
     own = torch.cat(scores).cpu().double().tolist() if scores else []

@@ -1,6 +1,6 @@
 """The length of a last fit: the epochs that validation selected, at the same learning rates."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soundjudge.errors import SoundjudgeError
@@ -20,12 +20,7 @@ class SelectedLength(Optimization):
 
     def rate(self, epoch: int, step: int) -> float:
         """The learning rate that the planned optimization has there."""
-        return self.planned().rate(epoch, step)
-
-    def planned(self) -> Optimization:
-        """The optimization that was planned."""
-        same = {field.name: getattr(self, field.name) for field in fields(Optimization)}
-        return replace(Optimization(**same), epochs=self.planned_epochs)
+        return Optimization.rate(replace(self, epochs=self.planned_epochs), epoch, step)
 
 
 def shorten(optimization: Optimization, epochs: int) -> SelectedLength:
@@ -38,9 +33,8 @@ def shorten(optimization: Optimization, epochs: int) -> SelectedLength:
             f"validation selected {epochs} epochs, and params plan {optimization.epochs}: "
             "these are two trainings, run 'dvc repro' first"
         )
-    same = {field.name: getattr(optimization, field.name) for field in fields(Optimization)}
-    planned = {"epochs": epochs, "patience": None, "planned_epochs": optimization.epochs}
-    return SelectedLength(**{**same, **planned})
+    changes = {"epochs": epochs, "patience": None, "planned_epochs": optimization.epochs}
+    return SelectedLength(**vars(optimization) | changes)
 
 
 def selected_epochs(metrics: Path) -> int:

@@ -99,8 +99,6 @@ def compute_loss(
     """
     if isinstance(loss, ItemLoss):
         return loss.loss(module, inputs, generator)
-    if not isinstance(loss, ListLoss):
-        return loss(module, share.items, generator)
     scores = loss.scores(module, inputs, generator)  # (P,)
     if share.sizes is not None:
         scores = gather_scores(scores, share.sizes, share.rank)

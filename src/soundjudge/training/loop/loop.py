@@ -74,11 +74,10 @@ def train_module(
     """Trains what requires gradients in `module`; continues exactly where `work` holds a state.
 
     `items` is their number, or samples those of an epoch, (N,) or (N, list size), in order. `loss`
-    is an ItemLoss, a ListLoss, or a function `(module, items, generator)` that returns the mean
-    over these items; the generator is for augmentation. `validate` runs in evaluation mode, fp32,
-    without gradients; higher is better; None keeps the last epoch. `epoch_zero` makes the untrained
-    module a candidate for the best. `device`: auto, cpu, cuda or mps. `history` is a CSV that grows
-    by a row with every epoch.
+    is that of items or of whole lists. `validate` runs in evaluation mode, fp32, without gradients;
+    higher is better; None keeps the last epoch. `epoch_zero` makes the untrained module a candidate
+    for the best. `device`: auto, cpu, cuda or mps. `history` is a CSV that grows by a row with
+    every epoch.
     Raises SoundjudgeError where more than a few steps have no finite gradient.
     """
     if validate is None and (optimization.patience is not None or epoch_zero):

@@ -41,4 +41,4 @@ class ListLoss(Generic[M]):
     group: int = 1  # consecutive pairs of a list that one process must score together
 
 
-Loss = Callable[[M, Indices, torch.Generator], Tensor] | ItemLoss[M] | ListLoss[M]
+Loss = ItemLoss[M] | ListLoss[M]

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from soundjudge.runtime.devices import pin_tensors
 from soundjudge.training.loop import resume
 from soundjudge.training.loop.division import Share, check_division, compute_loss, divide_step
-from soundjudge.training.loop.objective import Indices, Inputs, ItemLoss, ListLoss, Loss, M
+from soundjudge.training.loop.objective import Indices, Inputs, Loss, M
 from soundjudge.training.loop.optimization import Optimization
 
 
@@ -85,8 +85,6 @@ class Updates(Generic[M]):
 
     def _read(self, share: Share) -> Inputs:
         """The inputs of a share, in pinned memory where the device is a GPU."""
-        if not isinstance(self.loss, ItemLoss | ListLoss):
-            return ()
         inputs = self.loss.read(share.read)
         if self.state.device.type != "cuda":
             return inputs

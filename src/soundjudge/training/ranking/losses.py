@@ -1,12 +1,14 @@
-"""Losses on values and differences: the clipped squared error and the pairwise margin loss.
+"""Losses on values, on differences, and on the order within a list.
 
-Both take predictions and targets (..., P) and average over everything: each list of P items in the
-leading dimensions counts alike. `weights` (..., P), of mean 1 over the training, are proportional
-to one over the variance of each target's error.
+The first two, on values and differences, take predictions and targets (..., P) and average over
+everything: each list of P items in the leading dimensions counts alike. `weights` (..., P), of mean
+1 over the training, are proportional to one over the variance of each target's error.
+Letters of the others, on order: L = lists, S = pairs in a list.
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def clipped_mse(
@@ -37,3 +39,41 @@ def pairwise_margin(
     if weights is not None:
         losses = losses * 2 / (1 / weights.unsqueeze(-1) + 1 / weights.unsqueeze(-2))
     return losses.mean() / 2
+
+
+def listmle(prediction: Tensor, target: Tensor) -> Tensor:
+    """Minus the log-likelihood of the targets' order, per list: both (L, S) to (L,).
+
+    ListMLE, a loss on the order within a list, not on distances.
+
+    Xia et al. 2008, "Listwise Approach to Learning to Rank: Theory and Algorithm", section 4.2: the
+    pairs are ranked one after the other, each with a probability proportional to exp(prediction)
+    among the remaining ones. Equal targets keep their order in the list, which is random in every
+    epoch. Always in float32.
+    """
+    assert prediction.shape == target.shape and prediction.ndim == 2, (
+        f"listmle of {tuple(prediction.shape)} and {tuple(target.shape)}, not two equal (L, S)"
+    )
+    order = target.argsort(dim=1, descending=True, stable=True)  # (L, S)
+    ranked = prediction.float().gather(1, order)  # (L, S), the best first
+    size = ranked.shape[1]
+    previous = torch.ones(size, size, dtype=torch.bool, device=ranked.device).tril(-1)  # (S, S)
+    remaining = ranked.unsqueeze(1).masked_fill(previous, -torch.inf)  # (L, S, S)
+    return (remaining.logsumexp(dim=2) - ranked).sum(dim=1)
+
+
+def listnet(prediction: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """-sum softmax(target / T) log_softmax(prediction), per list: both (L, S) to (L,).
+
+    ListNet, a loss on the order and the distances within a list, not on its level.
+
+    Top-one ListNet (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise
+    Approach", equations 3 and 4); the temperature divides the targets only, as in the TMU system,
+    so the minimum is at prediction = target / T + any constant per list. Always in float32.
+    """
+    assert prediction.shape == target.shape and prediction.ndim == 2, (
+        f"listnet of {tuple(prediction.shape)} and {tuple(target.shape)}, not two equal (L, S)"
+    )
+    probabilities = functional.softmax(target.float() / temperature, dim=1)  # (L, S)
+    log_predictions = functional.log_softmax(prediction.float(), dim=1)  # (L, S)
+    return -(probabilities * log_predictions).sum(dim=1)

@@ -15,9 +15,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.ranges import check_range
 from soundjudge.training.loop.optimization import Optimization
-from soundjudge.training.ranking.listmle import listmle
-from soundjudge.training.ranking.listnet import listnet
-from soundjudge.training.ranking.losses import clipped_mse, pairwise_margin
+from soundjudge.training.ranking.losses import clipped_mse, listmle, listnet, pairwise_margin
 
 ListLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
