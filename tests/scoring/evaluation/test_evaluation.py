@@ -342,7 +342,7 @@ def test_clusters_need_their_column():
     for cluster, reference, message in (
         ("model_id", bare, "give every row of the reference its model_id"),
         ("model_id", bare.assign(model_id="g"), "the pairs have 1 different model_id, and"),
-        ("text", bare.assign(text=["t", "u"] * 30), "have 2 different text, and an interval needs"),
+        ("model_id", bare.assign(model_id=[*"gh"] * 30), "have 2 different model_id, and an"),
         ("listener", bare, "choose none, text, model_id, both"),
     ):
         with pytest.raises(SoundjudgeError, match=message):

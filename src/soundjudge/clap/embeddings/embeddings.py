@@ -20,6 +20,7 @@ from soundjudge.data.jobs.chunks import Chunk
 from soundjudge.data.tables.tables import rated_clip_id
 from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.runtime import artifacts
 
 Encode = Callable[[Sequence[str]], Tensor]  # items -> (B, E)
@@ -37,8 +38,7 @@ class EncodingConfig:
 
     def __post_init__(self) -> None:
         """Refuses an empty batch, and workers without an engine that has them."""
-        if self.batch_size < 1:
-            raise SoundjudgeError(f"batch_size is {self.batch_size}: choose 1 or more.")
+        check_range(self, "batch_size", least=1, most=LARGEST_BATCH)
         chunks.check_engine(self.engine, self.workers)
 
 

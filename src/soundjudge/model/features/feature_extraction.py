@@ -18,7 +18,7 @@ from soundjudge.data.jobs.chunks import Chunk
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.audio_encoder import AudioEncoder, encode_waves
 from soundjudge.model.frontend.frontend import AudioFrontend
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.runtime import artifacts
 
 
@@ -33,7 +33,7 @@ class FeatureConfig:
     workers: int | None = None  # as in embed
 
     def __post_init__(self) -> None:
-        check_range(self, "batch_size", least=1)
+        check_range(self, "batch_size", least=1, most=LARGEST_BATCH)
         chunks.check_engine(self.engine, self.workers)
 
     def chunk_size(self, width: int) -> int:
