@@ -31,6 +31,7 @@ ALLOWED = {
     "params": {"errors", "strict_yaml"},
     "strict_yaml": {"errors"},
     "errors": set(),
+    "ranges": {"errors"},
     "recipes": {"errors"},
     "torchaudio_shim": set(),
     "runtime": {"errors", "params"},
