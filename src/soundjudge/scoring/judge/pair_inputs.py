@@ -90,7 +90,8 @@ def list_pairs(
             f"there are {len(listed)} sounds and {len(written)} texts: give one text per sound"
         )
     if listed:  # whoever swaps sounds and texts swaps all: the first pair tells
-        argument_order.check_order(listed[0].path, written[0])
+        paths = [] if listed[0].path is None else [listed[0].path]
+        argument_order.check_order(paths, written[0], "sounds first, then texts")
     return listed, written
 
 
