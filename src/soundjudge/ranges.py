@@ -4,6 +4,9 @@ from math import inf
 
 from soundjudge.errors import SoundjudgeError
 
+LARGEST_BATCH = 1_000_000  # items that are computed at once: no device has memory for more
+LARGEST_COUNT = 10_000_000  # items or steps of what one training or one corpus has
+
 
 def check_range(
     section: object,

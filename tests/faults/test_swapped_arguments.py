@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_judge
 from typer.testing import CliRunner
@@ -85,10 +86,15 @@ def test_a_sound_that_is_missing_is_not_taken_for_a_text(folder: Path, judge: Pa
 
 def test_python_names_them_too(folder: Path, judge: Path) -> None:
     loaded = Judge.from_pretrained(judge, "cpu")
-    with pytest.raises(SoundjudgeError, match="look swapped, sounds come first"):
+    with pytest.raises(SoundjudgeError, match="look swapped, write sounds first"):
         loaded.score(DOG, "x.wav")
-    with pytest.raises(SoundjudgeError, match="look swapped, sounds come first"):
+    with pytest.raises(SoundjudgeError, match="look swapped, write sounds first"):
         loaded.score_pairs([DOG, "rain"], ["x.wav", "y.wav"])
+    with pytest.raises(SoundjudgeError, match="is a sound's file that is here: write sounds first"):
+        loaded.score("x.wav", "y.wav")
+    samples = np.zeros(16_000, np.float32) + np.float32(0.1)
+    with pytest.raises(SoundjudgeError, match="is a sound's file that is here: write sounds first"):
+        loaded.score_pairs([(samples, 16_000)], ["y.wav"])
     assert 0 <= loaded.score("x.wav", DOG) <= 10
 
 

@@ -40,13 +40,14 @@ def score(
     """Print one number from 0 (does not match at all) to 10 (matches exactly)."""
     from soundjudge.data.tables.texts import clean_text
     from soundjudge.scoring.files import sound_names
+    from soundjudge.scoring.judge import argument_order
 
     clean_text(text)  # a judge takes seconds to load
     if events:
         from soundjudge.scoring.judge.events import score_events, split_events
 
         split_events(text)
-    sound_names.check_order([sound], text, "soundjudge score SOUND TEXT")
+    argument_order.check_order([sound], text, "soundjudge score SOUND TEXT")
     loaded = sound_names.read_sound(sound)
     judge = options.load_judge(model, device, no_verify, precision)
     from soundjudge.scoring.files import pair_reports
@@ -90,18 +91,19 @@ def rank(
     """
     from soundjudge.data.tables.texts import clean_text
     from soundjudge.scoring.files import sound_names
+    from soundjudge.scoring.judge import argument_order
 
     if (texts is None) == (not sounds):
         raise SoundjudgeError("name a text and its sounds, or one sound and --texts FILE")
     if sounds:
         paths, written = sounds, [first]
-        sound_names.check_order(sounds, first, "soundjudge rank TEXT SOUND SOUND ...")
+        argument_order.check_order(sounds, first, "soundjudge rank TEXT SOUND SOUND ...")
     else:
         paths, usage = [Path(first)], "soundjudge rank SOUND --texts FILE"
-        sound_names.check_order(paths, str(texts), usage)
+        argument_order.check_order(paths, str(texts), usage)
         written = _read_texts(texts or STDIN)
         for text in written:
-            sound_names.check_order(paths, text, usage)
+            argument_order.check_order(paths, text, usage)
     waves = [sound_names.read_sound(path) for path in paths]
     for text in written:
         clean_text(text)

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from soundjudge.data.audio import formats
 from soundjudge.page.limits import TOO_LARGE, Limits, RefusalError
-from soundjudge.scoring.files import sound_names
 
 BLOCK = 1 << 20
 MOST_ENTRIES = 10_000
@@ -97,7 +97,7 @@ def _ends(entry: str) -> set[str]:
     parts = entry.split("/")
     ends = {"/".join(parts[start:]) for start in range(len(parts))}
     stem, dot, suffix = entry.rpartition(".")
-    if dot and f".{suffix.lower()}" in sound_names.SUFFIXES:
+    if dot and f".{suffix.lower()}" in formats.SUFFIXES:
         ends |= {end[: len(end) - len(entry) + len(stem)] for end in ends}
     return ends
 

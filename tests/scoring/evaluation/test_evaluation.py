@@ -325,8 +325,8 @@ def test_a_share_is_the_number_over_the_ceiling_of_its_name():
 
 
 def test_both_clusters_are_texts_and_generators():
-    frame = pd.DataFrame({"text": ["a", "b", "a", "b"], "model_id": ["x", "x", "y", "y"]})
-    texts, generators = [0, 1, 0, 1], [0, 0, 1, 1]
+    frame = pd.DataFrame({"text": [*"abcdef"] * 2, "model_id": [*"uvwxyz", *"zyxwvu"]})
+    texts, generators = [*range(6)] * 2, [*range(6), *range(5, -1, -1)]
     for name, codes in (
         ("none", []),
         ("text", [texts]),
@@ -340,7 +340,8 @@ def test_clusters_need_their_column():
     table, bare = predicted(RATINGS, TRUTH, 1.0), REFERENCE
     for cluster, reference, message in (
         ("model_id", bare, "give every row of the reference its model_id"),
-        ("model_id", bare.assign(model_id="g"), "all pairs have one model_id"),
+        ("model_id", bare.assign(model_id="g"), "the pairs have 1 different model_id, and"),
+        ("model_id", bare.assign(model_id=[*"gh"] * 30), "have 2 different model_id, and an"),
         ("listener", bare, "choose none, text, model_id, both"),
     ):
         with pytest.raises(SoundjudgeError, match=message):

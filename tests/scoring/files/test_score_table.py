@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import tiny_pairs
 from tiny_pairs import LengthJudge, read_cells, spoil
@@ -323,3 +324,26 @@ def test_a_table_that_cannot_be_scored_is_refused_before_anything_is_written(sou
     with pytest.raises(SoundjudgeError, match="is no folder"):
         score(table, sounds / "nowhere", out, LengthJudge())
     assert not out.exists()
+
+
+def test_a_rerun_without_resume_keeps_the_rows_of_a_killed_run_on_parquet(table, sounds, tmp_path):
+    parquet, out = tmp_path / "t.parquet", tmp_path / "out.parquet"
+    pd.read_csv(table, dtype=str).to_parquet(parquet)
+    with pytest.raises(KeyboardInterrupt):
+        score(parquet, sounds, out, LengthJudge(dies_after=4))
+    rows = (tmp_path / "out.parquet.partial.csv").read_bytes()
+    with pytest.raises(SoundjudgeError, match="partial.csv has rows of an earlier run: --resume"):
+        score(parquet, sounds, out, LengthJudge())
+    assert (tmp_path / "out.parquet.partial.csv").read_bytes() == rows
+    assert score(parquet, sounds, out, LengthJudge(), resume=True).resumed == 4
+
+
+def test_a_file_beside_the_output_that_is_no_report_is_kept(table, sounds, tmp_path):
+    out, notes = tmp_path / "out.csv", tmp_path / "out.csv.errors.csv"
+    notes.write_text("my notes\n")
+    with pytest.raises(SoundjudgeError, match="no report of this command: move it"):
+        score(table, sounds, out, LengthJudge())
+    assert notes.read_text() == "my notes\n" and not out.exists()
+    notes.write_text("row,wav_file_name,text,reason\n1,a.wav,x,gone\n")  # of an earlier run
+    assert score(table, sounds, out, LengthJudge()).failed == 0
+    assert not notes.exists()

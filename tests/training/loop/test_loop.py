@@ -108,6 +108,12 @@ def test_an_optimisation_that_makes_no_sense_is_refused_by_name(name, value):
         replace(SMALL, **{name: value})
 
 
+def test_a_warm_up_that_no_step_would_end_is_refused_before_the_first(tmp_path):
+    train(Line(), tmp_path / "a", epochs=2, batch_size=5, warmup_steps=4)  # 2 epochs of 2 steps
+    with pytest.raises(SoundjudgeError, match="warmup_steps is 5, and the training has 4 steps"):
+        train(Line(), tmp_path / "b", epochs=2, batch_size=5, warmup_steps=5)
+
+
 def test_one_step_is_the_step_of_a_plain_torch_optimiser(tmp_path):
     module, plain = Line(), Line()
     train(module, tmp_path, epochs=1, batch_size=10, weight_decay=0.1, clip_norm=0.5)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from soundjudge.clap.encoders.source import ClapSource, as_source
 from soundjudge.errors import SoundjudgeError
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 
 if TYPE_CHECKING:  # params.yaml is read without torch
     from soundjudge.clap.encoders.encoder import Dimensions
@@ -48,10 +48,11 @@ class RegressionConfig:
     EnsembleSVR of the XACLE challenge"""
 
     def __post_init__(self) -> None:
-        check_range(self, "c", "batch_size", above=0)
+        check_range(self, "batch_size", least=1, most=LARGEST_BATCH)
+        check_range(self, "c", least=1e-6, most=1e6)  # beyond, all scores are one, or the ratings
         check_range(self, "epsilon", least=0, below=1)  # from 1 on no error on -1..1 costs anything
-        if self.gamma != "scale" and self.gamma <= 0:
-            raise SoundjudgeError(f"gamma is {self.gamma}: it must be above 0, or 'scale'.")
+        if self.gamma != "scale" and not 1e-9 <= self.gamma <= 1e9:
+            raise SoundjudgeError(f"gamma is {self.gamma}: it must be 1e-09 to 1e+09, or 'scale'.")
 
     def claps(self, first: ClapSource) -> list[ClapSource]:
         """All CLAPs, encoders.clap `first`; SoundjudgeError if one is named twice."""

@@ -2,7 +2,7 @@
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from soundjudge.data.audio.chunks import JOINED
 from soundjudge.data.audio.formats import is_file
@@ -18,6 +18,7 @@ OTHER = re.compile(
     rb"|\x1aE\xdf\xa3|0&\xb2u|MAC |wvpk|TTA1|#!AMR|\xff[\xe2-\xff])",
     re.DOTALL,
 )
+IN_OGG, IN_OGG_SIZE = b"\x7fFLAC", 9  # what stands before fLaC in Ogg, and bytes of it all
 LENGTH = 18  # place of the 8 bytes that hold a stream's length in their last 36 bits
 
 
@@ -58,6 +59,16 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         pieces = (view[start : start + LENGTH], length, view[start + LENGTH + 8 : end])
         result.append(Stream(pieces=pieces, share_there=share, refusal=refusal))
     return result
+
+
+def unwrapped(packets: bytes, seconds: float) -> Stream:
+    """The file in the packets of FLAC in Ogg (RFC 9639, 10.1).
+
+    libsndfile does not read them as every writer writes them.
+    """
+    file = packets[IN_OGG_SIZE:]
+    stream = streams(file, seconds)[0]
+    return replace(stream, pieces=stream.pieces or (file,))
 
 
 def _holds_other(data: FileBytes, frame: int, end: int) -> bool:

@@ -3,6 +3,11 @@
 from soundjudge.data.audio import mpeg_frames
 from soundjudge.data.audio.streams import FileBytes
 
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".rf64",
+    ".m4a", ".mp4", ".aac", ".webm", ".wma",
+)  # fmt: skip
+"""Of sound files; a file is read by its content, whatever its suffix."""
 FORM = 12  # bytes that tell a file of chunks
 CHUNKED = (
     (b"RIFF", b"WAVE"), (b"RF64", b"WAVE"), (b"BW64", b"WAVE"), (b"FORM", b"AIFF"),

@@ -15,7 +15,6 @@ OPUS_RATE = 48_000  # Hz, of positions (RFC 7845)
 UNTRIMMED = 65_536
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 FULL_PAGE = 4_096  # bytes; libogg writes a page when it holds more
-FLAC, FLAC_HEAD = b"\x7fFLAC", 9  # what its first packet begins with, and bytes of that
 NO_LAST_PAGE = "truncated: it ends without its last page"
 
 
@@ -136,11 +135,11 @@ def _add(link: Link, page: Page, data: FileBytes) -> None:
 
 def _rate(packet: bytes) -> int:
     """The rate (Hz) of the stream that begins with this packet, 0 if it is no sound."""
-    places = {b"\x01vorbis": ("<I", 12), b"Speex   ": ("<I", 36), FLAC: (">I", 27)}
+    places = {b"\x01vorbis": ("<I", 12), b"Speex   ": ("<I", 36), flac.IN_OGG: (">I", 27)}
     for magic, (code, place) in places.items():
         if packet.startswith(magic) and len(packet) >= place + 4:
             rate: int = struct.unpack_from(code, packet, place)[0]
-            return rate >> 12 if magic == FLAC else rate
+            return rate >> 12 if magic == flac.IN_OGG else rate
     return OPUS_RATE if packet.startswith(b"OpusHead") else 0
 
 
@@ -173,16 +172,11 @@ def _stream(data: FileBytes, link: Link, to_its_end: bool) -> Stream:
 
 
 def _unwrapped(stream: Stream, data: FileBytes, link: Link, seconds: float) -> Stream:
-    """The FLAC file in a stream of Ogg: libsndfile does not read those headers of every writer.
-
-    (RFC 9639, section 10.1: a mark, versions and a count stand before its first header.)
-    """
-    if not link.codec.startswith(FLAC):
+    """The FLAC file in a stream of FLAC in Ogg; another stream as it is."""
+    if not link.codec.startswith(flac.IN_OGG):
         return stream
     texts = (data[page.start + 27 + data[page.start + 26] : page.end] for page in link.pages)
-    file = b"".join(texts)[FLAC_HEAD:]
-    inner = flac.streams(file, seconds)[0]
-    return replace(inner, pieces=inner.pieces or (file,), damage=stream.damage)
+    return replace(flac.unwrapped(b"".join(texts), seconds), damage=stream.damage)
 
 
 def _goes_back(data: FileBytes, pages: list[Page]) -> bool:

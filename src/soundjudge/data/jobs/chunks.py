@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from soundjudge.data.arrays.array_store import SHARD_BYTES, shard_path, write_keys, write_rows
 from soundjudge.data.jobs import ray_cluster
 from soundjudge.errors import SoundjudgeError
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.progress import ProgressReport, log_line
 
@@ -54,7 +54,7 @@ class EncodingConfig:
     workers: int | None = None  # Ray actors; null = one per GPU, or per processor without GPUs
 
     def __post_init__(self) -> None:
-        check_range(self, "batch_size", least=1)
+        check_range(self, "batch_size", least=1, most=LARGEST_BATCH)
         if self.workers is not None and (self.engine == "local" or self.workers < 1):
             raise SoundjudgeError(
                 f"workers is {self.workers} and engine {self.engine}: write null, or with engine "

@@ -20,7 +20,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.pairs import neighbors
 from soundjudge.labels.pairs.caption_index import CaptionIndex, allocate, sample_negatives
 from soundjudge.labels.pairs.neighbors import Device, Integers
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 
 KINDS = ("hard", "same_label", "random")  # in the order of their selection
 SPARE = 8  # further neighbors, since a clip's own texts may be among the nearest
@@ -49,8 +49,8 @@ class NegativeConfig:
     seed: int = 0  # of the random ones, of those with the same label, and of the search
 
     def __post_init__(self) -> None:
-        check_range(self, *(f"num_{kind}" for kind in (*KINDS, "silent")), least=0)
-        check_range(self, "pool", least=1, or_null=True)
+        check_range(self, *(f"num_{kind}" for kind in (*KINDS, "silent")), least=0, most=1_000)
+        check_range(self, "pool", least=1, most=LARGEST_BATCH, or_null=True)
         low, high = self.hard_similarity_range
         if not -1 <= low < high <= 1:
             raise SoundjudgeError(

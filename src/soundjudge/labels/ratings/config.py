@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_COUNT, check_range
 
 Method: TypeAlias = Literal["rating", "listener", "both", "none"]
 Shrinkage: TypeAlias = float | Literal["empirical_bayes"]
@@ -61,7 +61,9 @@ class LatentConfig:
     "about 50 are needed; a fit that ends here is reported as not converged"
 
     def __post_init__(self) -> None:
-        check_range(self, "scale_sd", "noise_prior_weight", "tolerance", above=0)
+        check_range(self, "scale_sd", above=0, most=10)  # of a scale around 1
+        check_range(self, "noise_prior_weight", above=0, most=LARGEST_COUNT)
+        check_range(self, "tolerance", above=0)
         if self.tolerance > MOST_TOLERANCE:
             raise SoundjudgeError(
                 f"tolerance is {self.tolerance}: the fit would end before it began, choose at most "

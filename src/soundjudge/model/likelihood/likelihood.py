@@ -28,7 +28,7 @@ from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.likelihood.text_log_probs import text_log_probs
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.member_record import MEMBER_FILE, read_member, write_member
 
@@ -55,7 +55,7 @@ class LikelihoodConfig:
     "of the references"
 
     def __post_init__(self) -> None:
-        check_range(self, "num_references", least=1)
+        check_range(self, "num_references", least=1, most=LARGEST_BATCH)
         check_range(self, "alpha", "length_exponent", least=0, most=1)
 
 

@@ -22,7 +22,12 @@ from soundjudge.scoring.files.listed_pairs import ListedPairs
 from soundjudge.scoring.files.pair_reports import Details, Scorer
 from soundjudge.scoring.files.pair_table import SUFFIXES
 from soundjudge.scoring.files.score_reader import Written
-from soundjudge.scoring.files.score_writer import ScoreWriter, errors_path, working_path
+from soundjudge.scoring.files.score_writer import (
+    ScoreWriter,
+    errors_path,
+    is_report,
+    working_path,
+)
 
 # Points of the 0-10 scale that a judge's scores may differ by on one kind of machine.
 SAME_JUDGE_TOLERANCE = 1e-3
@@ -71,6 +76,8 @@ def score_table(
     outputs.check_output(errors_path(out), inputs, (".csv",))
     locked = outputs.locked_output(out, inputs, SUFFIXES, overwrite=overwrite, resume=resume)
     with locked as target:
+        if not (resume or overwrite):
+            _check_beside(target)
         written = _written(pairs, target) if resume else Written()
         total = len(pairs.table.rows)
         open_rows = [row for row in range(written.done) if row not in written.cells]
@@ -106,6 +113,17 @@ def score_table(
         mean=float(np.mean(scores)) if scores else None,
         flagged=flagged,
     )
+
+
+def _check_beside(target: Path) -> None:
+    """SoundjudgeError where a run would write over what an earlier one, or a person, left."""
+    working, report = working_path(target), errors_path(target)
+    if working.exists():
+        raise SoundjudgeError(
+            f"{working} has rows of an earlier run: --resume to go on, or --overwrite to begin anew"
+        )
+    if report.exists() and not is_report(report):
+        raise SoundjudgeError(f"{report} is there and no report of this command: move it")
 
 
 def _written(pairs: ListedPairs, target: Path) -> Written:

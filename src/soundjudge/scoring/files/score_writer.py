@@ -33,6 +33,13 @@ def errors_path(out: Path) -> Path:
     return out.with_name(out.name + ".errors.csv")
 
 
+def is_report(path: Path) -> bool:
+    """Whether a file begins as what `errors_path` names."""
+    start = (",".join(ERROR_COLUMNS) + "\n").encode()
+    with path.open("rb") as file:
+        return file.read(len(start)) == start
+
+
 def working_path(out: Path) -> Path:
     """The file that a run writes row by row."""
     return out.with_name(out.name + ".partial.csv") if out.suffix.lower() == ".parquet" else out

@@ -1,18 +1,12 @@
 """Names of sounds in tables to files: with or without extension, all looked up before scoring."""
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from soundjudge.data.audio import audio
+from soundjudge.data.audio.formats import SUFFIXES
 from soundjudge.data.tables import spellings
 from soundjudge.errors import AudioError, SoundjudgeError
-
-SUFFIXES = (
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".rf64",
-    ".m4a", ".mp4", ".aac", ".webm", ".wma",
-)  # fmt: skip
-"""Of sound files; a file is read by its content, whatever its suffix."""
 
 
 class SoundFolder:
@@ -74,24 +68,6 @@ def read_sound(path: Path) -> audio.Sound:
             raise
         hint = SoundFolder(Path()).hint(str(path))
         raise AudioError(path, error.reason, error.detail + hint) from error
-
-
-def check_order(sounds: Sequence[Path], text: str, usage: str) -> None:
-    """Raises SoundjudgeError where a sound and the text stand in each other's place.
-
-    `usage`: the command with its arguments in order.
-    """
-    names_sound = Path(text).suffix.lower() in SUFFIXES
-    is_file = is_there(Path(text)) and Path(text).is_file()
-    bare = [s for s in sounds if s.suffix.strip().lower() not in SUFFIXES]
-    missing = [s for s in bare if not is_there(s)]
-    if missing and (names_sound or is_file):
-        raise SoundjudgeError(
-            f"there is no sound {str(missing[0])!r}, and the text {text!r} is the name of a file: "
-            f"the arguments look swapped, write {usage}"
-        )
-    if names_sound and is_file:
-        raise SoundjudgeError(f"the text {text!r} is a sound's file that is here: write {usage}")
 
 
 def sound_files(folder: Path) -> list[str]:

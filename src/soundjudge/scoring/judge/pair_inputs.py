@@ -19,6 +19,7 @@ import numpy as np
 from soundjudge.data.audio import audio
 from soundjudge.data.audio.flags import USUAL_RATES
 from soundjudge.errors import AudioError, SoundjudgeError
+from soundjudge.scoring.judge import argument_order
 
 NO_SAMPLES = (str, bytes, PathLike)
 FORMS = (
@@ -89,18 +90,9 @@ def list_pairs(
             f"there are {len(listed)} sounds and {len(written)} texts: give one text per sound"
         )
     if listed:  # whoever swaps sounds and texts swaps all: the first pair tells
-        _check_order(listed[0].path, written[0])
+        paths = [] if listed[0].path is None else [listed[0].path]
+        argument_order.check_order(paths, written[0], "sounds first, then texts")
     return listed, written
-
-
-def _check_order(sound: Path | None, text: str) -> None:
-    """Raises SoundjudgeError where the sound is no file and the text is the name of one."""
-    # Not by Path: a text may be longer than any file's name.
-    if sound is not None and os.path.isfile(text) and not os.path.isfile(sound):  # noqa: PTH113
-        raise SoundjudgeError(
-            f"there is no sound {str(sound)!r}, and the text {text!r} is the name of a file: "
-            "sounds and texts look swapped, sounds come first"
-        )
 
 
 def list_sounds(sounds: Any, sample_rate: float | None = None) -> list[SoundInput]:  # noqa: ANN401

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
+from soundjudge.ranges import LARGEST_BATCH, check_range
 
 MIN_REMAINDER_SAMPLES = SAMPLE_RATE  # a shorter remainder of a long sound is left out
 
@@ -23,8 +24,7 @@ class PredictionConfig:
             raise SoundjudgeError(
                 f"window_seconds is {self.window_seconds}: choose 1 second or more"
             )
-        if self.batch_size < 1:
-            raise SoundjudgeError(f"batch_size is {self.batch_size}: choose 1 or more")
+        check_range(self, "batch_size", least=1, most=LARGEST_BATCH)
 
     @property
     def window_samples(self) -> int:

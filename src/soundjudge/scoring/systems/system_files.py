@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from soundjudge.data.audio import formats
 from soundjudge.data.tables import spellings
 from soundjudge.data.tables.schema import Kind, Table, check_table
 from soundjudge.data.user_files import user_tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
-from soundjudge.scoring.files import listed_pairs, sound_names
+from soundjudge.scoring.files import listed_pairs
 from soundjudge.scoring.files.pair_table import read_pair_table
 
 PROMPTS = Table(name="prompts", columns={"id": "str", "text": "str"}, key=("id",))
@@ -105,7 +106,7 @@ def _read_folder(name: str, folder: Path, prompts: Prompts) -> System:
 
 def _is_sound(path: Path) -> bool:
     is_hidden = path.name.startswith(".")
-    return path.suffix.lower() in sound_names.SUFFIXES and not is_hidden and path.is_file()
+    return path.suffix.lower() in formats.SUFFIXES and not is_hidden and path.is_file()
 
 
 def _read_table(name: str, path: Path, prompts: Prompts) -> System:

@@ -20,7 +20,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.lalm_config import LalmConfig
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.training.caption.caption_report import Generation
 from soundjudge.training.lalm.training_pairs import (
     PairReader,
@@ -50,7 +50,7 @@ class CaptionConfig:
 
     def __post_init__(self) -> None:
         check_splits(self.train_splits, self.validation_splits)
-        check_range(self, "eval_batch_size", least=1)
+        check_range(self, "eval_batch_size", least=1, most=LARGEST_BATCH)
 
 
 def select_captioned(

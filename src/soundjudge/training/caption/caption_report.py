@@ -11,7 +11,7 @@ import numpy as np
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, LARGEST_COUNT, check_range
 from soundjudge.runtime import artifacts
 from soundjudge.training.caption import caption_metrics
 from soundjudge.training.lalm.training_pairs import TrainingPairs, gather_features
@@ -30,8 +30,9 @@ class Generation:
     batch_size: int = 64  # clips per batch
 
     def __post_init__(self) -> None:
-        check_range(self, "clips", least=2, unit=", as CIDEr-D needs")
-        check_range(self, "num_beams", "max_tokens", "batch_size", least=1)
+        check_range(self, "clips", least=2, most=LARGEST_COUNT, unit=", as CIDEr-D needs")
+        check_range(self, "num_beams", least=1, most=1_000)
+        check_range(self, "max_tokens", "batch_size", least=1, most=LARGEST_BATCH)
 
 
 @dataclass(frozen=True, kw_only=True)

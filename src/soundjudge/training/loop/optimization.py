@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, LARGEST_COUNT, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +28,29 @@ class Optimization:
 
     def __post_init__(self) -> None:
         # Above these numbers no training is of use.
-        check_range(self, "learning_rate", above=0, most=1)
+        check_range(self, "learning_rate", least=1e-12, most=1)  # of less no weight would move
         check_range(self, "weight_decay", least=0, most=1)
         check_range(self, "epochs", least=1, most=100_000)
-        check_range(self, "batch_size", "accumulation_steps", least=1)
-        check_range(self, "warmup_steps", least=0)
-        check_range(self, "checkpoint_minutes", above=0)
+        check_range(self, "batch_size", "accumulation_steps", least=1, most=LARGEST_BATCH)
+        check_range(self, "warmup_steps", least=0, most=LARGEST_COUNT)
+        check_range(self, "checkpoint_minutes", above=0, most=10_080, unit=", a week")
         if self.accumulation_steps > self.batch_size:
             raise SoundjudgeError(
                 f"accumulation_steps is {self.accumulation_steps}, and a step has "
                 f"{self.batch_size} items (batch_size): an item, such as a list, is never divided."
             )
-        check_range(self, "clip_norm", "patience", above=0, or_null=True)
+        check_range(self, "clip_norm", least=1e-6, or_null=True)  # of less no weight would move
+        check_range(self, "patience", above=0, or_null=True)
         check_range(self, "ema_decay", above=0, below=1, or_null=True)
         check_range(self, "final_lr_ratio", least=0, most=1)
+
+    def check_warmup(self, steps: int) -> None:
+        """Raises SoundjudgeError unless the warmup ends within epochs of so many steps."""
+        if self.warmup_steps > self.epochs * steps:
+            raise SoundjudgeError(
+                f"warmup_steps is {self.warmup_steps}, and the training has "
+                f"{self.epochs * steps} steps: choose fewer, or it never reaches learning_rate"
+            )
 
     def rate(self, epoch: int, step: int) -> float:
         """Learning rate in epoch 1.. at step 0.. of the whole training.

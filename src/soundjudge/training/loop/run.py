@@ -67,6 +67,7 @@ class TrainingRun(Generic[M]):
         """The steps of an epoch that remain, its end, and the states that are due."""
         progress, batch = self.progress, self.optimization.batch_size
         steps = math.ceil(len(order) / batch)
+        self.optimization.check_warmup(steps)
         self.module.train()
         starts = range(progress.step * batch, len(order), batch)
         batches = (order[start : start + batch] for start in starts)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm.adaptation import LlmTraining
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.training.loop.optimization import Optimization
 from soundjudge.training.ranking.losses import clipped_mse, listmle, listnet, pairwise_margin
 
@@ -33,11 +33,11 @@ class RankingConfig:
     optimization: Optimization  # its items are lists
 
     def __post_init__(self) -> None:
-        check_range(self, "list_size", least=2, unit=", as an order needs")
+        check_range(self, "list_size", least=2, most=LARGEST_BATCH, unit=", as an order needs")
         # Beyond these the loss depends on one pair, or on none.
         check_range(self, "temperature", least=0.001, most=1000)
         check_range(self, "margin", least=0, most=10, unit=" stds")
-        check_range(self, "eval_batch_size", least=1)
+        check_range(self, "eval_batch_size", least=1, most=LARGEST_BATCH)
 
 
 def list_loss(config: RankingConfig, targets: NDArray[np.float32]) -> ListLoss:

@@ -27,7 +27,7 @@ from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.data.tables.texts import clean_text
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.devices import copy_to
 from soundjudge.training.loop import loop
@@ -64,10 +64,11 @@ class TuneConfig:
     optimization: Optimization  # its items are lists
 
     def __post_init__(self) -> None:
-        check_range(self, "list_size", least=2, unit=", as a difference needs two pairs")
+        unit = ", as a difference needs two pairs"
+        check_range(self, "list_size", least=2, most=LARGEST_BATCH, unit=unit)
         check_range(self, "mse_tau", "margin", "margin_weight", least=0, most=MOST)
         check_range(self, "class_balance", least=0, below=1, or_null=True)
-        check_range(self, "encode_batch_size", least=1)
+        check_range(self, "encode_batch_size", least=1, most=LARGEST_BATCH)
 
     def with_choice(self, folder: Path) -> "TuneConfig":
         """The same, with the target that `auto` stands for in a folder of targets."""
