@@ -11,6 +11,7 @@ import torch
 import torchaudio
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, ClapFeatureExtractor
+from transformers.utils import logging
 
 from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.encoder import encode_batches
@@ -317,3 +318,9 @@ def test_a_pickle_in_place_of_the_weights_is_refused(tmp_path: Path):
 def test_batches_cover_every_item_once():
     blocks = list(encode_batches(lambda items: torch.tensor(items), iter(range(5)), 2))
     assert [block.tolist() for block in blocks] == [[0, 1], [2, 3], [4]]
+
+
+def test_saving_shows_no_bar_of_the_library(tmp_path, capfd):
+    tiny_clap.clap().save(tmp_path)
+    assert capfd.readouterr().err == ""
+    assert logging.is_progress_bar_enabled()

@@ -547,7 +547,8 @@ def write_inputs(with_test):
     artifacts.write_json(path, dataclasses.asdict(learned), exact=True)
     fit = {
         "note": "simulated ratings", "method": "nnls", "calibration": "linear",
-        "folds_by": "generator", "crossfitted": {}, "methods": {}, "members": ["b", "a"],
+        "folds_by": "generator", "crossfitted": {"srcc": 0.5, "mse": 3.0}, "methods": {},
+        "members": ["b", "a"],
         "weights": {"a": 0.75, "b": 0.25}, "weight_intervals": {"a": [0.5, 1.0], "b": [0.0, 0.5]},
         "resamples_without_weights": 0, "weak_folds": {"without g1": "why"}, "refitted": ["b"],
     }  # fmt: skip

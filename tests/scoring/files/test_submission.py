@@ -81,6 +81,7 @@ def test_a_description_has_the_facts_of_the_judge_and_marks_the_rest(judge):
     assert values["score_id"] == manifest["score_id"]
     assert list(values["members"]) == manifest["ensemble"]["members"]
     assert values["members"]["regress"]["kind"] == "regress"
+    assert values["members_of_weight_0"] == []
     weights = [member["weight"] for member in values["members"].values()]
     assert weights == pytest.approx(manifest["ensemble"]["weights"], abs=1e-6)
     tensors = load_file(judge / "members/regress/model.safetensors")
@@ -99,6 +100,19 @@ def test_a_description_has_the_facts_of_the_judge_and_marks_the_rest(judge):
     assert values["team"] == "us"
     marked = {key for key, value in values.items() if str(value).startswith("TODO")}
     assert marked == {"authors", "summary", "external_resources", "inference"}
+
+
+def test_a_member_without_weight_is_named_apart(tmp_path):
+    folder = build(tmp_path)
+    members = artifacts.read_json(folder / "judge.json")["ensemble"]["members"]
+
+    def first_alone(values: dict) -> None:
+        values["ensemble"]["weights"] = [1.0] + [0.0] * (len(members) - 1)
+
+    tiny_judge.forge(folder, first_alone)
+    values = yaml.safe_load(system_description.describe_system("one", folder, {}))
+    assert {name: row["weight"] for name, row in values["members"].items()} == {members[0]: 1.0}
+    assert values["members_of_weight_0"] == members[1:]
 
 
 def test_without_a_judge_or_its_card_what_is_missing_is_marked(judge, tmp_path):

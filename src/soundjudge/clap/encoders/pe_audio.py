@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PeAudioConfig, PeAudioFeatureExtractor
 
-from soundjudge.clap.encoders import naming, weight_files
+from soundjudge.clap.encoders import naming, saving, weight_files
 from soundjudge.clap.encoders.spectrogram import MAX_SAMPLE_RATE, resample_waves
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.errors import SoundjudgeError
@@ -84,7 +84,7 @@ class PeAudioClap(nn.Module):
     def save(self, folder: Path) -> None:
         """Writes a folder of `PeAudioModel`; the same weights give the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        saving.save_model(self.model, folder)
         save_tokenizer(self.tokenizer, folder)
         numbers = {"sampling_rate": self.sample_rate, "hop_length": self.hop_length}
         PeAudioFeatureExtractor(**numbers).save_pretrained(folder)

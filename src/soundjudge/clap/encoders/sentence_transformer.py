@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig
 
-from soundjudge.clap.encoders import naming, weight_files
+from soundjudge.clap.encoders import naming, saving, weight_files
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
 from soundjudge.clap.encoders.transformers_clap import COMPUTED
 from soundjudge.data.tables.tables import SAMPLE_RATE
@@ -69,7 +69,7 @@ class SentenceEncoder(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Writes a transformers folder; the same weights give the same bytes."""
-        self.model.save_pretrained(folder)
+        saving.save_model(self.model, folder)
         save_tokenizer(self.tokenizer, folder)
 
     def settings(self) -> list[Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, ClapConfig, ClapFeatureExtractor
 
-from soundjudge.clap.encoders import naming
+from soundjudge.clap.encoders import naming, saving
 from soundjudge.clap.encoders.encoder import Parts
 from soundjudge.clap.encoders.spectrogram import FeatureExtractor, LogMel
 from soundjudge.clap.encoders.tokenization import are_cut, check_tokenizer, save_tokenizer, tokenize
@@ -84,7 +84,7 @@ class TransformersClap(nn.Module):
     def save(self, folder: Path) -> None:
         """Writes the official layout; the same weights give the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        saving.save_model(self.model, folder)
         save_tokenizer(self.tokenizer, folder)
         ClapFeatureExtractor(**asdict(self.extractor)).save_pretrained(folder)
 

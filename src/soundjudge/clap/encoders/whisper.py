@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from soundjudge.clap.encoders import naming, weight_files
+from soundjudge.clap.encoders import naming, saving, weight_files
 from soundjudge.clap.encoders.spectrogram import MAX_SAMPLE_RATE
 from soundjudge.data.tables.tables import SAMPLE_RATE
 from soundjudge.errors import SoundjudgeError
@@ -94,7 +94,7 @@ class WhisperMeans:
     def save(self, folder: Path) -> None:
         """Writes a folder of the encoder alone; the same weights give the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        saving.save_model(self.model, folder)
         self.extractor.save_pretrained(folder)
 
     def name(self) -> str:

@@ -147,6 +147,6 @@ def check_claps(
         if reference.name is not None and clap.name() != reference.name:
             raise SoundjudgeError(
                 f"{folder} was fitted on {reference.name}, but {reference.path} now holds "
-                f"{clap.name()}: put the former back, or fit again with "
-                f"'dvc repro --force --single-item {record.kind}'."
+                f"{clap.name()}: put the former back, or, after an update of soundjudge too, fit "
+                f"again with 'dvc repro --force --single-item {record.kind}'."
             )

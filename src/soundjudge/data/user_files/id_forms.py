@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Context
 
 import pandas as pd
@@ -24,19 +24,26 @@ def check_forms(frame: pd.DataFrame, where: str) -> None:
     """SoundjudgeError if an id has two forms in the frame, is none at all, or lost its digits."""
     for name in IDS:
         if name in frame:
-            _check_absent(frame[name], where)
-            _check_two_forms(frame[name], number_form, "are one number", where)
+            texts = _distinct(frame[name])
+            _check_absent(frame[name], texts, where)
+            _check_two_forms(frame[name], texts, number_form, "are one number", where)
     if "wav_file_name" in frame:
-        names = frame["wav_file_name"]
-        _check_two_forms(names, _path_form, "are one file", where)
-        _check_suffixes(names, where)
+        names, texts = frame["wav_file_name"], _distinct(frame["wav_file_name"])
+        _check_two_forms(names, texts, _path_form, "are one file", where)
+        _check_suffixes(names, texts, where)
     for name in PEOPLE:
-        for text in frame[name].dropna().unique() if name in frame else ():
+        for text in _distinct(frame[name]) if name in frame else ():
             if SHORTENED.fullmatch(text):
                 raise SoundjudgeError(
                     f"{where}, row {_row(frame[name], text)}: {name} {text!r} is a number that a "
                     "spreadsheet shortened, so that different ones look alike: store ids as text"
                 )
+
+
+def _distinct(values: "pd.Series[str]") -> list[str]:
+    """The texts, each once: a list, which is read ten times faster than pandas' own strings."""
+    texts: list[str] = values.dropna().unique().tolist()
+    return texts
 
 
 def is_absent(text: str) -> bool:
@@ -54,8 +61,8 @@ def number_form(text: str) -> str:
     return str(number.normalize(exact)) if number else "0"
 
 
-def _check_absent(values: "pd.Series[str]", where: str) -> None:
-    for text in values.dropna().unique():
+def _check_absent(values: "pd.Series[str]", texts: Sequence[str], where: str) -> None:
+    for text in texts:
         if is_absent(text):
             raise SoundjudgeError(
                 f"{where}, row {_row(values, text)}: {values.name} {text!r} stands for an empty "
@@ -68,10 +75,14 @@ def _path_form(name: str) -> str:
 
 
 def _check_two_forms(
-    values: "pd.Series[str]", form: Callable[[str], str], reason: str, where: str
+    values: "pd.Series[str]",
+    texts: Sequence[str],
+    form: Callable[[str], str],
+    reason: str,
+    where: str,
 ) -> None:
     first: dict[str, str] = {}
-    for text in values.dropna().unique():
+    for text in texts:
         other = first.setdefault(form(text), text)
         if other != text:
             raise SoundjudgeError(
@@ -80,9 +91,8 @@ def _check_two_forms(
             )
 
 
-def _check_suffixes(names: "pd.Series[str]", where: str) -> None:
+def _check_suffixes(names: "pd.Series[str]", texts: Sequence[str], where: str) -> None:
     """No name stands with and without its suffix, which one file would answer to."""
-    texts = names.dropna().unique()
     stems = {}
     for name in texts:
         stem, suffix = posixpath.splitext(name)

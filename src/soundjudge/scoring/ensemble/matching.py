@@ -4,7 +4,7 @@ Tables that both have a text are joined by clip and text, others by the clip alo
 """
 
 import reprlib
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator
 
 import pandas as pd
 
@@ -53,15 +53,19 @@ def match_pairs(
 def _check_subset(
     frame: pd.DataFrame, others: pd.DataFrame, key: list[str], before: str, after: str
 ) -> None:
-    expected = set(others[key].itertuples(index=False, name=None))
-    rows = frame[key].itertuples(index=False, name=None)
-    outside = [pair for pair in rows if pair not in expected]
+    expected = set(_pairs(others, key))
+    outside = [pair for pair in _pairs(frame, key) if pair not in expected]
     if outside:
         form = _normal_form(outside[0])
         similar = sorted(pair for pair in expected if _normal_form(pair) == form)
         hint = f"; {_show(similar[0])} differs from it in spelling only" if similar else ""
         first = f"{_show(outside[0])}{hint}"
         raise SoundjudgeError(f"{before} {len(outside)} pairs {after}, the first is {first}")
+
+
+def _pairs(frame: pd.DataFrame, key: list[str]) -> Iterator[tuple[str, ...]]:
+    # Lists are read faster than pandas' own strings.
+    return zip(*(frame[name].tolist() for name in key), strict=True)
 
 
 def _show(pair: tuple[str, ...]) -> str:

@@ -47,6 +47,13 @@ FITTED_HERE = (
     "fold: compare that row. Members may have stopped their training by this split, too."
 )
 
+OF_GENERATORS = ("generator", "both")  # folds whose fits have intercepts that differ by much
+POOLED = (
+    "The row `ensemble_crossfitted` ranks the calibrated scores of all folds together. Each fold's "
+    "calibration has the mean rating of the other generators, which puts a generator of high "
+    "ratings too low: SRCC of the same weighted sums without it is {srcc:.3f}."
+)
+
 
 def write_page(
     splits: Sequence[EvaluatedSplit],
@@ -76,6 +83,8 @@ def fit_lines(fit: FitReport) -> list[str]:
     lines = [
         f"Ensemble by {fit.method}, calibration {fit.calibration}; its cross-fit holds out {folds}."
     ]
+    if fit.folds_by in OF_GENERATORS:
+        lines += [POOLED.format(srcc=fit.crossfitted["srcc"])]
     if fit.weak_folds:
         lines += [f"Folds without a fit, whose pairs have a mean rating: {len(fit.weak_folds)}."]
     return lines

@@ -84,13 +84,15 @@ def _facts(folder: Path) -> dict[str, Any]:
         name: _part(folder, name, manifest)
         for name in sorted({_part_name(file) for file in manifest.files})
     }
-    weights = zip(blend.members, blend.weights, strict=True)
+    weights = dict(zip(blend.members, blend.weights, strict=True))
     return {
         "score_id": manifest.score_id,
         "members": {
             name: {"kind": records[name].kind, "weight": round(weight, 6)}
-            for name, weight in weights
+            for name, weight in weights.items()
+            if weight > 0
         },
+        "members_of_weight_0": [name for name, weight in weights.items() if weight == 0],
         "calibration": blend.calibration.method,
         "window_seconds": manifest.window_seconds,
         "parameters": _count_distinct(folder, manifest),
