@@ -4,7 +4,8 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,10 +23,15 @@ OFFLINE = "HF_HUB_OFFLINE"
 """Environment variable of huggingface_hub: nothing is downloaded."""
 
 BUG = "this is a bug of soundjudge: please report it with the lines above"
-SCALE = "Lowest and highest rating where not 0-10: 1-5 or 1 5."
-"""The help of every `--scale`."""
-
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch says on GPU and CPU
+
+
+Scale = Annotated[
+    str | None, typer.Option(help="Lowest and highest rating where not 0-10: 1-5 or 1 5.")
+]
+Numbers = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
+Page = Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 
 
 class ErrorGroup(TyperGroup):
@@ -71,6 +77,13 @@ def join_scale(words: Sequence[str]) -> list[str]:
     line = "\0".join(words)
     number = r"-?[0-9]+(?:\.[0-9]+)?"
     return re.sub(rf"((?:^|\0)--scale\0{number})\0({number})(?=\0|$)", r"\1:\2", line).split("\0")
+
+
+def parse_scale(scale: str | None) -> "tuple[float, float] | None":
+    """Lowest and highest rating of `--scale`, where there is one. Raises SoundjudgeError."""
+    from soundjudge.labels import scales
+
+    return None if scale is None else scales.parse_scale(scale)
 
 
 def error_sentence(error: Exception) -> str | None:

@@ -16,12 +16,10 @@ Reference = Annotated[
 ]
 Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 Cluster = Annotated[
     Literal["none", "text", "model_id", "both"],
     typer.Option(help="Resample all pairs of a text, a generator, or both crosswise."),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
 
 
 @app.command()
@@ -29,10 +27,10 @@ def evaluate(
     predictions: Predictions,
     reference: Reference,
     ratings: Annotated[
-        Path | None, typer.Option(help="Single ratings, for the noise ceiling.")
+        Path | None, typer.Option(help="Single ratings, for the noise ceiling; --scale is theirs.")
     ] = None,
-    scale: Annotated[str | None, typer.Option(help=f"{console.SCALE} Of --ratings.")] = None,
-    out: Output = None,
+    scale: console.Scale = None,
+    out: console.Numbers = None,
     page: Annotated[
         Path | None, typer.Option("--report", help="Numbers and pictures as one HTML file.")
     ] = None,
@@ -42,10 +40,9 @@ def evaluate(
     resamples: Resamples = 2000,
     seed: Seed = 0,
     cluster: Cluster = "none",
-    overwrite: Overwrite = False,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Correlate predictions with mean ratings."""
-    from soundjudge.labels import scales
     from soundjudge.scoring.evaluation.systems import EvaluationConfig
     from soundjudge.scoring.files import comparison
 
@@ -54,7 +51,7 @@ def evaluate(
         reference,
         ratings,
         EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster),
-        scale=None if scale is None else scales.parse_scale(scale),
+        scale=console.parse_scale(scale),
         out=out,
         page=page,
         note=note,
@@ -76,11 +73,11 @@ def compare(
         list[Path], typer.Argument(help="Two or more CSVs with wav_file_name and pred_score.")
     ],
     reference: Reference,
-    out: Output = None,
+    out: console.Numbers = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
     cluster: Cluster = "none",
-    overwrite: Overwrite = False,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Test whether judges of the same pairs agree with listeners differently.
 
@@ -108,7 +105,7 @@ def submit(
     predictions: Predictions,
     pair_list: PairList,
     out: Annotated[Path, typer.Option("--output", "-o", help="The system's CSV.")],
-    overwrite: Overwrite = False,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Write one system's CSV of a submission, checked against the challenge's list.
 
@@ -138,7 +135,7 @@ def write_submission(
         Path | None, typer.Option(help="YAML for the descriptions: team, authors, summary, ...")
     ] = None,
     decimals: Annotated[int, typer.Option(min=2, max=6, help="Decimals of the scores.")] = 2,
-    overwrite: Overwrite = False,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Write a whole submission to the challenge: CSV and description per system, one zip."""
     from soundjudge.scoring.files import submission

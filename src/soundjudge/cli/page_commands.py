@@ -26,7 +26,7 @@ def report(
         ),
     ],
     prompts: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet with id and text.")],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    out: console.Page,
     model: options.Model = options.JUDGE,
     on_missing: Annotated[
         Literal["fail", "skip"],
@@ -58,9 +58,7 @@ def report(
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of prompts.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and sign flips.")] = 0,
     batch_size: options.BatchSize = 32,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
-    ] = False,
+    overwrite: console.Overwrite = False,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     no_verify: options.NoVerify = False,
@@ -151,16 +149,14 @@ def serve(
 
 @app.command()
 def curves(
-    out: Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")],
+    out: console.Page,
     plots: Annotated[
         Path, typer.Argument(help="Folder with the histories that trainings wrote.")
     ] = Path("plots"),
     note: Annotated[
         str, typer.Option(help="Stands above the curves, such as 'simulated ratings'.")
     ] = "",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a page that exists.")
-    ] = False,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Draw the learning curves of all trainings of a pipeline, as one HTML file."""
     from soundjudge.page import training_curves

@@ -24,14 +24,13 @@ Ratings = Annotated[
         help="CSV or Parquet with wav_file_name, score (0-10), listener_id; and text, if any."
     ),
 ]
-Scale = Annotated[str | None, typer.Option(help=console.SCALE)]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
-
 Published = Annotated[
     bool, typer.Option("--published", help="As SPO-CLAPScore does, not as the pipeline does.")
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
-COLUMNS = ["screening", "target", "srcc", "lcc", "difference", "difference_lo", "difference_hi"]
+COLUMNS = [
+    "screening", "target", "srcc", "lcc", "difference", "difference_lo", "difference_hi",
+    "p_holm", "share_lost", "share_dropped",
+]  # fmt: skip
 
 
 def tell(sentence: str) -> None:
@@ -70,11 +69,10 @@ def screen(
         Path | None,
         typer.Option(help="Folder for who was dropped and why, reliability, and figures."),
     ] = None,
-    scale: Scale = None,
-    overwrite: Overwrite = False,
+    scale: console.Scale = None,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Drop ratings or listeners that the other ratings of the same pairs contradict."""
-    from soundjudge.labels import scales
     from soundjudge.labels.files import rating_files, screening_report
 
     if published and method is not None:
@@ -90,7 +88,7 @@ def screen(
         careless_threshold=careless_threshold,
         straightline_min_ratings=straightline_min_ratings,
     )
-    limits = None if scale is None else scales.parse_scale(scale)
+    limits = console.parse_scale(scale)
     if report is not None:
         screening_report.check_folder(report, overwrite=overwrite)
     kept, read = rating_files.screen_file(
@@ -134,11 +132,10 @@ def standardize(
         ),
     ] = False,
     published: Published = False,
-    scale: Scale = None,
-    overwrite: Overwrite = False,
+    scale: console.Scale = None,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Average ratings to one target per pair, raw and with listeners on one scale."""
-    from soundjudge.labels import scales
     from soundjudge.labels.files import rating_files
 
     if published and shrinkage is not None:
@@ -150,7 +147,6 @@ def standardize(
     strength = PUBLISHED_SHRINKAGE if published else Standardization.shrinkage
     if shrinkage is not None:
         strength = parse_shrinkage(shrinkage)
-    limits = None if scale is None else scales.parse_scale(scale)
     pairs = rating_files.standardize_file(
         ratings,
         out,
@@ -158,20 +154,17 @@ def standardize(
         strength,
         config,
         shrink_means=shrink_means,
-        scale=limits,
+        scale=console.parse_scale(scale),
         overwrite=overwrite,
         tell=tell,
     )
     console.tell(f"{pairs} targets: {out}")
 
 
-COLUMNS += ["p_holm", "share_lost", "share_dropped"]
-
-
 @app.command()
 def study(
     ratings: Ratings,
-    out: Output = None,
+    out: console.Numbers = None,
     plots: Annotated[
         Path | None, typer.Option(help="Folder for the figure, as PNG and PDF.")
     ] = None,
@@ -179,19 +172,18 @@ def study(
     held_out: Annotated[float, typer.Option(help="Share of listeners to compare with.")] = 1 / 3,
     resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of divisions and resamples.")] = 0,
-    scale: Scale = None,
-    overwrite: Overwrite = False,
+    scale: console.Scale = None,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Find which screening and target serve these ratings, by held-out listeners."""
-    from soundjudge.labels import scales
     from soundjudge.labels.files import study_files
     from soundjudge.labels.study.study import INTERVALS, StudyConfig
 
     config = StudyConfig(splits=splits, held_out=held_out, resamples=resamples, seed=seed)
-    limits = None if scale is None else scales.parse_scale(scale)
     result = study_files.study_file(
-        ratings, config, scale=limits, out=out, plots=plots, overwrite=overwrite, tell=tell
-    )
+        ratings, config, scale=console.parse_scale(scale),
+        out=out, plots=plots, overwrite=overwrite, tell=tell,
+    )  # fmt: skip
     console.print_table(result.table[COLUMNS])
     typer.echo(f"verdict: {result.verdict}")
     console.tell(INTERVALS)
@@ -200,25 +192,18 @@ def study(
 @app.command()
 def reliability(
     ratings: Ratings,
-    out: Output = None,
+    out: console.Numbers = None,
     resamples: Annotated[int, typer.Option(min=50, help="Bootstrap resamples of the pairs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and halves.")] = 0,
-    scale: Scale = None,
-    overwrite: Overwrite = False,
+    scale: console.Scale = None,
+    overwrite: console.Overwrite = False,
 ) -> None:
     """Measure how well listeners agree: ICC, alpha, split halves, noise ceilings."""
-    from soundjudge.labels import scales
     from soundjudge.labels.files import study_files
 
-    limits = None if scale is None else scales.parse_scale(scale)
     numbers = study_files.reliability_file(
-        ratings,
-        resamples=resamples,
-        seed=seed,
-        scale=limits,
-        out=out,
-        overwrite=overwrite,
-        tell=tell,
-    )
+        ratings, resamples=resamples, seed=seed, scale=console.parse_scale(scale),
+        out=out, overwrite=overwrite, tell=tell,
+    )  # fmt: skip
     console.print_numbers(numbers)
     console.tell("95 % intervals for other pairs, rated by the same listeners")
