@@ -64,27 +64,22 @@ class EnsembleConfig:
         check_silent_score(self.silent_score)
         if not 1 <= self.resamples <= 1_000_000:
             raise SoundjudgeError(f"resamples is {self.resamples}: choose 1 to 1000000")
-        if unknown := sorted(set(self.kinds) - set(self.members)):
-            raise SoundjudgeError(f"kinds names {unknown[0]}, which is no member")
-        if unknown := sorted(set(self.zero_weight) - set(self.members)):
-            raise SoundjudgeError(f"zero_weight names {unknown[0]}, which is no member")
+        for key in ("kinds", "zero_weight", "least_weight"):
+            if unknown := sorted({*getattr(self, key)} - {*self.members}):
+                raise SoundjudgeError(f"{key} names {unknown[0]}, which is no member")
         if len({*self.zero_weight}) < len(self.zero_weight):
             raise SoundjudgeError(f"zero_weight is {list(self.zero_weight)}: name each member once")
         if set(self.zero_weight) == set(self.members):
             raise SoundjudgeError("zero_weight names every member: leave one that is weighed")
-        if unknown := sorted(set(self.least_weight) - set(self.members)):
-            raise SoundjudgeError(f"least_weight names {unknown[0]}, which is no member")
         if both := sorted(set(self.least_weight) & set(self.zero_weight)):
             raise SoundjudgeError(f"least_weight names {both[0]}, which zero_weight names, too")
-        if not all(0 < one < 1 for one in self.least_weight.values()) or self._least() >= 1:
+        least = self.least_weight.values()
+        if not all(0 < one < 1 for one in least) or sum(least) >= 1:
             raise SoundjudgeError("least_weight needs weights above 0 whose sum is below 1")
         if self.best_member is not None and self.best_member not in self.members:
             raise SoundjudgeError(f"best_member is {self.best_member}, which is no member")
         if self.best_member in self.zero_weight:
             raise SoundjudgeError(f"best_member is {self.best_member}, which zero_weight names")
-
-    def _least(self) -> float:
-        return sum(self.least_weight.values())
 
     def member_kinds(self) -> list[str]:
         """The kind of each member."""
