@@ -42,7 +42,8 @@ def main() -> None:
         for split in ("validation", "test")
         if (ratings["split"] == split).any()
     ]
-    covered = coverage.measure_splits(splits, fitted, learned)
+    rows = {split.name: coverage.measure_coverage(split, fitted, learned) for split in splits}
+    covered = coverage.Coverage(rows=rows, intervals=learned)
     headline = evaluation.headline_metrics(splits, note) | covered.shares
     artifacts.write_json(METRICS / "evaluate.json", headline)
     results = evaluation.evaluation_results(splits, note) | {"intervals": covered.rows}

@@ -4,7 +4,6 @@ N pairs of a split.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy import stats
@@ -56,14 +55,6 @@ class Coverage:
             if name == FITTED:
                 texts[-1] += OF_FITTED
         return texts
-
-
-def measure_splits(
-    splits: Sequence[EvaluatedSplit], fitted: Ensemble, learned: Intervals
-) -> Coverage:
-    """`measure_coverage` of each split."""
-    rows = {split.name: measure_coverage(split, fitted, learned) for split in splits}
-    return Coverage(rows=rows, intervals=learned)
 
 
 def measure_coverage(

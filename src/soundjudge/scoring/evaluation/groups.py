@@ -83,6 +83,8 @@ def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
     """
     rows = []
     for name, value, mask in _slice_masks(comparison.frame):
+        if not mask.any():
+            continue
         part = comparison.frame[mask]
         error = part[system] - part["average_score"]
         row = {"slice": name, "value": value, "pairs": len(part), "bias": float(error.mean())}
@@ -137,6 +139,7 @@ def _within_srcc(comparison: SystemComparison, system: str, name: str, key: str)
 
 
 def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """What pairs are sliced by, a value of it, and which pairs have that, if any. (N,) each"""
     if _distinct(frame, "model_id") > 1:
         for name in sorted(frame["model_id"].dropna().unique()):
             yield "generator", name, (frame["model_id"] == name).to_numpy()
@@ -148,15 +151,15 @@ def _slice_masks(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.boo
         words = np.array([len(text.split()) for text in frame["text"]])
         for low, high in pairwise(CAPTION_WORDS):
             label = f"{low + 1:g} to {high:g} words" if np.isfinite(high) else f"over {low:g} words"
-            yield from _unless_empty("caption length", label, (words > low) & (words <= high))
+            yield "caption length", label, (words > low) & (words <= high)
         events = np.array([min(count_events(text), MANY_EVENTS) for text in frame["text"]])
         for count in range(1, MANY_EVENTS + 1):
             label = f"{count} or more" if count == MANY_EVENTS else f"{count}"
-            yield from _unless_empty("events named", label, events == count)
+            yield "events named", label, events == count
     rating = frame["average_score"].to_numpy()
     for low, high in pairwise(RATING_BANDS):
         inside = (rating >= low) & ((rating < high) | (high == RATING_BANDS[-1]))
-        yield from _unless_empty("mean rating", f"{low} to {high}", inside)
+        yield "mean rating", f"{low} to {high}", inside
 
 
 def is_natural(model_id: str) -> bool:
@@ -168,13 +171,6 @@ def count_events(text: str) -> int:
     """How many events a caption names, by the words that join them: an estimate, 1 or more."""
     joints = CONNECTIVE.findall(text.strip(" .,"))
     return 1 + sum(1 for joint in joints if re.search(r"[\w,]", joint))
-
-
-def _unless_empty(
-    name: str, value: str, mask: NDArray[np.bool_]
-) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    if mask.any():
-        yield name, value, mask
 
 
 def _distinct(frame: pd.DataFrame, name: str) -> int:
