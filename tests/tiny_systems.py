@@ -7,7 +7,6 @@ import numpy as np
 from optional_packages import soundfile
 
 from soundjudge.page import report
-from soundjudge.page.report import ReportOptions
 from soundjudge.scoring.judge.pair_score import CUT_TEXT, PairScore
 from soundjudge.scoring.systems.system_report import SystemReport
 
@@ -63,8 +62,9 @@ def write_report(
         systems,
         prompts,
         out,
-        ReportOptions(resamples=200, **options),
         load_judge=lambda: Loudness(note),
         load_clap=None if clap is None else lambda: clap,
         progress=lambda done, total: None,
+        resamples=200,
+        **options,
     )

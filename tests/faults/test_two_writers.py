@@ -90,7 +90,7 @@ def test_a_submission_and_a_page_are_not_written_where_another_run_writes_them(t
     systems, prompts = [scores], tiny_systems.write_prompts(tmp_path)
     with outputs.lock(page, page), pytest.raises(SoundjudgeError, match="another run .process"):
         report.write_report(
-            systems, prompts, page, report.ReportOptions(overwrite=True),
+            systems, prompts, page, overwrite=True,
             load_judge=pytest.fail, load_clap=None, progress=lambda done, total: None,
         )  # fmt: skip
     assert not archive.exists() and not page.exists()

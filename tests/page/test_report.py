@@ -15,7 +15,6 @@ from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
 from soundjudge.html.rendering import note_sentence
 from soundjudge.page import report
-from soundjudge.page.report import ReportOptions
 from soundjudge.page.report_page import headline
 
 
@@ -132,7 +131,6 @@ def test_a_missing_sound_stops_before_a_judge_is_loaded(systems, tmp_path):
             systems,
             write_prompts(tmp_path),
             tmp_path / "r.html",
-            ReportOptions(),
             load_judge=load,
             load_clap=None,
             progress=lambda done, total: None,
@@ -146,7 +144,6 @@ def test_a_clap_that_is_not_there_stops_before_a_sound_is_scored(systems, tmp_pa
             systems,
             write_prompts(tmp_path),
             tmp_path / "r.html",
-            ReportOptions(),
             load_judge=lambda: pytest.fail("the judge was loaded"),
             load_clap=lambda: report.clap_judge("checkpoints/nowhere", "cpu"),
             progress=lambda done, total: None,
@@ -162,7 +159,7 @@ def test_too_few_prompts_stop_before_a_judge_is_loaded(tmp_path):
 
     with pytest.raises(SoundjudgeError, match="3 prompts are too few for an interval: give 4"):
         report.write_report(
-            [folder], prompts, tmp_path / "out.html", ReportOptions(), load_judge=load,
+            [folder], prompts, tmp_path / "out.html", load_judge=load,
             load_clap=None, progress=lambda done, total: None,
         )  # fmt: skip
 

@@ -76,27 +76,24 @@ def report(
         logging.disable_progress_bar()  # of writing one file
         return reports.clap_judge(source, device)
 
-    settings = reports.ReportOptions(
-        on_missing=on_missing,
-        audio_column=audio_column,
-        text_column=text_column,
-        embed_megabytes=embed_sounds,
-        listen=listen,
-        resamples=resamples,
-        seed=seed,
-        batch_size=batch_size,
-        json=json_,
-        overwrite=overwrite,
-    )
     with console.progress("scoring") as progress:
         result = reports.write_report(
             systems,
             prompts,
             out,
-            settings,
             load_judge=partial(_load, model, device, no_verify, precision),
             load_clap=None if compare_clap is None else partial(load_clap, compare_clap),
             progress=progress,
+            on_missing=on_missing,
+            audio_column=audio_column,
+            text_column=text_column,
+            embed_megabytes=embed_sounds,
+            listen=listen,
+            resamples=resamples,
+            seed=seed,
+            batch_size=batch_size,
+            json=json_,
+            overwrite=overwrite,
         )
     console.print_table(result.table())
     console.tell(f"score id {result.score_id}: {out}")

@@ -1,7 +1,6 @@
 """`soundjudge report`: systems and prompts in, a page and perhaps its numbers as JSON out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,50 +19,48 @@ if TYPE_CHECKING:
     from soundjudge.scoring.judge.judge import Judge
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportOptions:
-    """How systems are compared and shown."""
-
-    on_missing: OnMissing = "fail"
-    audio_column: str | None = None  # of the prompts: what their sounds are called
-    text_column: str | None = None
-    embed_megabytes: float = 20.0  # of sounds inside the page; more become links
-    listen: int = 10  # lost prompts per system whose sounds are played
-    resamples: int = 2000
-    seed: int = 0
-    batch_size: int = 32
-    json: bool = False  # beside the page
-    overwrite: bool = False
-
-
 def write_report(
     paths: Sequence[Path],
     prompts: Path,
     out: Path,
-    options: ReportOptions,
     *,
     load_judge: "Callable[[], Judge]",
     load_clap: "Callable[[], Judge] | None",
     progress: Progress,
+    on_missing: OnMissing = "fail",
+    audio_column: str | None = None,
+    text_column: str | None = None,
+    embed_megabytes: float = 20.0,
+    listen: int = 10,
+    resamples: int = 2000,
+    seed: int = 0,
+    batch_size: int = 32,
+    json: bool = False,
+    overwrite: bool = False,
 ) -> SystemReport:
-    """Checks all files, then loads the judge, scores and writes `out`. Raises SoundjudgeError."""
+    """Checks all files, then loads the judge, scores and writes `out`. Raises SoundjudgeError.
+
+    `audio_column` of the prompts says what their sounds are called. The page holds at most
+    `embed_megabytes` of sounds, more become links; it plays `listen` lost prompts per system.
+    `json`: all numbers stand beside the page, too.
+    """
     inputs = [prompts, *(path for path in paths if not path.is_dir())]
-    with outputs.locked_output(out, inputs, (".html",), overwrite=options.overwrite) as target:
+    with outputs.locked_output(out, inputs, (".html",), overwrite=overwrite) as target:
         numbers = target.with_suffix(".json")
-        if options.json and numbers.exists() and not options.overwrite:
+        if json and numbers.exists() and not overwrite:
             raise SoundjudgeError(f"{numbers} exists already: --overwrite replaces it")
-        asked = system_files.read_prompts(prompts, options.audio_column, options.text_column)
+        asked = system_files.read_prompts(prompts, audio_column, text_column)
         system_statistics.check_count(len(asked.ids))  # before minutes of scoring
         systems = system_files.read_systems(paths, asked)
-        if options.on_missing == "fail":
+        if on_missing == "fail":
             system_files.check_complete(systems, asked)
         of_tables = systems[0].scores is not None
         of_clap = None if load_clap is None else load_clap()  # a bad one fails before any scoring
         judge = None if of_tables else load_judge()
         score = partial(
             system_scores.score_systems,
-            on_missing=options.on_missing,
-            batch_size=options.batch_size,
+            on_missing=on_missing,
+            batch_size=batch_size,
             progress=progress,
         )
         scores, clap = score(judge, systems, asked), None
@@ -76,15 +73,13 @@ def write_report(
             score_id=OF_TABLES if judge is None else judge.score_id,
             note="" if judge is None else note_sentence(judge.note),
             clap=clap,
-            resamples=options.resamples,
-            seed=options.seed,
+            resamples=resamples,
+            seed=seed,
         )
-        html = report_html(
-            report, target, embed_megabytes=options.embed_megabytes, listen=options.listen
-        )
+        html = report_html(report, target, embed_megabytes=embed_megabytes, listen=listen)
         with artifacts.atomic_file(target) as temporary:
             temporary.write_text(html, encoding="utf-8")
-        if options.json:
+        if json:
             artifacts.write_json(numbers, report.contents())
     return report
 
