@@ -78,7 +78,7 @@ def test_a_cluster_writes_what_one_process_writes(table, sounds, tmp_path, last_
     assert other.read_bytes() == one.read_bytes()
     errors = [path.with_name(path.name + ".errors.csv").read_bytes() for path in (one, other)]
     assert errors[0] == errors[1]
-    assert [list(task.rows) for task in last_first] == [[4], [2, 3], [0, 1]]
+    assert [list(rows) for rows, _ in last_first] == [[4], [2, 3], [0, 1]]
     assert not parts.exists()
 
 
@@ -105,7 +105,7 @@ def test_rows_that_are_written_are_not_scored_again(table, sounds, tmp_path, las
     parts = tmp_path / "parts"
     (parts / "left").mkdir(parents=True)  # by a run that was killed
     score(table, sounds, out, engine(parts, judge), on_error="nan", resume=True)
-    assert [list(task.rows) for task in last_first] == [[2, 4]]
+    assert [list(rows) for rows, _ in last_first] == [[2, 4]]
     assert judge.scored == 1 and not parts.exists()
 
 

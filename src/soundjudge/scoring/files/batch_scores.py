@@ -85,12 +85,7 @@ def _score_batch(
     return batch
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """Some rows, and the file of their batches."""
-
-    rows: Sequence[int]
-    path: Path
+Task = tuple[Sequence[int], Path]  # rows, and the file of their batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,28 +105,27 @@ class RayBatches:
         self.folder.mkdir(parents=True)
         load = self.load
 
-        def score_task(judge: Scorer, task: Task) -> None:
-            batches = list(score_batches(judge, pairs, task.rows, plan))
-            artifacts.write_json(task.path, [asdict(batch) for batch in batches])
-
-        def factory(device: str) -> ray_cluster.Run:
+        def factory(device: str) -> Callable[[Task], None]:
             judge = load(device)
-            return lambda task: score_task(judge, task)
+
+            def score_task(task: Task) -> None:
+                rows, path = task
+                batches = score_batches(judge, pairs, rows, plan)
+                artifacts.write_json(path, [asdict(batch) for batch in batches])
+
+            return score_task
 
         size = plan.size * BATCHES
         starts = range(0, len(rows), size)
-        waiting = [
-            Task(rows=rows[start : start + size], path=self.folder / f"{start}.json")
-            for start in starts
-        ]
+        tasks = [(rows[start : start + size], self.folder / f"{start}.json") for start in starts]
+        waiting = [path for _, path in tasks]
         completed: set[Path] = set()
         try:
-            tasks = list(waiting)
-            for task, node in ray_cluster.run_tasks(tasks, factory, self.device, self.workers):
-                chunks.wait_for_file(task.path, node)
-                completed.add(task.path)
-                while waiting and waiting[0].path in completed:
-                    yield from _read_batches(waiting.pop(0).path)
+            for (_, path), node in ray_cluster.run_tasks(tasks, factory, self.device, self.workers):
+                chunks.wait_for_file(path, node)
+                completed.add(path)
+                while waiting and waiting[0] in completed:
+                    yield from _read_batches(waiting.pop(0))
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
