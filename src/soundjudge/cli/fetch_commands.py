@@ -133,7 +133,7 @@ def import_tmu(
     """Make a judge of the published TMU weights (CC-BY-NC-4.0)."""
     from soundjudge.scoring.published import installed, tmu
 
-    imported = tmu.import_tmu(
+    manifest, comparisons = tmu.import_tmu(
         model,
         out,
         llm=llm or installed.fetch_tokenizer(tell),
@@ -141,8 +141,8 @@ def import_tmu(
         long=long,
         beats_out=beats_out,
     )
-    tell(f"{imported.manifest.score_id}: {out}")
-    for line in imported.comparisons:
+    tell(f"{manifest.score_id}: {out}")
+    for line in comparisons:
         tell(line)
 
 

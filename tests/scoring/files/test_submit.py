@@ -78,23 +78,23 @@ def test_predictions_that_do_not_exist_are_named(listed, tmp_path):
 
 def test_ties_that_rounding_makes_are_counted(listed, tmp_path):
     rows = GOOD.replace("3.14159", "9.999").replace("10.0", "9.9951")
-    system = submission.system_rows(predictions(tmp_path, rows), listed)
-    assert system.summary == "3 rows, 0.01 to 10.00; rounding ties 1 of 3 distinct scores"
-    finer = submission.system_rows(predictions(tmp_path, rows), listed, decimals=4)
-    assert [score for _, score in finer.rows] == ["0.0050", "9.9990", "9.9951"]
-    assert "ties" not in finer.summary
+    _, summary = submission.system_rows(predictions(tmp_path, rows), listed)
+    assert summary == "3 rows, 0.01 to 10.00; rounding ties 1 of 3 distinct scores"
+    finer, summary = submission.system_rows(predictions(tmp_path, rows), listed, decimals=4)
+    assert [score for _, score in finer] == ["0.0050", "9.9990", "9.9951"]
+    assert "ties" not in summary
 
 
 def test_scores_that_clipping_has_tied_are_counted(listed, tmp_path):
     rows = GOOD.replace("3.14159", "10.0")
-    system = submission.system_rows(predictions(tmp_path, rows), listed)
+    _, summary = submission.system_rows(predictions(tmp_path, rows), listed)
     tied = "2 are 10, the end of the scale, and share a rank"
-    assert system.summary == f"3 rows, 0.01 to 10.00; {tied}"
+    assert summary == f"3 rows, 0.01 to 10.00; {tied}"
 
 
 def test_rounding_that_leaves_a_constant_is_refused(listed, tmp_path):
     rows = GOOD.replace("3.14159", "5.001").replace("10.0", "5.002").replace("0.005", "5.003")
     with pytest.raises(SoundjudgeError, match="with 2 decimals all 3 scores are 5.00, a constant"):
         submission.system_rows(predictions(tmp_path, rows), listed)
-    finer = submission.system_rows(predictions(tmp_path, rows), listed, decimals=3)
-    assert [score for _, score in finer.rows] == ["5.003", "5.001", "5.002"]
+    finer, _ = submission.system_rows(predictions(tmp_path, rows), listed, decimals=3)
+    assert [score for _, score in finer] == ["5.003", "5.001", "5.002"]

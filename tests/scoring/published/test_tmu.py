@@ -329,11 +329,11 @@ def test_one_file_makes_the_judge_that_all_three_make(
 
     model, text = write_changed(files, tmp_path, change), text_folder(files, tmp_path)
     beats_file, llm = files / ("beats.pt" if tuned else "pretrained.pt"), files / "llm"
-    whole = tmu.import_tmu(model, tmp_path / "whole", beats=beats_file, llm=llm)
-    alone = tmu.import_tmu(model, tmp_path / "alone", llm=text)
-    assert alone.manifest == whole.manifest
-    assert [line.partition(":")[0] for line in whole.comparisons] == [str(beats_file), str(llm)]
-    assert alone.comparisons == ()
+    whole, sentences = tmu.import_tmu(model, tmp_path / "whole", beats=beats_file, llm=llm)
+    alone, nothing = tmu.import_tmu(model, tmp_path / "alone", llm=text)
+    assert alone == whole
+    assert [line.partition(":")[0] for line in sentences] == [str(beats_file), str(llm)]
+    assert nothing == ()
 
 
 @pytest.mark.parametrize("tuned", [True, False])
@@ -361,16 +361,18 @@ def test_the_published_sizes_follow_from_the_shapes(tuned: bool) -> None:
 def test_files_that_hold_the_same_weights_are_said_to(files: Path, tmp_path: Path) -> None:
     out = tmp_path / "official.pt"
     given = {"llm": files / "llm", "beats_out": out}
-    first = tmu.import_tmu(files / "model.pt", tmp_path / "one", **given)
+    first, _ = tmu.import_tmu(files / "model.pt", tmp_path / "one", **given)
     encoder = torch.load(files / "model.pt")["llm_wrapper.audio_encoder.model.layer_norm.weight"]
     written = torch.load(out, weights_only=True)
     assert set(written) == {"cfg", "model"} and "encoder.pos_conv.0.weight_g" in written["model"]
     assert torch.equal(written["model"]["layer_norm.weight"], encoder)
     with pytest.raises(SoundjudgeError, match=r"official\.pt exists already"):
         tmu.import_tmu(files / "model.pt", tmp_path / "two", **given)
-    second = tmu.import_tmu(files / "model.pt", tmp_path / "two", llm=files / "llm", beats=out)
-    assert second.manifest == first.manifest
-    assert second.comparisons[0].startswith(f"{out}: all weights are those of the checkpoint")
+    second, sentences = tmu.import_tmu(
+        files / "model.pt", tmp_path / "two", llm=files / "llm", beats=out
+    )
+    assert second == first
+    assert sentences[0].startswith(f"{out}: all weights are those of the checkpoint")
     other = tmu_checkpoint.load_tmu(files / "model.pt", files / "beats.pt", files / "llm")
     assert re.match(r".*beats\.pt: \d+ of \d+ weights are those", other.comparisons[0])
 

@@ -33,30 +33,24 @@ UNKNOWN = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SystemRows:
-    """The rows of one system, and what its rounding did."""
-
-    rows: list[list[str]]  # clip, score
-    summary: str  # a line for people
-
-
 def write_system(predictions: Path, pair_list: Path, out: Path, *, overwrite: bool = False) -> str:
     """Writes the predictions in the list's order, reads them back, and returns their summary.
 
     Raises SoundjudgeError as `system_rows`.
     """
     with locked_output(out, [predictions, pair_list], (".csv",), overwrite=overwrite) as target:
-        system = system_rows(predictions, pair_list)
+        rows, summary = system_rows(predictions, pair_list)
         with atomic_file(target) as temporary:
-            temporary.write_bytes(_csv_bytes(system.rows))
-            if delimited.read_rows(temporary) != (HEADER, system.rows):
+            temporary.write_bytes(_csv_bytes(rows))
+            if delimited.read_rows(temporary) != (HEADER, rows):
                 raise SoundjudgeError(f"{out} does not read back as it was written: check the disk")
-    return system.summary
+    return summary
 
 
-def system_rows(predictions: Path, pair_list: Path, decimals: int = DECIMALS) -> SystemRows:
-    """The predictions as rows in the order of the list.
+def system_rows(
+    predictions: Path, pair_list: Path, decimals: int = DECIMALS
+) -> tuple[list[list[str]], str]:
+    """Clip and score of each row, in the order of the list, and a line for people about them.
 
     Raises SoundjudgeError for a pair that is missing, not listed, double, without a number, or off
     the scale 0 to 10, and where all scores are equal or seem to be of another scale.
@@ -77,10 +71,8 @@ def system_rows(predictions: Path, pair_list: Path, decimals: int = DECIMALS) ->
             f"{predictions}: with {decimals} decimals all {len(texts)} scores are {texts[0]}, a "
             "constant: calibrate them, or give submission more --decimals"
         )
-    return SystemRows(
-        rows=[[name, text] for name, text in zip(frame[CLIP], texts, strict=True)],
-        summary=_summarize(frame[PREDICTION], texts),
-    )
+    rows = [[name, text] for name, text in zip(frame[CLIP], texts, strict=True)]
+    return rows, _summarize(frame[PREDICTION], texts)
 
 
 def _check_scores(frame: pd.DataFrame, predictions: Path) -> None:
@@ -144,10 +136,9 @@ def write_submission(
         files: dict[str, bytes] = {}
         summaries = {}
         for name, path, judge in zip(names, predictions, judge_of, strict=True):
-            system = system_rows(path, pair_list, decimals)
-            files[f"{name}.csv"] = _csv_bytes(system.rows)
+            rows, summaries[name] = system_rows(path, pair_list, decimals)
+            files[f"{name}.csv"] = _csv_bytes(rows)
             files[f"{name}.yaml"] = describe_system(name, judge, answered[name]).encode()
-            summaries[name] = system.summary
         if report is not None:
             files[report.name] = _report_bytes(report)
         with atomic_file(target) as temporary:

@@ -59,8 +59,8 @@ def install_tmu(tell: download.Tell) -> Path:
         tell(f"{TMU}: {read_manifest(folder).score_id} is in {folder} already")
         return folder
     weights = download.fetch(TMU, catalog.find_entry(TMU), catalog.CATALOG[TMU].target, tell)
-    imported = import_tmu(weights / "model.pt", folder, llm=fetch_tokenizer(tell))
-    tell(f"{TMU}: {imported.manifest.score_id} is in {folder}")
+    manifest, _ = import_tmu(weights / "model.pt", folder, llm=fetch_tokenizer(tell))
+    tell(f"{TMU}: {manifest.score_id} is in {folder}")
     tell(f"{TMU}: {weights} is no longer needed, and can be deleted")
     return folder
 

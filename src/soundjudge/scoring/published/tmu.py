@@ -1,6 +1,5 @@
 """The published TMU weights as a judge of one member, whose scores are not calibrated."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from soundjudge.errors import SoundjudgeError
@@ -54,15 +53,6 @@ LONG: dict[Long, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Imported:
-    """What `import_tmu` made."""
-
-    manifest: JudgeManifest
-    comparisons: tuple[str, ...]
-    "a sentence on each file of weights that was given beside the checkpoint"
-
-
 def import_tmu(
     model: Path,
     out: Path,
@@ -71,9 +61,10 @@ def import_tmu(
     beats: Path | None = None,
     long: Long = "windows",
     beats_out: Path | None = None,
-) -> Imported:
+) -> tuple[JudgeManifest, tuple[str, ...]]:
     """Writes the judge of the checkpoint `model` to `out`, which must not exist or be empty.
 
+    Also returns a sentence on each file of weights that was given beside the checkpoint.
     `llm`, `beats`: see `tmu_checkpoint.load_tmu`. `long`: whether a sound of more than 10 s is
     scored in windows, or cut as in the published system. `beats_out`: a file for the encoder in
     Microsoft's layout, as params.yaml takes it. Raises SoundjudgeError for files that do not fit.
@@ -95,4 +86,4 @@ def import_tmu(
             report=REPORT.format(long=LONG[long]),
             long=long,
         )
-    return Imported(manifest=manifest, comparisons=tmu.comparisons)
+    return manifest, tmu.comparisons
