@@ -37,18 +37,18 @@ class Axis:
 def interval_axis(estimates: Sequence[Estimate], *, zero: bool = False) -> Axis:
     """An axis that holds all intervals, and 0 where that means something."""
     values = [end for e in estimates for end in (e.lo, e.hi, e.value)] + ([0.0] if zero else [])
-    return _axis(min(values), max(values), 5)
+    return _axis(min(values), max(values))
 
 
 def value_axis(values: NDArray[np.float64]) -> Axis:
     """An axis that holds all values."""
-    return _axis(float(values.min()), float(values.max()), 5)
+    return _axis(float(values.min()), float(values.max()))
 
 
 def score_axis(values: NDArray[np.float64]) -> Axis:
     """The scale of scores, 0 to 10, or what other scores need."""
     low, high = float(values.min()), float(values.max())
-    return _axis(0.0, 10.0, 5) if low >= 0 and high <= 10 else value_axis(values)
+    return _axis(0.0, 10.0) if low >= 0 and high <= 10 else value_axis(values)
 
 
 def clip_segment(
@@ -78,8 +78,8 @@ def histogram(values: NDArray[np.float64], axis: Axis) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _axis(low: float, high: float, intervals: int) -> Axis:
+def _axis(low: float, high: float) -> Axis:
     if high - low < 1e-6:
         low, high = low - 0.5, high + 0.5
-    ticks = [float(t) for t in MaxNLocator(intervals, steps=[1, 2, 5, 10]).tick_values(low, high)]
+    ticks = [float(t) for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)]
     return Axis(low=ticks[0], high=ticks[-1], ticks=ticks)

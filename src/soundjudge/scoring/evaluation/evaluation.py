@@ -161,13 +161,13 @@ def generator_means(split: EvaluatedSplit) -> pd.DataFrame:
     grouped = frame[frame["model_id"].notna()].groupby("model_id", sort=True)
     table = grouped[["average_score", *split.comparison.systems]].mean()
     table.insert(0, "pairs", grouped.size())
-    return table.reset_index().assign(split=split.name)
+    table = table.reset_index()
+    table.insert(0, "split", split.name)
+    return table
 
 
 def write_generators(splits: Sequence[EvaluatedSplit], note: str, path: Path) -> None:
     """Writes the rows of `generator_means`; a header alone where ratings name no generator."""
     table = pd.concat([generator_means(split) for split in splits], ignore_index=True)
-    table.insert(0, "split", table.pop("split"))
-    table["note"] = note
     with artifacts.atomic_file(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.assign(note=note).to_csv(temporary, index=False, lineterminator="\n")

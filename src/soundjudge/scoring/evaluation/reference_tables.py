@@ -9,7 +9,6 @@ import pandas as pd
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import Table, check_table
 from soundjudge.errors import SoundjudgeError
-from soundjudge.labels.ratings import rating_arrays
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.matching import PAIR
 
@@ -31,18 +30,11 @@ def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame
     Without a column text, a pair is a sound. Raises SoundjudgeError unless their means are the
     reference, to TOLERANCE.
     """
-    has_text = "text" in ratings
-    check_table(ratings, RATINGS if has_text else RATINGS.without("text"), "the ratings")
-    means = (
-        ratings.groupby(PAIR if has_text else PAIR[:1], sort=False)["score"]
-        .mean()
-        .rename(RATED_MEAN)
-        .reset_index()
-    )
+    key = [name for name in PAIR if name in ratings]
+    check_table(ratings, RATINGS if "text" in key else RATINGS.without("text"), "the ratings")
+    means = ratings.groupby(key, sort=False)["score"].mean().rename(RATED_MEAN).reset_index()
     reference = frame.drop(columns=PREDICTION)
-    matched = matching.match_pairs(
-        means.assign(rated_pair=np.arange(len(means))), reference, "the ratings", "the reference"
-    )
+    matched = matching.match_pairs(means, reference, "the ratings", "the reference")
     wrong = (matched[RATED_MEAN] - matched["average_score"]).abs() > TOLERANCE
     if wrong.any():
         first = matched[wrong].iloc[0]
@@ -52,10 +44,9 @@ def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame
             f"{first['average_score']:.3f}; give the ratings that the reference is the mean of, "
             "from 0 to 10 as 'soundjudge standardize' writes it"
         )
-    position = np.empty(len(matched), dtype=np.intp)  # in the reference, of each rated pair
-    position[matched["rated_pair"]] = np.arange(len(matched))
-    row = position[rating_arrays.pair_codes(ratings)]
-    return ratings.iloc[np.argsort(row, kind="stable")]
+    row = matched[key].assign(row=np.arange(len(matched)))  # of each pair in the reference
+    ordered = ratings.merge(row, on=key).sort_values("row", kind="stable")
+    return ordered.drop(columns="row")
 
 
 def reference_column(columns: Collection[Hashable], where: str) -> str:
