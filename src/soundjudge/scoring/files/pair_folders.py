@@ -23,7 +23,7 @@ def read_rows(folder: Path) -> tuple[list[str], list[list[str]]]:
             f"{folder} holds neither .txt files nor {SCP} and {TEXT}: name a table of pairs, or a "
             "folder with a .txt file per sound"
         )
-    return ["wav_file_name", "text"], [[path.stem, _read(path).strip()] for path in texts]
+    return ["wav_file_name", "text"], [[path.stem, read_text(path).strip()] for path in texts]
 
 
 def check_complete(folder: Path, stems: set[str], sounds: Path) -> None:
@@ -56,7 +56,7 @@ def _kaldi_map(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise SoundjudgeError(f"{path} does not exist: Kaldi's folders hold {SCP} and {TEXT}")
     pairs: dict[str, str] = {}
-    for number, line in enumerate(_read(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         key, *rest = line.strip().split(None, 1)
@@ -68,7 +68,8 @@ def _kaldi_map(path: Path) -> dict[str, str]:
     return pairs
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The contents of a file, without a byte order mark. Raises SoundjudgeError."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -128,10 +128,7 @@ def _read_stdin() -> PairTable:
 def _read_json_lines(path: Path) -> PairTable:
     """Rows of objects, whose keys may differ; a cell that is no text is its JSON."""
     file_kinds.check_text(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SoundjudgeError(f"{path} cannot be read as UTF-8: {error}") from error
+    lines = pair_folders.read_text(path).split("\n")
     numbered = [(n, line.strip()) for n, line in enumerate(lines, start=1) if line.strip()]
     objects = [json_object(line, f"{path}, line {number}") for number, line in numbered]
     columns = list(dict.fromkeys(name for cells in objects for name in cells))
