@@ -43,7 +43,7 @@ from soundjudge.model.likelihood import likelihood
 from soundjudge.reporting import metrics, resampling
 from soundjudge.runtime import artifacts, devices
 from soundjudge.scoring.ensemble import panel, refits
-from soundjudge.scoring.ensemble.ensemble import ENSEMBLE, Ensemble, ensemble_from_json
+from soundjudge.scoring.ensemble.ensemble import ENSEMBLE, Ensemble, read_ensemble
 from soundjudge.scoring.ensemble.matching import PAIR, match_pairs
 from soundjudge.scoring.evaluation import systems
 from soundjudge.scoring.evaluation.systems import EvaluationConfig, SystemComparison
@@ -164,7 +164,7 @@ def difference_cells(comparison: SystemComparison, new: str, old: str) -> str:
 def print_members() -> None:
     """Every member and the ensemble: train and validation against train alone."""
     paths = params.load("ensemble.members", dict[str, str], PARAMS)
-    fitted = ensemble_from_json(artifacts.read_json(ROOT / "checkpoints/ensemble.json"), "")
+    fitted = read_ensemble(ROOT / "checkpoints/ensemble.json")
     pooled = WORK / "train_and_validation"
     counts = (
         len(tables.read_table(SELECTION / "train.csv", tables.TARGETS)),
@@ -205,7 +205,7 @@ def compare(frame: pd.DataFrame) -> SystemComparison:
 def print_curve() -> None:
     """The cheap members and the ensemble, fitted on some of the pairs of train and validation."""
     paths = params.load("ensemble.members", dict[str, str], PARAMS)
-    fitted = ensemble_from_json(artifacts.read_json(ROOT / "checkpoints/ensemble.json"), "")
+    fitted = read_ensemble(ROOT / "checkpoints/ensemble.json")
     pooled = WORK / "train_and_validation"
     pairs, frame = pool_targets(pooled), selection_scores(rated_test(), paths)
     encodings = encode(pd.concat([pairs[PAIR], frame[PAIR]]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from soundjudge.data.clips import clip_levels
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble.ensemble import ENSEMBLE, ensemble_from_json
+from soundjudge.scoring.ensemble.ensemble import ENSEMBLE, read_ensemble
 from soundjudge.scoring.ensemble.matching import PAIR
 from soundjudge.scoring.last_fit import report
 
@@ -21,7 +21,7 @@ PREDICTIONS, REPORT = Path("data/final/predictions/ensemble.csv"), Path("metrics
 
 
 def main() -> None:
-    fitted = ensemble_from_json(artifacts.read_json(BLEND), str(BLEND))
+    fitted = read_ensemble(BLEND)
     silent = set(clip_levels.read_levels(PREPARED).silent)
     last, selection = (report.read_scores(folder, fitted, silent) for folder in MEMBERS)
     blend = last[[*PAIR, ENSEMBLE]].rename(columns={ENSEMBLE: "pred_score"})

@@ -13,7 +13,7 @@ from soundjudge.data.clips import clip_levels
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.ensemble.ensemble import ensemble_from_json
+from soundjudge.scoring.ensemble.ensemble import read_ensemble
 from soundjudge.scoring.ensemble.intervals import read_intervals
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.card import Packaging
@@ -40,7 +40,7 @@ def main() -> None:
     with artifacts.atomic_folder(CHECKPOINTS / "judge") as folder:
         package.build_judge(
             folder,
-            ensemble=ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE)),
+            ensemble=read_ensemble(ENSEMBLE),
             checkpoints=checkpoints,
             root=Path(),
             window_seconds=prediction.window_seconds,

@@ -28,7 +28,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     note, config = params.load("note", str), params.load("evaluate", EvaluationConfig)
     fit = fit_report.read_report(FIT)
-    fitted = ensemble.ensemble_from_json(artifacts.read_json(ENSEMBLE), str(ENSEMBLE))
+    fitted = ensemble.read_ensemble(ENSEMBLE)
     learned = intervals.read_intervals(PREDICTIONS / "ensemble/intervals.json")
     ratings = pd.concat([tables.read_table(path, tables.RATINGS) for path in RATINGS])
     for name in panel.unknown_members(PREDICTIONS / "members", fit.members):

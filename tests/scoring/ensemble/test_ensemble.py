@@ -167,10 +167,12 @@ def test_an_ensemble_survives_its_json(tmp_path):
     scores, rating = simulated()
     fitted = ensemble.fit_ensemble(scores, rating, config("a", "b", "c", calibration="isotonic"))
     artifacts.write_json(tmp_path / "e.json", dataclasses.asdict(fitted), exact=True)
+    assert ensemble.read_ensemble(tmp_path / "e.json") == fitted
     values = artifacts.read_json(tmp_path / "e.json")
-    assert ensemble.ensemble_from_json(values, "e.json") == fitted
+    del values["weights"]
+    artifacts.write_json(tmp_path / "e.json", values, exact=True)
     with pytest.raises(ParamsError, match=r"e\.json\.weights is missing"):
-        ensemble.ensemble_from_json({k: v for k, v in values.items() if k != "weights"}, "e.json")
+        ensemble.read_ensemble(tmp_path / "e.json")
 
 
 def test_what_cannot_be_combined_is_refused():
@@ -287,9 +289,7 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(stage, caplog):
         stage.main()
 
     assert "members/old is no member" in caplog.text
-    fitted = ensemble.ensemble_from_json(
-        artifacts.read_json(Path("checkpoints/ensemble.json")), "json"
-    )
+    fitted = ensemble.read_ensemble(Path("checkpoints/ensemble.json"))
     assert fitted.members == ("good", "noisy")
     learned = intervals.read_intervals(Path("data/predictions/ensemble/intervals.json"))
     assert learned.coverage == 0.9

@@ -4,6 +4,7 @@ N = number of pairs, K = number of members.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from soundjudge import params
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import calibration, weighting
 from soundjudge.scoring.ensemble.calibration import Calibration
 from soundjudge.scoring.ensemble.folds import FoldsBy
@@ -201,9 +203,9 @@ def apply_ensemble(
     return scores
 
 
-def ensemble_from_json(values: object, where: str) -> Ensemble:
-    """The ensemble that `dataclasses.asdict` wrote; ParamsError names a wrong key."""
-    return params.build(Ensemble, values, where)
+def read_ensemble(path: Path) -> Ensemble:
+    """The ensemble that the stage `ensemble` wrote; ParamsError names a wrong key."""
+    return params.build(Ensemble, artifacts.read_json(path), str(path))
 
 
 def identity_ensemble(member: str) -> Ensemble:
