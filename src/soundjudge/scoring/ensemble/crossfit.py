@@ -87,10 +87,10 @@ def choose(pairs: RatedScores, config: EnsembleConfig) -> EnsembleConfig:
         alone = chosen.removeprefix(MEMBER) if method is None else None
         config = replace(config, method=method or "best", best_member=alone)
     if config.calibration == "auto":
-        errors = {
-            method: _mse(pairs, replace(config, calibration=method))
-            for method in get_args(calibration.Method)
-        }
+        errors = {}
+        for method in get_args(calibration.Method):
+            held_out = crossfit(pairs, replace(config, calibration=method))
+            errors[method] = metrics.mse(held_out.scores, pairs.rating)
         config = replace(config, calibration=min(errors, key=errors.__getitem__))
     return config
 
@@ -125,7 +125,3 @@ def _numbers(pairs: RatedScores, config: EnsembleConfig) -> dict[str, float] | N
         return crossfit(pairs, config).numbers(pairs.rating)
     except SoundjudgeError:
         return None
-
-
-def _mse(pairs: RatedScores, config: EnsembleConfig) -> float:
-    return metrics.mse(crossfit(pairs, config).scores, pairs.rating)

@@ -137,13 +137,11 @@ def events_json(scored: EventScores) -> dict[str, object]:
 
 def judge_json(judge: "Judge") -> dict[str, object]:
     """What must stand beside scores."""
-    intervals = judge.intervals
-    coverage = None if intervals is None else intervals.coverage
     return {
         "score_id": judge.score_id,
         "precision": judge.precision,
         "note": judge.note,
-        "interval_coverage": coverage,
+        "interval_coverage": judge.intervals.coverage if judge.intervals else None,
     }
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from soundjudge.data.user_files.user_tables import NUMBER
@@ -20,11 +20,11 @@ SEPARATORS = ",;\t"
 class Written:
     """What an output holds of a table."""
 
-    added: list[str]
+    added: list[str] = field(default_factory=list)
     "its columns behind the table's"
-    cells: dict[int, list[str]]
+    cells: dict[int, list[str]] = field(default_factory=dict)
     "of those columns, for each row of the table that has a score"
-    done: int
+    done: int = 0
     "rows of the table that were passed"
 
 

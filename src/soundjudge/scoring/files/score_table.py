@@ -71,7 +71,7 @@ def score_table(
     outputs.check_output(errors_path(out), inputs, (".csv",))
     locked = outputs.locked_output(out, inputs, SUFFIXES, overwrite=overwrite, resume=resume)
     with locked as target:
-        written = _written(pairs, target) if resume else Written(added=[], cells={}, done=0)
+        written = _written(pairs, target) if resume else Written()
         total = len(pairs.table.rows)
         open_rows = [row for row in range(written.done) if row not in written.cells]
         open_rows += range(written.done, total)
@@ -113,7 +113,7 @@ def _written(pairs: ListedPairs, target: Path) -> Written:
     for path in dict.fromkeys((working_path(target), target)):
         if path.exists():
             return score_reader.read_scores(pairs.table, path)
-    return Written(added=[], cells={}, done=0)
+    return Written()
 
 
 def _check_added(added: list[str], written: Written, pairs: ListedPairs, out: Path) -> None:
