@@ -210,7 +210,9 @@ def test_a_clapscore_stands_beside_scores_of_tables_where_their_sounds_are_there
     names = ["loud/scores", "soft/scores"]
     prompts = write_prompts(tmp_path)
     result, page = write(tables, prompts, tmp_path / "r.html", clap=tiny_systems.Loudness())
-    assert [mean.value for mean in result.clap.means] == pytest.approx([7.8, 2.8], abs=0.01)
+    assert [mean.value for mean in result.clap.means.values()] == pytest.approx(
+        [7.8, 2.8], abs=0.01
+    )
     assert [summary.mean.value for summary in result.summaries] == [2, 2]
     assert all(name in page.text for name in names)
     (systems[0] / "3.wav").unlink()

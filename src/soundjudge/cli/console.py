@@ -27,7 +27,7 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch says on
 
 
 Scale = Annotated[
-    str | None, typer.Option(help="Lowest and highest of the ratings where not 0-10: 1-5 or 1 5.")
+    str | None, typer.Option(help="Lowest and highest rating where not 0-10: 1-5 or 1 5.")
 ]
 Numbers = Annotated[Path | None, typer.Option("--output", "-o", help="The numbers, JSON.")]
 Page = Annotated[Path, typer.Option("--output", "-o", help="The page, one HTML file.")]

@@ -27,7 +27,7 @@ def evaluate(
     predictions: Predictions,
     reference: Reference,
     ratings: Annotated[
-        Path | None, typer.Option(help="Single ratings, for the noise ceiling.")
+        Path | None, typer.Option(help="Single ratings, for the noise ceiling; --scale is theirs.")
     ] = None,
     scale: console.Scale = None,
     out: console.Numbers = None,

@@ -366,7 +366,7 @@ def evaluated(ratings, *systems, truth=TRUTH):
 
 def test_the_ensemble_is_compared_with_every_member_without_a_p_of_one_training():
     split = evaluated(RATINGS, "ensemble", "a", "b")
-    differences = evaluation.ensemble_differences(split)
+    differences = split.differences
     assert list(differences) == ["a", "b"]
     for row in differences.values():
         assert row["srcc_difference_lo"] <= row["srcc_difference"] <= row["srcc_difference_hi"]
@@ -378,7 +378,7 @@ def test_where_weights_were_fitted_the_cross_fitted_row_speaks():
     split = evaluated(RATINGS, "ensemble", "ensemble_crossfitted", "a")
     assert split.headline == "ensemble_crossfitted"
     numbers = split.metrics
-    difference = evaluation.ensemble_differences(split)["a"]["srcc_difference"]
+    difference = split.differences["a"]["srcc_difference"]
     expected = numbers["ensemble_crossfitted"]["srcc"] - numbers["a"]["srcc"]
     assert difference == pytest.approx(expected)
 

@@ -21,7 +21,7 @@ from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
 from soundjudge.scoring.ensemble.matching import PAIR
 from soundjudge.scoring.evaluation import groups, systems
-from soundjudge.scoring.evaluation.systems import EvaluationConfig, SystemComparison
+from soundjudge.scoring.evaluation.systems import EvaluationConfig, Numbers, SystemComparison
 
 Row = dict[str, Any]  # of a table
 
@@ -36,7 +36,7 @@ class EvaluatedSplit:
     no_ceiling: str = ""  # why
 
     @cached_property
-    def metrics(self) -> dict[str, dict[str, float]]:
+    def metrics(self) -> dict[str, Numbers]:
         """The numbers of each system, with shares of the ceiling, of generators and of texts."""
         rows = {}
         for system in self.comparison.systems:
@@ -44,6 +44,29 @@ class EvaluatedSplit:
             if self.ceilings is not None:
                 rows[system] |= systems.ceiling_shares(self.comparison, system, self.ceilings)
             rows[system] |= groups.group_metrics(self.comparison, system)
+        return rows
+
+    @cached_property
+    def ceiling_metrics(self) -> Numbers:
+        """The numbers of the ceilings with their intervals; none where there are no ceilings."""
+        if self.ceilings is None:
+            return {}
+        return systems.ceiling_metrics(self.comparison, self.ceilings)
+
+    @cached_property
+    def differences(self) -> dict[str, Numbers]:
+        """{member: srcc_difference and lcc_difference, the headline minus its own}.
+
+        Without p-values: each member is one training, whose chance no resample of pairs holds.
+        """
+        rows: dict[str, Numbers] = {}
+        for name in self.members:
+            if name == self.headline:
+                continue
+            for metric in ("srcc", "lcc"):
+                row = systems.metric_difference(self.comparison, self.headline, name, metric)
+                named = {f"{metric}_{k}": v for k, v in row.items() if not k.startswith("p_")}
+                rows.setdefault(name, {}).update(named)
         return rows
 
     @property
@@ -115,14 +138,11 @@ def evaluation_results(splits: Sequence[EvaluatedSplit], note: str) -> dict[str,
     results: dict[str, object] = {"note": note}
     for split in splits:
         results["confidence"] = split.comparison.config.confidence
-        ceiling: dict[str, object] = {}
-        if split.ceilings is not None:
-            ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
-            ceiling["ceiling"] = ranges
+        ceiling = {"ceiling": split.ceiling_metrics} if split.ceiling_metrics else {}
         results[split.name] = (
             split.metrics
             | ceiling
-            | {"difference": ensemble_differences(split), "slices": split.slices[split.headline]}
+            | {"difference": split.differences, "slices": split.slices[split.headline]}
         )
     return results
 
@@ -136,23 +156,6 @@ def headline_metrics(splits: Sequence[EvaluatedSplit], note: str) -> dict[str, o
             f"{headline}_{name}": rows[headline][name] for name in ("srcc", "lcc", "mse")
         } | {f"{member}_srcc": rows[member]["srcc"] for member in split.members}
     return results
-
-
-def ensemble_differences(split: EvaluatedSplit) -> dict[str, dict[str, float]]:
-    """{member: srcc_difference and lcc_difference, the headline minus its own}.
-
-    Without p-values: each member is one training, whose chance no resample of pairs holds.
-    """
-    rows: dict[str, dict[str, float]] = {}
-    for name in split.members:
-        if name == split.headline:
-            continue
-        for metric in ("srcc", "lcc"):
-            row = systems.metric_difference(split.comparison, split.headline, name, metric)
-            rows.setdefault(name, {}).update(
-                {f"{metric}_{key}": value for key, value in row.items() if not key.startswith("p_")}
-            )
-    return rows
 
 
 def generator_means(split: EvaluatedSplit) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from soundjudge.html.figures import Axis
 from soundjudge.reporting.resampling import Estimate
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.fit_report import FitReport
-from soundjudge.scoring.evaluation import evaluation, markdown_page, systems
+from soundjudge.scoring.evaluation import markdown_page
 from soundjudge.scoring.evaluation.calibration_curve import CalibrationCurve, calibration_curve
 from soundjudge.scoring.evaluation.coverage import Coverage
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit, Row
@@ -53,12 +53,6 @@ def write_page(
 
     `note`: where the ratings come from, "" for listeners; `remark`: what else must be known.
     """
-    ranges = {
-        split.name: systems.ceiling_metrics(split.comparison, split.ceilings)
-        for split in splits
-        if split.ceilings is not None
-    }
-    differences = {split.name: evaluation.ensemble_differences(split) for split in splits}
     weights = {} if fit is None else _weights(fit)
     html = rendering.render(
         "evaluation.html",
@@ -67,14 +61,13 @@ def write_page(
         notes=[text for text in (rendering.ratings_sentence(note), remark) if text],
         headline=headline(splits[-1]),
         splits=splits,
-        ranges=ranges,
-        differences=differences,
         estimate=estimate,
         axis=figures.interval_axis(
             [e for split in splits for e in _srcc(split.metrics.values())]
             + [
-                estimate(row, f"ceiling_srcc{suffix}")
-                for row in ranges.values()
+                estimate(split.ceiling_metrics, f"ceiling_srcc{suffix}")
+                for split in splits
+                if split.ceiling_metrics
                 for _, suffix in markdown_page.CEILINGS
             ]
         ),
@@ -86,8 +79,8 @@ def write_page(
         differences_axis=figures.interval_axis(
             [
                 estimate(row, "srcc_difference")
-                for rows in differences.values()
-                for row in rows.values()
+                for split in splits
+                for row in split.differences.values()
             ],
             zero=True,
         ),

@@ -7,7 +7,6 @@ from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED
 from soundjudge.scoring.ensemble.fit_report import FitReport
-from soundjudge.scoring.evaluation import evaluation, systems
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 
 TITLE = "Agreement with listeners"
@@ -118,17 +117,16 @@ def _slice_table(split: EvaluatedSplit) -> list[str]:
 
 
 def _table(split: EvaluatedSplit) -> list[str]:
-    rows, differences = split.metrics, evaluation.ensemble_differences(split)
+    rows, ranges = split.metrics, split.ceiling_metrics
     lines = [f"## {split.name}, {len(split.comparison.frame)} pairs", ""]
     lines += [HEADER.format(headline=split.headline), "|---|---|---|---|---|---|---|"]
-    lines += [_row(name, row, differences.get(name)) for name, row in rows.items()]
+    lines += [_row(name, row, split.differences.get(name)) for name, row in rows.items()]
     confidence = f"{split.comparison.config.confidence:.0%}"
     over = ONE_TRAINING.format(resampled=RESAMPLED[split.comparison.config.cluster])
     lines += ["", f"Brackets: {confidence} bootstrap intervals. {over}"]
-    if split.ceilings is None:
+    if not ranges:
         lines += ["The raters are too few, or agree too little, for a noise ceiling."]
     else:
-        ranges = systems.ceiling_metrics(split.comparison, split.ceilings)
         lines += [
             f"Noise ceiling of these raters, {words}: "
             f"SRCC {_bracketed(ranges, f'ceiling_srcc{suffix}')}, "

@@ -180,9 +180,7 @@ class SystemEvaluation:
         row: dict[str, float | str] = {**self.split.metrics[PREDICTION], **remark}
         if self.split.no_ceiling:
             row["no_ceiling"] = self.split.no_ceiling
-        if self.split.ceilings is not None:
-            row |= systems.ceiling_metrics(self.split.comparison, self.split.ceilings)
-        return row
+        return row | self.split.ceiling_metrics
 
     @cached_property
     def slices(self) -> pd.DataFrame:

@@ -78,7 +78,10 @@ class ScoreWriter:
             self._rewrite()
         start, self.done = self.done, stop
         self.scores |= scores
-        _append(self._path, self._text(start))
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            file.write(self._text(start))
+            file.flush()
+            os.fsync(file.fileno())
 
     def insert(self, scores: Mapping[int, Cells]) -> None:
         """Takes scores of rows before `done`."""
@@ -121,11 +124,13 @@ class ScoreWriter:
         self._is_current, self._unsaved = True, 0
 
     def _text(self, start: int) -> str:
-        return "".join(
-            self._line(row, self.scores.get(row))
-            for row in range(start, self.done)
-            if self._blank or row in self.scores
-        )
+        """The rows from `start` on, with the cells of the added columns, empty ones for none."""
+        rows = [row for row in range(start, self.done) if self._blank or row in self.scores]
+        cells = {row: self.scores.get(row) or [""] * len(self._added) for row in rows}
+        if self._suffix == ".jsonl":
+            return "".join(self._record(row, cells[row]) for row in rows)
+        whole = ([*self.pairs.rows[row], *cells[row]] for row in rows)
+        return delimited.rows_text(whole, self._delimiter)
 
     def _header(self) -> str:
         """The first line; none in JSON Lines."""
@@ -133,34 +138,15 @@ class ScoreWriter:
             return ""
         return delimited.rows_text([[*self.pairs.columns, *self._added]], self._delimiter)
 
-    def _line(self, row: int, cells: Sequence[str] | None) -> str:
-        """A row with the cells of the added columns, empty ones for None."""
-        cells = cells or [""] * len(self._added)
-        if self._suffix == ".jsonl":
-            return self._record(row, cells)
-        return delimited.rows_text([[*self.pairs.rows[row], *cells]], self._delimiter)
-
     def _record(self, row: int, cells: Sequence[str]) -> str:
         """The object as it was written, with more keys at its end."""
         if self.pairs.records is not None:
-            start = _open(self.pairs.records[row])
+            record = self.pairs.records[row]
         else:
             names = zip(self.pairs.columns, self.pairs.rows[row], strict=True)
-            start = _open(json.dumps(dict(names), ensure_ascii=False))
+            record = json.dumps(dict(names), ensure_ascii=False)
         added = (f"{json.dumps(n)}: {_json(c)}" for n, c in zip(self._added, cells, strict=True))
-        return f"{start}, {', '.join(added)}}}\n"
-
-
-def _append(path: Path, text: str) -> None:
-    with path.open("a", newline="", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _open(record: str) -> str:
-    """An object without its last brace."""
-    return record[:-1].rstrip()
+        return f"{record[:-1].rstrip()}, {', '.join(added)}}}\n"
 
 
 def _json(cell: str) -> str:

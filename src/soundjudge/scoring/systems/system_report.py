@@ -1,6 +1,5 @@
 """What a report says of systems on the same prompts: numbers, tests, what to listen to, flags."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,12 +18,7 @@ class ClapScores:
     """A CLAPScore of the same sounds, under its own name and on its own scale."""
 
     score_id: str
-    means: list[Estimate]  # per system
-
-    def contents(self, names: Sequence[str]) -> dict[str, object]:
-        """For JSON, by the names of the systems."""
-        means = {name: asdict(mean) for name, mean in zip(names, self.means, strict=True)}
-        return {"score_id": self.score_id, "means": means}
+    means: dict[str, Estimate]  # by the names of the systems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +58,7 @@ class SystemReport:
             if len(self.summaries) > 1:
                 row |= {"won_share": summary.won.value, "lost_prompts": len(summary.lost)}
             if self.clap is not None:
-                row |= _columns("clap", self.clap.means[number])
+                row |= _columns("clap", self.clap.means[summary.name])
             flagged = sum(bool(flags[number]) for flags in self.scores.flags)
             rows.append(row | {"flagged": flagged})
         return pd.DataFrame(rows)
@@ -84,7 +78,7 @@ class SystemReport:
             ],
             "differences": [asdict(difference) for difference in self.differences],
             "flags": self.flag_counts(),
-            "clap": None if self.clap is None else self.clap.contents(scores.names),
+            "clap": None if self.clap is None else asdict(self.clap),
             "prompts": [
                 {
                     "id": prompt,
@@ -115,6 +109,10 @@ def report_systems(
 
     Raises SoundjudgeError for too few prompts.
     """
+    clap_scores = None
+    if clap is not None:
+        means = {summary.name: summary.mean for summary in _summaries(clap[1], resamples, seed)}
+        clap_scores = ClapScores(score_id=clap[0], means=means)
     return SystemReport(
         score_id=score_id,
         note=note,
@@ -124,12 +122,7 @@ def report_systems(
         differences=system_statistics.compare_systems(
             scores.names, scores.values, resamples=resamples, seed=seed
         ),
-        clap=None
-        if clap is None
-        else ClapScores(
-            score_id=clap[0],
-            means=[summary.mean for summary in _summaries(clap[1], resamples, seed)],
-        ),
+        clap=clap_scores,
         resamples=resamples,
         seed=seed,
     )

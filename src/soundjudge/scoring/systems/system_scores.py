@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OnMissing = Literal["fail", "skip"]
 Progress = Callable[[int, int], None]
+Column = dict[str, tuple[float, list[str]]]  # of a system: score and flags of each prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +46,6 @@ class SystemScores:
     ignored: dict[str, int]  # system -> its sounds of no prompt
 
 
-@dataclass(kw_only=True)
-class _Column:
-    """One system's scores, flags and reasons where there is no score, by prompt."""
-
-    scores: dict[str, float] = field(default_factory=dict)
-    flags: dict[str, list[str]] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-
 def score_systems(
     scorer: "SoundScorer | None",
     systems: Sequence[System],
@@ -77,50 +69,52 @@ def score_systems(
         if prompt not in system.sounds
     }
     texts = {p: t for p, t in zip(prompts.ids, prompts.texts, strict=True) if p not in reasons}
-    columns: list[_Column] = []
+    columns: list[Column] = []
     for number, system in enumerate(systems):
         if scorer is None:
             assert system.scores is not None, "without a judge, tables must hold the scores"
-            columns.append(_Column(scores={p: system.scores[p] for p in texts}))
+            columns.append({prompt: (system.scores[prompt], []) for prompt in texts})
             continue
-        column = _Column()
-        for done in _score_system(scorer, system, texts, column, batch_size):
-            if column.reasons and on_missing == "fail":
-                reason = next(iter(column.reasons.values()))
+        columns.append({})
+        for done, scored, failed in _score_system(scorer, system, texts, batch_size):
+            if failed and on_missing == "fail":
+                reason = next(iter(failed.values()))
                 raise SoundjudgeError(f"{reason}; mend it, or choose --on-missing skip")
+            columns[-1] |= scored
+            reasons = failed | reasons
             progress(number * len(texts) + done, len(systems) * len(texts))
-        reasons = column.reasons | reasons
-        columns.append(column)
     return _joined(systems, prompts, columns, reasons)
 
 
 def _score_system(
-    scorer: "SoundScorer", system: System, texts: Mapping[str, str], column: _Column, size: int
-) -> Iterator[int]:
-    """Fills the column, batch by batch; yields how many sounds are done."""
+    scorer: "SoundScorer", system: System, texts: Mapping[str, str], size: int
+) -> Iterator[tuple[int, Column, dict[str, str]]]:
+    """Of each batch: how many sounds are done, its scores, and why prompts have none."""
     asked = list(texts)
     paths = [system.sounds[prompt] for prompt in asked]
     with closing(read_ahead(paths, audio.read_sound, size)) as reading:
         for start in range(0, len(asked), size):
             sounds: dict[str, audio.Sound] = {}
+            scored: Column = {}
+            failed: dict[str, str] = {}
             # Not strict: `reading` goes on into the next batch.
             for prompt, future in zip(asked[start : start + size], reading, strict=False):
                 try:
                     sounds[prompt] = future.result()
                 except AudioError as error:
-                    column.reasons[prompt] = str(error)
+                    failed[prompt] = str(error)
             if sounds:
                 words = [texts[prompt] for prompt in sounds]
                 pairs = scorer.score_sounds(list(sounds.values()), words, size)
                 for prompt, pair in zip(sounds, pairs, strict=True):
-                    column.scores[prompt], column.flags[prompt] = pair.value, list(pair.flags)
-            yield min(start + size, len(asked))
+                    scored[prompt] = pair.value, list(pair.flags)
+            yield min(start + size, len(asked)), scored, failed
 
 
 def _joined(
     systems: Sequence[System],
     prompts: Prompts,
-    columns: Sequence[_Column],
+    columns: Sequence[Column],
     reasons: Mapping[str, str],
 ) -> SystemScores:
     """The prompts that every column has a score of."""
@@ -132,9 +126,9 @@ def _joined(
         ids=kept,
         texts=[texts[prompt] for prompt in kept],
         names=[system.name for system in systems],
-        values=np.array([[column.scores[prompt] for column in columns] for prompt in kept]),
+        values=np.array([[column[prompt][0] for column in columns] for prompt in kept]),
         sounds=[[system.sounds[prompt] for system in systems] for prompt in kept],
-        flags=[[column.flags.get(prompt, []) for column in columns] for prompt in kept],
+        flags=[[column[prompt][1] for column in columns] for prompt in kept],
         left_out=[
             LeftOut(id=prompt, text=texts[prompt], reason=reasons[prompt])
             for prompt in prompts.ids
