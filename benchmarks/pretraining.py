@@ -227,14 +227,7 @@ def diagnose(sample: Sample) -> None:
         teacher = (sounds * words).sum(axis=1)
         student = predict_scores(lalm, sample.features, pairs, BATCH)
         closed = (unit(project(clip_ids)) * words).sum(axis=1)
-        ranks = [stats.rankdata(values) for values in (student, teacher, ratings)]
-        own, truth = (residual(ranks[i], ranks[1]) for i in (0, 2))
-        print(
-            f"{split}: SRCC with listeners: teacher {srcc(teacher, ratings):.3f}, student "
-            f"{srcc(student, ratings):.3f}, encoder's features projected on CLAP in closed form "
-            f"{srcc(closed, ratings):.3f}; student with teacher {srcc(student, teacher):.3f}; "
-            f"student with listeners given the teacher {np.corrcoef(own, truth)[0, 1]:.3f}"
-        )
+        print_correlations(split, ratings, teacher, student, closed)
         likely = evidence(member, sample.features, clip_ids, texts)
         states = hidden_states(lalm, sample.features, pairs)
         inputs[split] = np.column_stack([student, likely, states]), ratings
@@ -251,6 +244,25 @@ def diagnose(sample: Sample) -> None:
         predicted = machine.predict(inputs["validation"][0][:, columns])
         value = srcc(predicted, inputs["validation"][1])
         print(f"kernel machine on ratings, {name}: validation {value:.3f}")
+
+
+def print_correlations(
+    split: str, ratings: Values, teacher: Values, student: Values, closed: Values
+) -> None:
+    """SRCC with listeners, its interval over pairs, and what the student knows of its own."""
+    columns = {
+        "teacher": teacher,
+        "student": student,
+        "encoder's features projected on CLAP in closed form": closed,
+    }
+    for name, scores in columns.items():
+        draws = seed_intervals.srcc_draws([scores], ratings)
+        print(f"| {split} | {name} | {seed_intervals.cell([srcc(scores, ratings)], draws)} |")
+    ranks = [stats.rankdata(values) for values in (student, teacher, ratings)]
+    own, truth = (residual(ranks[i], ranks[1]) for i in (0, 2))
+    print(f"| {split} | student with teacher | {srcc(student, teacher):.3f} |")
+    partial = np.corrcoef(own, truth)[0, 1]
+    print(f"| {split} | student with listeners given the teacher | {partial:.3f} |")
 
 
 @torch.no_grad()
