@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import seed_intervals
 import torch
 from numpy.typing import NDArray
 from scipy import stats
@@ -195,12 +196,39 @@ def blend(members_scores: dict[str, Values]) -> tuple[Values, ensemble.EnsembleC
     return np.stack(list(members_scores.values()), axis=1), config
 
 
-def crossfitted(pairs: Pairs, score: Values | None) -> float:
-    """SRCC of the ensemble whose weights never saw the pair, with a further member or without."""
+def crossfitted_scores(pairs: Pairs, score: Values | None) -> Values:
+    """The ensemble whose weights never saw the pair, with a further member or without: (N,)."""
     extra = {} if score is None else {"likelihood": score}
     scores, config = blend(pairs.others | extra)
-    rated = RatedScores(scores=scores, rating=pairs.rating)
-    return srcc(crossfit.crossfit(rated, config).scores, pairs.rating)
+    return crossfit.crossfit(RatedScores(scores=scores, rating=pairs.rating), config).scores
+
+
+def crossfitted(pairs: Pairs, score: Values | None) -> float:
+    """SRCC of the ensemble, cross-fitted."""
+    return srcc(crossfitted_scores(pairs, score), pairs.rating)
+
+
+def print_chosen(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
+    """The form of params.yaml with 95 % intervals over pairs and seeds of the references."""
+    config = params.load("likelihood", likelihood.LikelihoodConfig, ROOT / "params.yaml")
+    alone = [
+        arithmetic(
+            pairs,
+            sets["farthest", seed][: config.num_references],
+            config.alpha,
+            config.length_exponent,
+        )
+        for seed in SEEDS
+    ]
+    together = [crossfitted_scores(pairs, score) for score in alone]
+    columns = [*alone, *together, crossfitted_scores(pairs, None)]
+    values = np.array([srcc(column, pairs.rating) for column in columns])
+    draws = seed_intervals.srcc_draws(columns, pairs.rating)
+    one, both = slice(0, len(SEEDS)), slice(len(SEEDS), -1)
+    print(f"\nthe chosen form alone {seed_intervals.cell(values[one], draws[:, one])}")
+    print(f"ensemble with it {seed_intervals.cell(values[both], draws[:, both])}")
+    more = seed_intervals.cell(values[both] - values[-1], draws[:, both] - draws[:, -1:], "+")
+    print(f"minus the ensemble without it {more}")
 
 
 def print_forms(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
@@ -381,10 +409,14 @@ def main() -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     root, sets = arguments.root, reference_sets(arguments.root)
     clips = sorted({clip for some in sets.values() for clip in some})
-    if arguments.what == "choose":
-        print_forms(rated_pairs(root, "validation", clips, arguments.captioned), sets)
-    elif arguments.what == "fresh":
-        print_forms(fresh_pairs(root, clips, arguments.members or OTHERS), sets)
+    if arguments.what in ("choose", "fresh"):
+        pairs = (
+            rated_pairs(root, "validation", clips, arguments.captioned)
+            if arguments.what == "choose"
+            else fresh_pairs(root, clips, arguments.members or OTHERS)
+        )
+        print_forms(pairs, sets)
+        print_chosen(pairs, sets)
     elif arguments.what == "test":
         print_test(root, sets, arguments.captioned)
     else:
