@@ -1,9 +1,7 @@
-"""What each training adds, and how much chance is in one: prints Markdown for ablation.md.
+"""What each training adds on test, and how much chance is in one: prints Markdown for ablation.md.
 
-python benchmarks/ablation.py trainings | settings [--seeds 1 2 3]
+python benchmarks/ablation.py [--seeds 1 2 3]
 
-`trainings` compares what is trained at all, on test; `settings` the present and the former settings
-of `pretrain`, from the repository's captioner.
 Each training is a stage, run in a workspace of its own below work/ablation/ with another
 params.yaml. Data, targets, features and pseudo-labels are the repository's, which `dvc repro`
 brings up to date first. A complete training is repeated only if its stage, data or params change.
@@ -17,23 +15,28 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+import seed_intervals
 import yaml
+from seed_intervals import Values
 
 from soundjudge import params
 from soundjudge.clap.clapscore.clapscore import ClapScore
 from soundjudge.clap.encoders.transformers_clap import TransformersClap
 from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.tables import tables
+from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts, devices
 from soundjudge.scoring.ensemble import crossfit, ensemble, panel
 from soundjudge.scoring.evaluation import evaluation
 from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.members import members, predict
+from soundjudge.scoring.members.pipeline_encodings import PipelineEncodings
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMS, WORKSPACES = ROOT / "params.yaml", ROOT / "work/ablation"
@@ -79,20 +82,6 @@ TRAININGS = {  # each after those that it reads; a new language model takes its 
         "finetune full1", {"warm_start": "pretrain/captioned", **ALONE}, ("caption", "pretrain")
     ),
 }
-FORMER = {  # settings of pretrain up to version 0.2.0
-    "pretrain.training.optimization.learning_rate": 1.0e-3,
-    "pretrain.training.optimization.epochs": 5,
-    "pretrain.training.optimization.warmup_steps": 20,
-    "pretrain.training.optimization.ema_decay": None,
-}
-SETTINGS = {
-    "present": Training("pretrain captioned", {"warm_start": "caption"}),
-    "present, without the average": Training(
-        "pretrain captioned",
-        {"warm_start": "caption", "pretrain.training.optimization.ema_decay": None},
-    ),
-    "former": Training("pretrain captioned", {"warm_start": "caption", **FORMER}),
-}
 CLAP, SPO = "CLAP as it came", "CLAP tuned on standardized ratings (SPO)"
 REGRESSOR, FULL = "regressor on CLAP features", "language model, 1+2+3"
 ENSEMBLE = "ensemble of SPO, regressor and 1+2+3"
@@ -109,19 +98,15 @@ SYSTEMS = {  # row of the table -> training; None: it does not depend on a seed
 }
 
 
-def train(
-    trainings: dict[str, Training], seed: int, given: dict[str, Path] | None = None
-) -> dict[str, Path]:
-    """The checkpoint of each training; `given` are checkpoints that they all may read."""
+def train(trainings: dict[str, Training], seed: int) -> dict[str, Path]:
+    """The checkpoint of each training."""
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     checkpoints: dict[str, Path] = {}
     fingerprints: dict[str, str] = {}
     for name, training in trainings.items():
         inputs = {CHECKPOINTS[trainings[n].command]: checkpoints[n] for n in training.reads}
-        inputs |= given or {}
         stage = lock[training.command.replace(" ", "@")]
-        made = {*CHECKPOINTS.values()} - (given or {}).keys()
-        deps = [dep for dep in stage["deps"] if dep["path"] not in made]
+        deps = [dep for dep in stage["deps"] if dep["path"] not in CHECKPOINTS.values()]
         upstream = [fingerprints[read] for read in training.reads]
         content = json.dumps([seed, training.changes, deps, stage["params"], upstream])
         fingerprints[name] = hashlib.sha256(content.encode()).hexdigest()
@@ -179,22 +164,36 @@ def score(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
     """wav_file_name, text and one column of raw scores per checkpoint."""
     prediction = params.load("predict", predict.PredictionSection, PARAMS)
     device = devices.resolve_device(params.load("device", str, PARAMS))
+    clips = ClipStore(PREPARED)
+    stored = PipelineEncodings(
+        clips,
+        ROOT / "data/clap_features",
+        ROOT / prediction.features,
+        params.load("encoders.audio", Path, PARAMS),
+        params.load("features.frontend", AudioFrontend, PARAMS),
+    )
     loader = members.MemberLoader(
-        root=ROOT, device=device, window_seconds=prediction.window_seconds
+        root=ROOT, device=device, window_seconds=prediction.window_seconds, stored=stored
     )
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     pairs = rated[rated["split"] == split].reset_index(drop=True)
     table = pairs[["wav_file_name", "text"]].copy()
     for name, folder in checkpoints.items():
-        scores = predict.predict(loader.member(folder), ClipStore(PREPARED), pairs, prediction)
+        scores = predict.predict(loader.member(folder), clips, pairs, prediction)
         table[name] = scores["pred_score"]
     return table
 
 
+def ensemble_config() -> ensemble.EnsembleConfig:
+    """That of params.yaml with rows of the table as its members."""
+    config = params.load("ensemble", ensemble.EnsembleConfig, PARAMS)
+    blended = {"spo": SPO, "regress": REGRESSOR, "lm": FULL}
+    return dataclasses.replace(config, members=blended, zero_weight=(), least_weight={})
+
+
 def evaluate(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
     """All systems and the ensemble on test; its weights come from validation."""
-    fitting = params.load("ensemble", ensemble.EnsembleConfig, PARAMS)
-    fitting = dataclasses.replace(fitting, members={"spo": SPO, "regress": REGRESSOR, "lm": FULL})
+    fitting = ensemble_config()
     names = {system: member for member, system in fitting.members.items()}
     targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
     three = {system: checkpoints[system] for system in names}
@@ -211,6 +210,15 @@ def evaluate(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
     )
 
 
+def srcc_of(system: str, evaluated: list[evaluation.EvaluatedSplit]) -> tuple[list[float], Values]:
+    """SRCC over seeds (S,), and on resampled pairs (R, S); S = 1 where no seed is in a system."""
+    some = evaluated if SYSTEMS.get(system, "all") else evaluated[:1]
+    truth = some[0].comparison.frame["average_score"].to_numpy(dtype=np.float64)
+    scores = [one.comparison.frame[system].to_numpy(dtype=np.float64) for one in some]
+    values = [one.metrics[system]["srcc"] for one in some]
+    return values, seed_intervals.srcc_draws(scores, truth)
+
+
 def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str) -> str:
     """The table, a row per system."""
     ceilings, comparison = evaluated[0].ceilings, evaluated[0].comparison
@@ -220,49 +228,23 @@ def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str
     lines = [
         f"# {plotting.title_with_note('What each training adds', note)}\n",
         f"Test split, {len(comparison.frame)} pairs. Mean ± standard deviation over the training "
-        f"seeds {', '.join(map(str, seeds))}; brackets: "
-        f"{comparison.config.confidence:.0%} bootstrap interval over pairs, seed {seeds[0]}."
-        f"{above} 1, 2, 3: `caption`, `pretrain`, `finetune`. Data, pseudo-labels and their "
-        "teacher are the same for all seeds. Made by `python benchmarks/ablation.py trainings`.\n",
-        f"| system | SRCC | SRCC, seed {seeds[0]} | LCC | KTAU |\n|---|---|---|---|---|",
+        f"seeds {', '.join(map(str, seeds))}; brackets: 95 % over seeds and pairs.{above} "
+        "1, 2, 3: `caption`, `pretrain`, `finetune`. Data, pseudo-labels and their "
+        "teacher are the same for all seeds. Made by `python benchmarks/ablation.py`.\n",
+        "| system | seeds | SRCC | minus the ensemble | LCC | KTAU |\n|---|---|---|---|---|---|",
     ]
-    numbers = [one.metrics for one in evaluated]
-    for system, training in {**SYSTEMS, ENSEMBLE: ENSEMBLE}.items():
-        rows = [row[system] for row in numbers]
-        srcc, lcc, ktau = (
-            f"{mean(row[key] for row in rows):.3f}"
-            + (f" ± {stdev(row[key] for row in rows):.3f}" if training and len(rows) > 1 else "")
-            for key in ("srcc", "lcc", "ktau")
-        )
-        interval = "{srcc:.3f} [{srcc_lo:.3f}, {srcc_hi:.3f}]".format(**rows[0])
-        lines.append(f"| {system} | {srcc} | {interval} | {lcc} | {ktau} |")
-    return "\n".join(lines) + "\n"
-
-
-def settings_table(seeds: list[int]) -> str:
-    """Each setting's SRCC with the teacher, and with listeners on validation and test."""
-    caption = CHECKPOINTS["caption"]
-    trained = [train(SETTINGS, seed, {caption: ROOT / caption}) for seed in seeds]
-    ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
-    targets = tables.read_table(TARGETS / "validation.csv", tables.TARGETS)
-    truths = {
-        "validation": targets.set_index("wav_file_name")["mean_score"],
-        "test": ratings.groupby("wav_file_name")["score"].mean(),
-    }
-    lines = ["| setting | " + " | ".join(("teacher", *truths)) + " |", "|---" * 4 + "|"]
-    for setting in SETTINGS:
-        folders = {str(seed): one[setting] for seed, one in zip(seeds, trained, strict=True)}
-        metrics = [
-            folder.parents[2] / "metrics/pretrain/captioned.json" for folder in folders.values()
-        ]
-        columns = [[artifacts.read_json(path)["validation_srcc"] for path in metrics]]
-        for split, truth in truths.items():
-            scores = score(folders, split).set_index("wav_file_name")
-            known = scores[list(folders)].loc[scores.index.intersection(truth.index)]
-            correlations = known.corrwith(truth[known.index], method="spearman")
-            columns.append(correlations.tolist())
-        cells = [f"{mean(c):.3f} ± {stdev(c):.3f}, {min(c):.3f} to {max(c):.3f}" for c in columns]
-        lines.append(f"| {setting} | " + " | ".join(cells) + " |")
+    columns = {system: srcc_of(system, evaluated) for system in (*SYSTEMS, ENSEMBLE)}
+    best, best_draws = columns[ENSEMBLE]
+    for system, (values, draws) in columns.items():
+        listed = ", ".join(f"{value:.3f}" for value in values)
+        difference = ""
+        if system != ENSEMBLE:
+            less = list(np.subtract(values, best))
+            difference = seed_intervals.cell(less, draws - best_draws, "+")
+        numbers = [one.metrics[system] for one in evaluated]
+        lcc, ktau = (f"{mean(row[k] for row in numbers):.3f}" for k in ("lcc", "ktau"))
+        cell = seed_intervals.cell(values, draws)
+        lines.append(f"| {system} | {listed} | {cell} | {difference} | {lcc} | {ktau} |")
     return "\n".join(lines) + "\n"
 
 
@@ -278,14 +260,12 @@ def trainings_table(seeds: list[int]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What trainings and their settings add.")
-    parser.add_argument("what", choices=["trainings", "settings"])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
     start = time.monotonic()
     subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT, check=True)
-    table = {"trainings": trainings_table, "settings": settings_table}[arguments.what]
-    print(f"{table(arguments.seeds)}\n{(time.monotonic() - start) / 60:.1f} minutes")
+    print(f"{trainings_table(arguments.seeds)}\n{(time.monotonic() - start) / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ From the repository's captioner, without any rating: in groups of four captioned
 that sound alike, each text is scored behind each of the four sounds, and the loss is the
 cross-entropy of the right sound given the text, and, by half, of the right text given the sound
 (maximum mutual information), beside a share of the captioner's own loss. What comes of it is scored
-as the member `likelihood` is.
+as the member `likelihood` is, and kept for `pretraining.py train "after contrast"`.
 G = groups, C = clips in a group.
 """
 
@@ -15,6 +15,7 @@ import logging
 
 import numpy as np
 import pandas as pd
+import seed_intervals
 import torch
 from pretraining import CPU, ROOT, Sample, evidence, srcc
 from sklearn.pipeline import make_pipeline
@@ -33,6 +34,7 @@ from soundjudge.training.loop.weight_average import WeightAverage
 
 CLIPS, GROUP, EPOCHS, WARMUP, EMA = 16, 4, 3, 50, 0.98  # clips per step, and C
 CAPTION_SHARE, TEXT_SHARE = 0.2, 0.5
+WORK = ROOT / "work/contrast"
 TRAININGS = {
     "full": LlmTraining(training="full"),
     "lora": LlmTraining(
@@ -108,6 +110,8 @@ def train(sample: Sample, lalm: Lalm, seed: int, rate: float, splits: list[str])
         lalm.eval()
         with average.applied():
             report(sample, lalm, f"seed {seed}, epoch {epoch + 1}", splits)
+            if epoch + 1 == EPOCHS and lalm.llm_training.training == "full":
+                checkpoint.save_lalm(WORK / f"seed-{seed}", lalm, "", {"epoch": EPOCHS})
 
 
 def report(sample: Sample, lalm: Lalm, name: str, splits: list[str]) -> None:
@@ -120,9 +124,8 @@ def report(sample: Sample, lalm: Lalm, name: str, splits: list[str]) -> None:
         rows = np.arange(len(pairs))
         clip_ids, texts = pairs.clip_ids_of(rows), pairs.texts_of(rows)
         found[split] = evidence(member, sample.features, clip_ids, texts), ratings
-    folder = ROOT / "work/contrast"
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / f"{name}.npz", **{split: values for split, (values, _) in found.items()})
+    WORK.mkdir(parents=True, exist_ok=True)
+    np.savez(WORK / f"{name}.npz", **{split: values for split, (values, _) in found.items()})
     machine = make_pipeline(StandardScaler(), SVR(C=0.5, epsilon=0.08))
     machine.fit(found["train"][0], found["train"][1] / 5 - 1)
     for split, (values, ratings) in found.items():
@@ -130,6 +133,23 @@ def report(sample: Sample, lalm: Lalm, name: str, splits: list[str]) -> None:
         fitted = srcc(machine.predict(values), ratings)
         cells = " | ".join(f"{value:.3f}" for value in [*own, fitted])
         print(f"| {name} | {split} | {cells} |", flush=True)
+
+
+def print_differences(sample: Sample, seeds: list[int], splits: list[str]) -> None:
+    """SRCC at alpha .5 after the last epoch, minus that of the captioner as it is."""
+    names = ["as it is", *(f"seed {seed}, epoch {EPOCHS}" for seed in seeds)]
+    stored = [np.load(WORK / f"{name}.npz") for name in names]
+    print("\n| split | as it is | after | difference |\n" + "|---" * 4 + "|")
+    for split in splits:
+        ratings = sample.rated(split)[1]
+        scores = [one[split][:, 0] - 0.5 * one[split][:, 1] for one in stored]
+        first, *after = [srcc(score, ratings) for score in scores]
+        draws = seed_intervals.srcc_draws(scores, ratings)
+        change = seed_intervals.cell(
+            [value - first for value in after], draws[:, 1:] - draws[:, :1], "+"
+        )
+        listed = ", ".join(f"{value:.3f}" for value in after)
+        print(f"| {split} | {first:.3f} | {listed} | {change} |")
 
 
 def main() -> None:
@@ -150,6 +170,7 @@ def main() -> None:
             report(sample, lalm, "as it is", splits)
         lalm.prepare_for_training(TRAININGS[options.training])
         train(sample, lalm, seed, options.rate, splits)
+    print_differences(sample, options.seeds, ["train", *splits])
 
 
 if __name__ == "__main__":

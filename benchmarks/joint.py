@@ -5,7 +5,7 @@
 Every student below work/pretraining/ stays as it is; an offset of its score learns ratings as
 `finetune` with `captioner: likelihood` and `trainable: offset` does, once per member of
 params.yaml. The captioner is that of `dvc repro`. Test is read with --test alone. Brackets are 95 %
-intervals over pairs, of the last split. P = pairs.
+intervals over seeds and pairs, of the last split. P = pairs, R = resamples.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
+import seed_intervals
 import torch
 from pretraining import CPU, PREPARED, ROOT, WORK, Sample, Values, evidence, srcc
 
@@ -23,7 +24,6 @@ from soundjudge import params
 from soundjudge.data.tables import tables
 from soundjudge.model.joint.offset import LikelihoodOffset
 from soundjudge.model.likelihood.likelihood import load_likelihood
-from soundjudge.reporting import resampling
 from soundjudge.runtime import devices
 from soundjudge.training.finetune import finetune
 from soundjudge.training.loop import loop
@@ -33,7 +33,6 @@ from soundjudge.training.ranking.ranking import list_loss
 
 PARAMS, TARGETS = ROOT / "params.yaml", ROOT / "data/targets"
 SPLITS = ("train", "validation", "test")
-RESAMPLES = 2000
 
 
 class Evidence:
@@ -127,7 +126,7 @@ def print_table(known: Evidence, folders: Sequence[Path], splits: Sequence[str])
     for way, values in rows.items():
         columns = list(zip(*values, strict=True))
         cells = [f"{mean(c):.3f}" + (f" ± {stdev(c):.3f}" if len(c) > 1 else "") for c in columns]
-        cells[-1] += intervals[way]
+        cells[-1] = intervals[way]
         print(f"| mean of {len(values)} | {way} | " + " | ".join(cells) + " |")
     values = [srcc(known.likelihood(split), known.ratings[split]) for split in splits]
     print("| | likelihood alone | " + " | ".join(f"{v:.3f}" for v in values) + " |")
@@ -136,20 +135,16 @@ def print_table(known: Evidence, folders: Sequence[Path], splits: Sequence[str])
 def describe_intervals(
     scores: dict[str, list[Values]], alone: Values, ratings: Values
 ) -> dict[str, str]:
-    """Of the mean SRCC over seeds of each way, and of its difference to the likelihood alone."""
+    """Cells of each way's mean SRCC over seeds, and of its difference to the likelihood alone."""
     columns = [alone, *(one for seeds in scores.values() for one in seeds)]  # each (P,)
-    ranked, truth = [resampling.rank_column(c) for c in columns], resampling.rank_column(ratings)
-    blocks = resampling.resample_weights(len(ratings), RESAMPLES, seed=0)
-    draws = np.concatenate(
-        [resampling.weighted_srcc(ranked, truth, block.T.astype(float)) for block in blocks]
-    )  # (R, columns)
-    result, start = {}, 1
+    draws = seed_intervals.srcc_draws(columns, ratings)  # (R, columns)
+    result, start, single = {}, 1, srcc(alone, ratings)
     for way, seeds in scores.items():
-        of_way = draws[:, start : start + len(seeds)].mean(axis=1)
+        values = [srcc(one, ratings) for one in seeds]
+        of_way = draws[:, start : start + len(seeds)]
         start += len(seeds)
-        own = "[{:.3f}, {:.3f}]".format(*resampling.interval(of_way, 0.95))
-        more = "[{:+.3f}, {:+.3f}]".format(*resampling.interval(of_way - draws[:, 0], 0.95))
-        result[way] = f" {own}; above the likelihood {more}"
+        more = seed_intervals.cell([value - single for value in values], of_way - draws[:, :1], "+")
+        result[way] = f"{seed_intervals.cell(values, of_way)}; above the likelihood {more}"
     return result
 
 

@@ -58,7 +58,7 @@ SEEDS = (3, 4, 5)  # of tune_clap, one per draw; the first is that of params.yam
 SIZES, DRAWS = (400, 800, 1600), 10  # pairs; draws of them, of which clapscore takes the first
 MACHINES = ("regress", "fusion")
 RESAMPLES = 2000
-NOT_LEARNED = ("likelihood",)  # it needs no rating
+NOT_LEARNED = ("likelihood", "zeroshot")  # they need no rating
 
 
 def pool_targets(folder: Path) -> pd.DataFrame:

@@ -1,13 +1,14 @@
 """The member `likelihood` on the sample: which form, and what it adds; prints Markdown.
 
-python benchmarks/likelihood.py [--root .] [--captioned] choose | fresh | test | faults
+    python benchmarks/likelihood.py [--root .] [--captioned] choose | test
+    python benchmarks/likelihood.py [--root .] fresh | faults [--members clapscore ...]
 
 `choose` compares forms on validation, `fresh` on new pairs of the validation recordings whose true
 match is known, `test` measures the form of params.yaml on test, `faults` says how often a matched
 pair outscores the same pair with one fault. Ensembles are without the members that hold the
-captioner themselves; with --captioned `choose` and `test` have these, too. Reads what `dvc repro`
-left under --root: trainings, features, predictions. All ratings are SIMULATED. Log-probabilities
-are kept in work/likelihood/.
+captioner themselves; with --captioned `choose` and `test` have these, too. --members names the
+others of `fresh`, and the columns of `faults`. Reads what `dvc repro` left under --root: trainings,
+features, predictions. All ratings are SIMULATED. Log-probabilities are kept in work/likelihood/.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import seed_intervals
 import torch
 from numpy.typing import NDArray
 from scipy import stats
@@ -50,9 +52,9 @@ CACHE = ROOT / "work/likelihood"
 SEEDS, SIZES, ALPHAS = (0, 1, 2), (4, 8, 16, 32), (0.0, 0.25, 0.5, 0.75, 1.0)
 FRESH, SCENES = 800, {"order": 200, "missing": 200, "extra": 200, "count": 100, "wrong": 100}
 RESAMPLES = 2000
-# Members -> checkpoints: of the ensembles of `fresh`, and of the columns of `faults`.
-OTHERS = {"clapscore": "clapscore", "zeroshot": "zeroshot", "regress": "regress"}
-FAULTY = OTHERS | {
+OTHERS = ("clapscore", "zeroshot", "regress")  # of the ensembles of `fresh`
+MEMBERS = {  # the columns of `faults` -> checkpoints
+    **dict(zip(OTHERS, OTHERS, strict=True)),
     "language model, ranking": "pretrain/captioned",
     "full1": "finetune/full1",
     "likelihood": "likelihood",
@@ -194,12 +196,39 @@ def blend(members_scores: dict[str, Values]) -> tuple[Values, ensemble.EnsembleC
     return np.stack(list(members_scores.values()), axis=1), config
 
 
-def crossfitted(pairs: Pairs, score: Values | None) -> float:
-    """SRCC of the ensemble whose weights never saw the pair, with a further member or without."""
+def crossfitted_scores(pairs: Pairs, score: Values | None) -> Values:
+    """The ensemble whose weights never saw the pair, with a further member or without: (N,)."""
     extra = {} if score is None else {"likelihood": score}
     scores, config = blend(pairs.others | extra)
-    rated = RatedScores(scores=scores, rating=pairs.rating)
-    return srcc(crossfit.crossfit(rated, config).scores, pairs.rating)
+    return crossfit.crossfit(RatedScores(scores=scores, rating=pairs.rating), config).scores
+
+
+def crossfitted(pairs: Pairs, score: Values | None) -> float:
+    """SRCC of the ensemble, cross-fitted."""
+    return srcc(crossfitted_scores(pairs, score), pairs.rating)
+
+
+def print_chosen(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
+    """The form of params.yaml with 95 % intervals over pairs and seeds of the references."""
+    config = params.load("likelihood", likelihood.LikelihoodConfig, ROOT / "params.yaml")
+    alone = [
+        arithmetic(
+            pairs,
+            sets["farthest", seed][: config.num_references],
+            config.alpha,
+            config.length_exponent,
+        )
+        for seed in SEEDS
+    ]
+    together = [crossfitted_scores(pairs, score) for score in alone]
+    columns = [*alone, *together, crossfitted_scores(pairs, None)]
+    values = np.array([srcc(column, pairs.rating) for column in columns])
+    draws = seed_intervals.srcc_draws(columns, pairs.rating)
+    one, both = slice(0, len(SEEDS)), slice(len(SEEDS), -1)
+    print(f"\nthe chosen form alone {seed_intervals.cell(values[one], draws[:, one])}")
+    print(f"ensemble with it {seed_intervals.cell(values[both], draws[:, both])}")
+    more = seed_intervals.cell(values[both] - values[-1], draws[:, both] - draws[:, -1:], "+")
+    print(f"minus the ensemble without it {more}")
 
 
 def print_forms(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
@@ -260,18 +289,18 @@ def recordings(root: Path, split: str) -> list[Recording]:
 
 
 def score_members(
-    root: Path, paths: dict[str, str], waves: list[scenes.Wave], texts: list[str]
+    root: Path, names: Sequence[str], waves: list[scenes.Wave], texts: list[str]
 ) -> dict[str, Values]:
-    """Raw scores of the members with these checkpoints."""
+    """Raw scores of members."""
     window = params.load("predict", predict.PredictionSection, ROOT / "params.yaml")
     loader = members.MemberLoader(
         root=root, device=torch.device("cpu"), window_seconds=window.window_seconds
     )
-    loaded = [loader.member(root / "checkpoints" / path) for path in paths.values()]
-    return dict(zip(paths, predict.raw_scores(loaded, waves, texts, window).T, strict=True))
+    loaded = [loader.member(root / "checkpoints" / MEMBERS[name]) for name in names]
+    return dict(zip(names, predict.raw_scores(loaded, waves, texts, window).T, strict=True))
 
 
-def fresh_pairs(root: Path, clips: list[str]) -> Pairs:
+def fresh_pairs(root: Path, clips: list[str], others: Sequence[str]) -> Pairs:
     """New pairs of the validation recordings; their rating is the true match."""
     pool, rng = recordings(root, "validation"), np.random.default_rng(13)
     waves, texts, matches = [], [], []
@@ -291,12 +320,9 @@ def fresh_pairs(root: Path, clips: list[str]) -> Pairs:
             [encode_waves(encoder, waves[i : i + 32], lalm.frontend) for i in range(0, FRESH, 32)]
         )
     references = gather_features(ArrayStore(root / "data/features"), clips)
-    path = CACHE / "fresh_others.npz"
-    if not path.is_file():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **score_members(root, OTHERS, waves, texts))
     found = log_likelihoods(lalm, sounds, texts, references)
-    return Pairs(*found, clips, np.array(matches), dict(np.load(path)))
+    scores = score_members(root, others, waves, texts)
+    return Pairs(*found, clips, np.array(matches), scores)
 
 
 def print_test(root: Path, sets: dict[tuple[str, int], list[str]], captioned: bool) -> None:
@@ -345,7 +371,7 @@ def _applied(validation: Pairs, test: Pairs, fits: dict[bool, Values] | None) ->
     return ensemble.apply_ensemble(fitted, blend(test.others | extra[True])[0])
 
 
-def print_faults(root: Path) -> None:
+def print_faults(root: Path, members_compared: Sequence[str]) -> None:
     """How often a matched pair outscores itself with a fault, in the text or in the sound."""
     pool, rng = recordings(root, "test"), np.random.default_rng(14)
     faults, waves, texts = [], [], []
@@ -356,11 +382,8 @@ def print_faults(root: Path) -> None:
             faults.append(fault)
             waves += [sound, sound, faulty_sound]
             texts += [text, faulty_text, text]
-    path = CACHE / "faults.npz"
-    if not path.is_file():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **score_members(root, FAULTY, waves, texts))
-    scores = {name: column.reshape(-1, 3) for name, column in np.load(path).items()}
+    columns = score_members(root, members_compared, waves, texts)
+    scores = {name: column.reshape(-1, 3) for name, column in columns.items()}
     print(
         "| fault | of | scenes | " + " | ".join(scores) + " |\n" + "|---" * (3 + len(scores)) + "|"
     )
@@ -381,18 +404,23 @@ def main() -> None:
     parser.add_argument(
         "--captioned", action="store_true", help="ensembles have what holds the captioner, too"
     )
+    parser.add_argument("--members", nargs="+", choices=MEMBERS)
     arguments = parser.parse_args()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     root, sets = arguments.root, reference_sets(arguments.root)
     clips = sorted({clip for some in sets.values() for clip in some})
-    if arguments.what == "choose":
-        print_forms(rated_pairs(root, "validation", clips, arguments.captioned), sets)
-    elif arguments.what == "fresh":
-        print_forms(fresh_pairs(root, clips), sets)
+    if arguments.what in ("choose", "fresh"):
+        pairs = (
+            rated_pairs(root, "validation", clips, arguments.captioned)
+            if arguments.what == "choose"
+            else fresh_pairs(root, clips, arguments.members or OTHERS)
+        )
+        print_forms(pairs, sets)
+        print_chosen(pairs, sets)
     elif arguments.what == "test":
         print_test(root, sets, arguments.captioned)
     else:
-        print_faults(root)
+        print_faults(root, arguments.members or list(MEMBERS))
 
 
 if __name__ == "__main__":

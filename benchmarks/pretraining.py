@@ -3,8 +3,9 @@
     python benchmarks/pretraining.py diagnose | train VARIANT ... | table [--seeds 1 2 3] [--test]
 
 `diagnose` takes seconds: forward passes and closed forms on what `dvc repro` has built. `train`
-runs `pretrain` with other pseudo-labels or another start, minutes per seed, into work/pretraining/.
-`table` compares what was trained; test is read with --test alone.
+runs `pretrain` with other settings, pseudo-labels or starts, minutes per seed, into
+work/pretraining/. `table` compares what was trained, with intervals over seeds and pairs; test is
+read with --test alone. All ratings are SIMULATED.
 P = pairs, S = statistics of the captioner, H = width of the language model.
 """
 
@@ -13,12 +14,14 @@ import dataclasses
 import json
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import seed_intervals
 import torch
 from numpy.typing import NDArray
 from scipy import stats
@@ -59,19 +62,24 @@ class Variant(NamedTuple):
 
     num_random: int | None = None  # pseudolabel.num_random and num_hard; None = as they are
     num_hard: int | None = None
-    epochs: int | None = None
+    optimization: Mapping[str, float | None] = {}  # keys of pretrain.training.optimization
     likelihood_weight: float = 0.0  # of the captioner's likelihood in the teacher, against CLAP
     num_silent: float = 0.0
-    warm_start: str = "caption"
+    start: Path | None = CAPTION  # the model that it starts from; None = encoders.llm
 
 
 VARIANTS = {
     "present": Variant(),
-    "11 negatives": Variant(num_random=8, num_hard=3, epochs=2),
-    "23 negatives": Variant(num_random=18, num_hard=5, epochs=1),
+    "without the average": Variant(optimization={"ema_decay": None}),
+    "former settings": Variant(  # up to version 0.2.0
+        optimization={"learning_rate": 1e-3, "epochs": 5, "warmup_steps": 20, "ema_decay": None}
+    ),
+    "11 negatives": Variant(num_random=8, num_hard=3, optimization={"epochs": 2}),
+    "23 negatives": Variant(num_random=18, num_hard=5, optimization={"epochs": 1}),
     "teacher CLAP + likelihood": Variant(likelihood_weight=0.5),
     "silent pairs .05": Variant(num_silent=0.05),
-    "without captioning": Variant(warm_start="none"),
+    "without captioning": Variant(start=None),
+    "after contrast": Variant(start=ROOT / "work/contrast/seed-1"),  # of contrast.py
 }
 
 
@@ -144,16 +152,18 @@ def train(sample: Sample, name: str, seed: int) -> None:
     if (folder / "scores.npz").is_file():
         return
     config = params.load("pretrain.training", pretrain.PretrainConfig, ROOT / "params.yaml")
-    epochs = variant.epochs or config.optimization.epochs
-    steps = dataclasses.replace(config.optimization, epochs=epochs, checkpoint_minutes=1e6)
+    steps = dataclasses.replace(
+        config.optimization, **{"checkpoint_minutes": 1e6, **variant.optimization}
+    )
     config = dataclasses.replace(config, optimization=steps)
     member = params.build(
-        pretrain.PretrainMember, {"seed": seed, "warm_start": variant.warm_start}, name
+        pretrain.PretrainMember,
+        {"seed": seed, "warm_start": "caption" if variant.start else "none"},
+        name,
     )
     torch.manual_seed(seed)
-    start = CAPTION if variant.warm_start == "caption" else None
     llm = ROOT / params.load("encoders.llm", Path, ROOT / "params.yaml")
-    lalm = initialize_lalm(start, reference=CAPTION, llm=llm)
+    lalm = initialize_lalm(variant.start, reference=CAPTION, llm=llm)
     pairs, held_out = (
         pretrain.select_pseudolabeled(labels, sample.captions, sample.clips, [split], split)
         for labels, split in (
@@ -175,24 +185,25 @@ def train(sample: Sample, name: str, seed: int) -> None:
 
 
 def print_table(sample: Sample, seeds: list[int], *, test: bool) -> None:
-    """Mean, deviation and values over seeds of every variant that is trained."""
+    """SRCC of every variant that is trained: each seed's, mean, deviation and interval."""
     splits = ["train", "validation", *(["test"] if test else [])]
     truths = {split: sample.rated(split)[1] for split in splits}
-    print("| pseudo-labels | seeds | teacher | " + " | ".join(splits) + " |")
+    print("| variant | seeds | teacher | " + " | ".join(splits) + " |")
     print("|---" * (3 + len(splits)) + "|")
     for name in VARIANTS:
         done = [s for s in seeds if (WORK / f"{name}-{s}/scores.npz").is_file()]
         if not done:
             continue
         folders = [WORK / f"{name}-{seed}" for seed in done]
-        columns = [[json.loads((folder / "teacher.json").read_text()) for folder in folders]]
+        taught = [json.loads((folder / "teacher.json").read_text()) for folder in folders]
+        cells = [f"{mean(taught):.3f}" + (f" ± {stdev(taught):.3f}" if len(taught) > 1 else "")]
         stored = [np.load(folder / "scores.npz") for folder in folders]
-        columns += [[srcc(one[split], truths[split]) for one in stored] for split in splits]
-        cells = [
-            f"{mean(c):.3f}"
-            + (f" ± {stdev(c):.3f} ({', '.join(f'{v:.3f}' for v in c)})" if len(c) > 1 else "")
-            for c in columns
-        ]
+        for split in splits:
+            scores = [one[split] for one in stored]
+            values = [srcc(score, truths[split]) for score in scores]
+            listed = ", ".join(f"{value:.3f}" for value in values)
+            draws = seed_intervals.srcc_draws(scores, truths[split])
+            cells.append(f"{listed}: {seed_intervals.cell(values, draws)}")
         print(f"| {name} | {', '.join(map(str, done))} | " + " | ".join(cells) + " |")
 
 
@@ -216,14 +227,7 @@ def diagnose(sample: Sample) -> None:
         teacher = (sounds * words).sum(axis=1)
         student = predict_scores(lalm, sample.features, pairs, BATCH)
         closed = (unit(project(clip_ids)) * words).sum(axis=1)
-        ranks = [stats.rankdata(values) for values in (student, teacher, ratings)]
-        own, truth = (residual(ranks[i], ranks[1]) for i in (0, 2))
-        print(
-            f"{split}: SRCC with listeners: teacher {srcc(teacher, ratings):.3f}, student "
-            f"{srcc(student, ratings):.3f}, encoder's features projected on CLAP in closed form "
-            f"{srcc(closed, ratings):.3f}; student with teacher {srcc(student, teacher):.3f}; "
-            f"student with listeners given the teacher {np.corrcoef(own, truth)[0, 1]:.3f}"
-        )
+        print_correlations(split, ratings, teacher, student, closed)
         likely = evidence(member, sample.features, clip_ids, texts)
         states = hidden_states(lalm, sample.features, pairs)
         inputs[split] = np.column_stack([student, likely, states]), ratings
@@ -240,6 +244,25 @@ def diagnose(sample: Sample) -> None:
         predicted = machine.predict(inputs["validation"][0][:, columns])
         value = srcc(predicted, inputs["validation"][1])
         print(f"kernel machine on ratings, {name}: validation {value:.3f}")
+
+
+def print_correlations(
+    split: str, ratings: Values, teacher: Values, student: Values, closed: Values
+) -> None:
+    """SRCC with listeners, its interval over pairs, and what the student knows of its own."""
+    columns = {
+        "teacher": teacher,
+        "student": student,
+        "encoder's features projected on CLAP in closed form": closed,
+    }
+    for name, scores in columns.items():
+        draws = seed_intervals.srcc_draws([scores], ratings)
+        print(f"| {split} | {name} | {seed_intervals.cell([srcc(scores, ratings)], draws)} |")
+    ranks = [stats.rankdata(values) for values in (student, teacher, ratings)]
+    own, truth = (residual(ranks[i], ranks[1]) for i in (0, 2))
+    print(f"| {split} | student with teacher | {srcc(student, teacher):.3f} |")
+    partial = np.corrcoef(own, truth)[0, 1]
+    print(f"| {split} | student with listeners given the teacher | {partial:.3f} |")
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from soundjudge.clap.encoders import checkpoints
 from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
 from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.data.audio import audio
+from soundjudge.model.lalm.checkpoint import load_lalm
 from soundjudge.reporting import metrics
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
 from soundjudge.scoring.judge.manifest import read_manifest
@@ -150,3 +151,14 @@ def test_a_row_of_the_towers_is_measured_again(monkeypatch, tmp_path):
 def test_a_row_of_the_order_over_folds_is_measured_again():
     script = load_benchmark("fold_order")
     assert script.row("generator", 2.0, 1.0, 100) == row("ensembles", "| 2 | 1 |")
+
+
+@built
+@pytest.mark.slow
+def test_rows_of_the_weak_student_are_measured_again(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = load_benchmark("pretraining")
+    script.print_by_heart(script.Sample(), load_lalm(ROOT / "checkpoints/pretrain/captioned"))
+    found = [line.split()[-1].removeprefix("0") for line in capsys.readouterr().out.splitlines()]
+    beginnings = ("| that it learned |", "| of validation clips |")
+    assert found == [row("ablation", beginning)[2] for beginning in beginnings]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import repository
 from repository import load_benchmark
 from scipy import stats
 
@@ -46,3 +47,11 @@ def test_what_a_doubling_adds_is_the_slope_over_the_logarithm_of_pairs(capsys):
         )
         assert slope == pytest.approx((third - first) / 2, abs=6e-4)
         assert low < slope < high and second > first
+
+
+def test_every_member_that_learns_ratings_can_be_fitted_again(tmp_path):
+    members = repository.params()["ensemble"]["members"]
+    assert set(last_fit.NOT_LEARNED) < set(members)
+    for name in members.keys() - set(last_fit.NOT_LEARNED):
+        script = last_fit.refits.fit_command(members[name], tmp_path)[0]
+        assert (repository.ROOT / script).is_file()

@@ -182,9 +182,14 @@ def study(
 
     config = StudyConfig(splits=splits, held_out=held_out, resamples=resamples, seed=seed)
     result = study_files.study_file(
-        ratings, config, scale=console.parse_scale(scale),
-        out=out, plots=plots, overwrite=overwrite, tell=tell,
-    )  # fmt: skip
+        ratings,
+        config,
+        scale=console.parse_scale(scale),
+        out=out,
+        plots=plots,
+        overwrite=overwrite,
+        tell=tell,
+    )
     console.print_table(result.table[COLUMNS])
     typer.echo(f"verdict: {result.verdict}")
     console.tell(INTERVALS)
@@ -203,8 +208,13 @@ def reliability(
     from soundjudge.labels.files import study_files
 
     numbers = study_files.reliability_file(
-        ratings, resamples=resamples, seed=seed, scale=console.parse_scale(scale),
-        out=out, overwrite=overwrite, tell=tell,
+        ratings,
+        resamples=resamples,
+        seed=seed,
+        scale=console.parse_scale(scale),
+        out=out,
+        overwrite=overwrite,
+        tell=tell,
     )
     console.print_numbers_and_reasons(numbers)
     if "no_intervals" not in numbers:

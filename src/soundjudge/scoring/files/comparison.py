@@ -89,9 +89,12 @@ def compare_files(
             for name, path in zip(system_names(predictions), predictions, strict=True)
         }
         table = report.compare(
-            systems, pairs,
-            resamples=config.resamples, seed=config.seed, cluster=config.cluster,
-        )  # fmt: skip
+            systems,
+            pairs,
+            resamples=config.resamples,
+            seed=config.seed,
+            cluster=config.cluster,
+        )
         scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
         scales["the reference"] = other_reference_scale(rename_reference(pairs)["average_score"])
         remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}

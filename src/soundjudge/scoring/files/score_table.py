@@ -89,9 +89,13 @@ def score_table(
         _check_added(added, written, pairs, out)
         _check_same_judge(scorer, pairs, written, out)
         writer = ScoreWriter(
-            pairs.table, added, target, blank=on_error == "nan", scores=written.cells,
+            pairs.table,
+            added,
+            target,
+            blank=on_error == "nan",
+            scores=written.cells,
             done=written.done,
-        )  # fmt: skip
+        )
         flagged: dict[str, list[str]] = {}
         progress(len(writer.scores), total)
         plan = BatchPlan(size=batch_size, stops=on_error == "fail", details=details)
