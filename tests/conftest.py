@@ -19,6 +19,7 @@ import typer.testing
 import untouched_repository
 import yaml
 from numpy.typing import NDArray
+from processor_time import pytest_runtest_call as pytest_runtest_call
 from tiny_cluster import two_nodes as two_nodes
 from warm_python import warm_python as warm_python
 

@@ -1,6 +1,7 @@
 """The repository, for tests in any folder: where it is, its params, its stages and benchmarks."""
 
 import importlib.util
+import re
 import runpy
 import sys
 from contextlib import chdir
@@ -62,3 +63,11 @@ def load_benchmark(name: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def benchmark_row(page: str, beginning: str) -> list[str]:
+    """The cells of the first row of benchmarks/<page>.md that begins so."""
+    text = (ROOT / f"benchmarks/{page}.md").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(beginning)}.*$", text, re.MULTILINE)
+    assert found, beginning
+    return [cell.strip() for cell in found[0].strip("|").split("|")]

@@ -42,6 +42,20 @@ def test_a_relative_path_and_a_link_lead_into_the_repository_too(tmp_path, monke
             path.write_text("new")
 
 
+def test_a_folder_that_becomes_a_link_leads_into_the_repository_from_then_on(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "new").write_text("new")
+    (folder / "new").unlink()
+    folder.rmdir()
+    folder.symlink_to(ROOT)
+    with pytest.raises(RepositoryChanged):
+        (folder / "new").write_text("new")
+    folder.unlink()
+    folder.mkdir()
+    (folder / "new").write_text("new")
+
+
 def test_reading_and_other_folders_are_free(tmp_path):
     assert (ROOT / "README.md").read_text()
     (tmp_path / "folder").mkdir()

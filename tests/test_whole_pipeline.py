@@ -133,29 +133,29 @@ def finish(process):
     return said, complaints
 
 
-def repro(folder, of=()):
+def repro(folder, of=(), python=BIN / "python"):
     """Runs `dvc repro` in a copy: the stages that ran, in order."""
-    return finish_repro(start(folder, "dvc", "repro", *of))
+    return finish_repro(start(folder, "dvc", "repro", *of, python=python))
 
 
 def finish_repro(process):
     return re.findall(r"Running stage '(.+)':", "".join(finish(process)))
 
 
-def train_standins(folder):
+def train_standins(folder, python):
     """`make standins` at its shortest, without the installation."""
     edit(folder / "checkpoints/sample/params.yaml", SMALL["checkpoints/sample/params.yaml"])
-    finish(start(folder, "make", "--old-file=install", "standins"))
+    finish(start(folder, "make", "--old-file=install", "standins", python=python))
 
 
 def locks(folder):
     return [yaml.safe_load((folder / name).read_text(encoding="utf-8"))["stages"] for name in LOCKS]
 
 
-def test_standins_are_trained_when_told_to_and_never_otherwise(tmp_path):
+def test_standins_are_trained_when_told_to_and_never_otherwise(tmp_path, warm_python):
     folder = clone(tmp_path / "copy")
     sample = folder / "checkpoints/sample"
-    train_standins(folder)
+    train_standins(folder, warm_python)
     assert sorted(yaml.safe_load((sample / "dvc.lock").read_text())["stages"]) == [
         "beats", "clap", "llm", "towers",
     ]  # fmt: skip
@@ -171,7 +171,7 @@ def test_standins_are_trained_when_told_to_and_never_otherwise(tmp_path):
 def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path, warm_python):
     one = clone(tmp_path / "one")
     if not all((one / "checkpoints/sample" / name).exists() for name in STANDINS):
-        train_standins(one)
+        train_standins(one, warm_python)
     other = tmp_path / "another" / "place"
     shutil.copytree(one, other, ignore=shutil.ignore_patterns("machine", "tmp", "cache"))
 
@@ -194,7 +194,7 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path, warm_p
 
     assert repro(one) == []
     edit(one / "params.yaml", {"ensemble.method": "mean"})
-    assert repro(one) == ["ensemble", "evaluate", "package"]
+    assert repro(one, python=warm_python) == ["ensemble", "evaluate", "package"]
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands, output = re.findall(r"^```(?:bash|text)\n(.*?)^```$", readme, re.M | re.S)[:2]
@@ -211,8 +211,8 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path, warm_p
     assert score_id == json.loads((one / "metrics/package.json").read_text())["score_id"]
     assert others == shown
 
-    check_last_fit(one)
-    check_refit(one)
+    check_last_fit(one, warm_python)
+    check_refit(one, warm_python)
 
 
 LAST_FIT = {
@@ -222,10 +222,10 @@ LAST_FIT = {
 }  # fmt: skip
 
 
-def check_last_fit(folder):
+def check_last_fit(folder, python):
     """The last fit of a pipeline that has run: on all rated pairs, as long as was selected."""
     selected = artifacts.sha256(folder / "checkpoints/judge")
-    ran = repro(folder, of=("final/dvc.yaml",))
+    ran = repro(folder, of=("final/dvc.yaml",), python=python)
     assert set(ran) == {f"final/dvc.yaml:{name}" for name in LAST_FIT}
     pairs = json.loads((folder / "data/final/targets/pairs.json").read_text(encoding="utf-8"))
     assert set(pairs) == {"train", "validation", "test"}
@@ -251,10 +251,10 @@ def check_last_fit(folder):
     assert "no honest test is left" in said
 
 
-def check_refit(folder):
+def check_refit(folder, python):
     """A member without each generator, in a pipeline that has run."""
     edit(folder / "params.yaml", {"refit.members": ["fusion"], "ensemble.folds_by": "generator"})
-    assert repro(folder, of=("refit@fusion",)) == ["refit@fusion"]
+    assert repro(folder, of=("refit@fusion",), python=python) == ["refit@fusion"]
     rows = (folder / "data/predictions/members/refit/fusion.csv").read_text(encoding="utf-8")
     generators = {line.split(",")[0] for line in rows.splitlines()[1:]}
     assert len(generators) > 1

@@ -1,5 +1,7 @@
 """A language model of two small layers with a vocabulary of a few words, in the official format."""
 
+import functools
+import tempfile
 from pathlib import Path
 
 import torch
@@ -30,6 +32,14 @@ CONFIG = LalmConfig(
 
 def llm_folder(folder: Path, tied: bool = True, kind: str = "qwen2") -> Path:
     """A folder with random weights; the same for the same `tied` and `kind` of model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in _llm_files(tied, kind).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@functools.cache
+def _llm_files(tied: bool, kind: str) -> dict[str, bytes]:
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(
@@ -50,9 +60,11 @@ def llm_folder(folder: Path, tied: bool = True, kind: str = "qwen2") -> Path:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    fast.save_pretrained(folder)
-    return folder
+        model = AutoModelForCausalLM.from_config(config)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        fast.save_pretrained(folder)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def lalm(folder: Path, config: LalmConfig = CONFIG, tied: bool = True) -> Lalm:

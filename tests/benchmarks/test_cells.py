@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from packaged_towers import needs_packages
-from repository import ROOT, load_benchmark
+from repository import ROOT, benchmark_row, load_benchmark
 
 from soundjudge import Judge, params
 from soundjudge.clap.encoders import checkpoints
@@ -23,18 +23,10 @@ built = pytest.mark.skipif(
 )
 
 
-def row(page: str, beginning: str) -> list[str]:
-    """The cells of the first row that begins so."""
-    text = (ROOT / f"benchmarks/{page}.md").read_text(encoding="utf-8")
-    found = re.search(rf"^{re.escape(beginning)}.*$", text, re.MULTILINE)
-    assert found, beginning
-    return [cell.strip() for cell in found[0].strip("|").split("|")]
-
-
 @pytest.mark.slow
 def test_a_row_of_the_report_tests_is_measured_again():
     script = load_benchmark("system_tests")
-    stated = row("system_tests", "| normal | 6 |")[2:]
+    stated = benchmark_row("system_tests", "| normal | 6 |")[2:]
     assert [f"{share:.3f}" for share in script.row("normal", 6, 300)] == stated
 
 
@@ -43,13 +35,15 @@ def test_a_row_of_the_prompts_won_is_measured_again(monkeypatch):
     script = load_benchmark("other_intervals")
     monkeypatch.setattr(script, "PROMPTS", (20,))
     (cells,) = script.prompt_rows(200)
-    assert list(cells) == row("other_intervals", "| 20 |")
+    assert list(cells) == benchmark_row("other_intervals", "| 20 |")
 
 
 def test_a_row_of_the_score_intervals_is_measured_again(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     script = load_benchmark("other_intervals")
-    assert list(next(script.score_rows(200))) == row("other_intervals", "| 100 | like those")
+    assert list(next(script.score_rows(200))) == benchmark_row(
+        "other_intervals", "| 100 | like those"
+    )
 
 
 @pytest.mark.slow
@@ -58,7 +52,7 @@ def test_a_cell_of_the_noise_ceilings_is_measured_again(monkeypatch):
     script = load_benchmark("ceiling")
     size = (600, 4, 1.3, 0.05)
     errors = [script.simulate("uniform", size, seed, 2).errors for seed in range(25)]
-    stated = row("ceiling", "| 600 x 4 | 1.3, 5% | uniform |")[3]
+    stated = benchmark_row("ceiling", "| 600 x 4 | 1.3, 5% | uniform |")[3]
     assert " / ".join(f"{error:+.3f}" for error in np.mean(errors, axis=0)[:, 0]) == stated
 
 
@@ -82,7 +76,9 @@ def test_the_test_rows_of_the_early_fusion_are_measured_again(monkeypatch):
     script = load_benchmark("fusion")
     columns, truth = script.score_test()
     for name in ("full1", "fusion", "ensemble", "ensemble without fusion"):
-        assert f"{script.srcc(columns[name], truth):.3f}" == row("fusion", f"| {name} |")[1]
+        assert (
+            f"{script.srcc(columns[name], truth):.3f}" == benchmark_row("fusion", f"| {name} |")[1]
+        )
 
 
 @built
@@ -96,7 +92,7 @@ def test_a_row_of_the_likelihood_is_measured_again(monkeypatch, tmp_path):
     pairs = script.rated_pairs(ROOT, "test", clips, captioned=False)
     assert list(pairs.others) == ["clapscore", "regress", "zeroshot"]  # none knows the captioner
     score = script.arithmetic(pairs, clips, config.alpha, config.length_exponent)
-    stated = row("likelihood", "| likelihood, seeds 0, 1, 2 of the references |")[1]
+    stated = benchmark_row("likelihood", "| likelihood, seeds 0, 1, 2 of the references |")[1]
     assert f"{script.srcc(score, pairs.rating):.3f}".removeprefix("0") == stated.split(", ")[0]
 
 
@@ -111,7 +107,7 @@ def test_rows_of_silence_and_noise_are_measured_again():
         ("| noise, -60, -40 and -20 dBFS |", script.white_noise(-40)),
     ):
         dog = script.row("", judge, wave, ["a dog barks"]).strip("| ").split(" | ")[0]
-        assert dog == row("level", beginning)[1]
+        assert dog == benchmark_row("level", beginning)[1]
 
 
 @built
@@ -130,27 +126,13 @@ def test_a_row_of_the_foreign_words_is_measured_again():
         for texts in (own, other)
     ]
     rate = script.row("zeroshot", *cosines).split(" | ")[1]  # of scores, ties differ
-    assert rate.replace("0.", ".") == row("foreign_words", "| zeroshot |")[1]
-
-
-@pytest.mark.slow
-def test_a_row_of_the_towers_is_measured_again(monkeypatch, tmp_path):
-    pytest.importorskip("aisfx")
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    monkeypatch.syspath_prepend(ROOT / "checkpoints/sample")
-    script = load_benchmark("towers_study")
-    monkeypatch.setattr(script, "CACHE", tmp_path)
-    monkeypatch.setattr(script, "SCENES_PER_FOLD", 1)  # this row is of recordings alone
-    study = script.Study()
-    fit, how = script.WAYS["texts centered"]
-    rates = study.held_out(script.pd.factorize(study.sources)[0], fit, **how)
-    assert script.interval(rates, study.groups) == row("towers_study", "| texts centered |")[2]
+    assert rate.replace("0.", ".") == benchmark_row("foreign_words", "| zeroshot |")[1]
 
 
 @pytest.mark.slow
 def test_a_row_of_the_order_over_folds_is_measured_again():
     script = load_benchmark("fold_order")
-    assert script.row("generator", 2.0, 1.0, 100) == row("ensembles", "| 2 | 1 |")
+    assert script.row("generator", 2.0, 1.0, 100) == benchmark_row("ensembles", "| 2 | 1 |")
 
 
 @built
@@ -161,4 +143,4 @@ def test_rows_of_the_weak_student_are_measured_again(monkeypatch, capsys):
     script.print_by_heart(script.Sample(), load_lalm(ROOT / "checkpoints/pretrain/captioned"))
     found = [line.split()[-1].removeprefix("0") for line in capsys.readouterr().out.splitlines()]
     beginnings = ("| that it learned |", "| of validation clips |")
-    assert found == [row("ablation", beginning)[2] for beginning in beginnings]
+    assert found == [benchmark_row("ablation", beginning)[2] for beginning in beginnings]

@@ -1,5 +1,6 @@
 """Ogg: each link of a chain is heard, and no page that is missing or damaged is passed over."""
 
+import functools
 import struct
 
 import numpy as np
@@ -23,6 +24,7 @@ def refusal(path, data):
     return error.value
 
 
+@functools.cache
 def ogg(seconds, codec, rate, backwards=False):
     return encode(sweep(seconds, rate)[:: -1 if backwards else 1], "OGG", codec, rate)
 

@@ -79,16 +79,18 @@ def _check_text(values: Series, *, nullable: bool, where: str) -> None:
     distinct = values.cat.categories.to_series() if is_category else values  # few, of many rows
     if nullable or not (values.isna().any() or _is_blank(distinct).any()):
         return
-    bad = (values.isna() | _is_blank(values)).to_numpy(dtype=np.bool_)
+    bad = values.isna().to_numpy(dtype=np.bool_) | _is_blank(values)
     if bad.any():
         cell = f"{_first_row(bad)}: {values.name} is empty{_count(bad)}"
         raise SoundjudgeError(f"{where}, {cell}: fill it in or remove the row")
 
 
-def _is_blank(values: Series) -> Series:
+def _is_blank(values: Series) -> NDArray[np.bool_]:
     texts = values.astype("str")
-    blank = ~texts.str.contains("[0-9A-Za-z]", regex=True, na=True).astype("bool")
-    blank[blank] = texts[blank].map(is_blank)  # of the few that may be
+    visible = texts.str.contains("[0-9A-Za-z]", regex=True, na=True)
+    blank: NDArray[np.bool_] = ~visible.to_numpy(dtype=np.bool_)
+    if blank.any():
+        blank[blank] = [is_blank(text) for text in texts[blank]]  # of the few that may be
     return blank
 
 
