@@ -117,6 +117,7 @@ def reliability_file(
         design = panel.describe_panel(rating_arrays.rating_arrays(ratings))
         for sentence in design.notes():
             tell(sentence)
+        tell(f"intervals of {resamples} resamples, each with a fit of its own, take some seconds")
         numbers = rating_reports.reliability_numbers(
             ratings, design, resamples=resamples, seed=seed
         )
