@@ -95,6 +95,7 @@ def screen(
         ratings, out, rules, scale=limits, overwrite=overwrite, tell=tell
     )
     if report is not None:
+        tell("the report's intervals, before and after, take some seconds")
         screening_report.write_report(ratings, report, rules, limits)
     console.tell(
         f"kept {kept.ratings} of {read.ratings} ratings, {kept.listeners} of {read.listeners} "

@@ -84,6 +84,7 @@ def test_reliability_prints_every_coefficient_with_its_interval(path, tmp_path):
     low, high = expected["alpha_lo"], expected["alpha_hi"]
     assert line == f"alpha {expected['alpha']:.4f} [{low:.4f}, {high:.4f}]"
     assert "listeners 14" in result.stdout.splitlines()
+    assert "intervals of 50 resamples" in result.stderr  # said before the wait
 
 
 def test_the_library_reports_what_the_commands_write(path, tmp_path):

@@ -116,6 +116,7 @@ def reliability_file(
     with optional_output(out, [path], ".json", overwrite=overwrite) as target:
         ratings = rating_files.read_ratings(path, scale)
         design = rating_files.describe_and_tell(rating_arrays.rating_arrays(ratings), tell)
+        tell(f"intervals of {resamples} resamples, each with a fit of its own, take some seconds")
         numbers = rating_reports.reliability_numbers(
             ratings, design, resamples=resamples, seed=seed
         )
