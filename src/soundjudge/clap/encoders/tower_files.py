@@ -7,7 +7,7 @@ from typing import Any
 
 from soundjudge.clap.encoders import tower_checks
 from soundjudge.clap.encoders.aisfx import AisfxNetwork
-from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, YAMNET
+from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, YAMNET, PackagedWeights
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.clap.encoders.yamnet import YamnetNetwork
 
@@ -49,6 +49,22 @@ def load_packaged_tagger() -> YamnetNetwork:
     )
 
 
+def packages(*, with_tagger: bool) -> dict[str, PackagedWeights]:
+    """The package of each tower, by its key in towers.json."""
+    return {AUDIO: AISFX, TEXT: MINILM} | ({TAGGER: YAMNET} if with_tagger else {})
+
+
+def describe_towers(audio_model: AisfxNetwork, tagger: YamnetNetwork | None) -> dict[str, Any]:
+    """What towers.json says of towers whose weights lie beside it."""
+    audio: dict[str, Any] = {"channels": list(audio_model.channels)}
+    if audio_model.classes:
+        audio["classes"] = list(audio_model.classes)
+    own: dict[str, Any] = {AUDIO: audio, TEXT: {"folder": TEXT_FOLDER}}
+    if tagger is not None:
+        own[TAGGER] = {"widths": list(tagger.widths), "classes": tagger.classes}
+    return own
+
+
 def read_towers(path: Path, config: Mapping[str, Any]) -> Towers:
     """The towers that towers.json, `path`, names.
 
@@ -65,7 +81,7 @@ def read_towers(path: Path, config: Mapping[str, Any]) -> Towers:
             text_model=SentenceEncoder.load(path.parent / TEXT_FOLDER),
             attributions=tower_checks.read_attributions(path),
         )
-    packaged = {AUDIO: AISFX, TEXT: MINILM} | ({} if tagger is None else {TAGGER: YAMNET})
+    packaged = packages(with_tagger=tagger is not None)
     for part, package in packaged.items():
         tower_checks.check_record(path, config[part], package)
     audio_model, text_model = load_packaged_towers()

@@ -1,11 +1,10 @@
 """A CLAP of frozen towers that never met, joined by two linear projections.
 
-The audio tower is aisfx, the text tower all-MiniLM-L6-v2. A second audio tower, YAMNet, can stand
-beside the first. Beside the projections the towers can be joined by named categories of sound,
-those of the classifiers of aisfx and the tags of YAMNet, which need no captioned example. A folder
-holds towers.json and model.safetensors. As it lies in git it holds the projections and names the
-packages that carry the towers; inside a checkpoint or a judge it holds the towers, too, and needs
-no package.
+The audio towers are aisfx and perhaps YAMNet, the text tower all-MiniLM-L6-v2. Beside
+the projections they can be joined by named categories of sound, those of aisfx' classifiers and the
+tags of YAMNet, which need no captioned example. A folder holds towers.json and model.safetensors.
+As it lies in git it holds the projections and names the packages that carry the towers; inside a
+checkpoint or a judge it holds the towers, too, and needs no package.
 
 B batch, T samples at 16 kHz, V values of what an audio tower reads of a sound, H width of a tower,
 of two audio towers the sum, E embedding dimensions, C categories, G tags.
@@ -24,7 +23,6 @@ from torch import Tensor, nn
 from soundjudge.clap.encoders import deltas, tower_checks, tower_files
 from soundjudge.clap.encoders.aisfx import AISFX_SAMPLE_RATE, AisfxNetwork, BlockedLogMel
 from soundjudge.clap.encoders.encoder import Parts
-from soundjudge.clap.encoders.packaged_weights import AISFX, MINILM, YAMNET
 from soundjudge.clap.encoders.sentence_transformer import SentenceEncoder
 from soundjudge.clap.encoders.sound_categories import (
     SoundCategories,
@@ -119,22 +117,15 @@ class TowersClap(nn.Module):
         """Writes all weights, so that no package is needed; equal weights give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.text_model.save(folder / tower_files.TEXT_FOLDER)
-        audio: dict[str, Any] = {"channels": list(self.audio_model.channels)}
-        if self.audio_model.classes:
-            audio["classes"] = list(self.audio_model.classes)
-        own = {tower_files.AUDIO: audio, tower_files.TEXT: {"folder": tower_files.TEXT_FOLDER}}
-        if self.tagger is not None:
-            widths = list(self.tagger.widths)
-            own[tower_files.TAGGER] = {"widths": widths, "classes": self.tagger.classes}
-        further = {tower_checks.ATTRIBUTIONS: list(self.attributions)}
-        self._write(folder, own | further, with_audio_models=True)
+        own = tower_files.describe_towers(self.audio_model, self.tagger)
+        own[tower_checks.ATTRIBUTIONS] = list(self.attributions)
+        self._write(folder, own, with_audio_models=True)
 
     def save_projections(self, folder: Path) -> None:
         """Writes the projections alone; the towers must be those of the packages, as they are."""
         folder.mkdir(parents=True, exist_ok=True)
-        records = {tower_files.AUDIO: AISFX.record(), tower_files.TEXT: MINILM.record()}
-        if self.tagger is not None:
-            records[tower_files.TAGGER] = YAMNET.record()
+        packages = tower_files.packages(with_tagger=self.tagger is not None)
+        records = {part: package.record() for part, package in packages.items()}
         self._write(folder, records, with_audio_models=False)
 
     def _write(self, folder: Path, towers: Mapping[str, Any], *, with_audio_models: bool) -> None:
