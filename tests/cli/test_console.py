@@ -147,4 +147,4 @@ def test_the_two_ends_of_a_scale_may_be_two_words(words, joined):
 @pytest.mark.parametrize("command", ["screen", "standardize", "study", "reliability", "evaluate"])
 def test_the_help_of_every_scale_names_both_forms(command):
     help_text = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
-    assert "Lowest and highest of the ratings where not 0-10: 1-5 or 1 5." in help_text
+    assert "Lowest and highest rating where not 0-10: 1-5 or 1 5." in help_text
