@@ -142,7 +142,7 @@ def test_the_published_sizes_are_those_of_the_published_models():
     assert per_position == 2 * 24 * 14_909_440
 
 
-def test_the_optimiser_moves_every_matrix():
+def test_the_optimizer_moves_every_matrix():
     model, _ = lalm(WORDS)
     matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
     assert operations.trained_weights(SMALL) == matrices
