@@ -44,7 +44,7 @@ TRAININGS = {
 }
 
 
-def captioned(sample: Sample) -> dict[str, list[str]]:
+def training_captions(sample: Sample) -> dict[str, list[str]]:
     """The captions of each training clip."""
     split = sample.captions["clip_id"].map(sample.clips.set_index("clip_id")["split"])
     groups = sample.captions[split == "train"].groupby("clip_id")["text"]
@@ -85,7 +85,7 @@ def contrastive_loss(lalm: Lalm, sounds: Tensor, texts: list[str]) -> Tensor:
 def train(sample: Sample, lalm: Lalm, seed: int, rate: float, splits: list[str]) -> None:
     """Trains in place, and prints a line per epoch, which none of them selects."""
     torch.manual_seed(seed)
-    rng, texts = np.random.default_rng(seed), captioned(sample)
+    rng, texts = np.random.default_rng(seed), training_captions(sample)
     clips = list(texts)
     steps = len(clips) // CLIPS
     trained = [p for p in lalm.parameters() if p.requires_grad]

@@ -61,7 +61,7 @@ def rated_pairs(
     return panel.rated_scores(predictions, targets, rated, list(members), without)
 
 
-def weighed(pairs: RatedScores, config: EnsembleConfig) -> RatedScores:
+def without_zero_weights(pairs: RatedScores, config: EnsembleConfig) -> RatedScores:
     """The pairs without the members that the config gives no weight."""
     columns = [k for k, name in enumerate(config.members) if name not in config.zero_weight]
     return replace(pairs, scores=pairs.scores[:, columns], refits={})
@@ -91,11 +91,11 @@ def fit_gate(fit: RatedScores, test: RatedScores) -> tuple[Values, Values]:
     return np.clip(calibration.apply_calibration(line, sums), 0, 10), 2 * sums / weights.sum()
 
 
-def crossfitted(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:
+def crossfit_scores(pairs: RatedScores, config: EnsembleConfig) -> CrossFit:
     """The cross-fitted scores of a method, or of the gate."""
     if config.method != GATE:  # a name that the pipeline does not have
         return crossfit.crossfit(pairs, config)
-    pairs = weighed(pairs, config)
+    pairs = without_zero_weights(pairs, config)
     scores, sums = np.empty((2, len(pairs.rating)))
     for fold in folds.make_folds(pairs, config.folds, config.folds_by, config.seed):
         scores[fold.test], sums[fold.test] = fit_gate(*fold.parts(pairs))
@@ -112,7 +112,9 @@ def cross_rows(fits: dict[str, CrossFit], rating: Values, other: str = BASE) -> 
 def on_test(validation: RatedScores, test: RatedScores, config: EnsembleConfig) -> Values:
     """Scores of test by a fit on validation."""
     if config.method == GATE:
-        return fit_gate(weighed(validation, config), weighed(test, config))[0]
+        return fit_gate(
+            without_zero_weights(validation, config), without_zero_weights(test, config)
+        )[0]
     return ensemble.apply_ensemble(crossfit.fit(validation, config), test.scores)
 
 
@@ -215,7 +217,7 @@ def main() -> None:
     methods = {m: replace(config, method=m, calibration="linear") for m in (*METHODS, GATE)}
     for by in ("none", "both"):
         title = f"validation, {len(validation.rating)} pairs, cross-fitted, folds_by {by}"
-        fits = {m: crossfitted(validation, replace(c, folds_by=by)) for m, c in methods.items()}
+        fits = {m: crossfit_scores(validation, replace(c, folds_by=by)) for m, c in methods.items()}
         print_table(title, cross_rows(fits, validation.rating))
     scores = {m: on_test(validation, test, replace(c, folds_by="both")) for m, c in methods.items()}
     print_table(

@@ -154,7 +154,7 @@ def print_choice() -> None:
                     for pairs in (train, validation)
                 )
                 scores = fit_and_score(train, rows, validation, new, changed)
-                together = crossfitted({**others, "fusion": scores}, validation.ratings)
+                together = crossfit_srcc({**others, "fusion": scores}, validation.ratings)
                 folds = _crossvalidated(train, rows, changed) if seed == SEEDS[0] else np.nan
                 results.append((folds, srcc(scores, validation.ratings), together))
             folds, *columns = np.array(results).T
@@ -163,7 +163,7 @@ def print_choice() -> None:
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
-def crossfitted(columns: dict[str, Values], ratings: Values) -> float:
+def crossfit_srcc(columns: dict[str, Values], ratings: Values) -> float:
     """SRCC of an ensemble whose weights never saw the pair."""
     config = _ensemble_config(columns)
     pairs = RatedScores(scores=np.stack(list(columns.values()), 1), rating=ratings)
@@ -203,7 +203,7 @@ def _baseline(train: Rated, validation: Rated) -> str:
         held_out[rest] = machine(train.sounds[rest], train.texts[rest])
     machine = fit_kernel_machine(train.sounds, train.texts, train.dimensions, train.ratings, config)
     scores = machine(validation.sounds, validation.texts)
-    without = crossfitted(_validation_panel(), validation.ratings)
+    without = crossfit_srcc(_validation_panel(), validation.ratings)
     return (
         f"{srcc(held_out, train.ratings):.3f} / {srcc(scores, validation.ratings):.3f} / "
         f"{without:.3f}"

@@ -178,7 +178,7 @@ def report_steps(
     for name, way in ways.items():
         if not report.has_time(f"Steps: {name}", 90.0 if way.compiled else 10.0):
             continue
-        with report.attempt(f"Steps: {name}"), emptied(device):
+        with report.attempt(f"Steps: {name}"), empty_memory(device):
             training = RandomTraining(sizes, folder / "features", device, precision, way)
             first, milliseconds, processor = time_steps(training, device)
             count = count_operations(training, sizes)
@@ -257,7 +257,9 @@ def report_scoring(
 
 def report_resume(report: Report, device: torch.device, folder: Path) -> None:
     """Whether a training that was stopped ends with the bits of one that was not."""
-    weights = [trained(folder / name, device, stop) for name, stop in (("whole", 0), ("cut", 5))]
+    weights = [
+        train_with_a_stop(folder / name, device, stop) for name, stop in (("whole", 0), ("cut", 5))
+    ]
     same = all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
     report.add(
         "",
@@ -265,7 +267,7 @@ def report_resume(report: Report, device: torch.device, folder: Path) -> None:
     )
 
 
-def trained(folder: Path, device: torch.device, stop: int) -> list[Tensor]:
+def train_with_a_stop(folder: Path, device: torch.device, stop: int) -> list[Tensor]:
     """The weights of a training with dropout, stopped in step `stop` and begun again."""
     torch.manual_seed(0)
     x = torch.randn(12, 8, device=device)
@@ -305,7 +307,7 @@ def trained(folder: Path, device: torch.device, stop: int) -> list[Tensor]:
 
 
 @contextmanager
-def emptied(device: torch.device) -> Iterator[None]:
+def empty_memory(device: torch.device) -> Iterator[None]:
     """Gives back the memory of the GPU that nothing uses any more, and counts its peak anew."""
     torch.compiler.reset()
     gc.collect()  # a training and its optimizer refer to each other
@@ -349,7 +351,7 @@ def run(smoke: bool, report: Report) -> None:
     device = devices.process_state("cpu" if smoke else "cuda").device
     name = "CPU, tiny sizes" if smoke else torch.cuda.get_device_name(device)
     report.add(f"{name}, torch {torch.__version__}, random weights.")
-    sizes = host.small_sizes(2, 32) if smoke else operations.published()
+    sizes = host.small_sizes(2, 32) if smoke else operations.published_sizes()
     precision = "fp32" if smoke else "bf16"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -358,7 +360,7 @@ def run(smoke: bool, report: Report) -> None:
         with report.attempt("Resume"):
             report_resume(report, device, folder)
         if report.has_time("Scoring", 20.0):
-            with report.attempt("Scoring"), emptied(device):
+            with report.attempt("Scoring"), empty_memory(device):
                 report_scoring(report, device, sizes, batch=2 if smoke else 64)
         # A CPU would compile for minutes.
         ways = {name: way for name, way in WAYS.items() if not (smoke and way.compiled)}

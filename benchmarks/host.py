@@ -67,7 +67,7 @@ class HostCost:
 
 def small_sizes(layers: int, width: int) -> operations.Sizes:
     """The published depth at another width, with few audio tokens."""
-    sizes = operations.published(layers)
+    sizes = operations.published_sizes(layers)
     llm = Qwen2Config(
         vocab_size=400,
         hidden_size=width,

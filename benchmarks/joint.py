@@ -77,7 +77,7 @@ def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, 
         return compute_loss(scores, *pairs.targets_of(items, scores.device))
 
     @torch.no_grad()
-    def joined(split: str) -> Values:
+    def joint_scores(split: str) -> Values:
         return offset(own[split], known.of[split]).double().numpy()
 
     with tempfile.TemporaryDirectory() as work:
@@ -92,13 +92,13 @@ def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, 
             ),
             optimization=steps,
             seed=member.seed,
-            validate=lambda: srcc(joined("validation"), known.ratings["validation"]),
+            validate=lambda: srcc(joint_scores("validation"), known.ratings["validation"]),
             work=Path(work),
             device="cpu",
             log=lambda line: None,
             epoch_zero=True,
         )
-    return result.best_epoch, {split: joined(split) for split in own}
+    return result.best_epoch, {split: joint_scores(split) for split in own}
 
 
 def print_table(known: Evidence, folders: Sequence[Path], splits: Sequence[str]) -> None:

@@ -196,16 +196,16 @@ def blend(members_scores: dict[str, Values]) -> tuple[Values, ensemble.EnsembleC
     return np.stack(list(members_scores.values()), axis=1), config
 
 
-def crossfitted_scores(pairs: Pairs, score: Values | None) -> Values:
+def crossfit_scores(pairs: Pairs, score: Values | None) -> Values:
     """The ensemble whose weights never saw the pair, with a further member or without: (N,)."""
     extra = {} if score is None else {"likelihood": score}
     scores, config = blend(pairs.others | extra)
     return crossfit.crossfit(RatedScores(scores=scores, rating=pairs.rating), config).scores
 
 
-def crossfitted(pairs: Pairs, score: Values | None) -> float:
+def crossfit_srcc(pairs: Pairs, score: Values | None) -> float:
     """SRCC of the ensemble, cross-fitted."""
-    return srcc(crossfitted_scores(pairs, score), pairs.rating)
+    return srcc(crossfit_scores(pairs, score), pairs.rating)
 
 
 def print_chosen(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
@@ -220,8 +220,8 @@ def print_chosen(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
         )
         for seed in SEEDS
     ]
-    together = [crossfitted_scores(pairs, score) for score in alone]
-    columns = [*alone, *together, crossfitted_scores(pairs, None)]
+    together = [crossfit_scores(pairs, score) for score in alone]
+    columns = [*alone, *together, crossfit_scores(pairs, None)]
     values = np.array([srcc(column, pairs.rating) for column in columns])
     draws = seed_intervals.srcc_draws(columns, pairs.rating)
     one, both = slice(0, len(SEEDS)), slice(len(SEEDS), -1)
@@ -233,7 +233,7 @@ def print_chosen(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
 
 def print_forms(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
     """Alone / in the ensemble, means over the seeds of the references."""
-    print(f"{len(pairs.rating)} pairs; ensemble without it {crossfitted(pairs, None):.3f}\n")
+    print(f"{len(pairs.rating)} pairs; ensemble without it {crossfit_srcc(pairs, None):.3f}\n")
     print("| form | exponent | references | R | " + " | ".join(f"alpha {a}" for a in ALPHAS) + " |")
     print("|---" * (4 + len(ALPHAS)) + "|")
     forms = {"arithmetic": arithmetic, "geometric": geometric, "cohort": cohort}
@@ -251,7 +251,7 @@ def print_forms(pairs: Pairs, sets: dict[tuple[str, int], list[str]]) -> None:
             for alpha in ALPHAS if name != "cohort" else (1.0,):
                 scores = [form(pairs, sets[how, seed][:size], alpha, exponent) for seed in SEEDS]
                 alone = [srcc(score, pairs.rating) for score in scores]
-                together = [crossfitted(pairs, score) for score in scores]
+                together = [crossfit_srcc(pairs, score) for score in scores]
                 spread = (max(alone) - min(alone)) / 2
                 cells.append(f"{np.mean(alone):.3f} ± {spread:.3f} / {np.mean(together):.3f}")
             print(f"| {name} | {exponent} | {how} | {size} | " + " | ".join(cells) + " |")

@@ -54,7 +54,7 @@ def against_loops() -> None:
         lambda: (kept := plain_screening(ratings), plain_targets(ratings[kept]))
     )
     fast_result, fast = min(
-        (time_call(lambda: vectorized(ratings)) for _ in range(REPEATS)), key=seconds
+        (time_call(lambda: whole_columns(ratings)) for _ in range(REPEATS)), key=seconds
     )
     assert plain[0] == fast_result[0].tolist(), "other ratings are kept"
     numbers = ["mean_score", "spo_score", "ratings"]
@@ -88,7 +88,7 @@ def simulate() -> pd.DataFrame:
     )
 
 
-def vectorized(ratings: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def whole_columns(ratings: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     kept = screening.is_confirmed(rating_arrays.rating_arrays(ratings), TOLERANCE)
     confirmed = ratings[kept]
     scales = listeners.listener_scales(confirmed, 0.0)

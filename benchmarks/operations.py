@@ -39,7 +39,7 @@ class Sizes:
     beats: BeatsConfig
 
 
-def published(layers: int = 24) -> Sizes:
+def published_sizes(layers: int = 24) -> Sizes:
     """Qwen2.5-0.5B, BEATs iter3+ and the layers of the recipe tmu2026 around them."""
     llm = Qwen2Config(
         vocab_size=151_936,
@@ -67,7 +67,7 @@ def alone(frontend: AudioFrontend, words: Sequence[int]) -> list[int]:
     return [frontend.audio_tokens + 2 + text + 2 for text in words]  # [SCORE] [EOS]
 
 
-def shared(frontend: AudioFrontend, words: Sequence[int], captions: int) -> list[int]:
+def shared_lengths(frontend: AudioFrontend, words: Sequence[int], captions: int) -> list[int]:
     """L of every sound with all its texts behind it, `captions` consecutive ones of `words`."""
     firsts = range(0, len(words), captions)
     queries = [sum(words[first : first + captions]) + captions for first in firsts]
@@ -154,9 +154,9 @@ def main() -> None:
     parser.add_argument("--captions", type=int, default=4, help="of one sound; a divisor of 16")
     options = parser.parse_args()
 
-    sizes, words = published(), [options.words] * PAIRS
+    sizes, words = published_sizes(), [options.words] * PAIRS
     per_pair = alone(sizes.frontend, words)
-    per_sound = shared(sizes.frontend, words, options.captions)
+    per_sound = shared_lengths(sizes.frontend, words, options.captions)
     steps = {
         "plain": step(sizes, per_pair, PAIRS, plain=True),
         "ours": step(sizes, per_pair, PAIRS, plain=False),

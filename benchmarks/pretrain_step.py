@@ -126,7 +126,7 @@ class Bench:
         words = [len(text.split()) for text in self.corpus.pairs.texts_of(items.ravel())]
         sequences = operations.alone(sizes.frontend, words)
         if way.captions_per_clip > 1:
-            sequences = operations.shared(sizes.frontend, words, way.captions_per_clip)
+            sequences = operations.shared_lengths(sizes.frontend, words, way.captions_per_clip)
         return sum(operations.step(sizes, sequences, PAIRS, plain=way.plain).values())
 
     def _set_way(self, way: Way) -> None:
@@ -225,7 +225,7 @@ def main() -> None:
         pretrain.PretrainConfig, RECIPE["pretrain"]["training"], "pretrain.training"
     )
     optimization = replace(config.optimization, precision=options.precision)
-    sizes = operations.published(options.layers)
+    sizes = operations.published_sizes(options.layers)
     beats = Beats(sizes.beats).eval().to(device)
     model = build_lalm(sizes.llm, sizes.config, sizes.frontend, sizes.beats.encoder_embed_dim)
     model.to(device).train()

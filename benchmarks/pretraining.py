@@ -118,7 +118,7 @@ class Sample:
         blended = (1 - weight) * stats.zscore(clap) + weight * stats.zscore(score)
         return labels.assign(clap_score=stats.zscore(blended) * clap.std() + clap.mean())
 
-    def rated(self, split: str) -> tuple[TrainingPairs, Values]:
+    def rated_pairs(self, split: str) -> tuple[TrainingPairs, Values]:
         """A rated split with the listeners' mean ratings (P,)."""
         if split == "test":
             ratings = tables.read_table(ROOT / "data/test_labels/ratings.parquet", tables.RATINGS)
@@ -177,7 +177,7 @@ def train(sample: Sample, name: str, seed: int) -> None:
         )
     checkpoint.save_lalm(folder / "checkpoint", lalm, "", {"epoch": result.best_epoch})
     scores = {
-        split: predict_scores(lalm, sample.features, sample.rated(split)[0], BATCH)
+        split: predict_scores(lalm, sample.features, sample.rated_pairs(split)[0], BATCH)
         for split in ("train", "validation", "test")
     }
     (folder / "teacher.json").write_text(json.dumps(result.best_value))
@@ -187,7 +187,7 @@ def train(sample: Sample, name: str, seed: int) -> None:
 def print_table(sample: Sample, seeds: list[int], *, test: bool) -> None:
     """SRCC of every variant that is trained: each seed's, mean, deviation and interval."""
     splits = ["train", "validation", *(["test"] if test else [])]
-    truths = {split: sample.rated(split)[1] for split in splits}
+    truths = {split: sample.rated_pairs(split)[1] for split in splits}
     print("| variant | seeds | teacher | " + " | ".join(splits) + " |")
     print("|---" * (3 + len(splits)) + "|")
     for name in VARIANTS:
@@ -217,7 +217,7 @@ def diagnose(sample: Sample) -> None:
     print_by_heart(sample, lalm)
     inputs: dict[str, tuple[Values, Values]] = {}
     for split in ("train", "validation"):
-        pairs, ratings = sample.rated(split)
+        pairs, ratings = sample.rated_pairs(split)
         rows = np.arange(len(pairs))
         clip_ids, texts = pairs.clip_ids_of(rows), pairs.texts_of(rows)
         with torch.no_grad():
@@ -292,13 +292,13 @@ def fit_projection(sample: Sample):  # noqa: ANN201
     corpora = sample.clips["corpus"].isin(("audiocaps", "vggsound"))
     clips = sample.clips[corpora & (sample.clips["split"] == "train")]["clip_id"].tolist()
 
-    def pooled(clip_ids: list[str]) -> Values:
+    def pool_features(clip_ids: list[str]) -> Values:
         stored = sample.features.gather(clip_ids)  # (P, M, D)
         return np.concatenate([stored.mean(1), stored.max(1)], 1).astype(np.float64)
 
     machine = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 9)))
-    machine.fit(pooled(clips), unit(sample.sounds.gather(clips)))
-    return lambda clip_ids: machine.predict(pooled(clip_ids))
+    machine.fit(pool_features(clips), unit(sample.sounds.gather(clips)))
+    return lambda clip_ids: machine.predict(pool_features(clip_ids))
 
 
 def batches(values: list[str]) -> list[list[str]]:

@@ -154,7 +154,7 @@ def main() -> None:
     options = parser.parse_args()
     rated = (options.rated[0], options.rated[1], options.rated[2])
     corpus = Corpus(captions=options.captions, rated=rated, words=options.words)
-    print(tables(operations.published(), corpus))
+    print(tables(operations.published_sizes(), corpus))
 
 
 if __name__ == "__main__":

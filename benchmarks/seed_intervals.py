@@ -40,8 +40,8 @@ def mean_interval(values: Sequence[float], draws: Values) -> Estimate:
     over_pairs = float(draws.mean(axis=1).var(ddof=1))
     over_seeds = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
     total = over_pairs + over_seeds
-    freedom = (len(values) - 1) * (total / over_seeds) ** 2 if over_seeds else math.inf
-    half = float(stats.t.ppf(0.975, freedom)) * math.sqrt(total)
+    dof = (len(values) - 1) * (total / over_seeds) ** 2 if over_seeds else math.inf
+    half = float(stats.t.ppf(0.975, dof)) * math.sqrt(total)
     center = float(np.mean(values))
     return Estimate(value=center, lo=center - half, hi=center + half)
 

@@ -183,7 +183,7 @@ def first_tower(fit: Fit) -> Fit:
     return narrow
 
 
-def joined(projections: float, categories: float = 0, tags: float = 0) -> Fit:
+def sum_of_cosines(projections: float, categories: float = 0, tags: float = 0) -> Fit:
     """The sample's `TowersClap`, its three cosines weighed like this."""
 
     def fit(data: CaptionedSounds) -> Scorer:
@@ -217,7 +217,7 @@ def join(data: CaptionedSounds) -> TowersClap:
     return _joined[key]
 
 
-def uncentered(data: CaptionedSounds) -> Scorer:
+def fit_uncentered(data: CaptionedSounds) -> Scorer:
     """The first study's map: ridge from standardized sounds, cosine with texts as they are."""
     mean, scale, center = data.sounds.mean(0), data.sounds.std(0) + 1e-6, data.captions.mean(0)
     x = (data.sounds - mean) / scale
@@ -263,7 +263,7 @@ PLAIN = {"label": 0.0, "weigh": False, "scene": 0.0}
 FULL = {"label": 0.5, "weigh": True, "scene": SCENE_WEIGHT}
 ALONE = FULL | {"scene": 0.0}
 AISFX = {
-    "ridge 1000, cosine of texts as they are (the first study)": (uncentered, PLAIN),
+    "ridge 1000, cosine of texts as they are (the first study)": (fit_uncentered, PLAIN),
     "texts centered": (linear(1000, 384), PLAIN),
     "+ targets half label, shared captions weighted down": (linear(1000, 384), ALONE),
     "+ scenes": (linear(1000, 384), FULL),
@@ -293,7 +293,7 @@ JOINED = {
 def ways() -> dict[str, tuple[Fit, dict[str, Any]]]:
     """All fits that are compared, and what they are fitted on."""
     first = {f"aisfx: {name}": (first_tower(fit), how) for name, (fit, how) in AISFX.items()}
-    both = {name: (joined(*weights), ALONE) for name, weights in JOINED.items()}
+    both = {name: (sum_of_cosines(*weights), ALONE) for name, weights in JOINED.items()}
     return first | {"both, with scenes: projections": (linear(2000, 128), FULL)} | both
 
 
@@ -318,7 +318,7 @@ def print_fits(study: Study) -> None:
             for some in (by_group, [by_source], by_label)
         ]
         print(f"| {name} | " + " | ".join(interval(c, study.groups) for c in columns) + " |")
-    fit, how = joined(1, 1, 1), ALONE
+    fit, how = sum_of_cosines(1, 1, 1), ALONE
     rates = np.mean([study.held_out(folds, fit, **how) for folds in by_group], axis=0)
     for source in sorted(set(study.sources)):
         own = study.sources == source

@@ -53,13 +53,13 @@ def comments() -> dict[str, str]:
 def sections() -> list[Section]:
     """The dataclasses of params.yaml, each once, in its order."""
     found: dict[Any, Section] = {}
-    for name, cls in nested("", Params):
+    for name, cls in nested_sections("", Params):
         found.setdefault(cls, Section(cls, [])).names.append(name)
     order = list(comments())
     return sorted(found.values(), key=lambda section: order.index(section.names[0]))
 
 
-def nested(above: str, cls: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+def nested_sections(above: str, cls: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
     """The dataclasses inside a dataclass, and where params.yaml has them."""
     for field, hint in fields(cls).items():
         of_names = typing.get_origin(hint) is dict
@@ -67,7 +67,7 @@ def nested(above: str, cls: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
         for option in (hint, *typing.get_args(hint)):
             if dataclasses.is_dataclass(option):
                 yield name, option
-                yield from nested(name, option)
+                yield from nested_sections(name, option)
 
 
 def fields(cls: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -14,7 +14,7 @@ TRAININGS = ["tune_clap", "caption", "pretrain", "finetune"]
 
 
 def outputs(stage: str) -> list[str]:
-    outs = DVC["stages"][stage].get("do", DVC["stages"][stage])["outs"]
+    outs = DVC["stages"][stage].get("do", DVC["stages"][stage]).get("outs", ())
     return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
 
 

@@ -157,6 +157,8 @@ def test_a_missing_section_and_a_missing_file_are_named(tmp_path):
     path = tmp_path / "params.yaml"
     with pytest.raises(ParamsError, match="does not exist"):
         params.load("tune", Inner, path)
+    with pytest.raises(ParamsError, match="is no file"):
+        params.load("tune", Inner, tmp_path)
     path.write_text("tune: {a: 1}\n")
     with pytest.raises(ParamsError, match="no section 'tune.b': there is no 'b' under 'tune'"):
         params.load("tune.b", Inner, path)

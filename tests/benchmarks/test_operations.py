@@ -94,7 +94,7 @@ def test_a_step_of_shared_sounds_takes_what_torch_counts():
     words = [3, 1, 2, 2, 1, 3]  # other texts behind each sound, as many tokens
     model, texts = lalm(words)
     sounds = torch.randn(2, 7, 16)
-    sequences = operations.shared(SMALL.frontend, words, 3)
+    sequences = operations.shared_lengths(SMALL.frontend, words, 3)
     assert sequences == [7 + 2 + 6 + 3] * 2
     expected = operations.step(SMALL, sequences, 6, plain=False)
     counted = count_operations(lambda: model.shared_scores(sounds, texts))
@@ -131,7 +131,7 @@ def test_the_plain_way_adds_the_encoder_and_nothing_else():
 
 
 def test_the_published_sizes_are_those_of_the_published_models():
-    sizes = operations.published()
+    sizes = operations.published_sizes()
     with torch.device("meta"):
         llm = AutoModelForCausalLM.from_config(sizes.llm)
         beats = Beats(sizes.beats)
@@ -142,7 +142,7 @@ def test_the_published_sizes_are_those_of_the_published_models():
     assert per_position == 2 * 24 * 14_909_440
 
 
-def test_the_optimiser_moves_every_matrix():
+def test_the_optimizer_moves_every_matrix():
     model, _ = lalm(WORDS)
     matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
     assert operations.trained_weights(SMALL) == matrices

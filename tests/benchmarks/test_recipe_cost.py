@@ -4,7 +4,7 @@ import pytest
 from repository import ROOT, load_benchmark
 
 recipe_cost = load_benchmark("recipe_cost")
-SIZES = recipe_cost.operations.published()
+SIZES = recipe_cost.operations.published_sizes()
 CORPUS = recipe_cost.Corpus(captions=273_000, rated=(7500, 3000, 3000), words=13)
 COSTS = {cost.name: cost for cost in recipe_cost.costs(SIZES, CORPUS)}
 

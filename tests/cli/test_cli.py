@@ -216,6 +216,9 @@ def test_a_wrong_column_or_a_missing_sound_costs_no_loading(tmp_path, sounds):
 def test_a_text_that_begins_like_an_option_goes_behind_two_dashes(judge, sounds):
     dashed = run("score", "--model", judge, "--", sounds / "e.wav", "-dog barks")
     assert dashed.exit_code == 0, dashed.output
+    for text in ("-dog barks", "--dog barks"):
+        assert "goes behind --" in run("score", sounds / "e.wav", text).stderr
+    assert "behind --" not in run("score", sounds / "e.wav", "a dog", "--modle", judge).stderr
 
 
 def test_a_text_in_a_wrong_encoding_is_one_sentence(judge, sounds):

@@ -7,6 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from soundjudge import Judge
 from soundjudge.cli import app, console
 from soundjudge.cli.examples import TASKS
 from soundjudge.errors import HubError, SoundjudgeError
@@ -42,7 +43,7 @@ def test_the_overview_has_the_tasks_in_order_and_no_sentence_that_is_cut():
     assert "..." not in overview.partition("Score sounds:")[2]
 
 
-def test_a_hub_that_is_switched_off_is_the_reason_that_is_told(monkeypatch):
+def test_a_hub_that_is_switched_off_is_the_reason_that_is_told(monkeypatch, tmp_path):
     error = HubError("the hub does not provide hf://owner/name")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     assert console.error_sentence(error) == "the hub does not provide hf://owner/name"
@@ -52,6 +53,10 @@ def test_a_hub_that_is_switched_off_is_the_reason_that_is_told(monkeypatch):
     named = HubError("HF_HUB_OFFLINE is set, so nothing is downloaded")
     assert console.error_sentence(named) == str(named)
     assert console.error_sentence(SoundjudgeError("x")) == "x"
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(SoundjudgeError) as no_judge:
+        Judge.from_pretrained("hf://owner/name")
+    assert "HF_HUB_OFFLINE is set" in str(console.error_sentence(no_judge.value))
 
 
 def test_a_network_that_is_down_is_the_reason_that_is_told(monkeypatch):

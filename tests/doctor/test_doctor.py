@@ -459,6 +459,18 @@ def test_more_folds_than_pairs_of_validation_are_found_before_hours_of_training(
     assert problem.endswith("choose at most 3")
     values["ensemble"] = {"folds": 3}
     assert sections.find_problems(whole(in_folder, **values)) == []
+    (lists / "validation.csv").write_text(
+        "wav_file_name,listener_id\n1.wav,l1\n2.wav,l1\n3.wav,l1\n"
+    )
+    (problem,) = sections.find_problems(whole(in_folder, **values))
+    assert problem.endswith("a fold needs two, rate more pairs of validation")  # of 1 is no choice
+
+
+def test_a_list_without_its_column_of_sounds_is_left_to_prepare(in_folder):
+    lists = Path("xacle/meta_data")
+    lists.mkdir(parents=True)
+    (lists / "validation.csv").write_text("file,listener_id\n1.wav,l1\n")
+    assert sections.find_problems(whole(in_folder, prepare={"xacle": "xacle"})) == []
 
 
 def test_the_params_of_the_repository_and_without_captions_have_no_problem(in_folder):

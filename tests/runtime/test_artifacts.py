@@ -1,6 +1,7 @@
 """Writes are whole or not at all, and bytes depend on contents alone."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,26 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_files_contents_are_on_the_disk_before_its_name_and_then_its_name(tmp_path, monkeypatch):
+    """In another order, a power failure could leave an empty file in the place of the old one."""
+    path, events, rename = tmp_path / "x.txt", [], os.replace
+
+    def note_flush(handle):
+        there = os.fstat(handle)
+        events.extend(one.name for one in (*tmp_path.iterdir(), tmp_path) if one.stat() == there)
+
+    def note_rename(source, target):
+        events.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(os, "replace", note_rename)
+    with artifacts.atomic_file(path) as temporary:
+        temporary.write_text("new")
+    assert events == [temporary.name, "rename", tmp_path.name]
+    assert path.read_text() == "new"
 
 
 def test_a_folder_replaces_all_of_the_old_one(tmp_path):

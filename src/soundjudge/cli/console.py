@@ -64,6 +64,7 @@ class ErrorGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:  # all: what has no sentence is raised again, with a note
+            _hint_at_dashes(error)
             sentence = error_sentence(error)
             if sentence is None:
                 error.add_note(BUG)  # typer's own exceptions never show theirs
@@ -71,6 +72,12 @@ class ErrorGroup(TyperGroup):
                 raise
             typer.echo(f"soundjudge: {sentence}", err=True)
             raise typer.Exit(ERROR) from error
+
+
+def _hint_at_dashes(error: Any) -> None:  # noqa: ANN401  a class of the click in typer
+    """Says of an option that is like no other where a text goes that only begins like one."""
+    if type(error).__name__ == "NoSuchOption" and not error.possibilities:
+        error.message += ": a text or name that begins with - goes behind --"
 
 
 def join_scale(words: Sequence[str]) -> list[str]:
@@ -98,10 +105,11 @@ def error_sentence(error: Exception) -> str | None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, SoundjudgeError | OSError):
         sentence = " ".join(str(error).split()) or type(error).__name__
+        is_of_hub = isinstance(error, HubError) or isinstance(error.__cause__, HubError)
         is_offline = os.environ.get(OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE")
-        if isinstance(error, HubError) and is_offline and OFFLINE not in sentence:
+        if is_of_hub and is_offline and OFFLINE not in sentence:
             sentence += f": {OFFLINE} is set; unset it to download"
-        elif isinstance(error, HubError) and (reason := _network_fault(error)):
+        elif is_of_hub and (reason := _network_fault(error)):
             sentence += f": the network says {reason!r}"
         return sentence
     # By name: importing torch here would slow down every start.

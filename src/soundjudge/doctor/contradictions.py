@@ -171,11 +171,15 @@ def _fold_problems(values: "Params", root: Path) -> Iterator[str]:
             except SoundjudgeError as error:
                 yield str(error)
                 continue
+            if "wav_file_name" not in header:
+                continue  # prepare says which columns it needs
             sounds = {row[header.index("wav_file_name")] for row in rows}
             if 2 * folds > len(sounds):
+                most = len(sounds) // 2
+                remedy = f"choose at most {most}" if most > 1 else "rate more pairs of validation"
                 yield (
                     f"ensemble.folds is {folds}, and {path} has {len(sounds)} pairs: a fold needs "
-                    f"two, choose at most {len(sounds) // 2}"
+                    f"two, {remedy}"
                 )
             if not by_generator:
                 continue

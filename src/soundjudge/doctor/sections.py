@@ -108,8 +108,8 @@ def find_problems(path: Path, root: Path = Path()) -> list[str]:
         return problems
     try:
         values = params.load_section(whole, "", Params, path)
-        found = contradictions.find_contradictions(values, root)
-        return [problem.replace("\n", "\\n") for problem in found]
+        problems.extend(contradictions.find_contradictions(values, root))
+        return [problem.replace("\n", "\\n") for problem in problems]
     except ParamsError as error:  # a section that no stage reads
         return [str(error)]
 

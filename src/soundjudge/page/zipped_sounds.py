@@ -82,14 +82,14 @@ class ZippedSounds:
                 yield block
 
     def _choose(self, name: str) -> zipfile.ZipInfo:
-        found = [name] if name in self._entries else self._ends.get(name, [])
-        if len(found) > 1:
+        matches = [name] if name in self._entries else self._ends.get(name, [])
+        if len(matches) > 1:
             raise RefusalError(
-                f"the zip holds {' and '.join(found[:2])}: write in the table which is meant"
+                f"the zip holds {' and '.join(matches[:2])}: write in the table which is meant"
             )
-        if not found:
+        if not matches:
             raise RefusalError(f"the zip lacks {name!r}, which the table names")
-        return self._entries[found[0]]
+        return self._entries[matches[0]]
 
 
 def _ends(entry: str) -> set[str]:

@@ -99,7 +99,7 @@ def test_ratings_keep_their_order_of_magnitude_and_test_labels_are_apart(raw):
 
 
 @pytest.mark.parametrize("test_list", ["wav_file_name,text\n00003.wav,a car\n", None])
-def test_an_unlabelled_or_absent_test_split_has_no_test_labels(raw, test_list):
+def test_an_unlabeled_or_absent_test_split_has_no_test_labels(raw, test_list):
     path = raw / "xacle/meta_data/test.csv"
     if test_list:
         write_text(path, test_list)

@@ -32,7 +32,7 @@ def plain_search(vectors: np.ndarray, size: int, low: float, high: float) -> lis
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(0, 1000), st.integers(1, 5), st.integers(1, 50))
-def test_the_exact_neighbours_are_those_of_a_plain_loop(count, seed, size, block):
+def test_the_exact_neighbors_are_those_of_a_plain_loop(count, seed, size, block):
     vectors, size = directions(count, seed), min(size, count)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbors, "QUERY_BLOCK", block)

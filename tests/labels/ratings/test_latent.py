@@ -157,7 +157,7 @@ def test_one_iteration_is_what_loops_and_a_dense_solver_make_of_it():
         assert fast[key] == pytest.approx(value), key
 
 
-def test_a_general_optimiser_finds_no_better_panel_and_the_same_one():
+def test_a_general_optimizer_finds_no_better_panel_and_the_same_one():
     frame, _, _ = sample_ratings(9, 3, 2, seed=6)
     groups = group_ratings(frame)
     estimate = latent.estimate_latent(rating_arrays(frame), CONFIG)

@@ -70,7 +70,7 @@ def test_the_very_recording_is_a_partner_before_another_of_its_label():
     assert assign(audio, scene(OWL, DOG)) == [None, 1]
 
 
-def test_disorder_is_the_share_of_neighbours_heard_the_wrong_way_round():
+def test_disorder_is_the_share_of_neighbors_heard_the_wrong_way_round():
     def disorder(indices, audio_relation="then", text_relation="then"):
         audio = scene(DOG, OWL, RAIN, relation=audio_relation)
         text = scene(DOG, OWL, RAIN, relation=text_relation)

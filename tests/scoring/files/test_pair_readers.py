@@ -275,6 +275,7 @@ def test_a_name_that_no_file_can_have_is_a_missing_sound(sounds, tmp_path, name)
         ("t.csv", "path,text\n,x\n", "row 1: path is empty"),
         ("t.parquet", "no", "not a readable Parquet file"),
         ("t.txt", "a dog", "does not say which sound it is of"),
+        ("wav.scp", "u1 a.wav\n", "name the folder of wav.scp and text"),
         ("t.xlsx", "no", "a table of pairs ends in .csv, .tsv, .jsonl, .parquet"),
     ],
 )

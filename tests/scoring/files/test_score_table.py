@@ -1,6 +1,7 @@
 """Tables of pairs are scored row by row; a killed run is resumed, a bad sound is never a number."""
 
 import csv
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -62,6 +63,18 @@ def test_a_killed_run_goes_on_where_it_stopped(table, sounds, tmp_path, cut):
     assert summary.resumed == (3 if cut else 4)
     assert judge.scored == 5  # all others, and old rows again: is it the same judge?
     assert out.read_bytes() == whole.read_bytes()
+
+
+def test_each_batch_is_on_the_disk_before_the_next_is_scored(table, sounds, tmp_path, monkeypatch):
+    out, flushed = tmp_path / "out.csv", []
+
+    def note_flush(handle):
+        if out.exists() and os.path.samestat(os.fstat(handle), out.stat()):
+            flushed.append(len(read_cells(out)) - 1)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    score(table, sounds, out, LengthJudge(), batch_size=2)
+    assert {2, 4, 5} <= {*flushed}
 
 
 def test_resuming_a_finished_table_changes_nothing(table, sounds, tmp_path):

@@ -103,7 +103,7 @@ def test_the_rates_are_those_of_pytorchs_own_cosine_schedule():
         ("ema_decay", 1.0),
     ],
 )
-def test_an_optimisation_that_makes_no_sense_is_refused_by_name(name, value):
+def test_an_optimization_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(SoundjudgeError, match=name):
         replace(SMALL, **{name: value})
 
@@ -114,7 +114,7 @@ def test_a_warm_up_that_no_step_would_end_is_refused_before_the_first(tmp_path):
         train(Line(), tmp_path / "b", epochs=2, batch_size=5, warmup_steps=5)
 
 
-def test_one_step_is_the_step_of_a_plain_torch_optimiser(tmp_path):
+def test_one_step_is_the_step_of_a_plain_torch_optimizer(tmp_path):
     module, plain = Line(), Line()
     train(module, tmp_path, epochs=1, batch_size=10, weight_decay=0.1, clip_norm=0.5)
     optimizer = torch.optim.AdamW([plain.linear.weight], lr=0.1, weight_decay=0.1)

@@ -72,7 +72,8 @@ def _generator_rows(split: EvaluatedSplit) -> dict[str, list[Row]]:
     for row in (row for of_system in split.slices.values() for row in of_system):
         if row["slice"] == "generator" and "srcc" in row:
             rows.setdefault(row["value"], []).append(row)
-    return {name: found for name, found in rows.items() if len(found) == len(split.slices)}
+    complete = len(split.slices)
+    return {name: of_systems for name, of_systems in rows.items() if len(of_systems) == complete}
 
 
 def plot_scatter(split: EvaluatedSplit, system: str, note: str) -> Figure:

@@ -104,8 +104,12 @@ def _read_file(path: Path) -> PairTable:
         return read_parquet(path)
     if suffix not in SUFFIXES:
         file_kinds.check_text(path)
-        bare = ": a line of text does not say which sound it is of" if suffix == ".txt" else ""
-        raise SoundjudgeError(f"{path}: a table of pairs ends in {', '.join(SUFFIXES)}{bare}")
+        hints = {
+            ".txt": ": a line of text does not say which sound it is of",
+            ".scp": ": name the folder of wav.scp and text",
+        }
+        kinds = ", ".join(SUFFIXES)
+        raise SoundjudgeError(f"{path}: a table of pairs ends in {kinds}{hints.get(suffix, '')}")
     columns, rows = delimited.read_rows(path)
     return PairTable(where=str(path), suffix=suffix, columns=columns, rows=rows)
 
