@@ -65,6 +65,32 @@ def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
         prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
 
 
+def test_generators_of_the_ratings_file_can_be_resampled_and_are_slices(tmp_path):
+    pairs = [(f"{n}.wav", 1 + n % 6 + n / 10, f"g{n % 6}") for n in range(30)]
+    reference = write(
+        tmp_path / "average.csv",
+        "wav_file_name,mean_score\n" + "".join(f"{wav},{mean}\n" for wav, mean, _ in pairs),
+    )
+    guess = write(
+        tmp_path / "guess.csv",
+        "wav_file_name,pred_score\n" + "".join(f"{wav},{mean % 5}\n" for wav, mean, _ in pairs),
+    )
+    rows = "".join(
+        f"{wav},{mean + step},l{who},{name}\n"
+        for wav, mean, name in pairs
+        for who, step in enumerate((-0.2, 0.2))
+    )
+    ratings = write(tmp_path / "ratings.csv", "wav_file_name,score,listener_id,model_id\n" + rows)
+    config = EvaluationConfig(resamples=100, seed=0, cluster="model_id")
+    with pytest.raises(SoundjudgeError, match="its model_id"):
+        comparison.evaluate_files(guess, reference, None, config)
+    evaluation = comparison.evaluate_files(guess, reference, ratings, config)
+    slices = evaluation.slices
+    names = slices[slices["slice"] == "generator"]["value"].tolist()
+    assert names == [f"g{n}" for n in range(6)]
+    assert "generator_srcc_lo" in evaluation.numbers
+
+
 def test_a_system_does_not_differ_from_itself(tmp_path):
     rows = "".join(f"{n},{(7 * n) % 11}\n" for n in range(11))
     reference = write(tmp_path / "average.csv", f"wav_file_name,average_score\n{rows}")

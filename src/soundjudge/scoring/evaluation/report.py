@@ -35,7 +35,8 @@ def evaluate(
         generator of the clip, model_id.
     ratings : DataFrame, optional
         Single ratings of the same pairs: wav_file_name, text if pairs have texts, score (0 to 10).
-        Their means must be the reference, to 0.05 points.
+        Their means must be the reference, to 0.05 points. Their model_id, if any, is taken where
+        the reference has none.
     resamples : int
         Bootstrap resamples for the 95 % intervals; the noise ceiling takes the first 200.
     seed : int
@@ -204,7 +205,8 @@ def evaluate_system(
     )
     if len(frame) < resampling.MIN_PAIRS:
         return SystemEvaluation(frame=frame, split=None)
-    comparison = systems.compare_systems(frame, [PREDICTION], config)
     if ratings is not None:
-        ratings = reference_tables.ratings_in_order(comparison.frame, ratings)
+        ratings = reference_tables.ratings_in_order(frame, ratings)
+        frame = reference_tables.with_generators(frame, ratings)
+    comparison = systems.compare_systems(frame, [PREDICTION], config)
     return SystemEvaluation(frame=frame, split=evaluation.with_ceilings(name, comparison, ratings))

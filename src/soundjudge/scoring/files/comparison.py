@@ -125,7 +125,7 @@ def _read_matching(path: Path, pairs: pd.DataFrame, reference: Path) -> pd.DataF
 
 def _read_ratings(path: Path, pairs: pd.DataFrame, scale: Scale | None) -> pd.DataFrame:
     """The ratings of the reference's clips; every clip must have some."""
-    ratings = rating_files.read_ratings(path, scale)
+    ratings = rating_files.read_ratings(path, scale, generators=True)
     unrated = pairs.loc[~pairs["wav_file_name"].isin(ratings["wav_file_name"]), "wav_file_name"]
     if not unrated.empty:
         other = spellings.other_spelling(unrated.iloc[0], ratings["wav_file_name"].unique())
