@@ -84,12 +84,14 @@ def compare(
     from soundjudge.scoring.files import comparison
 
     config = EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster)
-    table, remarks = comparison.compare_files(
+    compared = comparison.compare_files(
         predictions, reference, config, out=out, overwrite=overwrite
     )
-    console.print_table(table)
+    console.print_table(compared.table)
     console.tell(comparison.OF_THESE_SCORES)
-    for name, sentence in remarks.items():
+    if compared.narrow_intervals:
+        console.tell(f"intervals over pairs: {compared.narrow_intervals}")
+    for name, sentence in compared.other_scales.items():
         console.tell(f"mse of another scale, {name}: {sentence}")
 
 

@@ -239,6 +239,7 @@ def test_every_number_has_an_interval_around_it(monkeypatch):
     table["pred_score"] = 1.5 * table["pred_score"] + 1  # so that no part of the error is near 0
     monkeypatch.setattr(systems, "CEILING_RESAMPLES", 20)
     numbers = report.evaluate(table, reference, ratings=ratings, **BOOTSTRAP)
+    assert "--cluster text" in numbers.pop("intervals_over_pairs")
     names = [name for name in numbers if not name.endswith(("_lo", "_hi")) and name != "pairs"]
     for name in names:
         assert numbers[f"{name}_lo"] <= numbers[name] <= numbers[f"{name}_hi"], name
