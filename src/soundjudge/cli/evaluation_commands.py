@@ -43,6 +43,7 @@ def evaluate(
     overwrite: console.Overwrite = False,
 ) -> None:
     """Correlate predictions with mean ratings."""
+    from soundjudge.scoring.evaluation import markdown_page
     from soundjudge.scoring.evaluation.systems import EvaluationConfig
     from soundjudge.scoring.files import comparison
 
@@ -59,6 +60,8 @@ def evaluate(
     )
     console.print_numbers_and_reasons(evaluation.numbers)
     console.print_table(evaluation.slices)
+    if "ceiling_srcc" in evaluation.numbers:
+        console.tell(markdown_page.RANGE)
     if note:
         console.tell(note)
 

@@ -15,6 +15,10 @@ CEILINGS = (
     ("by split halves", ""),
     ("by deconvolution", "_deconvolved"),  # the suffix of its keys
 )
+RANGE = (
+    "Intervals of the noise ceilings are over pairs and hold no error of either estimate: take "
+    "the two as a range."
+)
 FOLDS = {
     "none": "pairs",
     "generator": "each generator",
@@ -138,6 +142,7 @@ def _table(split: EvaluatedSplit) -> list[str]:
             f"floor of the MSE: {_bracketed(ranges, f'floor_mse{suffix}')}."
             for words, suffix in CEILINGS
         ]
+        lines += [RANGE]
     return [*lines, "", FITTED_HERE] if split.headline == CROSSFITTED else lines
 
 

@@ -121,7 +121,8 @@ def _write_page(
     if evaluation.split is None:
         raise SoundjudgeError(f"{reference}: {numbers['no_intervals']}, or no --report")
     title = f"{predictions.name} against {reference.name}"
-    remark = str(numbers.get("mse_of_another_scale", ""))
+    told = {"MSE": "mse_of_another_scale", "Intervals over pairs": "intervals_over_pairs"}
+    remark = ". ".join(f"{name}: {numbers[key]}" for name, key in told.items() if key in numbers)
     html_page.write_page([evaluation.split], page, title=title, note=note, remark=remark)
 
 
