@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from soundjudge.doctor import sections
+from soundjudge.errors import SoundjudgeError
 
 DEFAULTS = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
 BATCHES = [
@@ -48,3 +49,8 @@ def test_a_value_that_cannot_be_meant_is_refused_with_its_bounds(tmp_path, key, 
     assert not sections.find_problems(Path("params.yaml"))
     (problem,) = sections.find_problems(path)
     assert f"{name} is {value}" in problem and rule in problem
+
+
+def test_a_folder_in_the_place_of_the_file_is_told_as_one(tmp_path):
+    with pytest.raises(SoundjudgeError, match="is no file: run from the folder that holds it"):
+        sections.find_problems(tmp_path)

@@ -5,6 +5,7 @@ Everything else that is raised is a fault of the program and traces back.
 
 import errno
 import os
+import shutil
 import sys
 from types import TracebackType
 
@@ -39,7 +40,10 @@ class AudioError(SoundjudgeError):
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether there was no room to write, on the disk or in its owner's share of it."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, shutil.Error):  # of a folder's copy, which states its reasons as text
+        return any(f"[Errno {number}]" in str(error) for number in full)
+    return isinstance(error, OSError) and error.errno in full
 
 
 def hide_tracebacks() -> None:

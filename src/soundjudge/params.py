@@ -36,7 +36,8 @@ def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
     """
     hide_tracebacks()
     if not path.is_file():
-        raise ParamsError(f"{path} does not exist: run from the folder that holds it")
+        what = "is no file" if path.exists() else "does not exist"
+        raise ParamsError(f"{path} {what}: run from the folder that holds it")
     return load_section(read_yaml(path), section, cls, path)
 
 

@@ -14,6 +14,7 @@ from repository import ROOT, load_benchmark
 from soundjudge import recipes
 from soundjudge.data.tables import tables
 from soundjudge.model.lalm.llm import load_tokenizer
+from soundjudge.training.loop.objective import ItemLoss
 from soundjudge.training.loop.optimization import Optimization
 from soundjudge.training.loop.updates import Updates
 
@@ -140,7 +141,10 @@ def test_every_step_of_a_training_is_noted_with_its_mean_loss(monkeypatch):
     optimization = Optimization(
         optimizer="adam", learning_rate=1e-3, weight_decay=0.0, epochs=1, batch_size=2
     )
-    updates = Updates(module, lambda m, items, _: m(torch.ones(len(items), 1)).mean(), optimization)
+    loss = ItemLoss(
+        read=lambda items: torch.ones(len(items), 1), loss=lambda m, inputs, _: m(inputs).mean()
+    )
+    updates = Updates(module, loss, optimization)
     for _ in range(2):
         updates.step(updates.read(torch.arange(2).numpy()), 1e-3, torch.Generator())
     first, second = (step["loss"] for step in steps)

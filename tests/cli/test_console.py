@@ -1,6 +1,7 @@
 """What a user can correct is one sentence and exit code 2; a bug traces back, to be reported."""
 
 import inspect
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -147,4 +148,16 @@ def test_the_two_ends_of_a_scale_may_be_two_words(words, joined):
 @pytest.mark.parametrize("command", ["screen", "standardize", "study", "reliability", "evaluate"])
 def test_the_help_of_every_scale_names_both_forms(command):
     help_text = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
-    assert "Lowest and highest of the ratings where not 0-10: 1-5 or 1 5." in help_text
+    assert "Lowest and highest rating where not 0-10: 1-5 or 1 5." in help_text
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("[Errno 28] No space left on device: 'a' -> 'b'", FULL),
+        ("[Errno 30] Read-only file system: 'b'", "[Errno 30] Read-only file system: 'b'"),
+    ],
+)
+def test_a_folder_that_cannot_be_copied_is_one_sentence(monkeypatch, reason, sentence):
+    result = run_with(shutil.Error([("a", "b", reason), ("c", "d", reason)]), monkeypatch)
+    assert (result.exit_code, result.stderr) == (2, f"soundjudge: {sentence}\n")

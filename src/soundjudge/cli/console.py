@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,8 @@ def error_sentence(error: Exception) -> str | None:
     if isinstance(error, OSError) and is_disk_full(error):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}the disk is full: make room and run again, with --resume if there is one"
+    if isinstance(error, shutil.Error):  # (source, target, reason) of each file of a folder
+        return " ".join(str(error.args[0][0][-1]).split())
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, SoundjudgeError | OSError):

@@ -1,4 +1,4 @@
-"""The CLAP of two pretrained towers: front end, network, loading, saving, tuning."""
+"""The CLAP of pretrained towers: front end, network, loading, saving, tuning."""
 
 import importlib.metadata
 import json

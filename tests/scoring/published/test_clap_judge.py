@@ -108,3 +108,19 @@ def test_in_python_a_clap_is_a_judge_in_one_line(tmp_path):
     judge = Judge.from_clap(tmp_path / "clap", "cpu")
     assert judge.score_id == manifest.score_id
     assert judge.score(sound, "a dog") == stored.score(sound, "a dog")
+
+
+def test_a_judge_that_another_run_made_meanwhile_is_not_replaced(tmp_path, monkeypatch):
+    save_clap(tmp_path / "clap")
+    load = clap_judge.load_tunable
+
+    def load_while_another_run_ends(*arguments):
+        (tmp_path / "judge").mkdir()
+        (tmp_path / "judge" / "judge.json").write_text("theirs")
+        return load(*arguments)
+
+    monkeypatch.setattr(clap_judge, "load_tunable", load_while_another_run_ends)
+    with pytest.raises(SoundjudgeError, match="judge"):
+        clap_judge.import_clap(str(tmp_path / "clap"), tmp_path / "judge")
+    assert [path.name for path in (tmp_path / "judge").iterdir()] == ["judge.json"]
+    assert (tmp_path / "judge" / "judge.json").read_text() == "theirs"

@@ -6,7 +6,7 @@ CLAP_weights_2023.pth, or a folder     Microsoft's, GPT-2's tokenizer beside it
   with it or with msclap.json
 mga*.pt, or a folder with it or with   MGA-CLAP, BERT's tokenizer beside it, for regress
   mgaclap.json
-a folder with towers.json              two pretrained towers with projections
+a folder with towers.json              pretrained towers with projections
 a folder with modules.json             a sentence encoder of sentence-transformers, for regress
 any other folder                       transformers' layout, of a ClapModel, or for regress of a
                                        PE-AV or a Whisper

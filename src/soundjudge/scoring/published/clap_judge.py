@@ -59,6 +59,7 @@ def import_clap(source: str, out: Path, license_name: str = "other") -> JudgeMan
         notes=(f"{name}: {license_name}; see the page of its authors",),
     )
     with torch.no_grad(), artifacts.atomic_folder(out) as folder, TemporaryDirectory() as temporary:
+        check_new_folder(out)  # again: another run may have made it since
         score.save(Path(temporary))
         return package.build_judge(
             folder,

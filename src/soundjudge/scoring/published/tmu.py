@@ -76,6 +76,7 @@ def import_tmu(
     if beats_out is not None:
         save_beats(tmu.encoder, beats_out)
     with artifacts.atomic_folder(out) as folder:
+        check_new_folder(out)  # again: another run may have made it since
         save_beats_folder(tmu.encoder, folder / ENCODER)
         checkpoint.save_lalm(folder / "members" / MEMBER, tmu.lalm, ENCODER, {})
         manifest = package.build_judge(
