@@ -207,6 +207,7 @@ def test_every_command_of_the_page_on_listening_tests_runs_in_its_order(
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, (words, result.output)
         assert Path(words[words.index("-o") + 1]).is_file()
+        assert ("take the two as a range" in result.output) == ("--ratings" in words)
     named = re.findall(r"`(dropped\.csv|listeners\.csv|reliability\.json)`", page)
     assert {path.name for path in Path("report").iterdir()} >= {*named}
     header = Path("targets.csv").read_text().splitlines()[0]

@@ -43,6 +43,7 @@ def evaluate(
     overwrite: console.Overwrite = False,
 ) -> None:
     """Correlate predictions with mean ratings."""
+    from soundjudge.scoring.evaluation import markdown_page
     from soundjudge.scoring.evaluation.systems import EvaluationConfig
     from soundjudge.scoring.files import comparison
 
@@ -59,6 +60,8 @@ def evaluate(
     )
     console.print_numbers_and_reasons(evaluation.numbers)
     console.print_table(evaluation.slices)
+    if "ceiling_srcc" in evaluation.numbers:
+        console.tell(markdown_page.RANGE)
     if note:
         console.tell(note)
 
@@ -84,12 +87,14 @@ def compare(
     from soundjudge.scoring.files import comparison
 
     config = EvaluationConfig(resamples=resamples, seed=seed, cluster=cluster)
-    table, remarks = comparison.compare_files(
+    compared = comparison.compare_files(
         predictions, reference, config, out=out, overwrite=overwrite
     )
-    console.print_table(table)
+    console.print_table(compared.table)
     console.tell(comparison.OF_THESE_SCORES)
-    for name, sentence in remarks.items():
+    if compared.narrow_intervals:
+        console.tell(f"intervals over pairs: {compared.narrow_intervals}")
+    for name, sentence in compared.other_scales.items():
         console.tell(f"mse of another scale, {name}: {sentence}")
 
 

@@ -239,6 +239,7 @@ def test_every_number_has_an_interval_around_it(monkeypatch):
     table["pred_score"] = 1.5 * table["pred_score"] + 1  # so that no part of the error is near 0
     monkeypatch.setattr(systems, "CEILING_RESAMPLES", 20)
     numbers = report.evaluate(table, reference, ratings=ratings, **BOOTSTRAP)
+    assert "--cluster text" in numbers.pop("intervals_over_pairs")
     names = [name for name in numbers if not name.endswith(("_lo", "_hi")) and name != "pairs"]
     for name in names:
         assert numbers[f"{name}_lo"] <= numbers[name] <= numbers[f"{name}_hi"], name
@@ -294,6 +295,48 @@ def test_slices_are_those_of_the_frame():
     bands = slices.loc["mean rating"]
     assert bands["pairs"].sum() == 60
     assert bands["srcc"].notna().tolist() == (bands["pairs"] >= 10).tolist()
+
+
+def test_every_number_of_a_slice_has_an_interval_around_it_where_pairs_are_enough():
+    reference = REFERENCE.assign(model_id=["g0", "g1"] * 30)
+    table = predicted(RATINGS, TRUTH, noise=1.0)
+    config = EvaluationConfig(resamples=400, seed=0)
+    slices = report.evaluate_system(table, reference, config).slices
+    many = slices[slices["pairs"] >= 10]
+    few = slices[slices["pairs"] < 10]
+    assert len(many) > 4
+    assert len(few) > 0
+    for name in (*systems.METRICS, "bias"):
+        assert (many[f"{name}_lo"] < many[name]).all(), name
+        assert (many[name] < many[f"{name}_hi"]).all(), name
+        assert few[f"{name}_lo"].isna().all()
+    half = (table["pred_score"] - reference["average_score"])[::2]
+    row = slices.set_index(["slice", "value"]).loc["generator", "g0"]
+    normal = 1.96 * half.std(ddof=0) / len(half) ** 0.5
+    assert (row["bias_hi"] - row["bias_lo"]) / 2 == pytest.approx(normal, rel=0.15)
+
+
+@pytest.mark.parametrize("with_text", [True, False])
+def test_generators_that_the_ratings_name_are_those_of_a_reference_without(with_text):
+    table = predicted(RATINGS, TRUTH, noise=1.0)
+    ratings = RATINGS[::-1] if with_text else RATINGS[::-1].drop(columns="text")
+    named = REFERENCE.merge(RATINGS[["wav_file_name", "model_id"]].drop_duplicates())
+    numbers, expected = (
+        report.evaluate(table, reference, ratings=ratings, **BOOTSTRAP)
+        for reference in (REFERENCE, named)
+    )
+    assert numbers["within_generator_srcc"] == expected["within_generator_srcc"]
+    assert numbers == expected
+    assert "within_generator_srcc" not in report.evaluate(table, REFERENCE, **BOOTSTRAP)
+    other = named.assign(model_id=["h0", "h1", "h2"] * 20)  # a reference's own names stay
+    slices = report.evaluate_system(table, other, FEW, ratings=ratings).slices
+    assert slices[slices["slice"] == "generator"]["value"].tolist() == ["h0", "h1", "h2"]
+
+
+def test_a_sound_of_two_generators_is_refused():
+    twice = RATINGS.assign(model_id=["g0", *RATINGS["model_id"][1:-1], "g9"])
+    with pytest.raises(SoundjudgeError, match="model_id"):
+        report.evaluate(predicted(RATINGS, TRUTH, 1.0), REFERENCE, ratings=twice, **BOOTSTRAP)
 
 
 @pytest.mark.parametrize("cluster", ["text", "model_id", "both"])

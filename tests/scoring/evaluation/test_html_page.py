@@ -39,6 +39,15 @@ def test_the_page_shows_every_number_of_a_split_and_asks_for_nothing():
     assert f"{one.ceilings.deconvolved.srcc:.3f}"[1:] in page.text
     for row in one.slices["ensemble"]:
         assert row["value"] in page.text
+        if "bias_lo" in row:
+            low, high = (
+                f"{row[key]:+.2f}".replace("-", "\u2212") for key in ("bias_lo", "bias_hi")
+            )
+            assert f"{low} to {high}" in page.text
+    for name in ("ceiling_ktau", "ceiling_lcc_deconvolved"):
+        low, high = (f"{one.ceiling_metrics[f'{name}_{end}']:.3f}"[1:] for end in ("lo", "hi"))
+        assert f"({low} to {high})" in page.text
+    assert "hold no error of either estimate" in page.text
     labels = page.attributes("svg", "aria-label")
     assert "Scores of ensemble against mean ratings, test" in labels
     assert {"ensemble minus a, with interval", "b, weight with interval"} <= set(labels)
@@ -135,7 +144,9 @@ def test_the_command_writes_the_page_and_over_nothing(tmp_path):
     pd.DataFrame({"wav_file_name": pairs, "pred_score": rating[::-1] ** 2}).to_csv(
         guess, index=False
     )
-    pd.DataFrame({"wav_file_name": pairs, "average_score": rating}).to_csv(reference, index=False)
+    pd.DataFrame({"wav_file_name": pairs, "text": [*"uvwxyz"] * 2, "average_score": rating}).to_csv(
+        reference, index=False
+    )
     out = tmp_path / "page.html"
     command = ["evaluate", str(guess), "--reference", str(reference), "--report", str(out)]
     result = CliRunner().invoke(app, [*command, "--resamples", "100"])
@@ -149,6 +160,7 @@ def test_the_command_writes_the_page_and_over_nothing(tmp_path):
         in page.text
     )
     assert "pred_score runs to 81: calibrate them to 0 to 10" in page.text
+    assert "choose --cluster text" in page.text
     again = CliRunner().invoke(app, [*command, "--resamples", "100"])
     assert again.exit_code == 2 and "exists already" in again.output
     cosines = pd.DataFrame({"wav_file_name": pairs, "pred_score": rating / 10})

@@ -1,5 +1,6 @@
 """Anyone's files of predictions against anyone's mean ratings."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -65,15 +66,42 @@ def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
         prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
 
 
+def test_generators_of_the_ratings_file_can_be_resampled_and_are_slices(tmp_path):
+    pairs = [(f"{n}.wav", 1 + n % 6 + n / 10, f"g{n % 6}") for n in range(30)]
+    reference = write(
+        tmp_path / "average.csv",
+        "wav_file_name,mean_score\n" + "".join(f"{wav},{mean}\n" for wav, mean, _ in pairs),
+    )
+    guess = write(
+        tmp_path / "guess.csv",
+        "wav_file_name,pred_score\n" + "".join(f"{wav},{mean % 5}\n" for wav, mean, _ in pairs),
+    )
+    rows = "".join(
+        f"{wav},{mean + step},l{who},{name}\n"
+        for wav, mean, name in pairs
+        for who, step in enumerate((-0.2, 0.2))
+    )
+    ratings = write(tmp_path / "ratings.csv", "wav_file_name,score,listener_id,model_id\n" + rows)
+    config = EvaluationConfig(resamples=100, seed=0, cluster="model_id")
+    with pytest.raises(SoundjudgeError, match="its model_id"):
+        comparison.evaluate_files(guess, reference, None, config)
+    evaluation = comparison.evaluate_files(guess, reference, ratings, config)
+    slices = evaluation.slices
+    names = slices[slices["slice"] == "generator"]["value"].tolist()
+    assert names == [f"g{n}" for n in range(6)]
+    assert "generator_srcc_lo" in evaluation.numbers
+
+
 def test_a_system_does_not_differ_from_itself(tmp_path):
     rows = "".join(f"{n},{(7 * n) % 11}\n" for n in range(11))
     reference = write(tmp_path / "average.csv", f"wav_file_name,average_score\n{rows}")
     guess = "".join(f"{n},{(5 * n + 3) % 11}\n" for n in range(11))
     path = write(tmp_path / "guess.csv", f"wav_file_name,pred_score\n{guess}")
-    table, remarks = comparison.compare_files(
+    compared = comparison.compare_files(
         [path, path], reference, EvaluationConfig(resamples=200, seed=0)
     )
-    assert not remarks
+    table = compared.table
+    assert not compared.other_scales
     assert table["metric"].tolist() == ["srcc", "lcc", "ktau", "mse"]
     assert table["first"][0] == f"{path} (1)"
     assert (table["difference"] == 0).all()
@@ -226,9 +254,36 @@ def test_a_compared_system_of_another_scale_is_told(tmp_path):
     cosine = cosine.rename(tmp_path / "cosine.csv")
     first, reference = tables(tmp_path, range(10), [1, 0, 2, 3, 4, 5, 6, 7, 9, 8])
     files, out = [first, cosine], tmp_path / "numbers.json"
-    _, remarks = comparison.compare_files(files, reference, FEW, out=out)
+    remarks = comparison.compare_files(files, reference, FEW, out=out).other_scales
     assert list(remarks) == ["cosine"] and "within -1 to 1" in remarks["cosine"]
     assert json.loads(out.read_text())["mse_of_another_scale"] == remarks
+
+
+@pytest.mark.parametrize(
+    ("texts", "generators", "choice"),
+    [(30, 30, None), (15, None, "text"), (16, 15, "model_id"), (6, 6, "both"), (5, 5, None)],
+)
+def test_intervals_over_pairs_that_share_texts_or_generators_are_said_to_be_narrow(
+    tmp_path, texts, generators, choice
+):
+    names = [n % generators if generators else "" for n in range(30)]
+    rows = [f"{n}.wav,t{n % texts},{names[n]},{n / 3},{n % 8}\n" for n in range(30)]
+    header = "wav_file_name,text,model_id,average_score,pred_score\n"
+    both = write(tmp_path / "both.csv", header + "".join(rows))
+    other, out = write(tmp_path / "other.csv", both.read_text()), tmp_path / "numbers.json"
+    numbers = comparison.evaluate_files(both, other, None, FEW).numbers
+    compared = comparison.compare_files([both, other], both, FEW, out=out)
+    written = json.loads(out.read_text())
+    if choice is None:
+        assert "intervals_over_pairs" not in numbers | written
+    else:
+        assert f"--cluster {choice} " in str(numbers["intervals_over_pairs"])
+        assert written["intervals_over_pairs"] == numbers["intervals_over_pairs"]
+        assert compared.narrow_intervals == numbers["intervals_over_pairs"]
+    if choice == "both":
+        clustered = dataclasses.replace(FEW, cluster="both")
+        numbers = comparison.evaluate_files(both, other, None, clustered).numbers
+        assert "intervals_over_pairs" not in numbers
 
 
 def test_predictions_of_another_scale_are_told(tmp_path):
@@ -254,7 +309,7 @@ def test_mean_ratings_of_a_five_point_scale_are_told(tmp_path, scale, told):
     both = write(tmp_path / "both.csv", header + "".join(rows))
     other = write(tmp_path / "other.csv", both.read_text())
     numbers = comparison.evaluate_files(both, other, None, FEW).numbers
-    _, remarks = comparison.compare_files([both, other], both, FEW)
+    remarks = comparison.compare_files([both, other], both, FEW).other_scales
     if told is None:
         assert "mse_of_another_scale" not in numbers and not remarks
     else:

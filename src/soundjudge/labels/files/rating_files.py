@@ -31,10 +31,17 @@ from soundjudge.runtime.artifacts import atomic_file
 Tell = Callable[[str], None]
 
 
-def read_ratings(path: Path, scale: Scale | None = None) -> pd.DataFrame:
-    """The checked ratings of a file, scores on 0-10; no column text if the file has none."""
-    table = replace(RATINGS, ranges={})
-    if path.is_file() and not user_tables.has_text(user_tables.read_header(path), path):
+def read_ratings(
+    path: Path, scale: Scale | None = None, *, generators: bool = False
+) -> pd.DataFrame:
+    """The checked ratings of a file, scores on 0-10; no column text if the file has none.
+
+    With `generators` also model_id, if the file has it.
+    """
+    header = user_tables.read_header(path) if path.is_file() else []
+    named = generators and "model_id" in header
+    table = replace(tables.RATINGS.without("split") if named else RATINGS, ranges={})
+    if path.is_file() and not user_tables.has_text(header, path):
         table = table.without("text")
     ratings = user_tables.read_user_table(path, table)
     if ratings.empty:

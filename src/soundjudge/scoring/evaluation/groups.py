@@ -35,7 +35,7 @@ NATURAL = re.compile(
 MANY_EVENTS = 3  # and more: one slice
 SLICE_COLUMNS = (
     "slice", "value", "pairs",
-    *(f"{m}{end}" for m in systems.METRICS for end in ("", "_lo", "_hi")), "bias",
+    *(f"{m}{end}" for m in (*systems.METRICS, "bias") for end in ("", "_lo", "_hi")),
 )  # fmt: skip
 
 
@@ -78,8 +78,9 @@ def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
 
     Columns: SLICE_COLUMNS. Source is natural or synthetic, where generators have names of both.
 
-    `bias` is the mean of score minus rating. Correlations are empty where a slice has fewer than
-    MIN_PAIRS pairs or no spread. Within a band of ratings they are low by its narrow range.
+    `bias` is the mean of score minus rating. Correlations and all intervals are empty where a slice
+    has fewer than MIN_PAIRS pairs or no spread. Within a band of ratings correlations are low by
+    its narrow range.
     """
     rows = []
     for name, value, mask in _slice_masks(comparison.frame):
@@ -89,12 +90,21 @@ def slices(comparison: SystemComparison, system: str) -> pd.DataFrame:
         error = part[system] - part["average_score"]
         row = {"slice": name, "value": value, "pairs": len(part), "bias": float(error.mean())}
         if len(part) >= MIN_PAIRS and part[system].nunique() > 1 < part["average_score"].nunique():
-            numbers = systems.metrics_with_intervals(_part(comparison, system, part), system)
+            resampled = _part(comparison, system, part)
+            numbers = systems.metrics_with_intervals(resampled, system)
+            numbers |= resampled.interval("bias", _mean_draws(resampled, error))
             row |= {key: numbers[key] for key in SLICE_COLUMNS if key in numbers}
         else:
             row["mse"] = float((error**2).mean())
         rows.append(row)
     return pd.DataFrame(rows, columns=list(SLICE_COLUMNS))
+
+
+def _mean_draws(comparison: SystemComparison, values: pd.Series) -> NDArray[np.float64]:
+    """The mean of values (N,) in each resample. (R,)"""
+    column = values.to_numpy(dtype=np.float64)[:, None]
+    blocks = (weights.T.astype(np.float64) for weights in comparison.blocks())
+    return np.concatenate([resampling.weighted_means(column, block)[:, 0] for block in blocks])
 
 
 def _part(

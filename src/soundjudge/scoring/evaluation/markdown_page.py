@@ -15,6 +15,10 @@ CEILINGS = (
     ("by split halves", ""),
     ("by deconvolution", "_deconvolved"),  # the suffix of its keys
 )
+RANGE = (
+    "Intervals of the noise ceilings are over pairs and hold no error of either estimate: take "
+    "the two as a range."
+)
 FOLDS = {
     "none": "pairs",
     "generator": "each generator",
@@ -101,7 +105,7 @@ def _error_table(split: EvaluatedSplit) -> list[str]:
     """The parts of the mean squared error (Theil 1966)."""
     lines = ["| system | MSE | of the mean | of the slope | rest |", "|---|---|---|---|---|"]
     for name, row in split.metrics.items():
-        cells = [f"{row[key]:.3f}" for key in ("mse", "mse_bias", "mse_slope", "mse_rest")]
+        cells = [_bracketed(row, key) for key in ("mse", "mse_bias", "mse_slope", "mse_rest")]
         lines += [f"| {name} | {' | '.join(cells)} |"]
     return lines
 
@@ -110,9 +114,12 @@ def _slice_table(split: EvaluatedSplit) -> list[str]:
     """The headline's numbers on slices; a correlation is left out where pairs are few."""
     lines = [f"| {split.headline} on | pairs | SRCC | MSE | bias |", "|---|---|---|---|---|"]
     for row in split.slices[split.headline]:
-        srcc = _bracketed(row, "srcc") if "srcc" in row else ""
-        cells = [f"{row['slice']}: {row['value']}", f"{row['pairs']}", srcc]
-        lines += [f"| {' | '.join(cells)} | {row['mse']:.3f} | {row['bias']:+.2f} |"]
+        cells = [f"{row['slice']}: {row['value']}", f"{row['pairs']}"]
+        if "srcc" in row:
+            cells += [_bracketed(row, "srcc"), _bracketed(row, "mse"), _bracketed(row, "bias", "+")]
+        else:
+            cells += ["", f"{row['mse']:.3f}", f"{row['bias']:+.3f}"]
+        lines += [f"| {' | '.join(cells)} |"]
     return [*lines, "", SLICED]
 
 
@@ -135,6 +142,7 @@ def _table(split: EvaluatedSplit) -> list[str]:
             f"floor of the MSE: {_bracketed(ranges, f'floor_mse{suffix}')}."
             for words, suffix in CEILINGS
         ]
+        lines += [RANGE]
     return [*lines, "", FITTED_HERE] if split.headline == CROSSFITTED else lines
 
 

@@ -21,7 +21,7 @@ SCALE = (0.0, 10.0)  # of mean ratings, and of predictions whose errors mean som
 FAR = 20.0  # beyond it predictions are on a scale such as 0 to 100
 UNIT = 1.0  # predictions that all lie within +-UNIT are cosines or shares, not ratings
 FIVE, MIN_OF_FIVE = (1.0, 5.0), 20  # so many mean ratings, all in FIVE, hardly are on 0-10
-RATINGS = tables.RATINGS.without("listener_id", "split", "model_id")
+RATINGS = tables.RATINGS.without("listener_id", "split")
 
 
 def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +31,8 @@ def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame
     reference, to TOLERANCE.
     """
     key = [name for name in PAIR if name in ratings]
-    check_table(ratings, RATINGS if "text" in key else RATINGS.without("text"), "the ratings")
+    absent = [name for name in ("text", "model_id") if name not in ratings]
+    check_table(ratings, RATINGS.without(*absent), "the ratings")
     means = ratings.groupby(key, sort=False)["score"].mean().rename(RATED_MEAN).reset_index()
     reference = frame.drop(columns=PREDICTION)
     matched = matching.match_pairs(means, reference, "the ratings", "the reference")
@@ -47,6 +48,14 @@ def ratings_in_order(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame
     row = matched[key].assign(row=np.arange(len(matched)))  # of each pair in the reference
     ordered = ratings.merge(row, on=key).sort_values("row", kind="stable")
     return ordered.drop(columns="row")
+
+
+def with_generators(frame: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the model_id that the ratings name, where it has no such column."""
+    if "model_id" in frame or "model_id" not in ratings:
+        return frame
+    names = ratings.drop_duplicates("wav_file_name").set_index("wav_file_name")["model_id"]
+    return frame.assign(model_id=frame["wav_file_name"].map(names))
 
 
 def reference_column(columns: Collection[Hashable], where: str) -> str:

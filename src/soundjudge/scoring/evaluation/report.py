@@ -35,7 +35,8 @@ def evaluate(
         generator of the clip, model_id.
     ratings : DataFrame, optional
         Single ratings of the same pairs: wav_file_name, text if pairs have texts, score (0 to 10).
-        Their means must be the reference, to 0.05 points.
+        Their means must be the reference, to 0.05 points. Their model_id, if any, is taken where
+        the reference has none.
     resamples : int
         Bootstrap resamples for the 95 % intervals; the noise ceiling takes the first 200.
     seed : int
@@ -58,7 +59,9 @@ def evaluate(
         those of the ceiling. Each number except pairs has its interval: _lo and _hi. What cannot be
         had is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
         where all predictions lie within -1 to 1, half of them outside of 0 to 10, or one beyond 20,
-        or where 20 or more mean ratings all lie within 1 to 5, or within 0 to 1.
+        or where 20 or more mean ratings all lie within 1 to 5, or within 0 to 1;
+        intervals_over_pairs is one where cluster is none though two or more pairs share a text, or
+        a generator, on average.
 
     Raises
     ------
@@ -180,6 +183,9 @@ class SystemEvaluation:
         row: dict[str, float | str] = {**self.split.metrics[PREDICTION], **remark}
         if self.split.no_ceiling:
             row["no_ceiling"] = self.split.no_ceiling
+        config = self.split.comparison.config
+        if narrow := systems.narrow_intervals(self.frame, config.cluster):
+            row["intervals_over_pairs"] = narrow
         return row | self.split.ceiling_metrics
 
     @cached_property
@@ -204,7 +210,8 @@ def evaluate_system(
     )
     if len(frame) < resampling.MIN_PAIRS:
         return SystemEvaluation(frame=frame, split=None)
-    comparison = systems.compare_systems(frame, [PREDICTION], config)
     if ratings is not None:
-        ratings = reference_tables.ratings_in_order(comparison.frame, ratings)
+        ratings = reference_tables.ratings_in_order(frame, ratings)
+        frame = reference_tables.with_generators(frame, ratings)
+    comparison = systems.compare_systems(frame, [PREDICTION], config)
     return SystemEvaluation(frame=frame, split=evaluation.with_ceilings(name, comparison, ratings))

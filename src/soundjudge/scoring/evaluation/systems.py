@@ -105,6 +105,24 @@ def cluster_codes(frame: pd.DataFrame, cluster: Cluster) -> list[NDArray[np.int3
     return codes
 
 
+def narrow_intervals(frame: pd.DataFrame, cluster: Cluster) -> str:
+    """A sentence where pairs are resampled one by one though many share a text or a generator."""
+    shared = [
+        name
+        for name in ("text", "model_id")
+        if name in frame
+        and frame[name].notna().all()
+        and MIN_CLUSTERS <= frame[name].nunique() <= len(frame) / 2
+    ]
+    if cluster != "none" or not shared:
+        return ""
+    choice = "both" if len(shared) > 1 else shared[0]
+    return (
+        f"too narrow, as pairs share their {' and '.join(shared)}: choose --cluster {choice} "
+        "(cluster= in Python)"
+    )
+
+
 def metrics_with_intervals(comparison: SystemComparison, system: str) -> Numbers:
     """n; srcc, lcc, ktau, mse and its parts (`BootstrapDraws`), each with _lo and _hi."""
     frame, k = comparison.frame, comparison.systems.index(system)

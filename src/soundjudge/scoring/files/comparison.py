@@ -1,6 +1,7 @@
 """Reports on anyone's files: how well predictions agree with ratings, and whether two differ."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from soundjudge.scoring.evaluation.reference_tables import (
     rename_reference,
 )
 from soundjudge.scoring.evaluation.report import SystemEvaluation, evaluate_system
-from soundjudge.scoring.evaluation.systems import EvaluationConfig
+from soundjudge.scoring.evaluation.systems import EvaluationConfig, narrow_intervals
 from soundjudge.scoring.files import prediction_files
 from soundjudge.scoring.systems.system_files import system_names
 
@@ -28,6 +29,15 @@ OF_THESE_SCORES = (
     "intervals and p are over pairs, of these very scores: they hold nothing of the chance in a "
     "training, so that claims about two methods need several trainings of each"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileComparison:
+    """Systems compared, and what their files make one doubt."""
+
+    table: pd.DataFrame  # of `report.compare`; systems have their files' names
+    other_scales: dict[str, str]  # a sentence on each system, or the reference, not on 0 to 10
+    narrow_intervals: str  # a sentence where pairs share texts or generators; or ""
 
 
 def evaluate_files(
@@ -76,11 +86,8 @@ def compare_files(
     *,
     out: Path | None = None,
     overwrite: bool = False,
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The table of `report.compare`, also as JSON in `out`; systems have their files' names.
-
-    And a sentence on each system whose predictions are on another scale than 0 to 10.
-    """
+) -> FileComparison:
+    """The table of `report.compare` and the sentences about it, also as JSON in `out`."""
     inputs = [*predictions, reference]
     with optional_output(out, inputs, ".json", overwrite=overwrite) as target:
         pairs = prediction_files.read_reference(reference)
@@ -98,11 +105,13 @@ def compare_files(
         scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
         scales["the reference"] = other_reference_scale(rename_reference(pairs)["average_score"])
         remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
+        narrow = narrow_intervals(pairs, config.cluster)
         if target:
+            told = {"mse_of_another_scale": remarks, "intervals_over_pairs": narrow}
             numbers: dict[str, object] = {"comparisons": artifacts.json_rows(table)}
-            scaled = {"mse_of_another_scale": remarks} if remarks else {}
-            artifacts.write_json(target, numbers | scaled)
-    return table, remarks
+            numbers |= {name: value for name, value in told.items() if value}
+            artifacts.write_json(target, numbers)
+    return FileComparison(table=table, other_scales=remarks, narrow_intervals=narrow)
 
 
 def _write_page(
@@ -112,7 +121,8 @@ def _write_page(
     if evaluation.split is None:
         raise SoundjudgeError(f"{reference}: {numbers['no_intervals']}, or no --report")
     title = f"{predictions.name} against {reference.name}"
-    remark = str(numbers.get("mse_of_another_scale", ""))
+    told = {"MSE": "mse_of_another_scale", "Intervals over pairs": "intervals_over_pairs"}
+    remark = ". ".join(f"{name}: {numbers[key]}" for name, key in told.items() if key in numbers)
     html_page.write_page([evaluation.split], page, title=title, note=note, remark=remark)
 
 
@@ -125,7 +135,7 @@ def _read_matching(path: Path, pairs: pd.DataFrame, reference: Path) -> pd.DataF
 
 def _read_ratings(path: Path, pairs: pd.DataFrame, scale: Scale | None) -> pd.DataFrame:
     """The ratings of the reference's clips; every clip must have some."""
-    ratings = rating_files.read_ratings(path, scale)
+    ratings = rating_files.read_ratings(path, scale, generators=True)
     unrated = pairs.loc[~pairs["wav_file_name"].isin(ratings["wav_file_name"]), "wav_file_name"]
     if not unrated.empty:
         other = spellings.other_spelling(unrated.iloc[0], ratings["wav_file_name"].unique())
