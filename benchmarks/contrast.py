@@ -108,7 +108,7 @@ def train(sample: Sample, lalm: Lalm, seed: int, rate: float, splits: list[str])
             done += 1
             average.update(done)
         lalm.eval()
-        with average.applied():
+        with average.substitute():
             report(sample, lalm, f"seed {seed}, epoch {epoch + 1}", splits)
             if epoch + 1 == EPOCHS and lalm.llm_training.training == "full":
                 checkpoint.save_lalm(WORK / f"seed-{seed}", lalm, "", {"epoch": EPOCHS})

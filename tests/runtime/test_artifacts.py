@@ -60,6 +60,31 @@ def test_a_folder_replaces_all_of_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_all_of_a_folder_is_on_the_disk_before_its_name_and_then_its_name(tmp_path, monkeypatch):
+    path, events, rename = tmp_path / "out", [], os.rename
+
+    def note_flush(handle):
+        there = os.fstat(handle)
+        every = (*tmp_path.rglob("*"), tmp_path)
+        events.extend(one.name for one in every if one.lstat() == there)
+
+    def note_rename(source, target):
+        events.append("rename")
+        rename(source, target)
+
+    with artifacts.atomic_folder(path) as folder:
+        (folder / "old").write_text("old")
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(os, "rename", note_rename)
+    with artifacts.atomic_folder(path) as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner/a").write_text("a")
+        (folder / "link").symlink_to("nowhere")
+    assert set(events[:-4]) == {"inner", "a"}
+    assert events[-4:] == [folder.name, "rename", "rename", tmp_path.name]
+    assert [file.name for file in sorted(path.iterdir())] == ["inner", "link"]
+
+
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     path = tmp_path / "out"
     with artifacts.atomic_folder(path) as folder:

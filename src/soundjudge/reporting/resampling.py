@@ -155,11 +155,11 @@ def tau_draws(terms: Floats, weights: Floats) -> Floats:
 def interval(draws: Floats, confidence: float) -> tuple[float, float]:
     """The percentile interval of draws (R,), NaN left out (Efron and Tibshirani 1993, 13.3)."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(defined(draws), [tail, 1 - tail])
+    low, high = np.quantile(drop_undefined(draws), [tail, 1 - tail])
     return float(low), float(high)
 
 
-def defined(draws: Floats) -> Floats:
+def drop_undefined(draws: Floats) -> Floats:
     """The draws (R,) that are numbers. Raises SoundjudgeError if there is none."""
     draws = draws[~np.isnan(draws)]
     if len(draws) == 0:

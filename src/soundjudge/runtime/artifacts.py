@@ -49,11 +49,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     handle = lock_folder(temporary, path)
     try:
         yield temporary
+        for inside in temporary.rglob("*"):
+            if not inside.is_symlink():
+                flush_to_disk(inside)
+        flush_to_disk(temporary)
         old = path.with_name(f".old-{path.name}")
         _remove(old)
         if path.exists():
             path.rename(old)
         temporary.rename(path)
+        flush_to_disk(path.parent)
         _remove(old)
     finally:
         _remove(temporary)

@@ -61,7 +61,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     return result
 
 
-def unwrapped(packets: bytes, seconds: float) -> Stream:
+def unwrap(packets: bytes, seconds: float) -> Stream:
     """The file in the packets of FLAC in Ogg (RFC 9639, 10.1).
 
     libsndfile does not read them as every writer writes them.

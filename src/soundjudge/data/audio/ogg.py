@@ -176,7 +176,7 @@ def _unwrapped(stream: Stream, data: FileBytes, link: Link, seconds: float) -> S
     if not link.codec.startswith(flac.IN_OGG):
         return stream
     texts = (data[page.start + 27 + data[page.start + 26] : page.end] for page in link.pages)
-    return replace(flac.unwrapped(b"".join(texts), seconds), damage=stream.damage)
+    return replace(flac.unwrap(b"".join(texts), seconds), damage=stream.damage)
 
 
 def _goes_back(data: FileBytes, pages: list[Page]) -> bool:

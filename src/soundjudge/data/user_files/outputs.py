@@ -29,7 +29,7 @@ def locked_output(
     command that has that option.
     """
     check_output(out, inputs, suffixes)
-    target = resolved(out)
+    target = follow_links(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     with lock(out, target):
         if target.exists() and not (overwrite or resume):
@@ -62,7 +62,7 @@ def check_output(out: Path, inputs: Sequence[Path | None], suffixes: Sequence[st
     for path in inputs:
         if path is not None and is_same_file(out, path):
             raise SoundjudgeError(f"{out} is one of the files that are read: choose another output")
-    parent = next(parent for parent in resolved(out).parents if parent.exists())
+    parent = next(parent for parent in follow_links(out).parents if parent.exists())
     if not parent.is_dir():
         raise SoundjudgeError(f"{out}: {parent} is no folder: name another output")
 
@@ -71,10 +71,10 @@ def is_same_file(first: Path, second: Path) -> bool:
     """Whether both are one file, under whatever names."""
     if first.exists() and second.exists():
         return first.samefile(second)
-    return resolved(first) == resolved(second)
+    return follow_links(first) == follow_links(second)
 
 
-def resolved(path: Path) -> Path:
+def follow_links(path: Path) -> Path:
     """The file that a path leads to, links followed. Raises SoundjudgeError for a ring of links."""
     try:
         return path.resolve()

@@ -20,7 +20,7 @@ from soundjudge.runtime import artifacts
 
 # By screening: told apart by shape and filling, in grey, too.
 MARKERS = {"none": "o", "rating": "s", "listener": "D", "both": "^"}
-GREYS = {"none": "white", "rating": "0.75", "listener": "0.45", "both": "black"}
+GRAYS = {"none": "white", "rating": "0.75", "listener": "0.45", "both": "black"}
 HEADING = "Agreement of targets with held-out listeners"
 
 
@@ -62,7 +62,7 @@ def _plot_intervals(axes: Axes, study: Study, name: str, targets: list[str]) -> 
             height,
             xerr=reach,
             fmt=MARKERS[method],
-            markerfacecolor=GREYS[method],
+            markerfacecolor=GRAYS[method],
             markersize=5,
             color="black",
             elinewidth=0.8,

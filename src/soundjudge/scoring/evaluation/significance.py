@@ -108,7 +108,7 @@ def linear_metrics(
 
 def p_value(differences: Values) -> float:
     """Two-sided p of a difference (R,): twice the share of resamples that reverse its sign."""
-    differences = resampling.defined(differences)
+    differences = resampling.drop_undefined(differences)
     differences = np.where(np.abs(differences) < ROUNDING, 0, differences)
     tail = min(int(np.sum(differences <= 0)), int(np.sum(differences >= 0)))
     return min(1.0, 2 * (tail + 1) / (len(differences) + 1))

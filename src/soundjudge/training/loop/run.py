@@ -146,7 +146,7 @@ class TrainingRun(Generic[M]):
             progress.best_epoch = epoch
         else:
             self.module.eval()
-            with self.averaged():
+            with self.average_weights():
                 with torch.no_grad():
                     # The first process decides for all, lest a last bit let one stop alone.
                     (value,) = broadcast_object_list([float(self.validate())])
@@ -161,9 +161,9 @@ class TrainingRun(Generic[M]):
         self.write_history()
         self.log(describe_row(progress.history[-1]))
 
-    def averaged(self) -> AbstractContextManager[None]:
+    def average_weights(self) -> AbstractContextManager[None]:
         """The average of the weights in the module, where the optimization keeps one."""
-        return nullcontext() if self.average is None else self.average.applied()
+        return nullcontext() if self.average is None else self.average.substitute()
 
     def write_history(self) -> None:
         """Writes the history so far to its file, if it has one."""

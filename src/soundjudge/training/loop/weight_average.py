@@ -39,7 +39,7 @@ class WeightAverage:
         self._write(self.average)
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
+    def substitute(self) -> Iterator[None]:
         """The average in the module's parameters, which are put back at the end."""
         weights = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.apply()
