@@ -137,6 +137,15 @@ def test_dvc_yaml_names_folders_and_not_files() -> None:
 
 
 @pytest.mark.parametrize("stage", DVC)
+def test_metrics_and_pictures_stay_when_the_stage_that_renews_them_fails(stage: str) -> None:
+    """DVC removes an output before the stage runs, unless it is to persist."""
+    listed = [*body(stage).get("outs", []), *body(stage).get("metrics", [])]
+    for out in [*listed, *body(stage).get("plots", [])]:
+        path, flags = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+        assert flags.get("persist", False) == path.startswith(("metrics/", "plots/")), path
+
+
+@pytest.mark.parametrize("stage", DVC)
 def test_no_stage_prints(stage: str) -> None:
     tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
     assert "print" not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime.file_system import flush_to_disk, lock_folder
+from soundjudge.runtime.file_system import flush_folder_to_disk, flush_to_disk, lock_folder
 from soundjudge.runtime.rounding import round_floats
 
 if TYPE_CHECKING:
@@ -49,10 +49,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     handle = lock_folder(temporary, path)
     try:
         yield temporary
-        for inside in temporary.rglob("*"):
-            if not inside.is_symlink():
-                flush_to_disk(inside)
-        flush_to_disk(temporary)
+        flush_folder_to_disk(temporary)
         old = path.with_name(f".old-{path.name}")
         _remove(old)
         if path.exists():

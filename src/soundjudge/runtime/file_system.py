@@ -34,3 +34,11 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def flush_folder_to_disk(folder: Path) -> None:
+    """Returns when all that is in the folder, and its name for it, is on the disk."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            flush_to_disk(path)
+    flush_to_disk(folder)
