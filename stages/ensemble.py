@@ -37,14 +37,14 @@ def main() -> None:
     pairs = panel.rated_scores(validation, targets, rated, names, refitted, config.silent_score)
     chosen = crossfit.choose(pairs, config)
     fitted = ensemble.fit_ensemble(pairs.scores, pairs.rating, chosen)
-    held_out = crossfit.crossfit(pairs, config)
-    blends = panel.blends(validation, test, targets, fitted, held_out)
+    crossfitted = crossfit.crossfit(pairs, config)
+    blends = panel.blends(validation, test, targets, fitted, crossfitted)
     intervals = panel.fit_panel_intervals(
         validation, targets, fitted, blends["validation_crossfitted"], config.coverage
     )
     panel.write_blends(BLENDS, blends, intervals)
     artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted), exact=True)
-    numbers = fit_report.report_fit(pairs, fitted, chosen, held_out, refitted)
+    numbers = fit_report.report_fit(pairs, fitted, chosen, crossfitted, refitted)
     artifacts.write_metrics(METRICS, {"note": note} | numbers, fit_report.HEADLINE)
 
 

@@ -36,7 +36,7 @@ def main(name: str) -> None:
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
     captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
     labels = tables.read_table(PAIRS, tables.PAIRS)
-    pairs, held_out = (
+    train, validation = (
         pretrain.select_pseudolabeled(labels, captions, clips, getattr(config, key), key)
         for key in ("train_splits", "validation_splits")
     )
@@ -46,7 +46,7 @@ def main(name: str) -> None:
     work = work_folder("pretrain", [config, member], inputs)
     history = HISTORIES / name / "history.csv"
     result = pretrain.train(
-        lalm, features, pairs, held_out, config, member, work=work, device=device, history=history
+        lalm, features, train, validation, config, member, work=work, device=device, history=history
     )
 
     if devices.process_state(device).is_main_process:

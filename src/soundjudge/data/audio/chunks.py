@@ -64,13 +64,13 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
     return [Stream()]  # libsndfile says what is wrong with it
 
 
-def _chunks(data: FileBytes, place: int, layout: Layout) -> Iterator[Chunk]:
-    while place + HEAD <= len(data):
-        size: int = struct.unpack_from(layout.size_code, data, place + 4)[0]
-        yield Chunk(name=bytes(data[place : place + 4]), start=place + HEAD, size=size)
-        place += HEAD + size
+def _chunks(data: FileBytes, offset: int, layout: Layout) -> Iterator[Chunk]:
+    while offset + HEAD <= len(data):
+        size: int = struct.unpack_from(layout.size_code, data, offset + 4)[0]
+        yield Chunk(name=bytes(data[offset : offset + 4]), start=offset + HEAD, size=size)
+        offset += HEAD + size
         # Some writers leave out the byte that follows an odd length.
-        place += size % 2 and data[place : place + 4] not in KNOWN
+        offset += size % 2 and data[offset : offset + 4] not in KNOWN
 
 
 def _streams(
@@ -111,18 +111,18 @@ def _streams(
 
 def _behind(data: FileBytes, end: int, layout: Layout) -> tuple[bool, bool]:
     """Whether samples end at `end`: nothing or a chunk follows; and whether a file is joined."""
-    for place in (end, end + end % 2):
-        if data[place : place + 4] == data[:4] or (place > FORM and is_file(data, place)):
+    for offset in (end, end + end % 2):
+        if data[offset : offset + 4] == data[:4] or (offset > FORM and is_file(data, offset)):
             return True, True
-        tags = place
+        tags = offset
         while size := mpeg_frames.tag_size(data, tags):
             tags += size
-        if place < tags >= len(data):
+        if offset < tags >= len(data):
             return True, False
-        chunk = next(_chunks(data, place, layout), None)
+        chunk = next(_chunks(data, offset, layout), None)
         named = chunk and chunk.name.isascii() and chunk.name.decode().isprintable()
         if chunk and named and chunk.size <= len(data) - chunk.start:
-            behind = _chunks(data, place, layout)
+            behind = _chunks(data, offset, layout)
             return True, any(one.name == data[:4] for one in behind)
     return end == len(data), False
 
@@ -144,13 +144,13 @@ def _head(data: bytes, layout: Layout, chunks: dict[bytes, Chunk], size: int) ->
         struct.pack_into("<QQ", head, chunks[b"ds64"].start, total, size)
         counted = total = IN_DS64
     struct.pack_into(layout.size_code, head, 4, min(total, IN_DS64))
-    place = chunks[layout.samples].start - 4
-    struct.pack_into(layout.size_code, head, place, min(counted, IN_DS64))
+    offset = chunks[layout.samples].start - 4
+    struct.pack_into(layout.size_code, head, offset, min(counted, IN_DS64))
     if layout.description == b"COMM" and b"COMM" in chunks:
-        place = chunks[b"COMM"].start
-        frame = frame_bytes(b"COMM", bytes(head[place : place + 22]))
+        offset = chunks[b"COMM"].start
+        frame = frame_bytes(b"COMM", bytes(head[offset : offset + 22]))
         if frame:
-            struct.pack_into(">I", head, place + 2, size // frame)
+            struct.pack_into(">I", head, offset + 2, size // frame)
     return bytes(head)
 
 

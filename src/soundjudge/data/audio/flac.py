@@ -29,7 +29,7 @@ class Frame:
     first: int
     end: int
     rate: int
-    place: int = 0
+    offset: int = 0
     "of its header in the file"
 
 
@@ -46,7 +46,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         if rate == 0 or end - start < 42:
             return [Stream()]  # libsndfile says what is wrong with it
         there = _samples(data, start, end, seconds * rate)
-        if there.end <= seconds * rate and _holds_other(data, there.place, end):
+        if there.end <= seconds * rate and _holds_other(data, there.offset, end):
             return [Stream(refusal=JOINED)]
         refusal = ""
         if there.rate not in (0, rate):
@@ -78,24 +78,24 @@ def _holds_other(data: FileBytes, frame: int, end: int) -> bool:
     """
     places = (match.start() for match in OTHER.finditer(data, frame + 1, end))
     return any(
-        is_file(data, place) and (data[place] != 0xFF or _crc16(data[frame:place]) == 0)
-        for place in places
+        is_file(data, offset) and (data[offset] != 0xFF or _crc16(data[frame:offset]) == 0)
+        for offset in places
     )
 
 
 def _samples(data: FileBytes, start: int, end: int, enough: float) -> Frame:
     """The last of the frames that follow one another from the first on; its rate if any says it."""
     block_size = int.from_bytes(data[start + 8 : start + 10], "big")
-    ends, last, rate, place = {0}, 0, 0, start
+    ends, last, rate, offset = {0}, 0, 0, start
     for match in FRAME.finditer(data, start + 42, end):
         frame = _frame(data[match.start() : match.start() + 16], block_size)
         if frame is None or frame.first not in ends:
             continue
         ends.add(frame.end)
-        last, rate, place = max(last, frame.end), rate or frame.rate, match.start()
+        last, rate, offset = max(last, frame.end), rate or frame.rate, match.start()
         if last > enough:
             break
-    return Frame(first=0, end=last, rate=rate, place=place)
+    return Frame(first=0, end=last, rate=rate, offset=offset)
 
 
 def _frame(head: bytes, block_size: int) -> Frame | None:
@@ -104,10 +104,10 @@ def _frame(head: bytes, block_size: int) -> Frame | None:
     number = head[4] & (0x7F if length == 1 else 0x7F >> length)
     for byte in head[5 : 4 + length]:
         number = number << 6 | byte & 0x3F
-    size_code, rate_code, place = head[2] >> 4, head[2] & 15, 4 + length
+    size_code, rate_code, offset = head[2] >> 4, head[2] & 15, 4 + length
     if size_code in (6, 7):
-        size = int.from_bytes(head[place : place + size_code - 5], "big") + 1
-        place += size_code - 5
+        size = int.from_bytes(head[offset : offset + size_code - 5], "big") + 1
+        offset += size_code - 5
     else:
         size = {1: 192}.get(size_code) or (
             576 << size_code - 2 if size_code < 6 else 1 << size_code
@@ -116,11 +116,11 @@ def _frame(head: bytes, block_size: int) -> Frame | None:
     if rate_code in (12, 13, 14):
         width = 1 if rate_code == 12 else 2
         rate = (
-            int.from_bytes(head[place : place + width], "big")
+            int.from_bytes(head[offset : offset + width], "big")
             * {12: 1000, 13: 1, 14: 10}[rate_code]
         )
-        place += width
-    if place >= len(head) or _checksum(head[:place]) != head[place]:
+        offset += width
+    if offset >= len(head) or _checksum(head[:offset]) != head[offset]:
         return None
     first = number if head[1] & 1 else number * block_size
     return Frame(first=first, end=first + size, rate=rate)

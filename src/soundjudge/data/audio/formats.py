@@ -30,8 +30,8 @@ def foreign_name(data: FileBytes, start: int) -> str:
     head = data[start : start + 8]
     if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "aac"
-    known = {**MAGICS, **UNCHECKED}
-    return next((name for magic, name in known.items() if head.startswith(magic)), "")
+    magics = {**MAGICS, **UNCHECKED}
+    return next((name for magic, name in magics.items() if head.startswith(magic)), "")
 
 
 def is_file(data: FileBytes, start: int) -> bool:

@@ -129,11 +129,11 @@ def first_frame(data: FileBytes) -> tuple[int, int]:
     if is_run(data, start):
         return start, 0
     search, end = (10, len(data)) if start else (0, 65_536)
-    found = next_run(data, search, min(end, len(data)))
-    if found < 0:
+    run = next_run(data, search, min(end, len(data)))
+    if run < 0:
         return -1, 0
-    unknown = data[start:found]
-    return found, len(unknown.strip(b"\0") if start else unknown)
+    unknown = data[start:run]
+    return run, len(unknown.strip(b"\0") if start else unknown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,12 +148,12 @@ class Xing:
 
 def read(data: FileBytes, position: int, frame: Frame) -> Xing | None:
     """What the frame here says; None if it is one of sound."""
-    place = position + _place(frame)
-    if frame.kind[1] != 3 or data[place : place + 4] not in (b"Xing", b"Info"):
+    offset = position + _place(frame)
+    if frame.kind[1] != 3 or data[offset : offset + 4] not in (b"Xing", b"Info"):
         return None
-    flags, count = struct.unpack(">II", data[place + 4 : place + 12])
-    clean = not any(data[position + 4 : place]) and bool(data[position + 1] & 1 and flags & COUNT)
-    clean &= not _hides_sound(data, place)
+    flags, count = struct.unpack(">II", data[offset + 4 : offset + 12])
+    clean = not any(data[position + 4 : offset]) and bool(data[position + 1] & 1 and flags & COUNT)
+    clean &= not _hides_sound(data, offset)
     return Xing(count=count if flags & COUNT else 0, clean=clean)
 
 
@@ -163,27 +163,27 @@ def with_count(old: bytes, frame: Frame, count: int, size: int) -> bytes:
     That is how much the encoder's delay and padding are, which a decoder takes off. It becomes one
     that decoders take for one.
     """
-    place = _place(frame) + 8
+    offset = _place(frame) + 8
     numbers = struct.pack(">I", count) + (
-        struct.pack(">I", size) if old[place - 1] & BYTES else b""
+        struct.pack(">I", size) if old[offset - 1] & BYTES else b""
     )
-    start = bytes([old[0], old[1] | 1, old[2], old[3]]).ljust(place - 8, b"\0")
-    rest = old[place + len(numbers) :]
-    if _hides_sound(old, place - 8):
-        gaps = _gaps_place(old, place - 8) - place - len(numbers)
-        rest = rest[:gaps] + bytes(3) + rest[gaps + 3 :]
-    return start + old[place - 8 : place] + numbers + rest
+    start = bytes([old[0], old[1] | 1, old[2], old[3]]).ljust(offset - 8, b"\0")
+    remainder = old[offset + len(numbers) :]
+    if _hides_sound(old, offset - 8):
+        gaps = _gaps_place(old, offset - 8) - offset - len(numbers)
+        remainder = remainder[:gaps] + bytes(3) + remainder[gaps + 3 :]
+    return start + old[offset - 8 : offset] + numbers + remainder
 
 
-def _gaps_place(data: FileBytes, place: int) -> int:
+def _gaps_place(data: FileBytes, offset: int) -> int:
     """Where the delay and the padding stand, 12 bits each, of a frame whose name is at `place`."""
-    flags = data[place + 7]
-    return place + 8 + sum(size for flag, size in FIELDS.items() if flags & flag) + GAPS
+    flags = data[offset + 7]
+    return offset + 8 + sum(size for flag, size in FIELDS.items() if flags & flag) + GAPS
 
 
-def _hides_sound(data: FileBytes, place: int) -> bool:
+def _hides_sound(data: FileBytes, offset: int) -> bool:
     """Whether the delay or the padding is more than an encoder needs: a decoder takes both off."""
-    gaps = _gaps_place(data, place)
+    gaps = _gaps_place(data, offset)
     both = int.from_bytes(data[gaps : gaps + 3], "big")
     return max(both >> 12, both & 0xFFF) > LARGEST_GAP
 
@@ -191,8 +191,8 @@ def _hides_sound(data: FileBytes, place: int) -> bool:
 def new(head: bytes, frame: Frame, count: int) -> bytes:
     """Such a frame for `count` others, whose headers are like `head`."""
     silent = silent_frame(head, frame)
-    place = _place(frame)
-    return silent[:place] + struct.pack(">4sII", b"Xing", COUNT, count) + silent[place + 12 :]
+    offset = _place(frame)
+    return silent[:offset] + struct.pack(">4sII", b"Xing", COUNT, count) + silent[offset + 12 :]
 
 
 def silent_frame(head: bytes, frame: Frame) -> bytes:

@@ -89,8 +89,8 @@ def study_ratings(
     """
     check_listeners(ratings, where)
     assert default in candidates, f"{default} is not among the candidates"
-    found = correlate_splits(ratings, candidates, settings, config)
-    table = _table(found, candidates, candidates.index(default), config)
+    correlations = correlate_splits(ratings, candidates, settings, config)
+    table = _table(correlations, candidates, candidates.index(default), config)
     row = _best_row(table, candidates.index(default), 1 - config.confidence)
     return Study(
         panel=describe_panel(ratings),
@@ -110,19 +110,19 @@ def _best_row(table: pd.DataFrame, default: int, level: float) -> int:
 
 
 def _table(
-    found: Correlations, candidates: Sequence[Candidate], default: int, config: StudyConfig
+    correlations: Correlations, candidates: Sequence[Candidate], default: int, config: StudyConfig
 ) -> pd.DataFrame:
     columns: dict[str, object] = {
         "screening": [c.screening for c in candidates],
         "target": [c.target for c in candidates],
     }
     for name, points, draws in (
-        ("srcc", found.srcc, found.srcc_draws),
-        ("lcc", found.lcc, found.lcc_draws),
+        ("srcc", correlations.srcc, correlations.srcc_draws),
+        ("lcc", correlations.lcc, correlations.lcc_draws),
         (
             "difference",
-            found.srcc - found.srcc[:, [default]],
-            found.srcc_draws - found.srcc_draws[:, :, [default]],
+            correlations.srcc - correlations.srcc[:, [default]],
+            correlations.srcc_draws - correlations.srcc_draws[:, :, [default]],
         ),
     ):
         mean, error = points.mean(axis=0), standard_errors(points, draws, config.held_out)
@@ -136,9 +136,9 @@ def _table(
             corrected[others] = holm(list(p[others]))
             columns |= {"p": np.where(others, p, np.nan), "p_holm": corrected}
     columns |= {
-        "share_lost": found.share_lost.mean(axis=0),
-        "share_dropped": found.share_dropped.mean(axis=0),
-        "pairs": np.full(len(candidates), found.pairs.mean()),
+        "share_lost": correlations.share_lost.mean(axis=0),
+        "share_dropped": correlations.share_dropped.mean(axis=0),
+        "pairs": np.full(len(candidates), correlations.pairs.mean()),
     }
     return pd.DataFrame(columns)
 

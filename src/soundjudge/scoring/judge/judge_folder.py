@@ -137,9 +137,9 @@ class JudgeFolder:
         api = HfApi(endpoint=constants.ENDPOINT, token=options.get("token"))
         message = options.get("commit_message") or f"The judge {self.manifest.score_id}"
         try:
-            made = api.create_repo(repo_id, private=options.get("private"), exist_ok=True)
+            repository = api.create_repo(repo_id, private=options.get("private"), exist_ok=True)
             commit = api.upload_folder(
-                repo_id=made.repo_id,
+                repo_id=repository.repo_id,
                 folder_path=self.folder,
                 commit_message=message,
                 revision=options.get("branch"),

@@ -164,13 +164,13 @@ def train(
     """
     train_pairs = make_rated_pairs(train_targets, member.target, member.sample_weights)
     lalm, trainable = language_model(model), member.trainable
-    known = prepare(model, trainable, sounds.features, train_pairs, config, options["device"])
+    precomputed = prepare(model, trainable, sounds.features, train_pairs, config, options["device"])
     compute_loss = list_loss(config, train_pairs.targets)
 
     reader = PairReader(lalm, sounds.features, train_pairs)
 
     def read(items: Indices) -> Inputs:
-        inputs = tuple(tensor[items] for tensor in known)
+        inputs = tuple(tensor[items] for tensor in precomputed)
         if trainable == "offset":
             return inputs
         sequences = lalm.scoring_sequences(reader.tokens_of(items))
@@ -189,13 +189,13 @@ def train(
     def loss(scores: Tensor, items: Indices) -> Tensor:
         return compute_loss(scores, *train_pairs.targets_of(items, scores.device))
 
-    def validate(pairs: TrainingPairs, known: list[Tensor]) -> float:
+    def validate(pairs: TrainingPairs, precomputed: list[Tensor]) -> float:
         if trainable == "offset":
-            scores, known = known[0].numpy(), known[1:]
+            scores, precomputed = precomputed[0].numpy(), precomputed[1:]
         else:
             scores = predict_scores(lalm, sounds.features, pairs, config.eval_batch_size)
         if isinstance(model, JointLalm):
-            scores = model.join(torch.from_numpy(scores), *known)
+            scores = model.join(torch.from_numpy(scores), *precomputed)
         return rank_correlation(scores, pairs.targets)
 
     validation = None

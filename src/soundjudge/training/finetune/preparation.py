@@ -36,15 +36,15 @@ def prepare(
     device: str,
 ) -> list[Tensor]:
     """Makes trainable what is to be trained; returns `stored_inputs` of the training pairs."""
-    known: list[Tensor] = []
+    precomputed: list[Tensor] = []
     if isinstance(model, JointLalm):
         model.to(devices.process_state(device).device).eval()
         scores, evidence = stored_inputs(model, "offset", features, pairs, config)
         model.offset.standardize_by(copy_to(scores, model.device), copy_to(evidence, model.device))
-        known = [scores, evidence] if trainable == "offset" else [evidence]
+        precomputed = [scores, evidence] if trainable == "offset" else [evidence]
     if trainable == "all":
         language_model(model).prepare_for_training(config.llm)
-    return known
+    return precomputed
 
 
 def stored_inputs(

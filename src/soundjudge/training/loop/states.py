@@ -109,10 +109,10 @@ class States:
 
     def load(self, log: Callable[[str], None]) -> bool:
         """Restores the newest readable state; False if there is none."""
-        found = self._newest(log)
-        if found is None:
+        newest = self._newest(log)
+        if newest is None:
             return False
-        path, content, best = found
+        path, content, best = newest
         state, progress = PartialState(), self.progress
         if len(content["processes"]) != state.num_processes:
             raise SoundjudgeError(
