@@ -39,7 +39,7 @@ from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.lalm.prompt import Order
 from soundjudge.runtime import devices
 from soundjudge.training.lalm.training_pairs import PairReader, gather_features
-from soundjudge.training.loop.objective import Indices
+from soundjudge.training.loop.objective import Indices, Inputs, ItemLoss
 from soundjudge.training.loop.updates import Updates
 from soundjudge.training.pretrain import pretrain
 from soundjudge.training.ranking.lists import clip_lists, random_lists
@@ -92,7 +92,8 @@ class Bench:
         self.bf16 = config.optimization.precision == "bf16"
         self.compute_loss = list_loss(config, corpus.pairs.targets)
         self.reader = PairReader(model, corpus.features, corpus.pairs)
-        self.updates = Updates(model, self._loss, config.optimization)
+        loss = ItemLoss(read=lambda items: (items,), loss=self._loss)
+        self.updates = Updates(model, loss, config.optimization)
         self.features: FeaturesInMemory | None = None
         self.way = WAYS["plain"]
 
@@ -133,7 +134,8 @@ class Bench:
         self.way = way
         self.model.config = replace(self.model.config, order=way.order)
 
-    def _loss(self, model: Lalm, items: Indices, _: torch.Generator) -> Tensor:
+    def _loss(self, model: Lalm, inputs: Inputs, _: torch.Generator) -> Tensor:
+        (items,) = inputs
         targets, weights = self.corpus.pairs.targets_of(items, self.device)
         return self.compute_loss(self._scores(items), targets, weights)
 

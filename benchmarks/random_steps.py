@@ -23,7 +23,7 @@ from soundjudge.model.lalm import prompt
 from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training.lalm.training_pairs import PairReader, TrainingPairs, make_pairs
-from soundjudge.training.loop.objective import Indices, Inputs, ListLoss
+from soundjudge.training.loop.objective import Indices, Inputs, ItemLoss, ListLoss, Loss
 from soundjudge.training.loop.read_ahead import read_ahead
 from soundjudge.training.loop.updates import Updates
 from soundjudge.training.pretrain import pretrain
@@ -66,7 +66,9 @@ class RandomTraining:
         self.model.prepare_for_training(LlmTraining(training="full", compile=way.compiled))
         self.reader = PairReader(self.model, self.features, self.pairs)
         self.compare = list_loss(config, self.pairs.targets)
-        objective = self.loss if not way.reads_ahead else self.list_loss(config.list_size)
+        objective: Loss[Lalm] = ItemLoss(read=lambda items: (items,), loss=self.loss)
+        if way.reads_ahead:
+            objective = self.list_loss(config.list_size)
         self.updates: Updates[Lalm] = Updates(self.model, objective, optimization)
         self.lists = random_lists(len(self.pairs), config.list_size)(np.random.default_rng(1))
 
@@ -84,8 +86,9 @@ class RandomTraining:
 
         return ListLoss(read=read, scores=scores, loss=loss, list_size=list_size)
 
-    def loss(self, model: Lalm, items: Indices, _: torch.Generator) -> Tensor:
+    def loss(self, model: Lalm, inputs: Inputs, _: torch.Generator) -> Tensor:
         """The loss with everything read, tokenized and copied when it is asked for."""
+        (items,) = inputs
         flat = items.ravel()
         sounds = self.reader.features_of(flat).float()
         scores = model.scores(sounds, self.pairs.texts_of(flat)).view(items.shape)

@@ -43,7 +43,9 @@ SMALL = {
         "pseudolabel.num_random": 0.5,  # a split of three clips has few texts
         "pseudolabel.hard_similarity_range": [-1.0, 1.0],  # untrained: all texts are alike
         "caption.optimization.epochs": 1,
+        "caption.optimization.warmup_steps": 0,
         "pretrain.training.optimization.epochs": 1,
+        "pretrain.training.optimization.warmup_steps": 0,
         "finetune.training.optimization.epochs": 1,
         "ensemble.folds": 2,
         "evaluate.resamples": 100,

@@ -9,14 +9,15 @@ from packaged_towers import needs_packages
 from repository import ROOT, benchmark_row, load_benchmark
 
 from soundjudge import Judge, params
-from soundjudge.clap.encoders import checkpoints
-from soundjudge.clap.encoders.encoder import encode_batches, encode_distinct
-from soundjudge.clap.encoders.source import ClapSource
 from soundjudge.data.audio import audio
 from soundjudge.model.lalm.checkpoint import load_lalm
 from soundjudge.reporting import metrics
 from soundjudge.scoring.ensemble.ensemble import EnsembleConfig
+from soundjudge.scoring.ensemble.intervals import member_ratings
 from soundjudge.scoring.judge.manifest import read_manifest
+from soundjudge.scoring.members import members
+from soundjudge.scoring.members.pair_scorer import PairScorer
+from soundjudge.scoring.members.windows import PredictionConfig
 
 built = pytest.mark.skipif(
     not (ROOT / "checkpoints/judge/judge.json").exists(), reason="the sample is not built"
@@ -115,17 +116,21 @@ def test_rows_of_silence_and_noise_are_measured_again():
 @pytest.mark.slow
 def test_a_row_of_the_foreign_words_is_measured_again():
     script = load_benchmark("foreign_words")
-    encoder = checkpoints.load_encoder(ClapSource(ROOT / "checkpoints/sample/towers"), "cpu")
+    judge = ROOT / "checkpoints/judge"
+    manifest = read_manifest(judge)
+    window = manifest.window_seconds
+    loader = members.MemberLoader(root=judge, device=torch.device("cpu"), window_seconds=window)
+    scorer = PairScorer([loader.member(judge / "members/zeroshot")], 2**28)
     paths, own, other = script.read_pairs()
-    manifest = read_manifest(ROOT / "checkpoints/judge")
     waves = [manifest.prepare(audio.read_audio(path))[1] for path in paths]
-    with torch.inference_mode():
-        sounds = np.concatenate(list(encode_batches(encoder.embed_sounds, waves, 16)))
-    cosines = [
-        (sounds * encode_distinct(encoder.embed_texts, texts, 32)).sum(axis=1)
-        for texts in (own, other)
-    ]
-    rate = script.row("zeroshot", *cosines).split(" | ")[1]  # of scores, ties differ
+    prediction = PredictionConfig(window_seconds=window)
+    scores, blend = [], manifest.ensemble
+    for texts in (own, other):
+        raw = np.tile(np.asarray(blend.mean), (len(texts), 1))
+        column = blend.members.index("zeroshot")
+        raw[:, column] = scorer.window_scores(waves, texts, prediction).of_pairs()[:, 0]
+        scores.append(member_ratings(blend, raw)[:, column])
+    rate = script.row("zeroshot", *scores).split(" | ")[1]
     assert rate.replace("0.", ".") == benchmark_row("foreign_words", "| zeroshot |")[1]
 
 
