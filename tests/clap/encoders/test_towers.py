@@ -251,12 +251,7 @@ def test_the_name_tells_of_the_second_tower_and_its_temperature_and_both_are_tun
 )
 def test_categories_that_do_not_fit_are_refused(tmp_path: Path, where, value, message):
     tiny_towers.clap(with_categories=True).save(tmp_path)
-    config = artifacts.read_json(tmp_path / "towers.json")
-    part = config if len(where) == 1 else config[where[0]]
-    part[where[-1]] = value
-    artifacts.write_json(tmp_path / "towers.json", config)
-    with pytest.raises(SoundjudgeError, match=message):
-        TowersClap.load(tmp_path, "cpu")
+    refuse_changed(tmp_path, where, value, message)
 
 
 @pytest.mark.parametrize(
@@ -275,12 +270,17 @@ def test_categories_that_do_not_fit_are_refused(tmp_path: Path, where, value, me
 )
 def test_a_tagger_and_tags_that_do_not_fit_are_refused(tmp_path: Path, where, value, message):
     tiny_towers.clap(with_categories=True, with_tags=True).save(tmp_path)
-    config = artifacts.read_json(tmp_path / "towers.json")
+    refuse_changed(tmp_path, where, value, message)
+
+
+def refuse_changed(folder: Path, where: tuple[str, ...], value: object, message: str) -> None:
+    """Loading is refused where the record of a saved CLAP has `value` at the key `where`."""
+    config = artifacts.read_json(folder / "towers.json")
     part = config if len(where) == 1 else config[where[0]]
     part[where[-1]] = value
-    artifacts.write_json(tmp_path / "towers.json", config)
+    artifacts.write_json(folder / "towers.json", config)
     with pytest.raises(SoundjudgeError, match=message):
-        TowersClap.load(tmp_path, "cpu")
+        TowersClap.load(folder, "cpu")
 
 
 def packaged(tmp_path: Path, monkeypatch, **own: bool) -> TowersClap:
