@@ -44,6 +44,8 @@ PREPARED, TARGETS = ROOT / "data/prepared", ROOT / "data/targets"
 CHECKPOINTS = {  # stage and its argument -> its checkpoint
     "tune_clap": "checkpoints/clapscore",
     "caption": "checkpoints/caption",
+    "likelihood": "checkpoints/likelihood",
+    "fusion": "checkpoints/fusion",
     "pretrain captioned": "checkpoints/pretrain/captioned",
     "finetune full1": "checkpoints/finetune/full1",
 }
@@ -69,7 +71,10 @@ ALONE = {  # finetune trains the language model itself, which reads no captioner
 TRAININGS = {  # each after those that it reads; a new language model takes its sizes from caption
     "tune-mean": Training("tune_clap", {"target": "mean"}),
     "tune-spo": Training("tune_clap", {"target": "spo"}),
+    "tune-latent": Training("tune_clap", {"target": "latent"}),
     "caption": Training("caption", {}),
+    "likelihood": Training("likelihood", {}, ("caption",)),
+    "fusion": Training("fusion", {}, ("likelihood",)),
     "pretrain": Training("pretrain captioned", {"warm_start": "caption"}, ("caption",)),
     "pretrain-alone": Training("pretrain captioned", {"warm_start": "none"}, ("caption",)),
     "3": Training("finetune full1", {"warm_start": "none", **ALONE}, ("caption", "pretrain")),
@@ -81,20 +86,33 @@ TRAININGS = {  # each after those that it reads; a new language model takes its 
     "1+2+3": Training(
         "finetune full1", {"warm_start": "pretrain/captioned", **ALONE}, ("caption", "pretrain")
     ),
+    "joint": Training("finetune full1", {}, ("caption", "likelihood", "pretrain")),
 }
-CLAP, SPO = "CLAP as it came", "CLAP tuned on standardized ratings (SPO)"
-REGRESSOR, FULL = "regressor on CLAP features", "language model, 1+2+3"
-ENSEMBLE = "ensemble of SPO, regressor and 1+2+3"
+CLAP = "CLAP as it came"
+ENSEMBLE = "`ensemble` of the members above that have a weight"
+MEMBERS = {  # of params.yaml -> row of the table
+    "zeroshot": "`zeroshot`: CLAP on pretrained towers as it is",
+    "clapscore": "`clapscore`: CLAP tuned on latent scores",
+    "regress": "`regress`: kernel machine on frozen CLAPs",
+    "likelihood": "`likelihood`: the captioner, 1 (no human ratings)",
+    "full1": "`full1`: language model, 1+2+3, and its captioner's likelihood",
+    "fusion": "`fusion`: kernel machine on CLAPs and the likelihood",
+}
 SYSTEMS = {  # row of the table -> training; None: it does not depend on a seed
     CLAP: None,
+    MEMBERS["zeroshot"]: None,
     "CLAP tuned on mean ratings": "tune-mean",
-    SPO: "tune-spo",
-    REGRESSOR: None,
+    "CLAP tuned on standardized ratings (SPO)": "tune-spo",
+    MEMBERS["clapscore"]: "tune-latent",
+    MEMBERS["regress"]: None,
+    MEMBERS["likelihood"]: "likelihood",
     "language model, 2 (no human ratings)": "pretrain-alone",
     "language model, 1+2 (no human ratings)": "pretrain",
     "language model, 3": "3",
     "language model, 2+3": "2+3",
-    FULL: "1+2+3",
+    "language model, 1+2+3": "1+2+3",
+    MEMBERS["full1"]: "joint",
+    MEMBERS["fusion"]: "fusion",
 }
 
 
@@ -127,7 +145,7 @@ def set_up(workspace: Path, training: Training, seed: int, inputs: dict[str, Pat
     """Writes params, and links to data, encoders and checkpoints, for a stage to run."""
     values = change_params(yaml.safe_load(PARAMS.read_text(encoding="utf-8")), training, seed)
     encoders = [e if isinstance(e, str) else e["path"] for e in values["encoders"].values()]
-    shared = {path: ROOT / path for path in ("data", *encoders)}
+    shared = {path: ROOT / path for path in ("data", *encoders, *values["fusion"]["extra_encoders"])}
     for path, target in (shared | inputs).items():
         link = workspace / path
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -139,10 +157,11 @@ def set_up(workspace: Path, training: Training, seed: int, inputs: dict[str, Pat
 
 
 def change_params(values: dict[str, Any], training: Training, seed: int) -> dict[str, Any]:
-    """The params of a training, in place."""
+    """The params of a training, in place; what is fitted in closed form has no seed."""
     stage, *member = training.command.split()
     stage_section = values[stage]["members"][member[0]] if member else values[stage]
-    for key, value in {**training.changes, "seed": seed}.items():
+    seeds = {"seed": seed} if "seed" in stage_section else {}
+    for key, value in {**training.changes, **seeds}.items():
         *outer, last = key.split(".")
         section = values if outer else stage_section
         for name in outer:
@@ -185,10 +204,10 @@ def score(checkpoints: dict[str, Path], split: str) -> pd.DataFrame:
 
 
 def ensemble_config() -> ensemble.EnsembleConfig:
-    """That of params.yaml with rows of the table as its members."""
+    """That of params.yaml with the members that may have a weight, as rows of the table."""
     config = params.load("ensemble", ensemble.EnsembleConfig, PARAMS)
-    blended = {"spo": SPO, "regress": REGRESSOR, "lm": FULL}
-    return dataclasses.replace(config, members=blended, zero_weight=(), least_weight={})
+    weighed = {name: row for name, row in MEMBERS.items() if name not in config.zero_weight}
+    return dataclasses.replace(config, members=weighed, zero_weight=())
 
 
 def evaluate(checkpoints: dict[str, Path]) -> evaluation.EvaluatedSplit:
@@ -254,7 +273,9 @@ def trainings_table(seeds: list[int]) -> str:
     for seed in seeds:
         trained = train(TRAININGS, seed)
         checkpoints = {system: trained[name] for system, name in SYSTEMS.items() if name}
-        checkpoints |= {CLAP: write_untuned(), REGRESSOR: ROOT / "checkpoints/regress"}
+        checkpoints[CLAP] = write_untuned()
+        for name in ("zeroshot", "regress"):
+            checkpoints[MEMBERS[name]] = ROOT / "checkpoints" / name
         evaluated.append(evaluate(checkpoints))
     return page(seeds, evaluated, params.load("note", str, PARAMS))
 

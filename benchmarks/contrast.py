@@ -120,7 +120,7 @@ def report(sample: Sample, lalm: Lalm, name: str, splits: list[str]) -> None:
     member.lalm = lalm
     found = {}
     for split in ["train", *splits]:
-        pairs, ratings = sample.rated(split)
+        pairs, ratings = sample.rated_pairs(split)
         rows = np.arange(len(pairs))
         clip_ids, texts = pairs.clip_ids_of(rows), pairs.texts_of(rows)
         found[split] = evidence(member, sample.features, clip_ids, texts), ratings
@@ -141,7 +141,7 @@ def print_differences(sample: Sample, seeds: list[int], splits: list[str]) -> No
     stored = [np.load(WORK / f"{name}.npz") for name in names]
     print("\n| split | as it is | after | difference |\n" + "|---" * 4 + "|")
     for split in splits:
-        ratings = sample.rated(split)[1]
+        ratings = sample.rated_pairs(split)[1]
         scores = [one[split][:, 0] - 0.5 * one[split][:, 1] for one in stored]
         first, *after = [srcc(score, ratings) for score in scores]
         draws = seed_intervals.srcc_draws(scores, ratings)

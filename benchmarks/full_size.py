@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "benchmarks"
 SCORE = ROOT / "src/soundjudge/cli/__main__.py"
 SEED = 2026
+LOG_LINES = 40  # of a stage that failed
 # Fewer steps and pairs, the same sizes of models, lists, steps and sequences. To compile the layers
 # would take minutes, for two steps.
 CHANGES: dict[str, dict[str, object]] = {
@@ -153,19 +154,22 @@ def print_row(name: str, cost: Noted) -> None:
 
 
 def run(project: Path, command: list[str]) -> Noted:
-    """Runs a script in the project, its output to log.txt, and returns its cost."""
-    noted = project / "noted.json"
-    with (project / "log.txt").open("a", encoding="utf-8") as log:
-        log.write(f"\n> {' '.join(command)}\n")
-        log.flush()
-        subprocess.run(
+    """Runs a script in the project, its output to log.txt, and returns its cost.
+
+    Where it fails, the end of its output is printed: the project may be deleted.
+    """
+    noted, log = project / "noted.json", project / "log.txt"
+    with log.open("w", encoding="utf-8") as output:
+        ended = subprocess.run(
             [sys.executable, str(HERE / "measured_run.py"), str(noted.resolve()), *command],
             cwd=project,
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            check=True,
         )
+    if ended.returncode:
+        last = log.read_text(encoding="utf-8").splitlines()[-LOG_LINES:]
+        sys.exit("\n".join([f"{' '.join(command)}: exit code {ended.returncode}", *last]))
     cost: Noted = artifacts.read_json(noted)
     return cost
 

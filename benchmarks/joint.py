@@ -9,7 +9,6 @@ intervals over seeds and pairs, of the last split. P = pairs, R = resamples.
 """
 
 import argparse
-import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +42,7 @@ class Evidence:
         self.alpha = captioner.config.alpha
         self.of, self.ratings = {}, {}
         for split in SPLITS:
-            pairs, self.ratings[split] = sample.rated(split)
+            pairs, self.ratings[split] = sample.rated_pairs(split)
             rows = np.arange(len(pairs))
             columns = pairs.clip_ids_of(rows), pairs.texts_of(rows)
             self.of[split] = torch.from_numpy(evidence(captioner, sample.features, *columns))
@@ -57,7 +56,6 @@ class Evidence:
 def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, dict[str, Values]]:
     """The selected epoch, and scores (P,) of a student's own by split with a member's offset."""
     config = params.load("finetune.training", finetune.FinetuneConfig, PARAMS)
-    steps = dataclasses.replace(config.optimization, checkpoint_minutes=1e6)
     member = params.load(f"finetune.members.{name}", finetune.FinetuneMember, PARAMS)
     rated = tables.read_table(PREPARED / "rated.parquet", tables.RATED)
     order = rated["wav_file_name"][rated["split"] == "train"]
@@ -90,7 +88,7 @@ def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, 
                 loss=loss,
                 list_size=config.list_size,
             ),
-            optimization=steps,
+            optimization=config.optimization,
             seed=member.seed,
             validate=lambda: srcc(joint_scores("validation"), known.ratings["validation"]),
             work=Path(work),

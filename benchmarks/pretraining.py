@@ -152,9 +152,7 @@ def train(sample: Sample, name: str, seed: int) -> None:
     if (folder / "scores.npz").is_file():
         return
     config = params.load("pretrain.training", pretrain.PretrainConfig, ROOT / "params.yaml")
-    steps = dataclasses.replace(
-        config.optimization, **{"checkpoint_minutes": 1e6, **variant.optimization}
-    )
+    steps = dataclasses.replace(config.optimization, **variant.optimization)
     config = dataclasses.replace(config, optimization=steps)
     member = params.build(
         pretrain.PretrainMember,
