@@ -145,7 +145,9 @@ def set_up(workspace: Path, training: Training, seed: int, inputs: dict[str, Pat
     """Writes params, and links to data, encoders and checkpoints, for a stage to run."""
     values = change_params(yaml.safe_load(PARAMS.read_text(encoding="utf-8")), training, seed)
     encoders = [e if isinstance(e, str) else e["path"] for e in values["encoders"].values()]
-    shared = {path: ROOT / path for path in ("data", *encoders, *values["fusion"]["extra_encoders"])}
+    shared = {
+        path: ROOT / path for path in ("data", *encoders, *values["fusion"]["extra_encoders"])
+    }
     for path, target in (shared | inputs).items():
         link = workspace / path
         link.parent.mkdir(parents=True, exist_ok=True)

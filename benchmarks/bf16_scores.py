@@ -39,8 +39,8 @@ def main() -> None:
     print(
         f"{judge.score_id} on {judge.device}, {len(pairs)} pairs: {apart.mean():.3f} points apart "
         f"on average, {apart.max():.3f} at most, SRCC of both "
-        f"{stats.spearmanr(*scores.values()).statistic:.4f}; {seconds['fp32']:.1f} s in fp32, "
-        f"{seconds['bf16']:.1f} s in bf16"
+        f"{stats.spearmanr(scores['fp32'], scores['bf16']).statistic:.4f}; "
+        f"{seconds['fp32']:.1f} s in fp32, {seconds['bf16']:.1f} s in bf16"
     )
 
 

@@ -88,6 +88,7 @@ def train(sample: Sample, lalm: Lalm, seed: int, rate: float, splits: list[str])
     rng, texts = np.random.default_rng(seed), training_captions(sample)
     clips = list(texts)
     steps = len(clips) // CLIPS
+    full = lalm.llm_training is not None and lalm.llm_training.training == "full"
     trained = [p for p in lalm.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     average, done = WeightAverage(lalm, EMA), 0
@@ -110,7 +111,7 @@ def train(sample: Sample, lalm: Lalm, seed: int, rate: float, splits: list[str])
         lalm.eval()
         with average.substitute():
             report(sample, lalm, f"seed {seed}, epoch {epoch + 1}", splits)
-            if epoch + 1 == EPOCHS and lalm.llm_training.training == "full":
+            if epoch + 1 == EPOCHS and full:
                 checkpoint.save_lalm(WORK / f"seed-{seed}", lalm, "", {"epoch": EPOCHS})
 
 

@@ -106,7 +106,9 @@ def cross_rows(fits: dict[str, CrossFit], rating: Values, other: str = BASE) -> 
     """SRCC of the orders, MSE of the scores."""
     errors = rows_of({name: fitted.scores for name, fitted in fits.items()}, rating, other)
     ranks = rows_of({name: fitted.order for name, fitted in fits.items()}, rating, other)
-    return errors.assign(**{column: ranks[column] for column in ranks if "SRCC" in column})
+    return errors.assign(
+        **{column: ranks[column] for column in map(str, ranks) if "SRCC" in column}
+    )
 
 
 def on_test(validation: RatedScores, test: RatedScores, config: EnsembleConfig) -> Values:
@@ -149,7 +151,7 @@ def print_refits(validation: RatedScores, test: RatedScores, config: EnsembleCon
     plain, names = replace(validation, refits={}), list(config.members)
     print("\n## Members\n\n| member on | pairs | SRCC | refitted |\n|---|---|---|---|")
     for generator, scores in validation.refits.items():
-        rows = validation.generators == generator
+        rows = np.asarray(validation.generators == generator)
         for k in np.flatnonzero((scores != plain.scores).any(axis=0)):
             own, without = (
                 metrics.srcc(s[rows, k], plain.rating[rows]) for s in (plain.scores, scores)
@@ -164,7 +166,11 @@ def print_refits(validation: RatedScores, test: RatedScores, config: EnsembleCon
             table = cross_rows(fitted, plain.rating, PLAIN)
             for name, pairs in fits.items():
                 row = table.loc[name]
-                cells = [method, name, row["SRCC"], row[f"SRCC minus {PLAIN}'s"], row["MSE"]]
+                cells = [
+                    method,
+                    name,
+                    *map(str, (row["SRCC"], row[f"SRCC minus {PLAIN}'s"], row["MSE"])),
+                ]
                 print(f"| {' | '.join([*cells, *choice_cells(pairs, test, rules)])} |")
     print(f"\n{on_refits(validation, test, replace(config, method=BASE, calibration='linear'))}")
 
@@ -173,7 +179,7 @@ def on_refits(validation: RatedScores, test: RatedScores, config: EnsembleConfig
     """SRCC on test of weights by members as they are, and by members without a pair's generator."""
     without = validation.scores.copy()
     for generator, scores in validation.refits.items():
-        rows = validation.generators == generator
+        rows = np.asarray(validation.generators == generator)
         without[rows] = scores[rows]
     seen = np.isin(test.generators, validation.generators)
     cells = []

@@ -59,13 +59,8 @@ SIZES = {  # sounds of train, (validation,) test: two lists per training, of 16 
     "tmu2026": upstream.Sizes(audiocaps=(12, 4, 4), vggsound=(4, 2), xacle=(32, 12, 8)),
     "spo2026": upstream.Sizes(audiocaps=(), vggsound=(), xacle=(72, 12, 8)),
 }
-HEADER = ("stage", "seconds", "processor seconds", "peak memory", "GPU memory")
-HEADER += (
-    "steps",
-    "seconds per step",
-    "processor seconds per step",
-    "loss of the first, last step",
-)
+HEADER = ["stage", "seconds", "processor seconds", "peak memory", "GPU memory", "steps"]
+HEADER += ["seconds per step", "processor seconds per step", "loss of the first, last step"]
 
 
 def main() -> None:

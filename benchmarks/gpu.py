@@ -190,7 +190,7 @@ def report_steps(
                 f"{first:.1f}",
             ]
             report.add(f"| {name} | {' | '.join(cells)} |")
-        training = None  # else it is there while the next one is made
+            del training  # else it is there while the next one is made
 
 
 def count_operations(training: RandomTraining, sizes: operations.Sizes) -> float:

@@ -270,7 +270,7 @@ def latent_errors(seeds: int, pairs: int) -> list[str]:
     ]
     lines += [
         f"| {per_pair} | {careless:.0%} | {row['covered']:.3f} | {row['factor']:.2f} |"
-        for (per_pair, careless), row in table.iterrows()
+        for (per_pair, careless), row in zip(table.index, table.to_dict("records"), strict=True)
     ]
     covered, change = frame["covered"], frame["change"]
     lines += [

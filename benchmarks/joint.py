@@ -121,11 +121,11 @@ def print_table(known: Evidence, folders: Sequence[Path], splits: Sequence[str])
             print(f"| {folder.name} | {way} | " + " | ".join(f"{v:.3f}" for v in values) + " |")
     alone = known.likelihood(splits[-1])
     intervals = describe_intervals(last, alone, known.ratings[splits[-1]])
-    for way, values in rows.items():
-        columns = list(zip(*values, strict=True))
+    for way, of_seeds in rows.items():
+        columns = list(zip(*of_seeds, strict=True))
         cells = [f"{mean(c):.3f}" + (f" ± {stdev(c):.3f}" if len(c) > 1 else "") for c in columns]
         cells[-1] = intervals[way]
-        print(f"| mean of {len(values)} | {way} | " + " | ".join(cells) + " |")
+        print(f"| mean of {len(of_seeds)} | {way} | " + " | ".join(cells) + " |")
     values = [srcc(known.likelihood(split), known.ratings[split]) for split in splits]
     print("| | likelihood alone | " + " | ".join(f"{v:.3f}" for v in values) + " |")
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -144,7 +145,7 @@ def in_files(folder: Path, ratings: int) -> None:
     for name, words in commands.items():
         command = [sys.executable, "-m", "soundjudge", *(str(word) for word in words)]
         before = children()
-        _, wall = time_call(lambda command=command: subprocess.run(command, check=True))
+        _, wall = time_call(partial(subprocess.run, command, check=True))
         after = children()
         worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         # The largest of all children so far: right for the first, no more than that for the second.

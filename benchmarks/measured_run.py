@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 TRAININGS = ("tune_clap", "caption", "pretrain", "finetune")
 
@@ -65,7 +65,7 @@ def note_steps(steps: list[Step]) -> None:
 
     step = Updates.step
 
-    def noting(self, read, rate, generator):  # noqa: ANN001, ANN202  as the original
+    def noting(self: Any, read: Any, rate: Any, generator: Any) -> Any:  # noqa: ANN401  the original's
         start, busy = time.perf_counter(), time.process_time()
         total = step(self, read, rate, generator)
         loss = float(total) / len(read.items)  # waits for the GPU
@@ -73,7 +73,7 @@ def note_steps(steps: list[Step]) -> None:
         steps.append(Step(seconds=taken[0], busy=taken[1], loss=loss))
         return total
 
-    Updates.step = noting
+    Updates.step = noting  # type: ignore[assignment, method-assign]
 
 
 def widen(around: ExitStack) -> None:
@@ -92,9 +92,11 @@ def peak_memory() -> int:
 
 def peak_of_gpu() -> int | None:
     """Bytes that torch held of it; None without one, or where torch was not used."""
-    torch = sys.modules.get("torch")
-    used = torch is not None and torch.cuda.is_available()
-    return torch.cuda.max_memory_reserved() if used else None
+    if "torch" not in sys.modules:
+        return None
+    import torch
+
+    return torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
 
 
 if __name__ == "__main__":

@@ -40,14 +40,16 @@ def main() -> None:
     options = parser.parse_args()
     if options.measure:
         start, busy = time.perf_counter(), time.process_time()
-        figures = {"count": MEASURES[options.measure](options.folder, options.workers)}
+        figures: dict[str, float] = {
+            "count": MEASURES[options.measure](options.folder, options.workers)
+        }
         figures |= {"seconds": time.perf_counter() - start, "busy": time.process_time() - busy}
         print(json.dumps(figures | {"peak": peak_memory()}))
         return
 
     folder = Path(tempfile.mkdtemp(dir=options.folder))
-    heads = ("clips", "bytes", "read them", "decode them", "prepare", "of reading", "of decoding")
-    heads += ("CPU per clip: decode, prepare", "peak memory")
+    heads = ["clips", "bytes", "read them", "decode them", "prepare", "of reading", "of decoding"]
+    heads += ["CPU per clip: decode, prepare", "peak memory"]
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     try:
         runs = (("flac", options.flac), ("wav", options.clips // 10), ("wav", options.clips))

@@ -142,7 +142,7 @@ class Bench:
     def _scores(self, items: Indices) -> Tensor:
         pairs, count, flat = self.corpus.pairs, self.way.captions_per_clip, items.ravel()
         if not self.way.plain:
-            self.reader.features = self.features or self.corpus.features
+            self.reader.features = self.features or self.corpus.features  # type: ignore[assignment]
             inputs = pretrain.read_pairs(self.reader, flat, count)
             return self.model.sequence_scores(*inputs).view(items.shape)
         sounds = self.corpus.encode(pairs.clip_ids_of(flat))

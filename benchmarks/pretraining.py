@@ -14,7 +14,7 @@ import dataclasses
 import json
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
@@ -285,7 +285,7 @@ def print_by_heart(sample: Sample, lalm: Lalm) -> None:
         print(f"{len(pairs)} pseudo-pairs, {split}: {srcc(scores, pairs.targets):.3f}")
 
 
-def fit_projection(sample: Sample):  # noqa: ANN201
+def fit_projection(sample: Sample) -> Callable[[list[str]], Values]:
     """A ridge regression from the encoder's pooled features to CLAP's embedding of the sound."""
     corpora = sample.clips["corpus"].isin(("audiocaps", "vggsound"))
     clips = sample.clips[corpora & (sample.clips["split"] == "train")]["clip_id"].tolist()

@@ -49,7 +49,7 @@ class Corpus:
 
     def drop_page_cache(self) -> None:
         """Drops the features from the page cache."""
-        self.features = None  # mapped pages would stay
+        del self.features  # mapped pages would stay
         for path in sorted((self.folder / "features/shards").iterdir()):
             with path.open("rb") as file:
                 os.fsync(file.fileno())

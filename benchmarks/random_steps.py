@@ -3,10 +3,11 @@
 Letters: P = pairs, L = lists, S = pairs in a list, M = audio tokens, D = encoder width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -94,7 +95,7 @@ class RandomTraining:
         scores = model.scores(sounds, self.pairs.texts_of(flat)).view(items.shape)
         return self.compare(scores, *self.pairs.targets_of(items, scores.device))
 
-    def steps(self, count: int) -> Iterator[Tensor]:
+    def steps(self, count: int) -> Generator[Tensor, None, None]:
         """The summed loss of one step after the other, on the device."""
         batches = [self.lists[i : i + 1] for i in range(count)]
         generator, rate = torch.Generator(), 1e-5
@@ -125,10 +126,10 @@ def write_corpus(
 @contextmanager
 def as_way(way: Way) -> Iterator[None]:
     """While it is active, what `way` lacks is done plainly."""
-    deterministic = torch.utils.deterministic
+    deterministic: Any = torch.utils.deterministic
     before = deterministic.fill_uninitialized_memory
     deterministic.fill_uninitialized_memory = way.fills
-    changes = []
+    changes: list[Any] = []
     if way.masks:
         changes += [
             mock.patch.object(Lalm, "hidden_states", _masked_hidden_states),

@@ -1,5 +1,7 @@
 """Tables and conclusion of the recovery study: measurements to Markdown."""
 
+from typing import cast
+
 import pandas as pd
 from provenance import figures_of_commit
 
@@ -66,7 +68,7 @@ def conclusion(correlations: pd.DataFrame, where: str) -> str:
     cells = correlations.pivot_table(
         index=["seed", *FACTORS], columns=["target", "screening"], values="srcc", sort=False
     )
-    best = cells.mean().idxmax()
+    best = cast("tuple[str, str]", cells.mean().idxmax())
     lines = [
         f"Simulated listeners, {where}: {best[0]} with screening {best[1]} comes nearest, by\n"
     ]
@@ -102,7 +104,7 @@ def page(
     ]
     detected = manners.groupby(["manner", "ratings per listener", "screening"], sort=False)
     figures = list(
-        detections.columns[detections.columns.get_loc("screening") + 1 :].drop("error / se")
+        detections.columns[list(detections.columns).index("screening") + 1 :].drop("error / se")
     )
     attentive = correlations["manner"] == "all attentive"
     factors = ["spread", "ratings per listener"]

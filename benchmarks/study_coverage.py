@@ -20,7 +20,7 @@ from soundjudge.labels.ratings import rating_arrays
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.study import study
 from soundjudge.labels.study.candidates import Candidate
-from soundjudge.labels.study.held_out import Settings
+from soundjudge.labels.study.held_out import Settings, StudyConfig
 from soundjudge.runtime import artifacts
 
 PAGE = Path(__file__).resolve().parent / "study_coverage.md"
@@ -69,7 +69,7 @@ def measure(design: tuple[int, int, int, str, float], panels: int) -> pd.DataFra
         result = study.study_ratings(
             rating_arrays.rating_arrays(frame),
             SETTINGS,
-            study.StudyConfig(seed=seed),
+            StudyConfig(seed=seed),
             candidates=(MEAN, *OTHERS),
             default=MEAN,
         )

@@ -379,8 +379,8 @@ def print_rated(study: Study) -> None:
 
 def rated_pairs() -> pd.DataFrame:
     test = pd.read_parquet(ROOT / "data/test_labels/ratings.parquet")
-    test = test.groupby(["wav_file_name", "text"], as_index=False)["score"].mean()
-    parts = [test.assign(split="test")]
+    means = test.groupby(["wav_file_name", "text"])["score"].mean().reset_index()
+    parts = [means.assign(split="test")]
     for split in ("train", "validation"):
         table = tables.read_table(ROOT / f"data/targets/{split}.csv", tables.TARGETS)
         parts.append(table.rename(columns={"mean_score": "score"}).assign(split=split))

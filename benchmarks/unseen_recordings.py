@@ -166,13 +166,13 @@ def print_scores(folder: Path, recordings: pd.DataFrame, without: Sequence[str])
     for name, values in scores.items():
         captions, prompts = values[:, caption], values[:, len(each_caption) :]
         every = win_rates(captions, np.arange(len(waves)), differ)
-        columns = [
+        rates = [
             every,
             win_rates(captions, np.arange(len(waves)), one),
             (every == 1).astype(float),
             win_rates(prompts, label, of_labels),
         ]
-        print(f"| {name} | " + " | ".join(interval(rates, groups) for rates in columns) + " |")
+        print(f"| {name} | " + " | ".join(interval(each, groups) for each in rates) + " |")
 
 
 def rated_scenes(recordings: pd.DataFrame) -> tuple[Waves, list[str], Floats]:
