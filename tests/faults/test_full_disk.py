@@ -13,6 +13,7 @@ from repository import run_stage
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.training.loop import states
 
 CHECKPOINT = Path("checkpoints/caption")
 
@@ -62,3 +63,9 @@ def test_a_training_goes_on_when_there_is_room_again(small_disk: Path, kilobytes
     filler.unlink()
     run_stage("caption")
     assert artifacts.sha256(CHECKPOINT) == whole
+
+
+@pytest.mark.parametrize("floats", [1, 1_000_000])
+def test_a_state_that_finds_no_room_says_so_whatever_torch_makes_of_it(floats: int) -> None:
+    with pytest.raises(SoundjudgeError, match="The disk of /dev is full"):
+        states._save({"weights": torch.zeros(floats)}, Path("/dev/full"))

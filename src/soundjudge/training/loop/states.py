@@ -9,7 +9,6 @@ name is a fingerprint of parameters, inputs and code, so no other training reads
 """
 
 import pickle
-import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields
@@ -21,13 +20,12 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-from soundjudge.errors import SoundjudgeError
+from soundjudge.errors import SoundjudgeError, is_disk_full
 from soundjudge.runtime import artifacts
 from soundjudge.training.loop.resume import TrainingProgress, restore, to_cpu, trainable_state
 from soundjudge.training.loop.weight_average import WeightAverage
 
 KEPT_STATES = 2
-LEAST_ROOM = 65_536  # bytes: a disk with less is full
 
 
 def device_random_state(device: torch.device) -> Tensor | None:
@@ -178,11 +176,12 @@ def _are_finite(tensors: Iterable[Tensor]) -> bool:
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
-    """Raises SoundjudgeError where the disk is full; torch's own error does not say so."""
+    """Raises SoundjudgeError where the disk is full, which torch hides behind its own error."""
     try:
-        torch.save(content, path)
-    except RuntimeError as error:
-        if shutil.disk_usage(path.parent).free > LEAST_ROOM:
+        with path.open("wb") as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:
+        if not is_disk_full(error) and not is_disk_full(error.__context__ or error):
             raise
         raise SoundjudgeError(
             f"The disk of {path.parent} is full. Make room and start again: the training goes on "
