@@ -48,6 +48,7 @@ from soundjudge.training.lalm.training_pairs import (
 )
 from soundjudge.training.lalm.warm_start import initialize_lalm
 from soundjudge.training.pretrain import pretrain
+from soundjudge.training.pretrain.teacher import LikelihoodTeacher, blend_likelihood
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARED, CAPTION = ROOT / "data/prepared", ROOT / "checkpoints/caption"
@@ -109,14 +110,10 @@ class Sample:
         return pseudolabels.add_silent_pairs(labels, self.clips, variant.num_silent, config.seed)
 
     def blend(self, labels: pd.DataFrame, weight: float) -> pd.DataFrame:
-        """Standardized scores of CLAP and likelihood, weighted; with mean and spread of CLAP's."""
-        texts = labels["caption_id"].map(self.captions.set_index("caption_id")["text"])
-        member = load_likelihood(ROOT / "checkpoints/likelihood", CPU)
-        likely = evidence(member, self.features, list(labels["clip_id"]), list(texts))
-        clap = labels["clap_score"].to_numpy(dtype=np.float64)
-        score = likely[:, 0] - member.config.alpha * likely[:, 1]
-        blended = (1 - weight) * stats.zscore(clap) + weight * stats.zscore(score)
-        return labels.assign(clap_score=stats.zscore(blended) * clap.std() + clap.mean())
+        """The labels of CLAP and the captioner of `dvc repro` together."""
+        data = self.captions, self.clips, self.features, checkpoint.load_lalm(CAPTION)
+        both = LikelihoodTeacher(weight=weight)
+        return blend_likelihood(labels, *data, both, splits=("train",), batch_size=BATCH)
 
     def rated_pairs(self, split: str) -> tuple[TrainingPairs, Values]:
         """A rated split with the listeners' mean ratings (P,)."""

@@ -6,8 +6,6 @@ writes  checkpoints/likelihood/
 
 from pathlib import Path
 
-import torch
-
 from soundjudge import params
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
@@ -30,15 +28,8 @@ def main() -> None:
 
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
     captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
-    captioned = clips["clip_id"].isin(captions["clip_id"]) & clips["split"].isin(splits)
-    clip_ids = clips["clip_id"][captioned].tolist()
-    selected = likelihood.select_references(features, clip_ids, config)
-    references = torch.from_numpy(features.gather(selected)).float().to(device)
     lalm = load_lalm(CAPTIONER).to(device)
-    texts = captions["text"][captions["clip_id"].isin(clip_ids)].tolist()
-    with torch.no_grad():
-        floor = likelihood.Likelihood(lalm, references, config).lowest_prior(texts)
-    member = likelihood.Likelihood(lalm, references, config, floor)
+    selected, member = likelihood.fit_likelihood(lalm, features, clips, captions, splits, config)
     likelihood.save_likelihood(CHECKPOINT, CAPTIONER, selected, member)
 
 

@@ -18,7 +18,7 @@ from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts, devices
 from soundjudge.runtime.work import work_folder
 from soundjudge.training.lalm.warm_start import initialize_lalm
-from soundjudge.training.pretrain import pretrain
+from soundjudge.training.pretrain import pretrain, teacher
 
 FEATURES, PAIRS = Path("data/features"), Path("data/pseudo/pairs.parquet")
 CLIPS, CAPTIONS = Path("data/prepared/clips.parquet"), Path("data/prepared/captions.parquet")
@@ -36,6 +36,13 @@ def main(name: str) -> None:
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
     captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
     labels = tables.read_table(PAIRS, tables.PAIRS)
+    if config.likelihood is not None:
+        captioner = checkpoint.load_lalm(CAPTION).to(devices.process_state(device).device)
+        data, splits = (captions, clips, features, captioner), config.train_splits
+        size = config.eval_batch_size
+        labels = teacher.blend_likelihood(
+            labels, *data, config.likelihood, splits=splits, batch_size=size
+        )
     train, validation = (
         pretrain.select_pseudolabeled(labels, captions, clips, getattr(config, key), key)
         for key in ("train_splits", "validation_splits")

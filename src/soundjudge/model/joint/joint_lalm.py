@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.frontend.frontend import AudioFrontend
 from soundjudge.model.joint.offset import LikelihoodOffset
@@ -87,23 +86,6 @@ class JointLalm(nn.Module):
     def cut_texts(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is longer than what is read of it."""
         return self.lalm.cut_texts(texts)
-
-
-@torch.no_grad()
-def pair_evidence(
-    captioner: Likelihood,
-    features: ArrayStore,
-    clip_ids: Sequence[str],
-    texts: Sequence[str],
-    batch_size: int,
-) -> Tensor:
-    """`Likelihood.evidence` of pairs of stored features and texts, on the CPU: (B, S - 1)."""
-    priors, parts = captioner.log_priors(texts), []
-    for start in range(0, len(texts), batch_size):
-        rows = slice(start, start + batch_size)
-        sounds = torch.from_numpy(features.gather(clip_ids[rows])).float()
-        parts.append(captioner.evidence(sounds, texts[rows], priors[rows]).cpu())
-    return torch.cat(parts)
 
 
 def save(

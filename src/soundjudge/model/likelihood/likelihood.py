@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -133,6 +134,42 @@ class Likelihood:
             sums = log_probs.reshape(len(self.references), len(batch)).logsumexp(dim=0)
             priors |= dict(zip(batch, sums - math.log(len(self.references)), strict=True))
         return torch.stack([priors[text] for text in texts])
+
+
+@torch.no_grad()
+def pair_evidence(
+    captioner: Likelihood,
+    features: ArrayStore,
+    clip_ids: Sequence[str],
+    texts: Sequence[str],
+    batch_size: int,
+) -> Tensor:
+    """`Likelihood.evidence` of pairs of stored features and texts, on the CPU: (B, 3)."""
+    priors, parts = captioner.log_priors(texts), []
+    for start in range(0, len(texts), batch_size):
+        rows = slice(start, start + batch_size)
+        sounds = torch.from_numpy(features.gather(clip_ids[rows])).float()
+        parts.append(captioner.evidence(sounds, texts[rows], priors[rows]).cpu())
+    return torch.cat(parts)
+
+
+def fit_likelihood(
+    lalm: Lalm,
+    features: ArrayStore,
+    clips: pd.DataFrame,
+    captions: pd.DataFrame,
+    splits: Sequence[str],
+    config: LikelihoodConfig,
+) -> tuple[list[str], Likelihood]:
+    """The references among the captioned clips of `splits`, and the likelihood by them."""
+    captioned = clips["clip_id"].isin(captions["clip_id"]) & clips["split"].isin(splits)
+    clip_ids = clips["clip_id"][captioned].tolist()
+    selected = select_references(features, clip_ids, config)
+    references = torch.from_numpy(features.gather(selected)).float().to(lalm.device)
+    texts = captions["text"][captions["clip_id"].isin(clip_ids)].tolist()
+    with torch.no_grad():
+        floor = Likelihood(lalm, references, config).lowest_prior(texts)
+    return selected, Likelihood(lalm, references, config, floor)
 
 
 def select_references(

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from soundjudge.data.arrays.array_store import ArrayStore
-from soundjudge.model.joint.joint_lalm import JointLalm, Trainable, pair_evidence
+from soundjudge.model.joint.joint_lalm import JointLalm, Trainable
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.model.likelihood.likelihood import load_likelihood
+from soundjudge.model.likelihood.likelihood import load_likelihood, pair_evidence
 from soundjudge.runtime import devices
 from soundjudge.runtime.devices import copy_to
 from soundjudge.training.lalm.training_pairs import TrainingPairs, predict_scores

@@ -28,6 +28,7 @@ from soundjudge.training.lalm.training_pairs import (
 )
 from soundjudge.training.loop import loop
 from soundjudge.training.loop.objective import Indices, Inputs, ListLoss
+from soundjudge.training.pretrain.teacher import LikelihoodTeacher
 from soundjudge.training.ranking.lists import clip_lists, random_lists
 from soundjudge.training.ranking.rank_correlation import rank_correlation
 from soundjudge.training.ranking.ranking import RankingConfig, list_loss
@@ -40,6 +41,9 @@ class PretrainConfig(RankingConfig):
     captions_per_clip: int | None  # pairs of one clip in a list; null = any pairs
     train_splits: tuple[str, ...]  # of the captioned corpora
     validation_splits: tuple[str, ...]
+    likelihood: LikelihoodTeacher | None = None
+    """null = CLAP alone teaches, as TMU's; {weight: 0.5} = the captioner's likelihood of a pair
+    does, too, which costs each member two or three passes over all pairs"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
