@@ -91,14 +91,14 @@ def config(**change) -> Preparation:
     return params.build(Preparation, CONFIG | change, "prepare")
 
 
-def prepare_corpora(folder: str = "out", workers: int = 2, **change) -> dict:
+def prepare_corpora(folder: str = "out", workers: int = 2, log=lambda line: None, **change) -> dict:
     """Prepares as the stage does, and returns the metrics."""
     changed = config(**change)
     corpora = preparation.list_corpora(changed)
     identity = intake.intake_identity(corpora.sounds, changed)
     work = work_folder("prepare", identity, [])
     with artifacts.atomic_folder(Path(folder)) as out:
-        result = preparation.write_prepared(corpora, changed, out, work, workers, lambda line: None)
+        result = preparation.write_prepared(corpora, changed, out, work, workers, log)
     return result.metrics()
 
 

@@ -46,9 +46,23 @@ def test_a_terminal_has_a_bar_and_the_log_stays_for_lines(clock, monkeypatch):
     for done in (1, 2, 3):
         clock[0] += 1.0
         report.update(done, 5, lambda: "loss 0.5")
-    report.bar.refresh()
+        report.bar.refresh()
     report.close()
     assert sys.stderr is terminal
     assert lines == []
     assert "3/5" in terminal.getvalue()
     assert "loss 0.5, 1 steps a second, 0:00:02 left" in terminal.getvalue()
+
+
+def test_the_first_unit_has_no_rate_and_what_a_run_before_has_done_is_in_none(clock):
+    lines = []
+    report = progress.ProgressReport("steps", lines.append)
+    for done in (901, 902, 903):
+        clock[0] += 100.0
+        report.update(done, 1000, lambda: "loss 0.5")
+    report.close()
+    assert lines == [
+        "901 of 1000 steps, loss 0.5",
+        "902 of 1000 steps, loss 0.5, 0.01 steps a second, 2:43:20 left",
+        "903 of 1000 steps, loss 0.5, 0.01 steps a second, 2:41:40 left",
+    ]

@@ -1,6 +1,7 @@
 """A killed preparation resumes after its last shard, and ends with the same bytes."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from soundjudge.data.clips.clip_store import ClipStore
 from soundjudge.data.corpora import acceptance
 from soundjudge.data.corpora.coverage import Coverage, CoverageReport
 from soundjudge.data.tables import tables
-from soundjudge.runtime import artifacts
+from soundjudge.runtime import artifacts, progress
 
 
 class Killed(BaseException):
@@ -172,3 +173,22 @@ def test_nothing_at_all_to_keep_is_an_empty_folder_and_no_crash(raw):
     assert metrics["xacle"]["kept"] == 0
     assert len(ClipStore(Path("out"))) == 0
     assert len(tables.read_table(Path("out/rated.parquet"), tables.RATED)) == 0
+
+
+def test_the_sounds_that_are_read_have_a_rate_and_a_time_left(raw, monkeypatch):
+    (raw / "vggsound/audio/two_000007.wav").write_bytes(b"")
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    lines: list[str] = []
+    prepare_corpora("whole", workers=1, log=lines.append)
+    pattern = r"(\d+) of 10 sounds, (\d) rejected(, \S+ sounds a second, \d:\d\d:\d\d left)?"
+    told = [match.groups() for line in lines if (match := re.fullmatch(pattern, line))]
+    assert [int(read) for read, _, _ in told] == [*range(1, 11)]
+    assert told[-1][1] == "2" and told[-1][2]  # one is missing, too
+
+    shutil.rmtree("work")
+    kill_at(ORDER[8], monkeypatch)
+    prepare_corpora("out", workers=1, log=lines.append)
+    assert lines[10:12] == [
+        "8 of 10 sounds were read before: resuming after them",
+        "9 of 10 sounds, 2 rejected",
+    ]

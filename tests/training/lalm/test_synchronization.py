@@ -5,12 +5,14 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny_lalm
 import tiny_training
 import torch
 from torch import nn
 
+from soundjudge.data.arrays.array_store import ArrayStore, write_rows
 from soundjudge.model.frontend.frontend import pad_or_cut, pool_frames
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training.lalm.specaugment import SpecAugment, apply_specaugment
@@ -90,3 +92,12 @@ def test_every_text_is_tokenized_once(tmp_path, monkeypatch):
     for items in ([0, 1, 2], [5, 2, 2]):
         assert reader.tokens_of(np.array(items)) == tokenize(pairs.texts_of(np.array(items)))
     assert calls == [list(pairs.texts)]
+
+
+def test_features_stay_as_they_are_stored_until_they_are_copied(tmp_path):
+    stored = tiny_lalm.features(3).half()
+    write_rows(tmp_path / "features", ["a", "b", "c"], [stored.numpy()])
+    lalm, features = tiny_lalm.lalm(tmp_path / "llm"), ArrayStore(tmp_path / "features")
+    pairs = make_pairs(pd.Series(["b", "c"]), pd.Series(["rain", "a dog"]), np.ones(2))
+    read = PairReader(lalm, features, pairs).features_of(np.array([1, 0]))
+    assert read.dtype == torch.float16 and torch.equal(read, stored[[2, 1]])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts, devices, progress
@@ -22,6 +25,7 @@ from soundjudge.training.loop import clock, loop, states
 from soundjudge.training.loop.history import write_history
 from soundjudge.training.loop.objective import ItemLoss
 from soundjudge.training.loop.optimization import Optimization
+from soundjudge.training.loop.run import TrainingRun
 
 SMALL = Optimization(
     optimizer="adamw",
@@ -458,7 +462,7 @@ def test_training_that_went_back_before_a_damaged_state_keeps_its_new_ones(tmp_p
 
 
 def not_finite(kind, steps):
-    """squared_error, but in these steps the loss or only its gradient is not a number."""
+    """squared_error, but in these steps the loss, its gradient or both are not finite."""
     calls = 0
 
     def loss(module, items, generator):
@@ -469,13 +473,15 @@ def not_finite(kind, steps):
             return value
         if kind == "loss":
             return value * float("nan")
+        if kind == "level":  # infinite, with the gradient of any other loss
+            return value + float("inf")
         return value + (0.0 * module.linear.weight).sum().sqrt()
 
     return loss
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-@pytest.mark.parametrize("kind", ["loss", "gradient"])
+@pytest.mark.parametrize("kind", ["loss", "level", "gradient"])
 def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path, kind, clip_norm):
     module, lines, steps = Line(), [], {1, 5}  # the first of all, and the second of epoch 2
     loss = not_finite(kind, steps)
@@ -503,11 +509,45 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path, kind, clip_n
     assert sum("1 steps skipped" in line for line in lines) == 2
 
 
-@pytest.mark.parametrize("minutes", [EVERY_STEP, 10.0])
-def test_too_many_skipped_steps_end_the_training_and_leave_the_last_good_state(tmp_path, minutes):
+class Questions(TorchDispatchMode):
+    """Counts the numbers that are asked of tensors: on a GPU each waits for all before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        self.asked += operation.name() == "aten::_local_scalar_dense"
+        return operation(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.5])
+@pytest.mark.parametrize("bad", [[], [2]])
+def test_a_step_is_skipped_and_counted_without_asking_the_device(tmp_path, bad, clip_norm):
+    loss = not_finite("loss", bad)
+    parts = {"read": lambda items: (items,), "loss": lambda m, inputs, rng: loss(m, *inputs, rng)}
+    optimization = replace(SMALL, clip_norm=clip_norm, ema_decay=0.9)
+    arguments = (optimization, None, tmp_path, print, None)
+    with closing(TrainingRun(Line(), ItemLoss(**parts), *arguments)) as training:
+        steps = [training.updates.read(np.arange(4)) for _ in range(3)]
+        with Questions() as questions:
+            for step in steps:
+                training.step(step)
+            assert questions.asked == 0
+            assert int(training.progress.skipped) == len(bad)
+        assert questions.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("minutes", "steps"), [(EVERY_STEP, "^11 of 11 steps"), (10.0, "^30 of 30 steps")]
+)
+def test_too_many_skipped_steps_end_the_training_and_leave_the_last_good_state(
+    tmp_path, minutes, steps
+):
     change = {"batch_size": 1, "epochs": 2, "checkpoint_minutes": minutes}
     loss = not_finite("loss", range(31, 99))
-    with pytest.raises(SoundjudgeError, match="were skipped.*continues.*lower the learning rate"):
+    advice = ".* were skipped.*continues.*lower the learning rate"
+    with pytest.raises(SoundjudgeError, match=steps + advice):
         train(Line(), tmp_path, 30, lambda m, i, g: loss(m, i % 10, g), **change)
     for path in tmp_path.glob("state-*"):
         state = torch.load(path, weights_only=True)
@@ -525,6 +565,26 @@ def test_a_fault_that_has_passed_costs_nothing_but_its_steps(tmp_path):
         path.unlink()  # what the fault had reached
     train(resumed, tmp_path / "a", **change)
     assert torch.equal(resumed.linear.weight, straight.linear.weight)
+
+
+@pytest.fixture
+def infinite_moments():
+    """From the fifth step on, a moment of every optimizer is infinite."""
+
+    def damage(optimizer, *_):
+        (values,) = optimizer.state.values()
+        if values["step"] == 5:
+            values["exp_avg_sq"].fill_(float("inf"))
+
+    handle = register_optimizer_step_post_hook(damage)
+    yield
+    handle.remove()
+
+
+def test_moments_that_are_not_finite_are_never_stored(tmp_path, infinite_moments):
+    with pytest.raises(SoundjudgeError, match="not finite after step 5"):
+        train(Line(), tmp_path, checkpoint_minutes=EVERY_STEP)
+    assert files(tmp_path) == [(2, 0), (2, 1)]
 
 
 def test_a_state_that_is_not_finite_is_never_stored(tmp_path):

@@ -2,11 +2,16 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
+from soundjudge.training.loop.objective import ItemLoss
+from soundjudge.training.loop.optimization import Optimization
 from soundjudge.training.loop.read_ahead import read_ahead
+from soundjudge.training.loop.updates import Updates
 
 CPU = torch.device("cpu")
 
@@ -70,3 +75,15 @@ def test_one_of_several_gpus_is_set_in_the_thread_that_reads(monkeypatch):
     assert list(read_ahead(abs, [-1, -2], torch.device("cuda", 1))) == [1, 2]
     ((device, thread),) = chosen
     assert device == torch.device("cuda", 1) and thread is not threading.main_thread()
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", 1), ("cpu", 0)])
+def test_the_thread_pins_what_a_gpu_is_to_copy(monkeypatch, device, pinned):
+    loss = ItemLoss(read=lambda items: (torch.zeros(2), "a text"), loss=lambda *_: None)
+    optimization = Optimization(optimizer="adamw", learning_rate=0.1, epochs=1, batch_size=2)
+    updates = Updates(torch.nn.Linear(1, 1), loss, optimization)
+    where = {"device": torch.device(device), "process_index": 0, "num_processes": 1}
+    updates.state = SimpleNamespace(**where)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    ((_, (tensor, text)),) = updates.read(np.arange(2)).passes
+    assert tensor.tolist() == [pinned, pinned] and text == "a text"

@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from soundjudge.data.corpora.clip_writer import Clip, ClipRow, ClipWriter
 from soundjudge.data.corpora.corpus import Rejection, Sound
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.progress import ProgressReport
 
 READ_AHEAD = 8  # sounds per worker
 
@@ -86,18 +88,29 @@ def write_shards(
     if records:
         log(f"{read} of {len(ordered)} sounds were read before: resuming after them")
     checks = map_in_order(lambda sound: check_sound(sound, config), ordered[read:], workers)
-    for record in _iter_shards(checks, ClipWriter(work, config.shard_samples, len(records))):
-        artifacts.write_json(_record_path(work, len(records)), asdict(record))
-        records.append(record)
-        read += record.sounds
-        rejections = [rejection for record in records for rejection in record.rejections]
-        log(f"read {read} of {len(ordered)} sounds, {len(rejections)} rejected")
-        refuse(rejections)
+    writer = ClipWriter(work, config.shard_samples, len(records))
+    with closing(ProgressReport("sounds", log)) as report:
+        rejected = sum(len(record.rejections) for record in records)
+        shown = _show_progress(checks, report, read, len(ordered), rejected)
+        for record in _iter_shards(shown, writer):
+            artifacts.write_json(_record_path(work, len(records)), asdict(record))
+            records.append(record)
+            refuse([rejection for record in records for rejection in record.rejections])
     (folder / "shards").mkdir(parents=True)
     for number, record in enumerate(records):
         if record.clips:
             artifacts.link_or_copy(shard_path(work, number), shard_path(folder, number))
     return _merge_records(records)
+
+
+def _show_progress(
+    checks: Iterable[SoundCheck], report: ProgressReport, read: int, total: int, rejected: int
+) -> Iterator[SoundCheck]:
+    """The checks of the sounds behind the first `read` of all, of which some are `rejected`."""
+    for done, check in enumerate(checks, read + 1):
+        rejected += check.pcm is None
+        report.update(done, total, f"{rejected} rejected".format)
+        yield check
 
 
 def _iter_shards(checks: Iterable[SoundCheck], writer: ClipWriter) -> Iterator[ShardRecord]:
