@@ -87,7 +87,7 @@ def rank(
 ) -> None:
     """Rank sounds for a text, or texts for a sound, best first: rank, score, name.
 
-    Those that the judge's noise does not let it tell apart share a rank.
+    Scores that differ by less than the judge's noise share a rank.
     """
     from soundjudge.data.tables.texts import clean_text
     from soundjudge.scoring.files import sound_names
