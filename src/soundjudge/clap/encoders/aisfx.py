@@ -35,7 +35,7 @@ CHANNELS = (64, 128, 256, 512)
 # Of its nine classifiers the first three, prosfx, soundlyTrain and ucsMixed: their classes are
 # categories of the Universal Category System, in alphabetical order.
 CLASSES = (78, 79, 69)
-SLICE = 16  # blocks that the network reads at once: 40 MB an activation
+SLICE = 16  # blocks that the network reads at once: 40 MB per activation
 
 
 class BlockedLogMel(nn.Module):
