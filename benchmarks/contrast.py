@@ -119,17 +119,17 @@ def report(sample: Sample, lalm: Lalm, name: str, splits: list[str]) -> None:
     """SRCC of the likelihood by its alpha, and of a kernel machine on its evidence."""
     member = load_likelihood(ROOT / "checkpoints/likelihood", CPU)
     member.lalm = lalm
-    found = {}
+    by_split = {}
     for split in ["train", *splits]:
         pairs, ratings = sample.rated_pairs(split)
         rows = np.arange(len(pairs))
         clip_ids, texts = pairs.clip_ids_of(rows), pairs.texts_of(rows)
-        found[split] = evidence(member, sample.features, clip_ids, texts), ratings
+        by_split[split] = evidence(member, sample.features, clip_ids, texts), ratings
     WORK.mkdir(parents=True, exist_ok=True)
-    np.savez(WORK / f"{name}.npz", **{split: values for split, (values, _) in found.items()})
+    np.savez(WORK / f"{name}.npz", **{split: values for split, (values, _) in by_split.items()})
     machine = make_pipeline(StandardScaler(), SVR(C=0.5, epsilon=0.08))
-    machine.fit(found["train"][0], found["train"][1] / 5 - 1)
-    for split, (values, ratings) in found.items():
+    machine.fit(by_split["train"][0], by_split["train"][1] / 5 - 1)
+    for split, (values, ratings) in by_split.items():
         own = [srcc(values[:, 0] - a * values[:, 1], ratings) for a in (0, 0.25, 0.5, 0.75, 1)]
         fitted = srcc(machine.predict(values), ratings)
         cells = " | ".join(f"{value:.3f}" for value in [*own, fitted])

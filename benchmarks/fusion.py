@@ -68,7 +68,7 @@ def read_split(split: str, references: list[str]) -> Rated:
         params.load("encoders.clap", ClapSource, PARAMS)
     )
     stored = ROOT / "data/clap_features"
-    claps = [load_stored(_located(source), device, clips, stored) for source in sources]
+    claps = [load_stored(_locate(source), device, clips, stored) for source in sources]
     targets = tables.read_table(ROOT / f"data/targets/{split}.csv", tables.TARGETS)
     ids, texts = list(targets["wav_file_name"].map(tables.rated_clip_id)), list(targets["text"])
     features = ArrayStore(ROOT / "data/features")
@@ -90,7 +90,7 @@ def read_split(split: str, references: list[str]) -> Rated:
     )
 
 
-def _located(source: ClapSource) -> ClapSource:
+def _locate(source: ClapSource) -> ClapSource:
     return replace(source, path=ROOT / source.path)
 
 
@@ -155,7 +155,7 @@ def print_choice() -> None:
                 )
                 scores = fit_and_score(train, rows, validation, new, changed)
                 together = crossfit_srcc({**others, "fusion": scores}, validation.ratings)
-                folds = _crossvalidated(train, rows, changed) if seed == SEEDS[0] else np.nan
+                folds = _crossvalidate(train, rows, changed) if seed == SEEDS[0] else np.nan
                 results.append((folds, srcc(scores, validation.ratings), together))
             folds, *columns = np.array(results).T
             halves = [f"{column.mean():.3f} ± {np.ptp(column) / 2:.3f}" for column in columns]
@@ -210,7 +210,7 @@ def _baseline(train: Rated, validation: Rated) -> str:
     )
 
 
-def _crossvalidated(train: Rated, rows: Values, config: FusionConfig) -> float:
+def _crossvalidate(train: Rated, rows: Values, config: FusionConfig) -> float:
     held_out = np.empty(len(train.ratings))
     for fold, rest in KFold(FOLDS, shuffle=True, random_state=0).split(train.ratings):
         new = part(train, rest)

@@ -263,7 +263,7 @@ def latent_errors(seeds: int, pairs: int) -> list[str]:
         "Ratings of listener_recovery.py (whole points cut at 0 and 10; truth 10 x Beta(1.3, .5)),",
         f"{pairs} pairs, {seeds} seeds per condition. Covered: how often latent_score plus or",
         "minus 1.96 latent_se holds the truth, on the scale of the latent score; 0.95 where",
-        "honest. Factor: by which latent_se would have to be wider for that.",
+        "right. Factor: by which latent_se would have to be wider for that.",
         "",
         "| ratings per pair | careless | covered | factor |",
         "|---|---|---|---|",

@@ -53,7 +53,9 @@ class Evidence:
         return (own - self.alpha * prior).numpy()
 
 
-def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, dict[str, Values]]:
+def join(
+    students: dict[str, Values], captioner_evidence: Evidence, name: str
+) -> tuple[int, dict[str, Values]]:
     """The selected epoch, and scores (P,) of a student's own by split with a member's offset."""
     config = params.load("finetune.training", finetune.FinetuneConfig, PARAMS)
     member = params.load(f"finetune.members.{name}", finetune.FinetuneMember, PARAMS)
@@ -66,17 +68,17 @@ def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, 
     torch.manual_seed(member.seed)
     offset = LikelihoodOffset()
     own = {split: torch.from_numpy(values) for split, values in students.items()}
-    offset.standardize_by(own["train"], known.of["train"])
+    offset.standardize_by(own["train"], captioner_evidence.of["train"])
 
     def read(items: Indices) -> tuple[torch.Tensor, torch.Tensor]:
-        return own["train"][items], known.of["train"][items]
+        return own["train"][items], captioner_evidence.of["train"][items]
 
     def loss(scores: torch.Tensor, items: Indices) -> torch.Tensor:
         return compute_loss(scores, *pairs.targets_of(items, scores.device))
 
     @torch.no_grad()
     def joint_scores(split: str) -> Values:
-        return offset(own[split], known.of[split]).double().numpy()
+        return offset(own[split], captioner_evidence.of[split]).double().numpy()
 
     with tempfile.TemporaryDirectory() as work:
         result = loop.train_module(
@@ -90,7 +92,9 @@ def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, 
             ),
             optimization=config.optimization,
             seed=member.seed,
-            validate=lambda: srcc(joint_scores("validation"), known.ratings["validation"]),
+            validate=lambda: srcc(
+                joint_scores("validation"), captioner_evidence.ratings["validation"]
+            ),
             work=Path(work),
             device="cpu",
             log=lambda line: None,
@@ -99,7 +103,9 @@ def join(students: dict[str, Values], known: Evidence, name: str) -> tuple[int, 
     return result.best_epoch, {split: joint_scores(split) for split in own}
 
 
-def print_table(known: Evidence, folders: Sequence[Path], splits: Sequence[str]) -> None:
+def print_table(
+    captioner_evidence: Evidence, folders: Sequence[Path], splits: Sequence[str]
+) -> None:
     """A row per student and way of asking, and the mean over seeds."""
     names = list(params.load("finetune.members", dict[str, object], PARAMS))
     print("| student | asked | " + " | ".join(splits) + " |")
@@ -111,22 +117,25 @@ def print_table(known: Evidence, folders: Sequence[Path], splits: Sequence[str])
         students = {split: stored[split] for split in SPLITS}
         ways = {"score alone": students}
         for name in names:
-            epoch, scores = join(students, known, name)
+            epoch, scores = join(students, captioner_evidence, name)
             ways[f"with likelihood, {name}"] = scores
             print(f"<!-- {folder.name}, {name}: epoch {epoch} -->")
         for way, scores in ways.items():
-            values = [srcc(scores[split], known.ratings[split]) for split in splits]
+            values = [srcc(scores[split], captioner_evidence.ratings[split]) for split in splits]
             rows.setdefault(way, []).append(values)
             last.setdefault(way, []).append(scores[splits[-1]])
             print(f"| {folder.name} | {way} | " + " | ".join(f"{v:.3f}" for v in values) + " |")
-    alone = known.likelihood(splits[-1])
-    intervals = describe_intervals(last, alone, known.ratings[splits[-1]])
+    alone = captioner_evidence.likelihood(splits[-1])
+    intervals = describe_intervals(last, alone, captioner_evidence.ratings[splits[-1]])
     for way, of_seeds in rows.items():
         columns = list(zip(*of_seeds, strict=True))
         cells = [f"{mean(c):.3f}" + (f" ± {stdev(c):.3f}" if len(c) > 1 else "") for c in columns]
         cells[-1] = intervals[way]
         print(f"| mean of {len(of_seeds)} | {way} | " + " | ".join(cells) + " |")
-    values = [srcc(known.likelihood(split), known.ratings[split]) for split in splits]
+    values = [
+        srcc(captioner_evidence.likelihood(split), captioner_evidence.ratings[split])
+        for split in splits
+    ]
     print("| | likelihood alone | " + " | ".join(f"{v:.3f}" for v in values) + " |")
 
 

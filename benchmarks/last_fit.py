@@ -76,27 +76,27 @@ def pool_targets(folder: Path) -> pd.DataFrame:
 
 def fitted_scores(path: str, targets: Path, run: str, seed: int = SEEDS[0]) -> pd.DataFrame:
     """PREDICTIONS of test by a member, `path` below checkpoints/, that is fitted to `targets`."""
-    place = WORK / "fits" / f"{path}-{run}"
-    scored = place / "test.csv"
+    folder = WORK / "fits" / f"{path}-{run}"
+    scored = folder / "test.csv"
     if not scored.is_file():
-        set_up(place, seed)
+        set_up(folder, seed)
         refits.write_targets(
-            place / "targets", targets, tables.read_table(targets / "train.csv", tables.TARGETS)
+            folder / "targets", targets, tables.read_table(targets / "train.csv", tables.TARGETS)
         )
-        command = [sys.executable, *refits.fit_command(path, place)]
-        subprocess.run(command, cwd=place, check=True)
-        tables.write_table(score(place / "checkpoint"), scored, tables.PREDICTIONS)
+        command = [sys.executable, *refits.fit_command(path, folder)]
+        subprocess.run(command, cwd=folder, check=True)
+        tables.write_table(score(folder / "checkpoint"), scored, tables.PREDICTIONS)
     return tables.read_table(scored, tables.PREDICTIONS)
 
 
-def set_up(place: Path, seed: int) -> None:
+def set_up(folder: Path, seed: int) -> None:
     """A folder that a fit runs in: params with this seed of tune_clap, and links to the root."""
-    place.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     values["tune_clap"]["seed"] = seed
-    (place / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     for name in SHARED:
-        link = place / name
+        link = folder / name
         link.unlink(missing_ok=True)
         link.symlink_to(ROOT / name)
 

@@ -114,13 +114,13 @@ def log_likelihoods(
                 for part in torch.split(references, 32)
             ]
             columns.append(torch.cat(parts))
-        place = {text: i for i, text in enumerate(distinct)}
+        position = {text: i for i, text in enumerate(distinct)}
         CACHE.mkdir(parents=True, exist_ok=True)
         np.savez(
             path,
             own=torch.cat([o for o, _ in own]).double().numpy(),
             lengths=torch.cat([n for _, n in own]).double().numpy(),
-            given=torch.cat(columns, 1).double().numpy()[:, [place[t] for t in texts]],
+            given=torch.cat(columns, 1).double().numpy()[:, [position[t] for t in texts]],
         )
     stored = np.load(path)
     return stored["own"], stored["lengths"], stored["given"]
@@ -152,7 +152,7 @@ def rated_pairs(root: Path, split: str, clips: list[str], captioned: bool) -> Pa
     sounds = gather_features(features, [tables.rated_clip_id(n) for n in rated["wav_file_name"]])
     lalm = checkpoint.load_lalm(root / "checkpoints/caption")
     references = gather_features(features, clips)
-    found = log_likelihoods(lalm, sounds, list(rated["text"]), references)
+    log_probs = log_likelihoods(lalm, sounds, list(rated["text"]), references)
     left_out = {"likelihood"} if captioned else captioned_members()
     others = {}
     for folder in sorted((root / "data/predictions/members").glob("*/")):
@@ -160,7 +160,7 @@ def rated_pairs(root: Path, split: str, clips: list[str], captioned: bool) -> Pa
             scores = tables.read_table(folder / f"{split}.csv", tables.PREDICTIONS)
             others[folder.name] = scores["pred_score"].to_numpy(dtype=np.float64)
     rating = means[rated["wav_file_name"]].to_numpy(dtype=np.float64)
-    return Pairs(*found, clips, rating, others)
+    return Pairs(*log_probs, clips, rating, others)
 
 
 def arithmetic(pairs: Pairs, clips: list[str], alpha: float, exponent: float) -> Values:
@@ -320,28 +320,28 @@ def fresh_pairs(root: Path, clips: list[str], others: Sequence[str]) -> Pairs:
             [encode_waves(encoder, waves[i : i + 32], lalm.frontend) for i in range(0, FRESH, 32)]
         )
     references = gather_features(ArrayStore(root / "data/features"), clips)
-    found = log_likelihoods(lalm, sounds, texts, references)
+    log_probs = log_likelihoods(lalm, sounds, texts, references)
     scores = score_members(root, others, waves, texts)
-    return Pairs(*found, clips, np.array(matches), scores)
+    return Pairs(*log_probs, clips, np.array(matches), scores)
 
 
 def print_test(root: Path, sets: dict[tuple[str, int], list[str]], captioned: bool) -> None:
     """The form of params.yaml on test: alone, in the ensemble, beside the other members."""
     config = params.load("likelihood", likelihood.LikelihoodConfig, ROOT / "params.yaml")
     named = {seed: sets["farthest", seed][: config.num_references] for seed in SEEDS}
-    clips = sorted({clip for some in named.values() for clip in some})
+    clips = sorted({clip for references in named.values() for clip in references})
     validation, test = (
         rated_pairs(root, split, clips, captioned) for split in ("validation", "test")
     )
     columns: dict[str, Values] = dict(test.others)
-    for seed, some in named.items():
+    for seed, references in named.items():
         fits = {}
         for pairs in (validation, test):
-            score = arithmetic(pairs, some, config.alpha, config.length_exponent)
+            score = arithmetic(pairs, references, config.alpha, config.length_exponent)
             fits[pairs is test] = score
         columns[f"likelihood, seed {seed}"] = fits[True]
-        columns[f"ensemble with it, seed {seed}"] = _applied(validation, test, fits)
-    columns["ensemble without"] = _applied(validation, test, None)
+        columns[f"ensemble with it, seed {seed}"] = _apply_ensemble(validation, test, fits)
+    columns["ensemble without"] = _apply_ensemble(validation, test, None)
     draws = significance.bootstrap(
         np.stack(list(columns.values()), axis=1), test.rating, resamples=RESAMPLES, seed=0
     ).srcc
@@ -349,9 +349,9 @@ def print_test(root: Path, sets: dict[tuple[str, int], list[str]], captioned: bo
     print("\n| test | SRCC | 95 % | with likelihood, Spearman |\n|---|---|---|---|")
     for k, name in enumerate(names):
         low, high = resampling.interval(draws[:, k], 0.95)
-        known = srcc(columns[name], columns["likelihood, seed 0"])
+        correlation = srcc(columns[name], columns["likelihood, seed 0"])
         mean = srcc(columns[name], test.rating)
-        print(f"| {name} | {mean:.3f} | [{low:.3f}, {high:.3f}] | {known:.2f} |")
+        print(f"| {name} | {mean:.3f} | [{low:.3f}, {high:.3f}] | {correlation:.2f} |")
     without = names.index("ensemble without")
     for seed in SEEDS:
         difference = draws[:, names.index(f"ensemble with it, seed {seed}")] - draws[:, without]
@@ -361,7 +361,7 @@ def print_test(root: Path, sets: dict[tuple[str, int], list[str]], captioned: bo
         )
 
 
-def _applied(validation: Pairs, test: Pairs, fits: dict[bool, Values] | None) -> Values:
+def _apply_ensemble(validation: Pairs, test: Pairs, fits: dict[bool, Values] | None) -> Values:
     """Scores on test by weights of validation."""
     extra = {False: {}, True: {}} if fits is None else {k: {"likelihood": fits[k]} for k in fits}
     scores, config = blend(validation.others | extra[False])

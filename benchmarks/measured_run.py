@@ -49,14 +49,14 @@ def main() -> None:
         except SystemExit as ended:
             if ended.code:
                 raise
-    found = Noted(
+    record = Noted(
         seconds=time.perf_counter() - start,
         busy=time.process_time() - busy,
         memory=peak_memory(),
         gpu=peak_of_gpu(),
         steps=steps,
     )
-    noted.write_text(json.dumps(found), encoding="utf-8")
+    noted.write_text(json.dumps(record), encoding="utf-8")
 
 
 def note_steps(steps: list[Step]) -> None:
@@ -69,8 +69,8 @@ def note_steps(steps: list[Step]) -> None:
         start, busy = time.perf_counter(), time.process_time()
         total = step(self, read, rate, generator)
         loss = float(total) / len(read.items)  # waits for the GPU
-        taken = (time.perf_counter() - start, time.process_time() - busy)
-        steps.append(Step(seconds=taken[0], busy=taken[1], loss=loss))
+        spent = (time.perf_counter() - start, time.process_time() - busy)
+        steps.append(Step(seconds=spent[0], busy=spent[1], loss=loss))
         return total
 
     Updates.step = noting  # type: ignore[assignment, method-assign]

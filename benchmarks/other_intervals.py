@@ -155,11 +155,11 @@ def prompt_rows(runs: int) -> Iterator[Row]:
         covered = []
         for seed in range(runs):
             values = scores(prompts, np.random.default_rng([seed, prompts]))
-            found = system_statistics.summarize_systems(
+            summaries = system_statistics.summarize_systems(
                 "abc", values, resamples=RESAMPLES, seed=seed
             )
-            pairs = [(s.won, t.won) for s, t in zip(found, first, strict=True)]
-            pairs += [(s.mean, t.mean) for s, t in zip(found, first, strict=True)]
+            pairs = [(s.won, t.won) for s, t in zip(summaries, first, strict=True)]
+            pairs += [(s.mean, t.mean) for s, t in zip(summaries, first, strict=True)]
             covered.append([float(own.lo <= true.value <= own.hi) for own, true in pairs])
         yield f"{prompts}", *shares(covered)
 

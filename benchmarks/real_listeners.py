@@ -55,14 +55,14 @@ def packaged_file(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise SystemExit(f"{package} is not installed: see the first lines of this file")
     name, expected = FILES[package]
-    return checked_file(Path(spec.origin).parent / name, expected)
+    return check_file(Path(spec.origin).parent / name, expected)
 
 
-def checked_file(path: Path, expected: str) -> Path:
+def check_file(path: Path, expected: str) -> Path:
     """The path, if it has this sha256."""
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
-        raise SystemExit(f"{path} has sha256 {found}: the figures are those of {expected}")
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if actual != expected:
+        raise SystemExit(f"{path} has sha256 {actual}: the figures are those of {expected}")
     return path
 
 
@@ -70,27 +70,27 @@ def read_carrots(path: Path) -> pd.DataFrame:
     """The table of carrots.rda."""
     import rdata
 
-    return rdata.read_rda(checked_file(path, CARROTS), default_encoding="ascii")["carrots"]
+    return rdata.read_rda(check_file(path, CARROTS), default_encoding="ascii")["carrots"]
 
 
-def sound_ratings(survey: pd.DataFrame, place: str) -> pd.DataFrame:
+def sound_ratings(survey: pd.DataFrame, column: str) -> pd.DataFrame:
     """A rating per answer: what is judged is a question at a place (LocationID, SessionID...)."""
-    people = survey[[place, *QUESTIONS]].assign(person=np.arange(len(survey)).astype(str))
-    long = people.melt(["person", place], QUESTIONS, "question", "score").dropna()
+    people = survey[[column, *QUESTIONS]].assign(person=np.arange(len(survey)).astype(str))
+    long = people.melt(["person", column], QUESTIONS, "question", "score").dropna()
     long = long[long["score"].isin([1, 2, 3, 4, 5])]
     return pd.DataFrame(
         {
-            "wav_file_name": long[place].astype(str) + "/" + long["question"],
+            "wav_file_name": long[column].astype(str) + "/" + long["question"],
             "listener_id": long["person"],
             "score": scales.to_ten(long["score"].to_numpy(dtype=np.float64), SCALE, "survey"),
         }
     )
 
 
-def draw_people(survey: pd.DataFrame, place: str, people: int, seed: int) -> pd.DataFrame:
+def draw_people(survey: pd.DataFrame, column: str, people: int, seed: int) -> pd.DataFrame:
     """At most so many people of each place, at random."""
     shuffled = survey.sample(frac=1, random_state=seed)
-    return shuffled.groupby(place).head(people)
+    return shuffled.groupby(column).head(people)
 
 
 def lecture_ratings(lectures: pd.DataFrame) -> pd.DataFrame:

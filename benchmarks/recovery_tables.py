@@ -19,7 +19,7 @@ Truth: 10 x Beta(1.3, 0.5). Spreads of bias and log scale: small 0.3 and 0.05, m
 large 1.5 and 0.4; noise 1.3 points; ratings are whole points cut at 0 and 10. Careless listeners
 rate at random or always alike; with lapses everybody rates at random now and then. A pair that
 screening loses counts with the mean target. "error / se" is the standard deviation of the latent
-score's error over its standard error, on the scale of the truth: 1 where it is honest. These
+score's error over its standard error, on the scale of the truth: 1 where it is right. These
 listeners have bias, scale and noise, as the latent model believes; real ones may not. Made by
 `python benchmarks/listener_recovery.py`.
 """

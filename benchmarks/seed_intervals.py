@@ -48,6 +48,6 @@ def mean_interval(values: Sequence[float], draws: Values) -> Estimate:
 
 def cell(values: Sequence[float], draws: Values, sign: str = "") -> str:
     """Mean, standard deviation over seeds and interval, for a table; `sign` "+" for differences."""
-    found = mean_interval(values, draws)
+    estimate = mean_interval(values, draws)
     spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{found.value:{sign}.3f}{spread} [{found.lo:{sign}.3f}, {found.hi:{sign}.3f}]"
+    return f"{estimate.value:{sign}.3f}{spread} [{estimate.lo:{sign}.3f}, {estimate.hi:{sign}.3f}]"

@@ -37,26 +37,26 @@ class Section:
 def comments() -> dict[str, str]:
     """Every key of params.yaml, dotted, with the comment on its line; NAME is any free name."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
 
     def walk(entry: Entry, above: str) -> None:
         for name, inner in entry.entries().items():
             key = f"{above}.{'NAME' if above in FREE_NAMES else name}".lstrip(".")
-            found.setdefault(key, inner.text[inner.start].partition(" # ")[2])
+            texts.setdefault(key, inner.text[inner.start].partition(" # ")[2])
             if inner.is_block():
                 walk(inner, key)
 
     walk(Entry(text.splitlines(), yaml.compose(text, Loader=yaml.SafeLoader)), "")
-    return found
+    return texts
 
 
 def sections() -> list[Section]:
     """The dataclasses of params.yaml, each once, in its order."""
-    found: dict[Any, Section] = {}
+    by_type: dict[Any, Section] = {}
     for name, cls in nested_sections("", Params):
-        found.setdefault(cls, Section(cls, [])).names.append(name)
+        by_type.setdefault(cls, Section(cls, [])).names.append(name)
     order = list(comments())
-    return sorted(found.values(), key=lambda section: order.index(section.names[0]))
+    return sorted(by_type.values(), key=lambda section: order.index(section.names[0]))
 
 
 def nested_sections(above: str, cls: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
@@ -81,14 +81,14 @@ def field_comment(cls: type, name: str) -> str:
     owner = next(base for base in cls.__mro__ if name in inspect.get_annotations(base))
     lines = inspect.getsource(owner).splitlines(keepends=True)
     body = typing.cast(ast.ClassDef, ast.parse("".join(lines)).body[0]).body
-    place = next(i for i, n in enumerate(body) if ast.unparse(n).startswith(f"{name}:"))
-    below = body[place + 1] if place + 1 < len(body) else None
+    index = next(i for i, n in enumerate(body) if ast.unparse(n).startswith(f"{name}:"))
+    below = body[index + 1] if index + 1 < len(body) else None
     if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
         return " ".join(str(below.value.value).split())
-    beside = range(body[place].lineno, (body[place].end_lineno or 0) + 1)
+    beside = range(body[index].lineno, (body[index].end_lineno or 0) + 1)
     tokens = tokenize.generate_tokens(iter(lines).__next__)
-    found = [t.string for t in tokens if t.type == tokenize.COMMENT and t.start[0] in beside]
-    return " ".join(comment.lstrip("# ") for comment in found)
+    texts = [t.string for t in tokens if t.type == tokenize.COMMENT and t.start[0] in beside]
+    return " ".join(comment.lstrip("# ") for comment in texts)
 
 
 def describe_type(hint: Any, links: dict[Any, str]) -> str:  # noqa: ANN401
@@ -132,9 +132,9 @@ def explanations(section: Section) -> dict[str, str]:
 
 def params_page() -> str:
     """The text of docs/params.md."""
-    found = {section.type: section for section in sections()}
-    told = {cls: explanations(section) for cls, section in found.items()}
-    links = {cls: section.title() for cls, section in found.items() if told[cls]}
+    by_type = {section.type: section for section in sections()}
+    meanings = {cls: explanations(section) for cls, section in by_type.items()}
+    links = {cls: section.title() for cls, section in by_type.items() if meanings[cls]}
     parts = [
         HEAD,
         "# Keys of params.yaml",
@@ -144,12 +144,12 @@ def params_page() -> str:
     ]
     for cls, title in links.items():
         path = Path(inspect.getsourcefile(cls) or "").relative_to(ROOT).as_posix()
-        names = found[cls].names
+        names = by_type[cls].names
         where = f"In {', '.join(f'`{name}`' for name in names)}. " if len(names) > 1 else ""
         of, hints = {field.name: field for field in dataclasses.fields(cls)}, fields(cls)
         rows = [
             (name, describe_type(hints[name], links), describe_default(of[name]), meaning)
-            for name, meaning in told[cls].items()
+            for name, meaning in meanings[cls].items()
         ]
         parts += [
             f"## {title}",

@@ -30,7 +30,7 @@ FEATURES, PREPARED, METRICS = Path("data/features"), Path("data/prepared"), Path
 WARM_STARTS, CAPTION = Path("checkpoints"), Path("checkpoints/caption")
 
 
-def main(name: str, folder: Path, place: Path, history: Path) -> None:
+def main(name: str, folder: Path, checkpoint: Path, history: Path) -> None:
     config = params.load("finetune.training", finetune.FinetuneConfig)
     member = params.load(f"finetune.members.{name}", finetune.FinetuneMember).with_choice(folder)
     llm, encoder = params.load("encoders.llm", Path), params.load("encoders.audio", Path)
@@ -57,7 +57,7 @@ def main(name: str, folder: Path, place: Path, history: Path) -> None:
     if devices.process_state(device).is_main_process:
         if epochs == 0:
             selected_length.write_untrained(history)
-        save(place, model, encoder.as_posix(), {"epochs": epochs})
+        save(checkpoint, model, encoder.as_posix(), {"epochs": epochs})
         shutil.rmtree(work)
 
 

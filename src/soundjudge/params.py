@@ -161,7 +161,7 @@ def _dataclass(cls: Any, value: object, where: str) -> object:  # noqa: ANN401
             close = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known keys are {_join(fields)}"
             raise ParamsError(f"{_key_path(where, key)} is not a known key: {hint}")
-    missing = [name for name in fields if name not in value and _required(fields[name])]
+    missing = [name for name in fields if name not in value and _is_required(fields[name])]
     if missing:
         raise ParamsError(f"{_key_path(where, missing[0])} is missing: add it")
     arguments = {
@@ -177,7 +177,7 @@ def _dataclass(cls: Any, value: object, where: str) -> object:  # noqa: ANN401
         raise ParamsError(f"{where.rstrip(': ')}: {error}") from error
 
 
-def _required(field: "dataclasses.Field[Any]") -> bool:
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 

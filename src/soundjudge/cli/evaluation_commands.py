@@ -18,7 +18,7 @@ Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")]
 Cluster = Annotated[
     Literal["none", "text", "model_id", "both"],
-    typer.Option(help="Resample all pairs of a text, a generator, or both crosswise."),
+    typer.Option(help="Resample texts, generators, or both crosswise, with all their pairs."),
 ]
 
 

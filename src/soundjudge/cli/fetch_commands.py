@@ -15,11 +15,11 @@ NewFolder = Annotated[Path, typer.Option("--output", "-o", help="The judge's fol
 @app.command()
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names of the catalog; without one it is listed.")
+        list[str] | None, typer.Argument(help="Names from the catalog; none prints the catalog.")
     ] = None,
     params: Annotated[
         Path | None,
-        typer.Option("--for", help="All that this params.yaml lacks, to where it looks."),
+        typer.Option("--for", help="What this params.yaml lacks, to the paths that it names."),
     ] = None,
 ) -> None:
     """Download official weights, checked by their sha256; tmu2026 becomes a judge of that name."""
@@ -76,13 +76,14 @@ def push(
     folder: Annotated[Path, typer.Argument(help="A judge's folder.")],
     repository: Annotated[str, typer.Argument(help="owner/name on the hub.")],
     private: Annotated[
-        bool, typer.Option("--private", help="A repository that is made now is not public.")
+        bool, typer.Option("--private", help="Make the repository private if it is created now.")
     ] = False,
     branch: Annotated[str | None, typer.Option(help="A branch, if not main.")] = None,
     redistribution_allowed: Annotated[
         bool,
         typer.Option(
-            "--redistribution-allowed", help="You may pass on what the judge's licenses leave open."
+            "--redistribution-allowed",
+            help="Confirm that you may pass on what the licenses leave open.",
         ),
     ] = False,
 ) -> None:

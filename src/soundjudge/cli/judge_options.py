@@ -41,7 +41,8 @@ Spread = Annotated[
 Interval = Annotated[
     bool,
     typer.Option(
-        "--interval", help="Where the listeners' mean rating lies; the model card says how often."
+        "--interval",
+        help="The interval of the listeners' mean rating; the model card has its coverage.",
     ),
 ]
 Windows = Annotated[bool, typer.Option("--windows", help="The score over time of a long sound.")]

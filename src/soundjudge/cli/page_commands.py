@@ -22,7 +22,7 @@ def report(
         list[Path],
         typer.Argument(
             help="A folder per system, its sounds named by the prompts' ids; or tables with "
-            "wav_file_name and perhaps pred_score."
+            "wav_file_name, with or without pred_score."
         ),
     ],
     prompts: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet with id and text.")],
@@ -63,10 +63,10 @@ def report(
     precision: options.Precision = "fp32",
     no_verify: options.NoVerify = False,
 ) -> None:
-    """Compare text-to-audio systems on the same prompts, without ratings: a page to read and hear.
+    """Compare text-to-audio systems on the same prompts, without ratings, as a page with sounds.
 
     Means with 95 % intervals over prompts, paired tests with Holm's correction, prompts won, and
-    the lost ones to listen to. (To compare judges, against listeners: `compare`.)
+    sounds of the lost ones. To compare judges, by listeners' ratings, use `compare`.
     """
     from soundjudge.page import report as reports
 

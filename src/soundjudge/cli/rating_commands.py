@@ -113,8 +113,8 @@ def standardize(
     shrinkage: Annotated[
         str | None,
         typer.Option(
-            help="Draw listeners towards the panel as if by so many more ratings, 0 not at all, "
-            "or by empirical_bayes as strongly as their differences call for.",
+            help="Shrink listeners' means and stds towards the panel's, by so many ratings' "
+            "worth; 0 = not at all; empirical_bayes = as their differences call for.",
             show_default=str(Standardization.shrinkage),
         ),
     ] = None,
@@ -129,7 +129,7 @@ def standardize(
     shrink_means: Annotated[
         bool,
         typer.Option(
-            "--shrink-means", help="Draw mean ratings to that of all pairs where ratings are few."
+            "--shrink-means", help="Shrink means of few ratings towards that of all pairs."
         ),
     ] = False,
     published: Published = False,

@@ -87,7 +87,7 @@ def rank(
 ) -> None:
     """Rank sounds for a text, or texts for a sound, best first: rank, score, name.
 
-    Those that the judge's noise does not let it tell apart share a rank.
+    Scores that differ by less than the judge's noise share a rank.
     """
     from soundjudge.data.tables.texts import clean_text
     from soundjudge.scoring.files import sound_names
@@ -122,7 +122,9 @@ def rank(
         record = {"ranked": ranked, **pair_reports.judge_json(judge)}
         typer.echo(json.dumps(record, ensure_ascii=False))
     else:
-        typer.echo("\n".join(f"{place}  {pair.value:.4f}  {name}" for place, name, pair in rows))
+        typer.echo(
+            "\n".join(f"{position}  {pair.value:.4f}  {name}" for position, name, pair in rows)
+        )
     console.tell(judge.score_id)
     for _, name, pair in rows:
         for sentence in pair.flag_sentences():

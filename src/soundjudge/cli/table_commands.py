@@ -36,24 +36,24 @@ def score_table(
     ],
     audio_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder that names of sounds start from; else that of the table."),
+        typer.Option(help="Folder that names of sounds are relative to; else the table's."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--output", "-o", help="The table plus pred_score; - prints it.")
     ] = STDOUT,
     model: options.Model = options.JUDGE,
     audio_column: Annotated[
-        str | None, typer.Option(help="Column of the sounds, where its name does not tell.")
+        str | None, typer.Option(help="Column of the sounds, if not a usual name.")
     ] = None,
     text_column: Annotated[
-        str | None, typer.Option(help="Column of the texts, where its name does not tell.")
+        str | None, typer.Option(help="Column of the texts, if not a usual name.")
     ] = None,
     members: options.Members = False,
     spread: options.Spread = False,
     interval: options.Interval = False,
     windows: options.Windows = False,
     flags: Annotated[
-        bool, typer.Option("--flags", help="What is to be known of a sound: silent, clipped, ...")
+        bool, typer.Option("--flags", help="Faults of each sound: silent, clipped, ...")
     ] = False,
     on_error: Annotated[
         Literal["fail", "skip", "nan"],
@@ -66,11 +66,11 @@ def score_table(
         bool, typer.Option("--resume", help="Continue after the rows that OUT has already.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew and replace an OUT that exists.")
+        bool, typer.Option("--overwrite", help="Start again and replace an OUT that exists.")
     ] = False,
     shard: Annotated[
         str | None,
-        typer.Option(help="I/N: the I-th of N shares of the rows, which follow one another."),
+        typer.Option(help="I/N: the I-th of N consecutive shares of the rows."),
     ] = None,
     as_json: options.Json = False,
     engine: Annotated[

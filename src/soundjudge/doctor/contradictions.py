@@ -131,9 +131,9 @@ def _encoder_problems(values: "Params", root: Path) -> Iterator[str]:
             yield f"{key}.sha256 is {source.sha256!r}: write its 64 digits of 0-9 and a-f, or null"
 
 
-def _hint(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+def _hint(name: str, names: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
 
 
 def _missing_choice(values: "Params") -> Iterator[str]:

@@ -12,14 +12,14 @@ SIMULATED = "its scores show how the tool works, and say nothing about what peop
 def environment(package: str) -> jinja2.Environment:
     """Templates of a package and those of this one, the style sheet, and formats of numbers."""
     folders = [(package, "templates"), (OWN, "templates"), (OWN, "static")]
-    made = jinja2.Environment(
+    result = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(*folder) for folder in folders]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters |= {
+    result.filters |= {
         "p": p_text,
         "percent": percent_text,
         "correlation": correlation_text,
@@ -27,7 +27,7 @@ def environment(package: str) -> jinja2.Environment:
         "signed": signed_text,
         "words": flag_words,
     }
-    return made
+    return result
 
 
 def render(name: str, package: str, **values: object) -> str:

@@ -58,7 +58,7 @@ def create_application(
             Mount("/static", StaticFiles(packages=STATIC)),
         ],
         middleware=[Middleware(Guard, host=host, names=names, limits=limits)],
-        exception_handlers={RefusalError: _refused, HTTPException: _failed},
+        exception_handlers={RefusalError: _refusal_response, HTTPException: _error_response},
         lifespan=lifespan,
     )
 
@@ -142,12 +142,12 @@ class _Page:
         return job
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refusal_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, RefusalError), "Starlette sends what it was asked to"
     return JSONResponse({"error": str(error)}, error.status)
 
 
-async def _failed(_: Request, error: Exception) -> Response:
+async def _error_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "Starlette sends what it was asked to"
     # 400 is what a form that cannot be parsed, or has too many parts, raises.
     status = UNUSABLE if error.status_code == 400 else error.status_code

@@ -49,11 +49,11 @@ def write_report(
         numbers = target.with_suffix(".json")
         if json and numbers.exists() and not overwrite:
             raise SoundjudgeError(f"{numbers} exists already: --overwrite replaces it")
-        asked = system_files.read_prompts(prompts, audio_column, text_column)
-        system_statistics.check_count(len(asked.ids))  # before minutes of scoring
-        systems = system_files.read_systems(paths, asked)
+        all_prompts = system_files.read_prompts(prompts, audio_column, text_column)
+        system_statistics.check_count(len(all_prompts.ids))  # before minutes of scoring
+        systems = system_files.read_systems(paths, all_prompts)
         if on_missing == "fail":
-            system_files.check_complete(systems, asked)
+            system_files.check_complete(systems, all_prompts)
         of_tables = systems[0].scores is not None
         of_clap = None if load_clap is None else load_clap()  # a bad one fails before any scoring
         judge = None if of_tables else load_judge()
@@ -63,10 +63,13 @@ def write_report(
             batch_size=batch_size,
             progress=progress,
         )
-        scores, clap = score(judge, systems, asked), None
+        scores, clap = score(judge, systems, all_prompts), None
         if of_clap is not None:
-            kept = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
-            clap = of_clap.score_id, _check_complete(score(of_clap, systems, kept), scores)
+            scored_prompts = Prompts(ids=scores.ids, texts=scores.texts, path=prompts)
+            clap = (
+                of_clap.score_id,
+                _check_complete(score(of_clap, systems, scored_prompts), scores),
+            )
         report = report_systems(
             scores,
             prompts,

@@ -91,7 +91,7 @@ def headline(report: SystemReport) -> str:
             f"{first} scores higher than {second} on the same {count} prompts, by {size} "
             f"(95 % interval {low:.2f} to {high:.2f})."
         )
-    told = sum(test.p_holm < SIGNIFICANT for test in report.differences)
+    significant = sum(test.p_holm < SIGNIFICANT for test in report.differences)
     best = max(summaries, key=lambda summary: summary.mean.value)
     rivals = [
         test.second if test.first == best.name else test.first
@@ -100,7 +100,7 @@ def headline(report: SystemReport) -> str:
     ]
     apart = f", but is not told apart from {' and '.join(rivals)}" if rivals else ""
     return (
-        f"{best.name} has the highest mean on {count} prompts{apart}. {told} of "
+        f"{best.name} has the highest mean on {count} prompts{apart}. {significant} of "
         f"{len(report.differences)} differences between systems hold after Holm's correction."
     )
 
@@ -116,11 +116,11 @@ class SoundLinks:
 
 def link_sounds(paths: Iterable[Path], page: Path, embed_megabytes: float) -> SoundLinks:
     """All sounds as base64 if they have at most `embed_megabytes` together; else relative links."""
-    there = {path: path.stat().st_size for path in dict.fromkeys(paths) if path.is_file()}
-    megabytes = sum(there.values()) / 1e6
+    sizes = {path: path.stat().st_size for path in dict.fromkeys(paths) if path.is_file()}
+    megabytes = sum(sizes.values()) / 1e6
     embedded = megabytes <= embed_megabytes
     folder = page.resolve().parent
-    addresses = {p: _data(p) if embedded else _relative(p.resolve(), folder) for p in there}
+    addresses = {p: _data(p) if embedded else _relative(p.resolve(), folder) for p in sizes}
     return SoundLinks(addresses=addresses, embedded=embedded, megabytes=megabytes)
 
 

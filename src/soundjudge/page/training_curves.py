@@ -63,12 +63,12 @@ def _trainings(folder: Path) -> Iterator[Training]:
             if reader.fieldnames != COLUMNS:
                 continue  # another table of plots
             rows = list(reader)
-        place = path.parent if path.name == "history.csv" else path.with_suffix("")
+        stem = path.parent if path.name == "history.csv" else path.with_suffix("")
         validated = [
             (float(row["validation"]), -int(row["epoch"])) for row in rows if row["validation"]
         ]
         yield Training(
-            name=place.relative_to(folder).as_posix(),
+            name=stem.relative_to(folder).as_posix(),
             curves={
                 name: [(float(row["steps"]), float(row[name])) for row in rows if row[name]]
                 for name in CURVES

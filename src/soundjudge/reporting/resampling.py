@@ -1,6 +1,6 @@
 """Resamples of pairs as weights, correlations under many weights at once, and many tests at once.
 
-A resample is how often each pair was drawn, so values are sorted once and not per resample.
+A resample is a count per pair, so values are sorted once and not per resample.
 N = pairs, R = resamples of a block, K = columns, G = distinct values of a column.
 """
 
@@ -37,7 +37,7 @@ def too_few_pairs(pairs: int) -> str:
 def resample_weights(
     pairs: int, resamples: int, *, seed: int, clusters: Sequence[NDArray[np.int32]] = ()
 ) -> Iterator[NDArray[np.int64]]:
-    """Blocks (R, N) of how often each pair is drawn.
+    """Blocks (R, N) of how often each pair is in a resample.
 
     Without `clusters` pairs are drawn with replacement. With one column of cluster codes (N,) whole
     clusters are; with two, the weights of both are multiplied (the pigeonhole bootstrap of Owen

@@ -1,4 +1,4 @@
-"""The picture of a study: in print, in grey, and the same bytes every time."""
+"""The picture of a study: in print, in gray, and the same bytes every time."""
 
 import numpy as np
 import pandas as pd

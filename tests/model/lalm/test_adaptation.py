@@ -63,7 +63,7 @@ def test_with_lora_small_matrices_and_the_new_tokens_learn_and_no_weight(tmp_pat
 
 @needs_peft
 @pytest.mark.parametrize("tied", [True, False])
-def test_what_lora_learnt_becomes_part_of_the_weights_and_a_plain_checkpoint(tmp_path, tied):
+def test_what_lora_learned_becomes_part_of_the_weights_and_a_plain_checkpoint(tmp_path, tied):
     model = tiny_lalm.lalm(tmp_path / "llm", tied=tied)
     names = set(model.state_dict())
     model.prepare_for_training(LORA)

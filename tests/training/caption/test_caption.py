@@ -75,7 +75,7 @@ def test_after_lora_the_model_is_a_plain_one_that_moved_and_speaks(tmp_path):
     assert len(lalm.generate(sounds, max_tokens=5, num_beams=2)) == 2
 
 
-def test_the_loss_on_the_captions_that_are_learnt_falls(tmp_path):
+def test_the_loss_on_the_captions_that_are_learned_falls(tmp_path):
     *_, result, _ = train(tmp_path)
     assert result.history[-1]["loss"] < result.history[0]["loss"]
 

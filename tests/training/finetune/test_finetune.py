@@ -58,18 +58,18 @@ def run_training(lalm, sounds, config, work):
     return finetune.train(lalm, sounds, *targets, FINETUNING, config, **run)
 
 
-def test_a_mean_rating_is_learnt_on_the_scale_from_minus_one_to_one():
+def test_a_mean_rating_is_learned_on_the_scale_from_minus_one_to_one():
     # 10, 8.01, 6.02, 4.03, 2.04: / 5 - 1.
     pairs = finetune.make_rated_pairs(tiny_training.targets("train"), "mean")
     np.testing.assert_allclose(pairs.targets[:5], [1, 0.602, 0.204, -0.194, -0.592], rtol=1e-5)
 
 
-def test_a_standardized_rating_is_learnt_as_it_is():
+def test_a_standardized_rating_is_learned_as_it_is():
     pairs = finetune.make_rated_pairs(tiny_training.targets("train"), "spo")
     np.testing.assert_allclose(pairs.targets[:5], [1.6, 0.8, 0, -0.8, -1.6], rtol=1e-6)
 
 
-def test_a_latent_score_is_learnt_on_the_scale_from_minus_one_to_one():
+def test_a_latent_score_is_learned_on_the_scale_from_minus_one_to_one():
     # A point less than the means: 9, 7.01, 5.02, ...: / 5 - 1.
     pairs = finetune.make_rated_pairs(tiny_training.targets("train"), "latent")
     np.testing.assert_allclose(pairs.targets[:3], [0.8, 0.402, 0.004], rtol=1e-5)
@@ -88,7 +88,7 @@ def test_a_pairs_weight_is_one_over_the_variance_of_its_score_around_a_predictio
 
 
 @pytest.mark.slow
-def test_weights_change_what_is_learnt(tmp_path):
+def test_weights_change_what_is_learned(tmp_path):
     without, *_ = train(tmp_path / "none")
     with_weights, *_ = train(tmp_path / "precision", sample_weights="precision")
     assert with_weights.history[0] == without.history[0]  # validation counts all pairs alike

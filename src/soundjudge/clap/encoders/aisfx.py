@@ -35,7 +35,7 @@ CHANNELS = (64, 128, 256, 512)
 # Of its nine classifiers the first three, prosfx, soundlyTrain and ucsMixed: their classes are
 # categories of the Universal Category System, in alphabetical order.
 CLASSES = (78, 79, 69)
-SLICE = 16  # blocks that the network reads at once: 40 MB an activation
+SLICE = 16  # blocks that the network reads at once: 40 MB per activation
 
 
 class BlockedLogMel(nn.Module):
@@ -131,7 +131,7 @@ class AisfxNetwork(nn.Module):
         present = blocks[:, :, 0, 0] >= 0  # (B, N)
         # A block's embedding does not depend on how many others there are.
         slices = torch.split(blocks[present], SLICE)
-        embeddings = torch.cat([self.embed_blocks(some) for some in slices])
+        embeddings = torch.cat([self.embed_blocks(part) for part in slices])
         per_sound = torch.split(embeddings, present.sum(dim=1).tolist())
         return torch.stack([rows.mean(dim=0) for rows in per_sound])
 

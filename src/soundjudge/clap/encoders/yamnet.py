@@ -92,7 +92,7 @@ class YamnetNetwork(nn.Module):
     def __init__(self, widths: Sequence[int] = WIDTHS, classes: int = CLASSES) -> None:
         super().__init__()
         convolutions = [SameConv(1, widths[0], STRIDES[0])]
-        for inputs, outputs, stride in zip(widths, widths[1:], STRIDES[1:], strict=False):
+        for inputs, outputs, stride in zip(widths[:-1], widths[1:], STRIDES[1:], strict=True):
             convolutions += [
                 SameConv(inputs, inputs, stride, groups=inputs),
                 SameConv(inputs, outputs, 1, size=1),

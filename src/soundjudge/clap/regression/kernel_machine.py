@@ -133,7 +133,7 @@ class KernelMachine:
 
     def kernel(self, sounds: Embeddings, texts: Embeddings) -> Floats:
         """How near pairs, (N, E) each, are to the support vectors: (N, V), 0 to 1."""
-        x = self._standardized(sounds, texts)  # (N, P)
+        x = self._standardize(sounds, texts)  # (N, P)
         kernel: Floats = np.exp(-self.gamma * squared_distances(x, self._support))
         return kernel
 
@@ -144,9 +144,9 @@ class KernelMachine:
 
     @cached_property
     def _support(self) -> Floats:
-        return self._standardized(self.sounds, self.texts)
+        return self._standardize(self.sounds, self.texts)
 
-    def _standardized(self, sounds: Embeddings, texts: Embeddings) -> Floats:
+    def _standardize(self, sounds: Embeddings, texts: Embeddings) -> Floats:
         features = pair_features(sounds, texts, self.dimensions)
         if self.rows[0]:
             features = unit_rows(features)

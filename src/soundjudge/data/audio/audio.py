@@ -92,7 +92,7 @@ def _refuse_other_than_files(path: Path) -> None:
 
 def _sound(decoded: decoding.Decoded, where: str) -> Sound:
     """Parts (N,) at any rates -> a waveform (T,), within -1 to 1."""
-    waves = [_resampled(mean, rate) for mean, rate in decoded.parts]
+    waves = [_resample(mean, rate) for mean, rate in decoded.parts]
     if not waves:
         raise AudioError(where, "empty", "it holds no samples")
     wave = waves[0] if len(waves) == 1 else np.concatenate(waves)
@@ -105,7 +105,7 @@ def _sound(decoded: decoding.Decoded, where: str) -> Sound:
     return Sound(wave=np.clip(wave, -1.0, 1.0, out=wave), flags=sound_flags)
 
 
-def _resampled(mean: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+def _resample(mean: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     """(N,) at any rate -> (T,)."""
     if rate == SAMPLE_RATE:
         return mean

@@ -81,11 +81,11 @@ def _streams(
     long_sizes = chunks.get(b"ds64")
     if long_sizes and samples.size == IN_DS64:
         stated = struct.unpack_from("<Q", data, long_sizes.start + 8)[0]
-    there = len(data) - start
+    present = len(data) - start
     ends_there, joined = _behind(data, start + max(0, stated), layout)
-    size = stated if ends_there or SHARE_THERE * there <= stated <= there else there
+    size = stated if ends_there or SHARE_THERE * present <= stated <= present else present
     unknown = stated >= STREAMED and not long_sizes
-    share = there / stated if stated > there and not unknown else 1.0
+    share = present / stated if stated > present and not unknown else 1.0
     view = memoryview(data)[start : start + size]
     text = b""
     if described := chunks.get(layout.description):

@@ -36,15 +36,15 @@ def _is_joined(name: str, data: FileBytes, start: int) -> bool:
     """Whether another file follows; FFmpeg reads on where both are Matroska's."""
     if name == "tta":
         return is_file(data, _tta_end(data, start))
-    places: list[int] = []
+    offsets: list[int] = []
     if name == "mov":
         boxes = list(_boxes(data))
         if [kind for kind, _ in boxes].count(b"moov") > 1:
             return True
-        places = list(accumulate(size for _, size in boxes))
+        offsets = list(accumulate(size for _, size in boxes))
     elif name == "matroska":
-        places = list(_elements(data, start))
-    return any(is_file(data, place) and foreign_name(data, place) != name for place in places)
+        offsets = list(_elements(data, start))
+    return any(is_file(data, offset) and foreign_name(data, offset) != name for offset in offsets)
 
 
 def _boxes(data: FileBytes) -> Iterator[tuple[bytes, int]]:

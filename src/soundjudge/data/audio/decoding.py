@@ -1,4 +1,4 @@
-"""A sound file -> its channels' mean, (N,) at its own rate, as much of it as is asked for.
+"""A sound file -> its channels' mean, (N,) at its own rate, as much of it as is requested for.
 
 N = number of frames, C = number of channels, n = frames of a block. A file is never read in part
 without a word: what its headers state is held against what is there, in both directions.
@@ -98,8 +98,8 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
     try:
         with soundfile.SoundFile(PiecesFile(pieces)) as file:
             rate = check_rate(int(file.samplerate), path)
-            asked = np.inf if seconds == np.inf else np.ceil(seconds * rate)
-            frames = int(min(asked, file.frames))
+            requested = np.inf if seconds == np.inf else np.ceil(seconds * rate)
+            frames = int(min(requested, file.frames))
             parts = list(_means(_blocks(file, frames), path, result.power))
             announced = file.frames / stream.share_there
     except soundfile.LibsndfileError as error:
@@ -111,11 +111,11 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
     except OSError as error:
         raise AudioError(path, "unreadable", error.strerror or str(error)) from error
     mean = np.concatenate(parts) if parts else np.empty(0, np.float32)
-    if len(mean) < asked:
+    if len(mean) < requested:
         if stream.damage:
             reason, detail = stream.damage.split(": ", 1)
             raise AudioError(path, reason, f"{detail}; {len(mean) / rate:.2f} s are there")
-        if len(mean) < SHARE_THERE * min(asked, announced):
+        if len(mean) < SHARE_THERE * min(requested, announced):
             detail = f"{len(mean) / rate:.2f} s of {announced / rate:.2f} s are there"
             raise AudioError(path, "truncated", detail)
         if stream.pieces_untrimmed and _count(stream.pieces_untrimmed) <= len(mean):

@@ -45,17 +45,17 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         rate, stated = word >> 44, word & (1 << 36) - 1
         if rate == 0 or end - start < 42:
             return [Stream()]  # libsndfile says what is wrong with it
-        there = _samples(data, start, end, seconds * rate)
-        if there.end <= seconds * rate and _holds_other(data, there.offset, end):
+        last = _samples(data, start, end, seconds * rate)
+        if last.end <= seconds * rate and _holds_other(data, last.offset, end):
             return [Stream(refusal=JOINED)]
         refusal = ""
-        if there.rate not in (0, rate):
-            refusal = f"damaged: its headers state rates of {rate} and {there.rate} Hz"
-        enough = there.end > seconds * rate
-        if (there.end == stated or (enough and stated >= there.end)) and len(starts) == 1:
+        if last.rate not in (0, rate):
+            refusal = f"damaged: its headers state rates of {rate} and {last.rate} Hz"
+        enough = last.end > seconds * rate
+        if (last.end == stated or (enough and stated >= last.end)) and len(starts) == 1:
             return [Stream(refusal=refusal)]
-        share = min(1.0, there.end / stated) if stated and not enough else 1.0
-        length = struct.pack(">Q", word - stated + there.end)
+        share = min(1.0, last.end / stated) if stated and not enough else 1.0
+        length = struct.pack(">Q", word - stated + last.end)
         pieces = (view[start : start + LENGTH], length, view[start + LENGTH + 8 : end])
         result.append(Stream(pieces=pieces, share_there=share, refusal=refusal))
     return result
@@ -76,10 +76,10 @@ def _holds_other(data: FileBytes, frame: int, end: int) -> bool:
 
     Frames of MPEG audio are short, so that they count where the frame of FLAC ends.
     """
-    places = (match.start() for match in OTHER.finditer(data, frame + 1, end))
+    offsets = (match.start() for match in OTHER.finditer(data, frame + 1, end))
     return any(
         is_file(data, offset) and (data[offset] != 0xFF or _crc16(data[frame:offset]) == 0)
-        for offset in places
+        for offset in offsets
     )
 
 

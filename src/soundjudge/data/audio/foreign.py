@@ -43,7 +43,7 @@ def blocks(
             if not container.streams.audio:
                 raise AudioError(path, "undecodable", "it holds no sound")
             stream = container.streams.audio[0]
-            stated = _stated(name, container, stream)
+            stated = _stated_seconds(name, container, stream)
             if reason := containers.refusal(name, data, start, has_length=stated > 0):
                 raise AudioError(path, *reason.split(": ", 1))
             if name in CHECKED:
@@ -70,7 +70,7 @@ def blocks(
     return decoded_seconds < min(seconds, stated) - CODER_DELAY
 
 
-def _stated(name: str, container: "object", stream: "object") -> float:
+def _stated_seconds(name: str, container: "object", stream: "object") -> float:
     """How long a file says that it is, in seconds; 0 if it does not."""
     duration, base = getattr(stream, "duration", None), getattr(stream, "time_base", None)
     if duration and base:

@@ -148,7 +148,7 @@ class Xing:
 
 def read(data: FileBytes, position: int, frame: Frame) -> Xing | None:
     """What the frame here says; None if it is one of sound."""
-    offset = position + _place(frame)
+    offset = position + _tag_offset(frame)
     if frame.kind[1] != 3 or data[offset : offset + 4] not in (b"Xing", b"Info"):
         return None
     flags, count = struct.unpack(">II", data[offset + 4 : offset + 12])
@@ -163,27 +163,27 @@ def with_count(old: bytes, frame: Frame, count: int, size: int) -> bytes:
     That is how much the encoder's delay and padding are, which a decoder takes off. It becomes one
     that decoders take for one.
     """
-    offset = _place(frame) + 8
+    offset = _tag_offset(frame) + 8
     numbers = struct.pack(">I", count) + (
         struct.pack(">I", size) if old[offset - 1] & BYTES else b""
     )
     start = bytes([old[0], old[1] | 1, old[2], old[3]]).ljust(offset - 8, b"\0")
     remainder = old[offset + len(numbers) :]
     if _hides_sound(old, offset - 8):
-        gaps = _gaps_place(old, offset - 8) - offset - len(numbers)
+        gaps = _gaps_offset(old, offset - 8) - offset - len(numbers)
         remainder = remainder[:gaps] + bytes(3) + remainder[gaps + 3 :]
     return start + old[offset - 8 : offset] + numbers + remainder
 
 
-def _gaps_place(data: FileBytes, offset: int) -> int:
-    """Where the delay and the padding stand, 12 bits each, of a frame whose name is at `place`."""
+def _gaps_offset(data: FileBytes, offset: int) -> int:
+    """Where the delay and the padding stand, 12 bits each, of a frame whose tag is at `offset`."""
     flags = data[offset + 7]
     return offset + 8 + sum(size for flag, size in FIELDS.items() if flags & flag) + GAPS
 
 
 def _hides_sound(data: FileBytes, offset: int) -> bool:
     """Whether the delay or the padding is more than an encoder needs: a decoder takes both off."""
-    gaps = _gaps_place(data, offset)
+    gaps = _gaps_offset(data, offset)
     both = int.from_bytes(data[gaps : gaps + 3], "big")
     return max(both >> 12, both & 0xFFF) > LARGEST_GAP
 
@@ -191,7 +191,7 @@ def _hides_sound(data: FileBytes, offset: int) -> bool:
 def new(head: bytes, frame: Frame, count: int) -> bytes:
     """Such a frame for `count` others, whose headers are like `head`."""
     silent = silent_frame(head, frame)
-    offset = _place(frame)
+    offset = _tag_offset(frame)
     return silent[:offset] + struct.pack(">4sII", b"Xing", COUNT, count) + silent[offset + 12 :]
 
 
@@ -203,7 +203,7 @@ def silent_frame(head: bytes, frame: Frame) -> bytes:
     return start.ljust(header_at(start, 0).size, b"\0")
 
 
-def _place(frame: Frame) -> int:
-    """Where the name stands: behind the header and the side information."""
+def _tag_offset(frame: Frame) -> int:
+    """Where the tag Xing or Info stands: behind the header and the side information."""
     version, _, _, mono = frame.kind
     return 4 + ((17 if mono else 32) if version == 3 else (9 if mono else 17))

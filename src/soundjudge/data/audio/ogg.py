@@ -77,7 +77,7 @@ def streams(data: FileBytes, seconds: float) -> list[Stream]:
         return [Stream()]  # libsndfile says what is wrong with it
     sounds = [link for link in links if link.serial is not None]
     result = [
-        _unwrapped(_stream(data, link, complete or link is not sounds[-1]), data, link, seconds)
+        _unwrap_flac(_stream(data, link, complete or link is not sounds[-1]), data, link, seconds)
         for link in sounds
     ]
     if cut and not result[-1].damage:
@@ -135,10 +135,10 @@ def _add(link: Link, page: Page, data: FileBytes) -> None:
 
 def _rate(packet: bytes) -> int:
     """The rate (Hz) of the stream that begins with this packet, 0 if it is no sound."""
-    places = {b"\x01vorbis": ("<I", 12), b"Speex   ": ("<I", 36), flac.IN_OGG: (">I", 27)}
-    for magic, (code, place) in places.items():
-        if packet.startswith(magic) and len(packet) >= place + 4:
-            rate: int = struct.unpack_from(code, packet, place)[0]
+    rate_fields = {b"\x01vorbis": ("<I", 12), b"Speex   ": ("<I", 36), flac.IN_OGG: (">I", 27)}
+    for magic, (code, offset) in rate_fields.items():
+        if packet.startswith(magic) and len(packet) >= offset + 4:
+            rate: int = struct.unpack_from(code, packet, offset)[0]
             return rate >> 12 if magic == flac.IN_OGG else rate
     return OPUS_RATE if packet.startswith(b"OpusHead") else 0
 
@@ -171,7 +171,7 @@ def _stream(data: FileBytes, link: Link, to_its_end: bool) -> Stream:
     return Stream(pieces=ended, damage="" if trims else NO_LAST_PAGE)
 
 
-def _unwrapped(stream: Stream, data: FileBytes, link: Link, seconds: float) -> Stream:
+def _unwrap_flac(stream: Stream, data: FileBytes, link: Link, seconds: float) -> Stream:
     """The FLAC file in a stream of FLAC in Ogg; another stream as it is."""
     if not link.codec.startswith(flac.IN_OGG):
         return stream
@@ -204,13 +204,13 @@ def _is_short(pages: list[Page]) -> bool:
 
 def _opus_samples(page: bytes) -> int:
     """How many samples the packets hold that end on a page (RFC 6716, section 3.1)."""
-    place, size, result = 27 + page[26], 0, 0
-    for segment in page[27:place]:
+    start, size, result = 27 + page[26], 0, 0
+    for segment in page[27:start]:
         size += segment
         if segment == 255:
             continue
-        packet = page[place : place + size]
-        place, size = place + size, 0
+        packet = page[start : start + size]
+        start, size = start + size, 0
         if packet:
             config, code = packet[0] >> 3, packet[0] & 3
             lengths = (480, 960, 1920, 2880) if config < 12 else (480, 960)

@@ -6,6 +6,7 @@ B items of a batch, T samples at 16 kHz.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -35,14 +36,14 @@ class StoredEncodings(Generic[T]):
         if self.rows is None:
             return encode(items)
         keys = [self.key(item) for item in items]
-        known = np.array([key in self.rows for key in keys], dtype=bool)  # (B,)
+        has_row = np.array([key in self.rows for key in keys], dtype=bool)  # (B,)
         stored = self.rows.gather([key for key in keys if key is not None and key in self.rows])
-        if known.all():
+        if has_row.all():
             return torch.from_numpy(stored).to(device)
-        rest = encode([item for item, there in zip(items, known, strict=True) if not there])
-        result = rest.new_empty((len(items), *rest.shape[1:]))
-        result[torch.from_numpy(known)] = torch.from_numpy(stored).to(rest)
-        result[torch.from_numpy(~known)] = rest
+        computed = encode(list(compress(items, ~has_row)))
+        result = computed.new_empty((len(items), *computed.shape[1:]))
+        result[torch.from_numpy(has_row)] = torch.from_numpy(stored).to(computed)
+        result[torch.from_numpy(~has_row)] = computed
         return result
 
 

@@ -36,7 +36,7 @@ def fetch(name: str, entry: Entry, target: Path, tell: Tell) -> Path:
     SoundjudgeError for a hash that does not hold, too little space, and where no mirror is in
     reach.
     """
-    missing = [file for file in entry.files if not _place(entry, target, file.name).is_file()]
+    missing = [file for file in entry.files if not _local_path(entry, target, file.name).is_file()]
     if not any(not file.optional for file in missing):
         _check_present(entry, target)
         tell(f"{name}: {target} is there already")
@@ -54,7 +54,7 @@ def fetch(name: str, entry: Entry, target: Path, tell: Tell) -> Path:
         for file in missing:
             if file.name in listing.sizes:
                 _download(file, listing.mirror, staging)
-                _check_hash(file, staging, listing, _place(entry, target, file.name))
+                _check_hash(file, staging, listing, _local_path(entry, target, file.name))
         _move(entry, [file for file in missing if file.name in listing.sizes], staging, target)
     return target
 
@@ -75,11 +75,11 @@ def _amount(count: int, size: int) -> str:
     return f"{count} file{'s' if count != 1 else ''}, {size / 1e6:,.1f} MB"
 
 
-def _place(entry: Entry, target: Path, name: str) -> Path:
+def _local_path(entry: Entry, target: Path, name: str) -> Path:
     return target if entry.is_file else target / name
 
 
-def _expected(file: RemoteFile, path: Path) -> str | None:
+def _expected_sha256(file: RemoteFile, path: Path) -> str | None:
     """The sha256 that the file at `path` must have, as far as it is known."""
     if file.sha256 is None and file.is_weights and record_path(path).is_file():
         return read_record(record_path(path))
@@ -88,8 +88,8 @@ def _expected(file: RemoteFile, path: Path) -> str | None:
 
 def _check_present(entry: Entry, target: Path) -> None:
     for file in entry.files:
-        path = _place(entry, target, file.name)
-        expected = _expected(file, path)
+        path = _local_path(entry, target, file.name)
+        expected = _expected_sha256(file, path)
         if expected is None:
             continue
         actual = artifacts.remembered_sha256(path)
@@ -155,10 +155,12 @@ def _list_files(mirror: Mirror, missing: Sequence[RemoteFile]) -> _Listing:
             timeout=METADATA_SECONDS,
         )
     assert isinstance(info, ModelInfo | DatasetInfo), "a mirror is a model or a data set"
-    there = {sibling.rfilename: sibling for sibling in info.siblings or ()}
-    if absent := [file.name for file in missing if not file.optional and file.name not in there]:
+    available = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    if absent := [
+        file.name for file in missing if not file.optional and file.name not in available
+    ]:
         raise HubError(f"{mirror} has no {', '.join(absent)}")
-    listed = {file.name: (file, there[file.name]) for file in missing if file.name in there}
+    listed = {file.name: (file, available[file.name]) for file in missing if file.name in available}
     return _Listing(
         mirror=mirror,
         sizes={name: one.size or file.bytes for name, (file, one) in listed.items()},
@@ -193,9 +195,9 @@ def _download(file: RemoteFile, mirror: Mirror, staging: Path) -> None:
         )
 
 
-def _check_hash(file: RemoteFile, staging: Path, listing: _Listing, place: Path) -> None:
-    """Raises SoundjudgeError, keeping nothing, unless the file has the hash of its `place`."""
-    expected = _expected(file, place) or listing.digests[file.name]
+def _check_hash(file: RemoteFile, staging: Path, listing: _Listing, path: Path) -> None:
+    """Raises SoundjudgeError, keeping nothing, unless the file has the hash for `path`."""
+    expected = _expected_sha256(file, path) or listing.digests[file.name]
     if expected is None:
         return
     actual = artifacts.sha256(staging / file.name)
@@ -210,7 +212,7 @@ def _check_hash(file: RemoteFile, staging: Path, listing: _Listing, place: Path)
 def _move(entry: Entry, files: Sequence[RemoteFile], staging: Path, target: Path) -> None:
     """Moves what was downloaded to its place, and records hashes that were not known."""
     for file in files:
-        path = _place(entry, target, file.name)
+        path = _local_path(entry, target, file.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.is_weights and file.sha256 is None:
             record = f"{artifacts.sha256(staging / file.name)}  {path.name}\n"
@@ -218,5 +220,5 @@ def _move(entry: Entry, files: Sequence[RemoteFile], staging: Path, target: Path
                 temporary.write_text(record, encoding="ascii")
     # The file of weights comes last: it is what the folder is recognized by.
     for file in sorted(files, key=lambda file: file.is_weights):
-        (staging / file.name).replace(_place(entry, target, file.name))
+        (staging / file.name).replace(_local_path(entry, target, file.name))
     shutil.rmtree(staging)

@@ -142,11 +142,11 @@ def _check_determines(columns: pd.DataFrame, where: str) -> None:
     if again.any():
         at = int(again.argmax())
         earlier = int(first.eq(first.iloc[at]).to_numpy().argmax())
-        row, here, there = int(rows.index[at]), second.iloc[at], second.iloc[earlier]
-        has = f"no {second.name}" if pd.isna(here) else f"the {second.name} {here!r}"
+        row, value, before = int(rows.index[at]), second.iloc[at], second.iloc[earlier]
+        has = f"no {second.name}" if pd.isna(value) else f"the {second.name} {value!r}"
         raise SoundjudgeError(
             f"{where}, row {row + 1}: {_cell(columns[first.name], row)} has {has}, but "
-            f"{'none' if pd.isna(there) else repr(there)} in row {rows.index[earlier] + 1}: "
+            f"{'none' if pd.isna(before) else repr(before)} in row {rows.index[earlier] + 1}: "
             f"correct one, or give one of them another {first.name}"
         )
 

@@ -18,7 +18,7 @@ from soundjudge.labels.study.study import Study
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
 
-# By screening: told apart by shape and filling, in grey, too.
+# By screening: told apart by shape and filling, in gray, too.
 MARKERS = {"none": "o", "rating": "s", "listener": "D", "both": "^"}
 GRAYS = {"none": "white", "rating": "0.75", "listener": "0.45", "both": "black"}
 HEADING = "Agreement of targets with held-out listeners"

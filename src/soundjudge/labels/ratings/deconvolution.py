@@ -119,12 +119,12 @@ def truth_ceiling(truth: Truth, ratings: RatingCounts, weights: Floats | None = 
 
 def _rating_probabilities(grid: Floats, levels: Floats, noise: float, careless: float) -> Floats:
     edges = (levels[1:] + levels[:-1]) / 2
-    attentive = _between(ndtr((edges - grid[:, None]) / noise), 1.0)
+    attentive = _interval_shares(ndtr((edges - grid[:, None]) / noise), 1.0)
     probabilities: Floats = (1 - careless) * attentive + careless / len(levels)
     return probabilities
 
 
-def _between(below: Floats, total: float) -> Floats:
+def _interval_shares(below: Floats, total: float) -> Floats:
     """What lies between the edges, given what lies below each, up to `total`. -> (G, L)"""
     ends = np.zeros((len(below), 1))
     return np.diff(np.concatenate([ends, below, ends + total], axis=1), axis=1)
@@ -139,11 +139,11 @@ def _fit_noise(
     def negative(parameters: Floats) -> tuple[float, Floats]:
         share = float(expit(parameters[1]))
         z = (edges - grid[:, None]) / np.exp(parameters[0])  # (G, L - 1)
-        attentive = _between(ndtr(z), 1.0)
+        attentive = _interval_shares(ndtr(z), 1.0)
         density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
         probabilities = (1 - share) * attentive + share / len(levels)  # (G, L)
         ratio = expected / probabilities
-        by_noise = (1 - share) * np.sum(ratio * _between(-z * density, 0.0))
+        by_noise = (1 - share) * np.sum(ratio * _interval_shares(-z * density, 0.0))
         by_share = share * (1 - share) * np.sum(ratio * (1 / len(levels) - attentive))
         value = -float(np.sum(expected * np.log(probabilities)))
         return value, -np.array([by_noise, by_share])

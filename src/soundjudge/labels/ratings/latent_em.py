@@ -51,12 +51,12 @@ class RatingSums:
 
 def sum_ratings(ratings: RatingArrays) -> RatingSums:
     """The ratings and each listener's sums of them."""
-    who, listeners = ratings.listener, ratings.num_listeners
+    listener, listeners = ratings.listener, ratings.num_listeners
     return RatingSums(
         arrays=ratings,
-        count=group_counts(who, listeners),
-        score=group_sums(who, ratings.score, listeners),
-        square=group_sums(who, np.square(ratings.score, dtype=np.float64), listeners),
+        count=group_counts(listener, listeners),
+        score=group_sums(listener, ratings.score, listeners),
+        square=group_sums(listener, np.square(ratings.score, dtype=np.float64), listeners),
     )
 
 
@@ -77,10 +77,10 @@ def e_step(sums: RatingSums, panel: ListenerPanel, prior: Priors) -> Qualities:
     """
     ratings = sums.arrays
     slope = panel.scale / panel.variance  # (L,)
-    who, pair, pairs = ratings.listener, ratings.pair, ratings.num_pairs
-    information = group_sums(pair, (slope * panel.scale)[who], pairs)  # (P,)
-    weighted = slope[who] * ratings.score  # (N,)
-    weighted -= (slope * panel.level)[who]
+    listener, pair, pairs = ratings.listener, ratings.pair, ratings.num_pairs
+    information = group_sums(pair, (slope * panel.scale)[listener], pairs)  # (P,)
+    weighted = slope[listener] * ratings.score  # (N,)
+    weighted -= (slope * panel.level)[listener]
     evidence = group_sums(pair, weighted, pairs)  # (P,)
     variance = prior.quality / (1 + prior.quality * information)
     error = sums.square - 2 * panel.level * sums.score + panel.level**2 * sums.count  # (L,)
@@ -120,11 +120,11 @@ def m_step(
     Mean, levels and scales are the joint maximum given the noises, the noises that given them: the
     penalized likelihood cannot fall (Meng and Rubin 1993, ECM).
     """
-    ratings, who, listeners = sums.arrays, sums.arrays.listener, sums.arrays.num_listeners
+    ratings, listener, listeners = sums.arrays, sums.arrays.listener, sums.arrays.num_listeners
     x = qualities.mean[ratings.pair]  # (N,)
-    sum_x = group_sums(who, x, listeners)
-    sum_xy = group_sums(who, x * ratings.score, listeners)
-    sum_xx = group_sums(who, (qualities.mean**2 + qualities.variance)[ratings.pair], listeners)
+    sum_x = group_sums(listener, x, listeners)
+    sum_xy = group_sums(listener, x * ratings.score, listeners)
+    sum_xx = group_sums(listener, (qualities.mean**2 + qualities.variance)[ratings.pair], listeners)
 
     covariance = _covariance(sums.count, sum_x, sum_xx, panel.variance, prior)
     level_level, level_scale, scale_scale = covariance
@@ -156,17 +156,19 @@ def standard_errors(
     (Meier 1953, Biometrics 9, 59-73). The error of the panel's mean, common to all pairs, is left
     out.
     """
-    who, pair, pairs = sums.arrays.listener, sums.arrays.pair, sums.arrays.num_pairs
+    listener, pair, pairs = sums.arrays.listener, sums.arrays.pair, sums.arrays.num_pairs
     listeners = sums.arrays.num_listeners
     x = qualities.mean[pair]  # (N,)
-    sum_xx = group_sums(who, (qualities.mean**2 + qualities.variance)[pair], listeners)
-    sum_x = group_sums(who, x, listeners)
+    sum_xx = group_sums(listener, (qualities.mean**2 + qualities.variance)[pair], listeners)
+    sum_x = group_sums(listener, x, listeners)
     covariance = _covariance(sums.count, sum_x, sum_xx, panel.variance, prior)
-    level_level, level_scale, scale_scale = (part[who] for part in covariance)
+    level_level, level_scale, scale_scale = (part[listener] for part in covariance)
     habit = level_level + 2 * level_scale * x + scale_scale * x**2  # (N,) variance of a prediction
-    weight = qualities.variance[pair] * (panel.scale / panel.variance)[who]  # (N,) of a rating in z
-    share = weight * panel.scale[who]  # the shares of a pair and of the prior add up to 1
-    dof = (prior.noise_prior_weight + sums.count - prior.fitted)[who]
+    weight = (
+        qualities.variance[pair] * (panel.scale / panel.variance)[listener]
+    )  # (N,) of a rating in z
+    share = weight * panel.scale[listener]  # the shares of a pair and of the prior add up to 1
+    dof = (prior.noise_prior_weight + sums.count - prior.fitted)[listener]
     loss = 4 * group_sums(pair, share * (1 - share) / dof, pairs)
     variance = qualities.variance * (1 + loss) + group_sums(pair, weight**2 * habit, pairs)
     return np.sqrt(variance)

@@ -22,7 +22,7 @@ COLORS = {
     "careless": "tab:red",
     "straightlining": "black",
 }
-"""Of `screening.REASONS`, from light to dark, so that they differ in grey, too."""
+"""Of `screening.REASONS`, from light to dark, so that they differ in gray, too."""
 MARKERS = {"kept": "o", "careless": "X", "straightlining": "s"}
 MEASURES = {
     "icc": "ICC(1,1)",

@@ -1,7 +1,7 @@
 """The audio language model asked in both ways: its score, and its captioner's likelihood.
 
 Training to rank makes a language model forget what its captioner knows; so the captioner stays as
-it is beside it, and a learnt offset joins the two.
+it is beside it, and a learned offset joins the two.
 Letters: B = pairs, P = training pairs, M = audio tokens, D = encoder width, S = inputs of the
 offset.
 """

@@ -113,7 +113,7 @@ def conformal_quantile(values: Floats, coverage: float) -> float:
 def _difference(residuals: Floats, coverage: float) -> float:
     """The quantile of differences between residuals of two pairs, over all couples."""
     step = math.ceil(len(residuals) / MOST_RESIDUALS)
-    some = residuals[::step]
-    differences = some[:, None] - some[None, :]
-    couples = differences[~np.eye(len(some), dtype=bool)]
+    subset = residuals[::step]
+    differences = subset[:, None] - subset[None, :]
+    couples = differences[~np.eye(len(subset), dtype=bool)]
     return max(0.0, float(np.quantile(couples, coverage)))

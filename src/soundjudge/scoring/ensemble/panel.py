@@ -50,8 +50,8 @@ def read_panel_with_ensemble(folder: Path, members: Sequence[str], split: str) -
 
 def unknown_members(folder: Path, members: Sequence[str]) -> list[str]:
     """Names of folders in `folder` that are no member's: those of members since removed."""
-    known = {*members, refits.FOLDER}
-    return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in known)
+    expected = {*members, refits.FOLDER}
+    return sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name not in expected)
 
 
 def mark_silent(panel: pd.DataFrame, clip_ids: Container[str]) -> pd.DataFrame:

@@ -47,20 +47,20 @@ class RefitConfig:
     def __post_init__(self) -> None:
         for name in self.members:
             if name not in SCRIPTS | TRAININGS and not name.startswith(FINETUNE):
-                known = ", ".join((*SCRIPTS, *TRAININGS, f"{FINETUNE}NAME"))
+                names = ", ".join((*SCRIPTS, *TRAININGS, f"{FINETUNE}NAME"))
                 raise SoundjudgeError(
-                    f"members has {name!r}, no training on ratings: there are {known}"
+                    f"members has {name!r}, no training on ratings: there are {names}"
                 )
 
 
 def fit_command(member: str, folder: Path) -> list[str]:
     """The script that fits a member to `folder`/targets into `folder`/checkpoint."""
-    places = [str(folder / name) for name in ("targets", "checkpoint", "history.csv")]
+    paths = [str(folder / name) for name in ("targets", "checkpoint", "history.csv")]
     if member in SCRIPTS:
-        return [SCRIPTS[member], *places[:2]]
+        return [SCRIPTS[member], *paths[:2]]
     if member.startswith(FINETUNE):
-        return [FINETUNE_SCRIPT, member.removeprefix(FINETUNE), *places]
-    return [TRAININGS[member], *places]
+        return [FINETUNE_SCRIPT, member.removeprefix(FINETUNE), *paths]
+    return [TRAININGS[member], *paths]
 
 
 def held_out_generators(

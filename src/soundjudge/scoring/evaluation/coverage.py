@@ -80,14 +80,17 @@ def measure_coverage(
         "narrowest": float(width.min()),
         "widest": float(width.max()),
     }
-    return shares | _ordered(scores, rating, learned.difference)
+    return shares | _order_shares(scores, rating, learned.difference)
 
 
-def _ordered(scores: Floats, rating: Floats, difference: float) -> dict[str, float]:
+def _order_shares(scores: Floats, rating: Floats, difference: float) -> dict[str, float]:
     step = math.ceil(len(scores) / MOST_PAIRS)
     by_score, by_rating = (x[::step, None] - x[None, ::step] for x in (scores, rating))
-    told = by_score > difference
-    if not told.any():
+    apart = by_score > difference
+    if not apart.any():
         return {}
     couples = len(by_score) * (len(by_score) - 1) / 2
-    return {"couples": float(told.sum() / couples), "ordered": float((by_rating[told] > 0).mean())}
+    return {
+        "couples": float(apart.sum() / couples),
+        "ordered": float((by_rating[apart] > 0).mean()),
+    }

@@ -1,6 +1,6 @@
 """All figures of the stage `evaluate`: of systems, of generators and of the ensemble.
 
-All are readable in grey: marks and lines differ, and not colors alone.
+All are readable in gray: marks and lines differ, and not colors alone.
 """
 
 from collections.abc import Mapping, Sequence

@@ -105,7 +105,7 @@ def _error_table(split: EvaluatedSplit) -> list[str]:
     """The parts of the mean squared error (Theil 1966)."""
     lines = ["| system | MSE | of the mean | of the slope | rest |", "|---|---|---|---|---|"]
     for name, row in split.metrics.items():
-        cells = [_bracketed(row, key) for key in ("mse", "mse_bias", "mse_slope", "mse_rest")]
+        cells = [_interval_cell(row, key) for key in ("mse", "mse_bias", "mse_slope", "mse_rest")]
         lines += [f"| {name} | {' | '.join(cells)} |"]
     return lines
 
@@ -116,7 +116,11 @@ def _slice_table(split: EvaluatedSplit) -> list[str]:
     for row in split.slices[split.headline]:
         cells = [f"{row['slice']}: {row['value']}", f"{row['pairs']}"]
         if "srcc" in row:
-            cells += [_bracketed(row, "srcc"), _bracketed(row, "mse"), _bracketed(row, "bias", "+")]
+            cells += [
+                _interval_cell(row, "srcc"),
+                _interval_cell(row, "mse"),
+                _interval_cell(row, "bias", "+"),
+            ]
         else:
             cells += ["", f"{row['mse']:.3f}", f"{row['bias']:+.3f}"]
         lines += [f"| {' | '.join(cells)} |"]
@@ -136,10 +140,10 @@ def _table(split: EvaluatedSplit) -> list[str]:
     else:
         lines += [
             f"Noise ceiling of these raters, {words}: "
-            f"SRCC {_bracketed(ranges, f'ceiling_srcc{suffix}')}, "
-            f"LCC {_bracketed(ranges, f'ceiling_lcc{suffix}')}, "
-            f"KTAU {_bracketed(ranges, f'ceiling_ktau{suffix}')}; "
-            f"floor of the MSE: {_bracketed(ranges, f'floor_mse{suffix}')}."
+            f"SRCC {_interval_cell(ranges, f'ceiling_srcc{suffix}')}, "
+            f"LCC {_interval_cell(ranges, f'ceiling_lcc{suffix}')}, "
+            f"KTAU {_interval_cell(ranges, f'ceiling_ktau{suffix}')}; "
+            f"floor of the MSE: {_interval_cell(ranges, f'floor_mse{suffix}')}."
             for words, suffix in CEILINGS
         ]
         lines += [RANGE]
@@ -151,13 +155,13 @@ def _row(name: str, row: Mapping[str, float], difference: Mapping[str, float] | 
     if "ceiling_share_srcc" in row:
         deconvolved = row["ceiling_share_srcc_deconvolved"]
         share = f"{row['ceiling_share_srcc']:.0%} to {deconvolved:.0%}"
-    cells = [name, _bracketed(row, "srcc"), share]
-    cells += [*(_bracketed(row, metric) for metric in ("lcc", "ktau", "mse")), ""]
+    cells = [name, _interval_cell(row, "srcc"), share]
+    cells += [*(_interval_cell(row, metric) for metric in ("lcc", "ktau", "mse")), ""]
     if difference is not None:
-        cells[-1] = _bracketed(difference, "srcc_difference", "+")
+        cells[-1] = _interval_cell(difference, "srcc_difference", "+")
     return f"| {' | '.join(cells)} |"
 
 
-def _bracketed(source: Mapping[str, float], key: str, sign: str = "") -> str:
+def _interval_cell(source: Mapping[str, float], key: str, sign: str = "") -> str:
     value, low, high = (source[k] for k in (key, f"{key}_lo", f"{key}_hi"))
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"

@@ -107,9 +107,9 @@ def compare_files(
         remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
         narrow = narrow_intervals(pairs, config.cluster)
         if target:
-            told = {"mse_of_another_scale": remarks, "intervals_over_pairs": narrow}
+            remarks_by_key = {"mse_of_another_scale": remarks, "intervals_over_pairs": narrow}
             numbers: dict[str, object] = {"comparisons": artifacts.json_rows(table)}
-            numbers |= {name: value for name, value in told.items() if value}
+            numbers |= {name: value for name, value in remarks_by_key.items() if value}
             artifacts.write_json(target, numbers)
     return FileComparison(table=table, other_scales=remarks, narrow_intervals=narrow)
 
@@ -121,8 +121,8 @@ def _write_page(
     if evaluation.split is None:
         raise SoundjudgeError(f"{reference}: {numbers['no_intervals']}, or no --report")
     title = f"{predictions.name} against {reference.name}"
-    told = {"MSE": "mse_of_another_scale", "Intervals over pairs": "intervals_over_pairs"}
-    remark = ". ".join(f"{name}: {numbers[key]}" for name, key in told.items() if key in numbers)
+    keys = {"MSE": "mse_of_another_scale", "Intervals over pairs": "intervals_over_pairs"}
+    remark = ". ".join(f"{name}: {numbers[key]}" for name, key in keys.items() if key in numbers)
     html_page.write_page([evaluation.split], page, title=title, note=note, remark=remark)
 
 

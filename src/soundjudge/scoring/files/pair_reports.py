@@ -102,12 +102,12 @@ def pair_lines(pair: PairScore, details: Details, intervals: Intervals | None) -
 def pair_json(pair: PairScore) -> dict[str, object]:
     """All that is known of a pair; numbers with 4 decimals."""
     return {
-        "score": _rounded(pair.value),
-        "members": {name: _rounded(value) for name, value in pair.members.items()},
-        "spread": _rounded(pair.spread),
-        "interval": None if pair.interval is None else [_rounded(end) for end in pair.interval],
+        "score": _round(pair.value),
+        "members": {name: _round(value) for name, value in pair.members.items()},
+        "spread": _round(pair.spread),
+        "interval": None if pair.interval is None else [_round(end) for end in pair.interval],
         "windows": [
-            {"start": w.start, "end": w.end, "score": _rounded(w.value)} for w in pair.windows
+            {"start": w.start, "end": w.end, "score": _round(w.value)} for w in pair.windows
         ],
         "flags": list(pair.flags),
     }
@@ -129,9 +129,9 @@ def events_json(scored: EventScores) -> dict[str, object]:
     """The same as JSON."""
     each = zip(scored.events, scored.scores, strict=True)
     return {
-        "events": [{"text": event, "score": _rounded(score)} for event, score in each],
+        "events": [{"text": event, "score": _round(score)} for event, score in each],
         "lowest": scored.lowest,
-        "orders": None if scored.orders is None else [_rounded(s) for s in scored.orders],
+        "orders": None if scored.orders is None else [_round(s) for s in scored.orders],
     }
 
 
@@ -145,5 +145,5 @@ def judge_json(judge: "Judge") -> dict[str, object]:
     }
 
 
-def _rounded(number: float) -> float:
+def _round(number: float) -> float:
     return round(number, DECIMALS)

@@ -78,7 +78,7 @@ def score_table(
     with locked as target:
         if not (resume or overwrite):
             _check_beside(target)
-        written = _written(pairs, target) if resume else Written()
+        written = _read_earlier_scores(pairs, target) if resume else Written()
         total = len(pairs.table.rows)
         open_rows = [row for row in range(written.done) if row not in written.cells]
         open_rows += range(written.done, total)
@@ -130,7 +130,7 @@ def _check_beside(target: Path) -> None:
         raise SoundjudgeError(f"{report} is there and no report of this command: move it")
 
 
-def _written(pairs: ListedPairs, target: Path) -> Written:
+def _read_earlier_scores(pairs: ListedPairs, target: Path) -> Written:
     """What an earlier run left: its working file, or its whole output."""
     for path in dict.fromkeys((working_path(target), target)):
         if path.exists():

@@ -57,10 +57,10 @@ def read_answers(path: Path | None, systems: Sequence[str]) -> dict[str, dict[st
     return {name: of_all | of_one.get(name, {}) for name in systems}
 
 
-def _check_keys(path: Path, values: object, known: Sequence[str], word: str) -> None:
-    if not isinstance(values, dict) or not set(values) <= set(known):
-        other = next(iter(set(values) - set(known)), "") if isinstance(values, dict) else values
-        raise SoundjudgeError(f"{path} has {other!r}, no {word}: there are {', '.join(known)}")
+def _check_keys(path: Path, values: object, allowed: Sequence[str], word: str) -> None:
+    if not isinstance(values, dict) or not set(values) <= set(allowed):
+        other = next(iter(set(values) - set(allowed)), "") if isinstance(values, dict) else values
+        raise SoundjudgeError(f"{path} has {other!r}, no {word}: there are {', '.join(allowed)}")
 
 
 def describe_system(name: str, judge: Path | None, answers: Mapping[str, object]) -> str:

@@ -55,7 +55,7 @@ def score_events(judge: SoundScorer, sound: Sound, text: str) -> EventScores:
     texts = [_capital(event) for event in events]  # as captions begin, which members have read
     is_sequence = all(re.fullmatch(SEQUENCE, joint, re.IGNORECASE) for joint in joints)
     if is_sequence:
-        texts += [_joined(events, joints), _joined([*events[1:], events[0]], joints)]
+        texts += [_join_events(events, joints), _join_events([*events[1:], events[0]], joints)]
     pairs = judge.score_sounds([sound] * len(texts), texts, len(texts))
     scores = [pair.value for pair in pairs]
     return EventScores(
@@ -65,7 +65,7 @@ def score_events(judge: SoundScorer, sound: Sound, text: str) -> EventScores:
     )
 
 
-def _joined(events: Sequence[str], joints: Sequence[str]) -> str:
+def _join_events(events: Sequence[str], joints: Sequence[str]) -> str:
     words = [_capital(events[0])]
     for joint, event in zip(joints, events[1:], strict=True):
         words += [joint, event[0].lower() + event[1:]]

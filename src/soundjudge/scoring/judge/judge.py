@@ -81,7 +81,7 @@ class Judge(JudgeFolder):
         """
         # By name: no stage depends on the code for what others published.
         clap_judge = import_module("soundjudge.scoring.published.clap_judge")
-        return cls._imported(lambda folder: clap_judge.import_clap(str(source), folder), device)
+        return cls._from_import(lambda folder: clap_judge.import_clap(str(source), folder), device)
 
     @classmethod
     def from_tmu(
@@ -92,12 +92,12 @@ class Judge(JudgeFolder):
         `soundjudge import-tmu` writes the same judge to a folder.
         """
         tmu = import_module("soundjudge.scoring.published.tmu")
-        return cls._imported(
+        return cls._from_import(
             lambda folder: tmu.import_tmu(model, folder, llm=llm, long=long), device
         )
 
     @classmethod
-    def _imported(cls, write: Callable[[Path], object], device: str) -> Self:
+    def _from_import(cls, write: Callable[[Path], object], device: str) -> Self:
         with TemporaryDirectory() as temporary:
             folder = Path(temporary) / "judge"
             write(folder)

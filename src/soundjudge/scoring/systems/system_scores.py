@@ -83,22 +83,22 @@ def score_systems(
             columns[-1] |= scored
             reasons = failed | reasons
             progress(number * len(texts) + done, len(systems) * len(texts))
-    return _joined(systems, prompts, columns, reasons)
+    return _join_scores(systems, prompts, columns, reasons)
 
 
 def _score_system(
     scorer: "SoundScorer", system: System, texts: Mapping[str, str], size: int
 ) -> Iterator[tuple[int, Column, dict[str, str]]]:
     """Of each batch: how many sounds are done, its scores, and why prompts have none."""
-    asked = list(texts)
-    paths = [system.sounds[prompt] for prompt in asked]
+    ids = list(texts)
+    paths = [system.sounds[prompt] for prompt in ids]
     with closing(read_ahead(paths, audio.read_sound, size)) as reading:
-        for start in range(0, len(asked), size):
+        for start in range(0, len(ids), size):
             sounds: dict[str, audio.Sound] = {}
             scored: Column = {}
             failed: dict[str, str] = {}
             # Not strict: `reading` goes on into the next batch.
-            for prompt, future in zip(asked[start : start + size], reading, strict=False):
+            for prompt, future in zip(ids[start : start + size], reading, strict=False):
                 try:
                     sounds[prompt] = future.result()
                 except AudioError as error:
@@ -108,10 +108,10 @@ def _score_system(
                 pairs = scorer.score_sounds(list(sounds.values()), words, size)
                 for prompt, pair in zip(sounds, pairs, strict=True):
                     scored[prompt] = pair.value, list(pair.flags)
-            yield min(start + size, len(asked)), scored, failed
+            yield min(start + size, len(ids)), scored, failed
 
 
-def _joined(
+def _join_scores(
     systems: Sequence[System],
     prompts: Prompts,
     columns: Sequence[Column],

@@ -3,7 +3,7 @@
 The third training of the TMU system, once per member of the ensemble. The items of the loop are
 lists of rated pairs, sampled anew each epoch. The audio encoder is frozen: its stored features
 serve, unless SpecAugment masks the spectrograms that it encodes. With a captioner its likelihood of
-a pair is an input, too: a learnt offset of the score.
+a pair is an input, too: a learned offset of the score.
 Letters: P = pairs, B = sounds at once, T = samples of a window, N = frames, M = audio tokens,
 D = encoder width.
 """
@@ -67,7 +67,7 @@ class FinetuneMember:
     """null = features are computed once; masks run the audio encoder on every sound in every epoch,
     ten times slower on a CPU. TMU: {freq_mask: 15, time_mask: 30, per: batch}."""
     captioner: Literal["none", "likelihood"] = "none"
-    """likelihood = that checkpoint's likelihood of a pair joins the score by a learnt offset"""
+    """likelihood = that checkpoint's likelihood of a pair joins the score by a learned offset"""
     trainable: Trainable = "all"
     """offset = that alone is trained, and the language model stays as its warm start"""
 

@@ -109,7 +109,7 @@ def gather_scores(own: Tensor, sizes: Sequence[int], rank: int) -> Tensor:
     """All processes' scores (P,), of which each has `sizes`; gradients reach our own alone."""
     largest = max(sizes)
     padded = functional.pad(own.detach(), (0, largest - len(own)))
-    gathered = gather(padded).split(largest)
-    parts = [part[:size] for part, size in zip(gathered, sizes, strict=True)]
+    of_all = gather(padded).split(largest)
+    parts = [part[:size] for part, size in zip(of_all, sizes, strict=True)]
     parts[rank] = own
     return torch.cat(parts)
