@@ -52,3 +52,17 @@ def test_a_terminal_has_a_bar_and_the_log_stays_for_lines(clock, monkeypatch):
     assert lines == []
     assert "3/5" in terminal.getvalue()
     assert "loss 0.5, 1 steps a second, 0:00:02 left" in terminal.getvalue()
+
+
+def test_what_was_done_before_the_first_call_counts_into_no_rate(clock):
+    lines = []
+    report = progress.ProgressReport("items", lines.append)
+    clock[0] = 90.0
+    report.update(1024, 2048, lambda: "clips")  # of a resumed run, or after a slow first chunk
+    clock[0] = 154.0
+    report.update(1536, 2048, lambda: "clips")
+    report.close()
+    assert lines == [
+        "1024 of 2048 items, clips",
+        "1536 of 2048 items, clips, 8 items a second, 0:01:04 left",
+    ]

@@ -36,9 +36,11 @@ class ProgressReport:
             return
         self.last = now
         start, first = self.start
-        rate = max(done - first, 1) / max(now - start, 1e-6)
-        left = timedelta(seconds=round((total - done) / rate))
-        text = f"{describe()}, {rate:.3g} {self.unit} a second, {left} left"
+        text = describe()
+        if done > first and now > start:  # a first call says nothing of how fast it goes
+            rate = (done - first) / (now - start)
+            left = timedelta(seconds=round((total - done) / rate))
+            text += f", {rate:.3g} {self.unit} a second, {left} left"
         if self.bar is None:
             self.log(f"{done} of {total} {self.unit}, {text}")
         else:

@@ -74,6 +74,7 @@ def test_a_long_stage_says_how_far_it_is(tmp_path, monkeypatch, capsys):
     chunks.make_chunks(jobs, factory, "local", None, "cpu")
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" a second")[0].rpartition(", ")[0] for line in lines] == [
+        "0 of 3 items",
         "2 of 3 items, things",
         "3 of 3 items, things",
     ]
