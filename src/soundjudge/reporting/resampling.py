@@ -152,9 +152,7 @@ def tau_draws(terms: Floats, weights: Floats) -> Floats:
     return result
 
 
-def interval(
-    draws: Floats, confidence: float, value: float | None = None
-) -> tuple[float, float]:
+def interval(draws: Floats, confidence: float, value: float | None = None) -> tuple[float, float]:
     """The percentile interval of draws (R,), NaN left out (Efron and Tibshirani 1993, 13.3).
 
     It is extended to `value`, where that is given: estimates that repeated pairs lower or raise,
