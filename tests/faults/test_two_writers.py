@@ -142,3 +142,25 @@ def test_of_runs_that_begin_at_once_one_goes_on_and_the_others_are_a_sentence(tm
         assert "written" in results and results <= {"written", refused}
         assert [name[1:] for name in sorted(contents(out))] == ["a", "b", "c"]
     assert len(list(tmp_path.iterdir())) == 25
+
+
+def test_a_file_that_has_the_name_of_a_lock_is_not_lost(tmp_path) -> None:
+    out, other = tmp_path / "o.csv", tmp_path / "other.csv"
+    other.write_text("mine")
+    (tmp_path / "o.csv.lock").symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"), outputs.lock(out, out):
+        pytest.fail("it is locked")
+    (tmp_path / "o.csv.lock").unlink()
+    (tmp_path / "o.csv.lock").write_text("12 of my own lines")
+    with (
+        pytest.raises(
+            SoundjudgeError, match=r"o\.csv\.lock is there and no lock of a run: move it"
+        ),
+        outputs.lock(out, out),
+    ):
+        pytest.fail("it is locked")
+    assert contents(tmp_path) == {"other.csv": b"mine", "o.csv.lock": b"12 of my own lines"}
+    (tmp_path / "o.csv.lock").write_text("4711\n")  # of a run that was killed
+    with outputs.lock(out, out):
+        assert (tmp_path / "o.csv.lock").read_text() == f"{os.getpid()}\n"
+    assert contents(tmp_path) == {"other.csv": b"mine"}
