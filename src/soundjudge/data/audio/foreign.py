@@ -39,7 +39,7 @@ def blocks(
         raise AudioError(path, "undecodable", detail) from error
     count, rate, stated = 0, 0, 0.0
     try:
-        with av.open(PiecesFile((data,)), "r", format=name) as container:
+        with av.open(PiecesFile((memoryview(data),)), "r", format=name) as container:
             if not container.streams.audio:
                 raise AudioError(path, "undecodable", "it holds no sound")
             stream = container.streams.audio[0]
