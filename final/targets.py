@@ -12,6 +12,7 @@ import pandas as pd
 
 from soundjudge import params
 from soundjudge.data.tables import tables
+from soundjudge.doctor import consistency
 from soundjudge.labels.last_fit import pooling
 from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.runtime import artifacts
@@ -21,6 +22,7 @@ CHOICE, FINAL = Path("data/targets/choice.json"), Path("data/final/targets")
 
 
 def main() -> None:
+    consistency.check_params()
     rules = params.load("screen", Screening)
     config = params.load("standardize", Standardization)
     ratings = pd.concat([tables.read_table(path, tables.RATINGS) for path in RATINGS])

@@ -96,7 +96,7 @@ def write_targets(folder: Path) -> None:
 
 def write_params(root: Path) -> None:
     values = repository.params(device="cpu", note="")
-    values["ensemble"]["members"] = MEMBERS
+    values["ensemble"] |= {"members": MEMBERS, "zero_weight": [], "least_weight": {}}
     values["encoders"] |= {
         "audio": "checkpoints/encoders/beats.pt",
         "llm": "checkpoints/encoders/llm",

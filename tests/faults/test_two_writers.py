@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import tiny_judge
 import tiny_systems
 
+from soundjudge.data.fetch import catalog
 from soundjudge.data.user_files import outputs
 from soundjudge.errors import SoundjudgeError
 from soundjudge.page import report
@@ -17,6 +19,7 @@ from soundjudge.runtime import artifacts
 from soundjudge.scoring.files import submission
 from soundjudge.scoring.judge.judge_folder import JudgeFolder
 from soundjudge.scoring.judge.manifest import read_manifest
+from soundjudge.scoring.published import installed, tmu
 
 FORK = multiprocessing.get_context("fork")
 
@@ -94,3 +97,70 @@ def test_a_submission_and_a_page_are_not_written_where_another_run_writes_them(t
             load_judge=pytest.fail, load_clap=None, progress=lambda done, total: None,
         )  # fmt: skip
     assert not archive.exists() and not page.exists()
+
+
+def test_an_imported_encoder_is_not_written_where_another_run_writes_it(tmp_path) -> None:
+    encoder = tmp_path / "beats.pt"
+    with outputs.lock(encoder, encoder), pytest.raises(SoundjudgeError, match="another run .proc"):
+        tmu.import_tmu(tmp_path / "no.pt", tmp_path / "judge", llm=tmp_path, beats_out=encoder)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_judge_is_installed_by_one_run_at_a_time(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = installed.judges_folder() / catalog.TMU
+    folder.parent.mkdir(parents=True)
+    with outputs.lock(folder, folder), pytest.raises(SoundjudgeError, match="another run .process"):
+        installed.install_tmu(pytest.fail)
+
+
+def test_of_runs_that_begin_at_once_one_goes_on_and_the_others_are_a_sentence(tmp_path) -> None:
+    def write(out: Path, number: int, start: FORK.Barrier, ends: FORK.Queue) -> None:
+        start.wait()
+        time.sleep(number * 0.003)  # the last one begins as the first one ends
+        try:
+            with artifacts.atomic_folder(out) as folder:
+                for name in "abc":
+                    (folder / f"{number}{name}").write_text(name)
+                time.sleep(0.004)
+            ends.put("written")
+        except SoundjudgeError as error:
+            ends.put(str(error))
+        except OSError as error:
+            ends.put(repr(error))
+
+    for attempt in range(25):
+        out, start, ends = tmp_path / str(attempt), FORK.Barrier(4), FORK.Queue()
+        numbers = (0, 0, 1, 2)
+        runs = [FORK.Process(target=write, args=(out, n, start, ends)) for n in numbers]
+        for run in runs:
+            run.start()
+        results = {ends.get(timeout=60) for _ in runs}
+        for run in runs:
+            run.join()
+        refused = f"another run is writing {out}: wait for it, or choose another output"
+        assert "written" in results and results <= {"written", refused}
+        assert [name[1:] for name in sorted(contents(out))] == ["a", "b", "c"]
+    assert len(list(tmp_path.iterdir())) == 25
+
+
+def test_a_file_that_has_the_name_of_a_lock_is_not_lost(tmp_path) -> None:
+    out, other = tmp_path / "o.csv", tmp_path / "other.csv"
+    other.write_text("mine")
+    (tmp_path / "o.csv.lock").symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"), outputs.lock(out, out):
+        pytest.fail("it is locked")
+    (tmp_path / "o.csv.lock").unlink()
+    (tmp_path / "o.csv.lock").write_text("12 of my own lines")
+    with (
+        pytest.raises(
+            SoundjudgeError, match=r"o\.csv\.lock is there and no lock of a run: move it"
+        ),
+        outputs.lock(out, out),
+    ):
+        pytest.fail("it is locked")
+    assert contents(tmp_path) == {"other.csv": b"mine", "o.csv.lock": b"12 of my own lines"}
+    (tmp_path / "o.csv.lock").write_text("4711\n")  # of a run that was killed
+    with outputs.lock(out, out):
+        assert (tmp_path / "o.csv.lock").read_text() == f"{os.getpid()}\n"
+    assert contents(tmp_path) == {"other.csv": b"mine"}

@@ -11,9 +11,11 @@ import pytest
 import repository
 import tiny_last_fit
 import torch
+import yaml
 
 from soundjudge import errors
 from soundjudge.data.tables import tables
+from soundjudge.doctor import consistency
 from soundjudge.errors import SoundjudgeError
 from soundjudge.training.finetune import finetune
 from soundjudge.training.tune_clap import tune_clap
@@ -35,6 +37,7 @@ def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
     monkeypatch.setattr(tune_clap, "train", stop)
     monkeypatch.setattr(finetune, "train", stop)
+    monkeypatch.setattr(consistency, "check_params", lambda: None)  # seconds for each of many runs
     shutil.copytree(whole, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     yield tmp_path / "project"
@@ -136,6 +139,16 @@ def restore(path: Path, source: Path) -> None:
 @pytest.mark.parametrize("script", ["compare", "targets"])
 def test_the_inputs_themselves_are_taken(project: Path, script: str) -> None:
     run(script)
+
+
+def test_params_of_a_later_stage_are_refused_by_the_first_one(whole, tmp_path, monkeypatch) -> None:
+    shutil.copytree(whole, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["finetune"]["training"]["optimization"]["patience"] = 10**9
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SoundjudgeError, match="patience is 1000000000: it must be 1 to 100000"):
+        run("targets")
 
 
 @pytest.mark.parametrize("script", ["tune_clap", "finetune"])

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import resource
 import threading
 import time
 import zipfile
@@ -454,6 +455,44 @@ def test_nothing_is_left_on_disk(client, tmp_path, monkeypatch):
             break
         time.sleep(0.02)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow beyond 1,000 bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("seconds", [1, 20])  # the form's own parser stores what has over 1 MB
+def test_a_full_disk_is_a_sentence_for_sender_and_log(client, full_disk, caplog, seconds):
+    sound = wav(seconds)
+    full_disk()
+    assert "no room for uploads" in refusal(post(client, [("a.wav", sound)], ["a dog"]), 507)
+    assert "no room" in refusal(post_table(client, TABLE, zip_of({"a.wav": sound})), 507)
+    assert caplog.text.count("an upload cannot be stored: [Errno 27] File too large") == 2
+    assert "Traceback" not in caplog.text
+
+
+def test_without_a_temporary_folder_the_page_lives_on(client, tmp_path, monkeypatch, caplog):
+    gone = tmp_path / "gone"
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(gone))
+        answer = post(client, [("a.wav", wav())], ["a dog"])
+        assert str(gone) not in refusal(answer, 507)
+        assert f"No such file or directory: '{gone}" in caplog.text and "TMPDIR" in caplog.text
+    wait(client, post(client, [("a.wav", wav())], ["a dog"]))
+
+
+def test_a_folder_that_cannot_be_removed_does_not_end_the_worker(client, monkeypatch):
+    def refuse(*rest, **options):
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.unlink", refuse)
+        wait(client, post(client, [("a.wav", wav())], ["a dog"]))
+    wait(client, post(client, [("a.wav", wav())], ["a dog"]))
 
 
 def test_a_tone_is_bright_where_it_sounds_and_silence_is_dark(tone):

@@ -66,3 +66,17 @@ def test_the_first_unit_has_no_rate_and_what_a_run_before_has_done_is_in_none(cl
         "902 of 1000 steps, loss 0.5, 0.01 steps a second, 2:43:20 left",
         "903 of 1000 steps, loss 0.5, 0.01 steps a second, 2:41:40 left",
     ]
+
+
+def test_what_was_done_before_the_first_call_counts_into_no_rate(clock):
+    lines = []
+    report = progress.ProgressReport("items", lines.append)
+    clock[0] = 90.0
+    report.update(1024, 2048, lambda: "clips")  # of a resumed run, or after a slow first chunk
+    clock[0] = 154.0
+    report.update(1536, 2048, lambda: "clips")
+    report.close()
+    assert lines == [
+        "1024 of 2048 items, clips",
+        "1536 of 2048 items, clips, 8 items a second, 0:01:04 left",
+    ]

@@ -36,7 +36,7 @@ class FusionConfig(RegressionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range(self, "likelihood_weight", above=0)
+        check_range(self, "likelihood_weight", least=1e-6, most=1e6)
 
 
 @dataclass(frozen=True, kw_only=True)

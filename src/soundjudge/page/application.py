@@ -1,5 +1,6 @@
 """The local page: sounds and texts in, scores out, by one judge, until it is stopped."""
 
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
@@ -22,7 +23,7 @@ from soundjudge.html import rendering
 from soundjudge.page import judging, uploads
 from soundjudge.page.guards import LOOPBACK, Guard
 from soundjudge.page.jobs import Job, JobQueue, Work
-from soundjudge.page.limits import UNUSABLE, Limits, RefusalError
+from soundjudge.page.limits import NO_ROOM, UNUSABLE, Limits, RefusalError
 from soundjudge.scoring.judge.judge import Judge
 from soundjudge.scoring.systems.system_statistics import TIE
 
@@ -58,7 +59,11 @@ def create_application(
             Mount("/static", StaticFiles(packages=STATIC)),
         ],
         middleware=[Middleware(Guard, host=host, names=names, limits=limits)],
-        exception_handlers={RefusalError: _refusal_response, HTTPException: _error_response},
+        exception_handlers={
+            RefusalError: _refusal_response,
+            HTTPException: _error_response,
+            OSError: _not_stored,
+        },
         lifespan=lifespan,
     )
 
@@ -104,7 +109,8 @@ class _Page:
         return await self._submit(request, prepare)
 
     async def _submit(self, request: Request, prepare: Prepare) -> Response:
-        folder = TemporaryDirectory(prefix="soundjudge-")
+        # What cannot be removed from a broken disk must not end the worker.
+        folder = TemporaryDirectory(prefix="soundjudge-", ignore_cleanup_errors=True)
         try:
             async with request.form(
                 max_files=4 * self.limits.sounds,
@@ -152,6 +158,17 @@ async def _error_response(_: Request, error: Exception) -> Response:
     # 400 is what a form that cannot be parsed, or has too many parts, raises.
     status = UNUSABLE if error.status_code == 400 else error.status_code
     return JSONResponse({"error": error.detail}, status, headers=error.headers)
+
+
+async def _not_stored(_: Request, error: Exception) -> Response:
+    """The disk of temporary files is full, gone or read-only: the sender learns no path of it."""
+    logging.getLogger(__name__).error(
+        "an upload cannot be stored: %s; free space, or serve again with TMPDIR set to a folder "
+        "that has some",
+        error,
+    )
+    sentence = "this machine has no room for uploads: ask who runs this page to make some"
+    return JSONResponse({"error": sentence}, NO_ROOM)
 
 
 def serve(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from soundjudge.errors import SoundjudgeError
 
-TOO_LARGE, UNUSABLE, BUSY = 413, 422, 503  # HTTP status codes
+TOO_LARGE, UNUSABLE, BUSY, NO_ROOM = 413, 422, 503, 507  # HTTP status codes
 
 
 class RefusalError(SoundjudgeError):

@@ -152,11 +152,15 @@ def tau_draws(terms: Floats, weights: Floats) -> Floats:
     return result
 
 
-def interval(draws: Floats, confidence: float) -> tuple[float, float]:
-    """The percentile interval of draws (R,), NaN left out (Efron and Tibshirani 1993, 13.3)."""
+def interval(draws: Floats, confidence: float, value: float | None = None) -> tuple[float, float]:
+    """The percentile interval of draws (R,), NaN left out (Efron and Tibshirani 1993, 13.3).
+
+    It is extended to `value`, where that is given: estimates that repeated pairs lower or raise,
+    such as noise ceilings, may lie outside of their own draws when pairs are few.
+    """
     tail = (1 - confidence) / 2
-    low, high = np.quantile(drop_undefined(draws), [tail, 1 - tail])
-    return float(low), float(high)
+    low, high = map(float, np.quantile(drop_undefined(draws), [tail, 1 - tail]))
+    return (low, high) if value is None else (min(low, value), max(high, value))
 
 
 def drop_undefined(draws: Floats) -> Floats:

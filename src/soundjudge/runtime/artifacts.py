@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundjudge.errors import SoundjudgeError
-from soundjudge.runtime.file_system import flush_folder_to_disk, flush_to_disk, lock_folder
+from soundjudge.runtime.file_system import begin_folder, flush_folder_to_disk, flush_to_disk
 from soundjudge.runtime.rounding import round_floats
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ REMEMBERED_BYTES = 1 << 26  # files from here on are read once
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yields a temporary sibling of the same suffix: `path` itself if the block succeeds."""
     temporary = _temporary(path)
+    _remove(temporary)
     try:
         yield temporary
         if path.is_file():
@@ -43,10 +44,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises SoundjudgeError while another run does the same.
     """
-    leftover = lock_folder(path.with_name(f".part-{path.name}"), path) if path.name else None
     temporary = _temporary(path)
-    temporary.mkdir()
-    handle = lock_folder(temporary, path)
+    handle = begin_folder(temporary, path)
     try:
         yield temporary
         flush_folder_to_disk(temporary)
@@ -55,13 +54,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rename(old)
         temporary.rename(path)
+    except BaseException:
+        _remove(temporary)  # not after the move: it may be another run's by then
+        raise
+    else:
         flush_to_disk(path.parent)
         _remove(old)
     finally:
-        _remove(temporary)
-        for lock in (leftover, handle):
-            if lock is not None:
-                os.close(lock)
+        os.close(handle)
 
 
 def _temporary(path: Path) -> Path:
@@ -69,9 +69,7 @@ def _temporary(path: Path) -> Path:
         raise SoundjudgeError(f"{path} cannot be replaced: name a file or a folder in it")
     # A fixed name: the next run replaces what a killed one left behind.
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".part-{path.name}")
-    _remove(temporary)
-    return temporary
+    return path.with_name(f".part-{path.name}")
 
 
 def _remove(path: Path) -> None:

@@ -30,13 +30,15 @@ class ProgressReport:
     def update(self, done: int, total: int, describe: Callable[[], str]) -> None:
         """Called after each unit; `describe` is called only when something is shown."""
         now = time.monotonic()
-        start, self.start = self.start, self.start or (now, done)
+        if self.start is None:
+            self.start = now, done
         if now - self.last < (LOG_SECONDS if self.bar is None else BAR_SECONDS):
             return
         self.last = now
+        start, first = self.start
         text = describe()
-        if start is not None:  # the first unit, maybe of a resumed computation, has no rate
-            rate = max(done - start[1], 1) / max(now - start[0], 1e-6)
+        if done > first and now > start:  # a first call says nothing of how fast it goes
+            rate = (done - first) / (now - start)
             left = timedelta(seconds=round((total - done) / rate))
             text += f", {rate:.3g} {self.unit} a second, {left} left"
         if self.bar is None:

@@ -80,4 +80,4 @@ def test_boxes_of_no_size_or_of_64_bits_are_walked_over():
         (wide + moov + rest + moov, ""),  # the last box holds the rest, whatever its bytes
         (b"\0\0\0\1mdat", ""),
     ):
-        assert containers.refusal("mov", boxes, 0, has_length=True) == expected
+        assert containers.refusal("mov", boxes, has_length=True) == expected

@@ -47,6 +47,16 @@ def test_it_is_heard_whatever_its_name(tmp_path, kind, codec, suffix):
 
 @needs_av
 @pytest.mark.parametrize(("kind", "codec"), FORMATS)
+def test_it_is_the_same_behind_a_tag(tmp_path, kind, codec):
+    data = encoded(kind, codec)
+    (tmp_path / "plain").write_bytes(data)
+    (tmp_path / "tagged").write_bytes(b"ID3\4\0\0\0\0\1\x10" + bytes(144) + data)
+    plain, tagged = (audio.read_audio(tmp_path / name) for name in ("plain", "tagged"))
+    assert np.array_equal(plain, tagged)
+
+
+@needs_av
+@pytest.mark.parametrize(("kind", "codec"), FORMATS)
 def test_one_that_was_cut_off_is_refused(tmp_path, kind, codec):
     data = encoded(kind, codec)
     for share in (0.3, 0.7):

@@ -115,3 +115,22 @@ def test_complete_ratings_without_any_contrast_within_a_listener_warn_of_nothing
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         agreement_intervals.agreement_intervals(frame, resamples=50, seed=0)
+
+
+def test_a_ceiling_of_few_pairs_lies_in_its_interval_though_resamples_repeat_pairs():
+    rng = np.random.default_rng(6)
+    quality = rng.uniform(1, 9, 20)
+    scores = np.clip(np.rint(quality + rng.normal(0, 1, (8, 20))), 0, 10)
+    ratings = pd.DataFrame(
+        {
+            "listener_id": np.repeat([f"l{number}" for number in range(8)], 20),
+            "wav_file_name": np.tile([f"{number}.wav" for number in range(20)], 8),
+            "text": "a dog",
+            "score": scores.ravel(),
+        }
+    )
+    numbers = agreement_intervals.agreement_intervals(ratings, resamples=60, seed=0)
+    value = numbers["ceiling_srcc_deconvolved"]
+    assert value == pytest.approx(0.969, abs=5e-4)
+    assert numbers["ceiling_srcc_deconvolved_lo"] < 0.92
+    assert numbers["ceiling_srcc_deconvolved_hi"] == value

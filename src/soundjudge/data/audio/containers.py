@@ -18,24 +18,24 @@ SMALLEST_ID = 0x10  # first byte of one of four bytes, the longest
 TTA_FRAME = (256, 245)  # seconds
 
 
-def refusal(name: str, data: FileBytes, start: int, *, has_length: bool) -> str:
+def refusal(name: str, data: FileBytes, *, has_length: bool) -> str:
     """Why a file of FFmpeg's format `name` must be refused: a reason, a colon, details; or "".
 
     `has_length`: whether it states how long it is, so that the share that is there is known.
     """
-    if _is_joined(name, data, start):
+    if _is_joined(name, data):
         return JOINED
     # Without one FFmpeg guesses a length from what is there, which then agrees with it.
-    stated = has_length and data.find(DURATION, start, max(0, data.find(FIRST_CLUSTER))) >= 0
-    if name == "matroska" and not stated and [*_elements(data, start)][-1] != len(data):
+    stated = has_length and data.find(DURATION, 0, max(0, data.find(FIRST_CLUSTER))) >= 0
+    if name == "matroska" and not stated and [*_elements(data)][-1] != len(data):
         return CUT
     return ""
 
 
-def _is_joined(name: str, data: FileBytes, start: int) -> bool:
+def _is_joined(name: str, data: FileBytes) -> bool:
     """Whether another file follows; FFmpeg reads on where both are Matroska's."""
     if name == "tta":
-        return is_file(data, _tta_end(data, start))
+        return is_file(data, _tta_end(data))
     offsets: list[int] = []
     if name == "mov":
         boxes = list(_boxes(data))
@@ -43,7 +43,7 @@ def _is_joined(name: str, data: FileBytes, start: int) -> bool:
             return True
         offsets = list(accumulate(size for _, size in boxes))
     elif name == "matroska":
-        offsets = list(_elements(data, start))
+        offsets = list(_elements(data))
     return any(is_file(data, offset) and foreign_name(data, offset) != name for offset in offsets)
 
 
@@ -60,22 +60,22 @@ def _boxes(data: FileBytes) -> Iterator[tuple[bytes, int]]:
         position += size
 
 
-def _tta_end(data: FileBytes, start: int) -> int:
+def _tta_end(data: FileBytes) -> int:
     """Where the frames of a True Audio file end, as its header and its table of sizes say."""
-    rate, samples = (int.from_bytes(data[start + at : start + at + 4], "little") for at in (10, 14))
+    rate, samples = (int.from_bytes(data[at : at + 4], "little") for at in (10, 14))
     frame = max(1, TTA_FRAME[0] * rate // TTA_FRAME[1])
     count = -(-samples // frame)
-    table = data[start + 22 : start + 22 + 4 * count]
+    table = data[22 : 22 + 4 * count]
     sizes = (int.from_bytes(table[at : at + 4], "little") for at in range(0, len(table), 4))
-    return start + 26 + 4 * count + sum(sizes)
+    return 26 + 4 * count + sum(sizes)
 
 
-def _elements(data: FileBytes, start: int) -> Iterator[int]:
+def _elements(data: FileBytes) -> Iterator[int]:
     """Where elements of a Matroska file begin, segment and clusters opened; at last where they end.
 
     That is not the end of the file if an element is cut, or is none.
     """
-    position = start
+    position = 0
     while position < len(data) and data[position] >= SMALLEST_ID:
         yield position
         kind, body = _variable(data, position, keep_marker=True)

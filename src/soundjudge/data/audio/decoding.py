@@ -58,12 +58,12 @@ def decode(path: Path, first_seconds: float | None) -> Decoded:
     except OSError as error:
         raise AudioError(path, "unreadable", error.strerror or str(error)) from error
     start = mpeg_frames.after_tags(data)
-    if name := formats.foreign_name(data, start):
-        _add_foreign(path, data, name, start, seconds, result)
-        return result
-    head = data[start : start + formats.FORM]
-    if start and (head[:4] == b"fLaC" or (head[:4], head[8:]) in formats.CHUNKED):
+    name, head = formats.foreign_name(data, start), data[start : start + formats.FORM]
+    if start and (name or head[:4] == b"fLaC" or (head[:4], head[8:]) in formats.CHUNKED):
         data, start = data[start:], 0  # no other reader of such files knows every tag before them
+    if name:
+        _add_foreign(path, data, name, seconds, result)
+        return result
     # libsndfile reads more formats, and part of a file in silence where their header is wrong.
     streams = _streams(data, start, seconds)
     for stream in streams or [Stream(refusal=other_files.refusal(data, path.name))]:
@@ -126,12 +126,10 @@ def _add(path: Path, data: FileBytes, stream: Stream, seconds: float, result: De
         result.parts.append((mean, rate))
 
 
-def _add_foreign(
-    path: Path, data: FileBytes, name: str, start: int, seconds: float, result: Decoded
-) -> None:
+def _add_foreign(path: Path, data: FileBytes, name: str, seconds: float, result: Decoded) -> None:
 
     def blocks() -> Iterator[tuple[NDArray[np.float32], int]]:
-        result.incomplete = yield from foreign.blocks(path, data, name, start, seconds)
+        result.incomplete = yield from foreign.blocks(path, data, name, seconds)
 
     for block, rate in blocks():
         result.parts.append((mean_of_channels(block, str(path), result.power), rate))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from soundjudge.data.audio import containers
 from soundjudge.data.audio.formats import UNCHECKED
-from soundjudge.data.audio.streams import SHARE_THERE, FileBytes
+from soundjudge.data.audio.streams import SHARE_THERE, FileBytes, PiecesFile
 from soundjudge.errors import AudioError
 
 REMEDY = "install the decoder (pip install 'soundjudge[decode]') or convert the file to wav or flac"
@@ -23,7 +23,7 @@ CODER_DELAY = 0.1  # seconds, by which a whole file may differ from what it stat
 
 
 def blocks(
-    path: Path, data: FileBytes, name: str, start: int, seconds: float
+    path: Path, data: FileBytes, name: str, seconds: float
 ) -> Generator[tuple[NDArray[np.float32], int], None, bool]:
     """Blocks (n, C) of the first sound of a file and their rate, to about its first `seconds`.
 
@@ -39,12 +39,12 @@ def blocks(
         raise AudioError(path, "undecodable", detail) from error
     count, rate, stated = 0, 0, 0.0
     try:
-        with path.open("rb") as file, av.open(file, "r", format=name) as container:
+        with av.open(PiecesFile((memoryview(data),)), "r", format=name) as container:
             if not container.streams.audio:
                 raise AudioError(path, "undecodable", "it holds no sound")
             stream = container.streams.audio[0]
             stated = _stated_seconds(name, container, stream)
-            if reason := containers.refusal(name, data, start, has_length=stated > 0):
+            if reason := containers.refusal(name, data, has_length=stated > 0):
                 raise AudioError(path, *reason.split(": ", 1))
             if name in CHECKED:
                 stream.codec_context.options = {"err_detect": "crccheck+explode"}
@@ -64,7 +64,7 @@ def blocks(
         raise AudioError(path, "undecodable", detail) from error
     decoded_seconds = count / rate if rate else 0.0
     if name == "aac":
-        stated = _adts_seconds(data, start, path)
+        stated = _adts_seconds(data, path)
     if decoded_seconds < SHARE_THERE * min(seconds, stated):
         raise AudioError(path, "truncated", f"{decoded_seconds:.2f} s of {stated:.2f} s are there")
     return decoded_seconds < min(seconds, stated) - CODER_DELAY
@@ -79,10 +79,10 @@ def _stated_seconds(name: str, container: "object", stream: "object") -> float:
     return whole / 1e6 if whole and name in ("matroska", "asf") else 0.0
 
 
-def _adts_seconds(data: FileBytes, start: int, path: Path) -> float:
+def _adts_seconds(data: FileBytes, path: Path) -> float:
     """The length of a file of ADTS frames (ISO/IEC 13818-7), each of which must follow the last."""
     rates = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025)
-    seconds, rate_index = 0.0, -1
+    start, seconds, rate_index = 0, 0.0, -1
     while start + 7 <= len(data):
         head = int.from_bytes(data[start : start + 7], "big")
         size, index = head >> 13 & 0x1FFF, head >> 34 & 15

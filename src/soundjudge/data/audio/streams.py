@@ -32,12 +32,18 @@ class Stream:
 
 
 class PiecesFile(io.RawIOBase):
-    """Pieces of bytes as one file that can be read and sought, for libsndfile's virtual files."""
+    """Pieces of bytes as one file that can be read and sought, for libsndfile and FFmpeg."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = [memoryview(piece) for piece in pieces]
         self._size = sum(map(len, self._pieces))
         self._offset = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
 
     def tell(self) -> int:
         return self._offset

@@ -14,7 +14,7 @@ from soundjudge.data.corpora import clip_writer
 from soundjudge.data.corpora.corpus import Sound
 from soundjudge.data.tables.tables import RATED_CORPUS, SAMPLE_RATE
 from soundjudge.errors import AudioError, SoundjudgeError
-from soundjudge.ranges import LARGEST_COUNT, check_range
+from soundjudge.ranges import LARGEST_BATCH, LARGEST_COUNT, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,9 @@ class Preparation:
 
     def __post_init__(self) -> None:
         check_range(self, "max_rejected_fraction", "max_missing_fraction", least=0, most=1)
-        check_range(self, "silence_dbfs", below=0, unit=", full scale")
+        check_range(self, "silence_dbfs", least=-200, below=0, unit=", full scale")
         check_range(self, "num_silent", least=0, most=LARGEST_COUNT)
-        check_range(self, "max_characters", least=1)
+        check_range(self, "max_characters", least=1, most=LARGEST_BATCH)
         if not 0 < self.min_seconds <= self.max_seconds:
             raise SoundjudgeError("min_seconds must be above 0 and at most max_seconds")
         if self.level_dbfs is not None and not self.silence_dbfs < self.level_dbfs < 0:

@@ -103,6 +103,7 @@ def make_chunks(
         return
     done, total = 0, sum(len(chunk.items) for chunk in missing)
     with closing(ProgressReport("items", log_line)) as report:
+        report.update(0, total, str)
         for chunk in _write_chunks(missing, factory, engine, workers, device):
             done += len(chunk.items)
             report.update(done, total, partial(str, chunk.kind))

@@ -7,6 +7,7 @@ for the length of the run, its folder is made, and a link's target is written.
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +88,8 @@ def lock(out: Path, target: Path) -> Iterator[None]:
     """Keeps others from writing `target`, which messages name `out`. Raises SoundjudgeError."""
     path = target.with_name(target.name + ".lock")
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # A link of that name would lead to a file of someone's, which is written here.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -103,9 +105,12 @@ def lock(out: Path, target: Path) -> Iterator[None]:
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             break
         os.close(handle)
+    if not re.fullmatch(rb"([0-9]+\n)?", os.read(handle, 20)):  # or what a killed run left
+        os.close(handle)
+        raise SoundjudgeError(f"{path} is there and no lock of a run: move it")
     try:
         os.truncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         path.unlink(missing_ok=True)

@@ -59,6 +59,6 @@ def _with_intervals(
     for name, value in values.items():
         result[name] = value
         if np.isfinite(draws[name]).any():
-            low, high = resampling.interval(draws[name], confidence)
+            low, high = resampling.interval(draws[name], confidence, value)
             result |= {f"{name}_lo": low, f"{name}_hi": high}
     return result

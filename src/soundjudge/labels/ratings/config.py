@@ -38,7 +38,7 @@ class Screening:
     def __post_init__(self) -> None:
         check_range(self, "tolerance", least=0, most=10, unit=" rating points")
         check_range(self, "careless_threshold", above=0, below=1, unit=", a probability")
-        check_range(self, "straightline_min_ratings", least=2)
+        check_range(self, "straightline_min_ratings", least=2, most=LARGEST_COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +61,15 @@ class LatentConfig:
     "about 50 are needed; a fit that ends here is reported as not converged"
 
     def __post_init__(self) -> None:
-        check_range(self, "scale_sd", above=0, most=10)  # of a scale around 1
-        check_range(self, "noise_prior_weight", above=0, most=LARGEST_COUNT)
-        check_range(self, "tolerance", above=0)
+        check_range(self, "scale_sd", least=1e-6, most=10)  # of a scale around 1
+        check_range(self, "noise_prior_weight", least=1e-6, most=LARGEST_COUNT)
+        check_range(self, "tolerance", least=1e-15)  # doubles have no finer change
         if self.tolerance > MOST_TOLERANCE:
             raise SoundjudgeError(
                 f"tolerance is {self.tolerance}: the fit would end before it began, choose at most "
                 f"{MOST_TOLERANCE}"
             )
-        check_range(self, "max_iterations", least=1)
+        check_range(self, "max_iterations", least=1, most=LARGEST_COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)

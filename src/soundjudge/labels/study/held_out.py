@@ -19,7 +19,7 @@ from soundjudge.labels.ratings.config import Screening, Standardization
 from soundjudge.labels.ratings.rating_arrays import Floats, RatingArrays, group_counts, group_means
 from soundjudge.labels.ratings.screening import KEPT, drop_reasons
 from soundjudge.labels.study.candidates import Candidate, target_scores
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_BATCH, check_range
 from soundjudge.reporting import resampling
 
 MIN_LISTENERS, MIN_PAIRS = 6, 10  # of fewer there is no comparison, only chance
@@ -57,7 +57,7 @@ class StudyConfig:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        check_range(self, "splits", "resamples", least=2)
+        check_range(self, "splits", "resamples", least=2, most=LARGEST_BATCH)
         check_range(self, "held_out", "confidence", above=0, below=1)
 
 

@@ -43,8 +43,8 @@ class EvaluationConfig:
             raise SoundjudgeError(
                 f"resamples is {self.resamples}: choose 10 to 1000000, 2000 are usual"
             )
-        if not 0.5 <= self.confidence < 1:
-            raise SoundjudgeError(f"confidence is {self.confidence}: choose 0.5 to below 1")
+        if not 0.5 <= self.confidence <= 0.999:  # rarer ends no resample shows
+            raise SoundjudgeError(f"confidence is {self.confidence}: choose 0.5 to 0.999")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,9 @@ class SystemComparison:
             clusters=cluster_codes(self.frame, self.config.cluster),
         )
 
-    def interval(self, name: str, draws: Values) -> Numbers:
-        """`name`_lo and `name`_hi of draws (R,)."""
-        low, high = resampling.interval(draws, self.config.confidence)
+    def interval(self, name: str, draws: Values, value: float | None = None) -> Numbers:
+        """`name`_lo and `name`_hi of draws (R,); `value`: see `resampling.interval`."""
+        low, high = resampling.interval(draws, self.config.confidence, value)
         return {f"{name}_lo": low, f"{name}_hi": high}
 
 
@@ -168,7 +168,7 @@ def ceiling_metrics(comparison: SystemComparison, ceiling: CeilingRange) -> Numb
     """The numbers of `CeilingRange`, each with its interval."""
     row: Numbers = {}
     for name, value, draws in ceiling.numbers():
-        row |= {name: value} | comparison.interval(name, draws)
+        row |= {name: value} | comparison.interval(name, draws, value)
     return row
 
 
@@ -189,7 +189,7 @@ def ceiling_shares(comparison: SystemComparison, system: str, ceiling: CeilingRa
         row[key] = own / getattr(point, metric)
         of_ceiling = draws[:, noise_ceiling.METRICS.index(metric)]
         of_system = getattr(comparison.draws, metric)[: len(of_ceiling), k]
-        row |= comparison.interval(key, of_system / of_ceiling)
+        row |= comparison.interval(key, of_system / of_ceiling, row[key])
     return row
 
 

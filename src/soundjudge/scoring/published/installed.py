@@ -5,6 +5,7 @@ from pathlib import Path
 from soundjudge.data.fetch import catalog, download
 from soundjudge.data.fetch.catalog import TMU, TMU_TOKENIZER
 from soundjudge.data.fetch.entries import user_cache
+from soundjudge.data.user_files import outputs
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.judge.judge_folder import read_card
 from soundjudge.scoring.judge.manifest import read_manifest
@@ -55,11 +56,13 @@ def list_judges(tell: download.Tell) -> list[str]:
 def install_tmu(tell: download.Tell) -> Path:
     """Downloads the TMU system and makes a judge of it, unless it is here."""
     folder = judges_folder() / TMU
-    if folder.is_dir():
-        tell(f"{TMU}: {read_manifest(folder).score_id} is in {folder} already")
-        return folder
-    weights = download.fetch(TMU, catalog.find_entry(TMU), catalog.CATALOG[TMU].target, tell)
-    manifest, _ = import_tmu(weights / "model.pt", folder, llm=fetch_tokenizer(tell))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with outputs.lock(folder, folder):
+        if folder.is_dir():
+            tell(f"{TMU}: {read_manifest(folder).score_id} is in {folder} already")
+            return folder
+        weights = download.fetch(TMU, catalog.find_entry(TMU), catalog.CATALOG[TMU].target, tell)
+        manifest, _ = import_tmu(weights / "model.pt", folder, llm=fetch_tokenizer(tell))
     tell(f"{TMU}: {manifest.score_id} is in {folder}")
     tell(f"{TMU}: {weights} is no longer needed, and can be deleted")
     return folder

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from soundjudge.errors import SoundjudgeError
+from soundjudge.data.user_files.outputs import optional_output
 from soundjudge.model.audio.beats.beats import save_beats, save_beats_folder
 from soundjudge.model.lalm import checkpoint
 from soundjudge.runtime import artifacts
@@ -70,11 +70,10 @@ def import_tmu(
     Microsoft's layout, as params.yaml takes it. Raises SoundjudgeError for files that do not fit.
     """
     check_new_folder(out)
-    if beats_out is not None and beats_out.exists():
-        raise SoundjudgeError(f"{beats_out} exists already: name another file, or delete it.")
-    tmu = tmu_checkpoint.load_tmu(model, beats, llm)
-    if beats_out is not None:
-        save_beats(tmu.encoder, beats_out)
+    with optional_output(beats_out, [model, beats], ".pt", overwrite=False) as encoder:
+        tmu = tmu_checkpoint.load_tmu(model, beats, llm)
+        if encoder is not None:
+            save_beats(tmu.encoder, encoder)
     with artifacts.atomic_folder(out) as folder:
         check_new_folder(out)  # again: another run may have made it since
         save_beats_folder(tmu.encoder, folder / ENCODER)

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from soundjudge.ranges import check_range
+from soundjudge.ranges import LARGEST_COUNT, check_range
 from soundjudge.runtime.devices import copy_to
 
 
@@ -22,7 +22,8 @@ class SpecAugment:
     per: Literal["sound", "batch"]  # what gets a pair of masks of its own
 
     def __post_init__(self) -> None:
-        check_range(self, "freq_mask", "time_mask", least=1)
+        check_range(self, "freq_mask", least=1, most=128)  # of all mel bins
+        check_range(self, "time_mask", least=1, most=LARGEST_COUNT)
 
 
 def apply_specaugment(

@@ -7,6 +7,9 @@ from typing import Literal
 from soundjudge.errors import SoundjudgeError
 from soundjudge.ranges import LARGEST_BATCH, LARGEST_COUNT, check_range
 
+MOST_EPOCHS = 100_000
+MOST_DECAY = 0.999999  # an average over a million steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
@@ -30,7 +33,7 @@ class Optimization:
         # Above these numbers no training is of use.
         check_range(self, "learning_rate", least=1e-12, most=1)  # of less no weight would move
         check_range(self, "weight_decay", least=0, most=1)
-        check_range(self, "epochs", least=1, most=100_000)
+        check_range(self, "epochs", least=1, most=MOST_EPOCHS)
         check_range(self, "batch_size", "accumulation_steps", least=1, most=LARGEST_BATCH)
         check_range(self, "warmup_steps", least=0, most=LARGEST_COUNT)
         check_range(self, "checkpoint_minutes", above=0, most=10_080, unit=", a week")
@@ -39,9 +42,9 @@ class Optimization:
                 f"accumulation_steps is {self.accumulation_steps}, and a step has "
                 f"{self.batch_size} items (batch_size): an item, such as a list, is never divided."
             )
-        check_range(self, "clip_norm", least=1e-6, or_null=True)  # of less no weight would move
-        check_range(self, "patience", above=0, or_null=True)
-        check_range(self, "ema_decay", above=0, below=1, or_null=True)
+        check_range(self, "clip_norm", least=1e-6, most=1e6, or_null=True)  # of less nothing moves
+        check_range(self, "patience", least=1, most=MOST_EPOCHS, or_null=True)
+        check_range(self, "ema_decay", above=0, most=MOST_DECAY, or_null=True)
         check_range(self, "final_lr_ratio", least=0, most=1)
 
     def check_warmup(self, steps: int) -> None:
