@@ -44,6 +44,14 @@ def test_auto_after_the_cpu_was_chosen_is_an_error_and_not_another_answer():
         devices.process_state("auto")
 
 
+def test_auto_touches_no_device_before_the_process_has_its_own(monkeypatch):
+    def allocate(*arguments, **options):
+        raise AssertionError("each of several processes would hold memory of the first GPU")
+
+    monkeypatch.setattr(torch, "empty", allocate)
+    devices.process_state("auto")
+
+
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(SoundjudgeError, match="device 'abacus'"):
         devices.resolve_device("abacus")
