@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import host
@@ -76,15 +77,20 @@ class Report:
         """The head of a table."""
         self.add("", f"| {' | '.join(header)} |", "|---" * len(header) + "|")
 
-    def has_time(self, name: str, seconds: float) -> bool:
+    def note(self, name: str, text: str, row: bool) -> None:
+        """A paragraph, or a row of the table, which a paragraph would end."""
+        cell = text.replace("|", "\\|")
+        self.add(*([f"| {name} | {cell} |"] if row else ["", f"{name}: {text}", ""]))
+
+    def has_time(self, name: str, seconds: float, row: bool = False) -> bool:
         """Whether something that takes about so many seconds can begin; else a line says no."""
         if time.monotonic() - self.start + seconds <= self.seconds:
             return True
-        self.add("", f"{name}: left out, as {self.seconds / 60:g} minutes are over.")
+        self.note(name, f"left out, as {self.seconds / 60:g} minutes are over.", row)
         return False
 
     @contextmanager
-    def attempt(self, name: str) -> Iterator[None]:
+    def attempt(self, name: str, row: bool = False) -> Iterator[None]:
         """Names what fails and goes on: nobody is there to start the rest again."""
         try:
             yield
@@ -92,7 +98,7 @@ class Report:
             self.failures += 1
             traceback.print_exc()
             first = (str(error).splitlines() or [""])[0]
-            self.add("", f"{name}: **failed**, {type(error).__name__}: {first}", "")
+            self.note(name, f"**failed**, {type(error).__name__}: {first}", row)
 
 
 def random_waves(count: int, seconds: float) -> list[np.ndarray]:
@@ -115,30 +121,65 @@ def small_lalm(device: torch.device, order: str = "text_first") -> Lalm:
     return model.to(device).eval()
 
 
-def stage_outputs(device: torch.device) -> dict[str, Tensor]:
-    """What the models of each stage say of the same inputs, on the CPU."""
-    waves, texts = random_waves(4, 3.0), [text(list(range(2, 2 + n))) for n in (3, 9, 1, 14)]
+def hear(device: torch.device) -> dict[str, Tensor]:
+    """What BEATs makes of sounds."""
+    encoder = load_audio_encoder(SAMPLE / "beats.pt", device)
+    frontend = host.small_sizes(1, 32).frontend
+    return {"features: BEATs": encode_waves(encoder, random_waves(4, 3.0), frontend)}
+
+
+@torch.no_grad()
+def embed(device: torch.device) -> dict[str, Tensor]:
+    """What CLAP makes of sounds and texts."""
+    clap = checkpoints.load_encoder(ClapSource(path=SAMPLE / "clap"), device)
+    return {
+        "embed: sounds": clap.embed_sounds(random_waves(4, 3.0)),
+        "embed: texts": clap.embed_texts(["a dog barks", "rain"]),
+    }
+
+
+def pair_inputs() -> tuple[Tensor, list[str]]:
+    """Features of four sounds, and a text for each, on the CPU."""
     sounds = torch.randn(4, host.AUDIO_TOKENS, 32, generator=torch.Generator().manual_seed(1))
-    outputs = {}
-    with torch.no_grad():
-        encoder = load_audio_encoder(SAMPLE / "beats.pt", device)
-        frontend = host.small_sizes(1, 32).frontend
-        outputs["features: BEATs"] = encode_waves(encoder, waves, frontend)
-        clap = checkpoints.load_encoder(ClapSource(path=SAMPLE / "clap"), device)
-        outputs["embed: sounds"] = clap.embed_sounds(waves)
-        outputs["embed: texts"] = clap.embed_texts(["a dog barks", "rain"])
-    for order in ("text_first", "audio_first"):
-        model = small_lalm(device, order)
-        scores = outputs[f"pretrain, finetune: scores, {order}"] = model.scores(sounds, texts)
-        name = f"pretrain, finetune: gradients, {order}"
-        outputs[name] = gradients(model, scores.square().sum())
-    loss = outputs["caption: loss"] = model.caption_loss(sounds, texts)
-    outputs["caption: gradients"] = gradients(model, loss)
-    with torch.no_grad():
-        outputs["pretrain: shared sounds"] = model.shared_scores(sounds[:2], texts)
-        likelihood = Likelihood(model, sounds[2:].to(device), LikelihoodConfig(num_references=2))
-        outputs["likelihood"] = likelihood.scores(sounds, texts)
-    return {name: output.detach().cpu() for name, output in outputs.items()}
+    return sounds, [text(list(range(2, 2 + n))) for n in (3, 9, 1, 14)]
+
+
+def score(device: torch.device, order: str) -> dict[str, Tensor]:
+    """Scores and gradients of the language model."""
+    (sounds, texts), model = pair_inputs(), small_lalm(device, order)
+    scores = model.scores(sounds, texts)
+    return {
+        f"pretrain, finetune: scores, {order}": scores,
+        f"pretrain, finetune: gradients, {order}": gradients(model, scores.square().sum()),
+    }
+
+
+def caption(device: torch.device) -> dict[str, Tensor]:
+    """Loss and gradients of captioning."""
+    (sounds, texts), model = pair_inputs(), small_lalm(device)
+    loss = model.caption_loss(sounds, texts)
+    return {"caption: loss": loss, "caption: gradients": gradients(model, loss)}
+
+
+@torch.no_grad()
+def share_sounds(device: torch.device) -> dict[str, Tensor]:
+    """Scores of texts behind one sound, and the captioner as a member."""
+    (sounds, texts), model = pair_inputs(), small_lalm(device, "audio_first")
+    likelihood = Likelihood(model, sounds[2:].to(device), LikelihoodConfig(num_references=2))
+    return {
+        "pretrain: shared sounds": model.shared_scores(sounds[:2], texts),
+        "likelihood": likelihood.scores(sounds, texts),
+    }
+
+
+PARTS: dict[str, Callable[[torch.device], dict[str, Tensor]]] = {
+    "features": hear,
+    "embed": embed,
+    "text_first": partial(score, order="text_first"),
+    "audio_first": partial(score, order="audio_first"),
+    "caption": caption,
+    "shared sounds": share_sounds,
+}
 
 
 def gradients(model: nn.Module, loss: Tensor) -> Tensor:
@@ -152,13 +193,24 @@ def gradients(model: nn.Module, loss: Tensor) -> Tensor:
 def report_parity(report: Report, device: torch.device) -> None:
     """The largest difference between device and CPU, next to the standard deviation."""
     report.table("in float32, CPU against device", "standard deviation", "largest difference", "")
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        outputs = stage_outputs(device)
-        for name, expected in stage_outputs(torch.device("cpu")).items():
-            gap = (outputs[name] - expected).abs().max().item()
-            verdict = "ok" if gap <= TOLERANCE else "**differs**"
-            spread = expected.std().item() if expected.numel() > 1 else 0.0
-            report.add(f"| {name} | {spread:.2g} | {gap:.1e} | {verdict} |")
+    for part, outputs in PARTS.items():
+        with (
+            report.attempt(f"Parity: {part}", row=True),
+            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+        ):
+            others = outputs(device)
+            for name, expected in outputs(torch.device("cpu")).items():
+                report_gap(report, name, expected.detach(), others[name].detach().cpu())
+
+
+def report_gap(report: Report, name: str, expected: Tensor, output: Tensor) -> None:
+    """A row of the table of parity; what differs counts as failed."""
+    gap = (output - expected).abs().max().item()
+    differs = not gap <= TOLERANCE  # NaN differs
+    report.failures += differs
+    spread = expected.std().item() if expected.numel() > 1 else 0.0
+    verdict = "**differs**" if differs else "ok"
+    report.add(f"| {name} | {spread:.2g} | {gap:.1e} | {verdict} |")
 
 
 def report_steps(
@@ -176,9 +228,9 @@ def report_steps(
     report.table(f"a step on 16 pairs, {precision}", *names)
     plain = None
     for name, way in ways.items():
-        if not report.has_time(f"Steps: {name}", 90.0 if way.compiled else 10.0):
+        if not report.has_time(f"Steps: {name}", 90.0 if way.compiled else 10.0, row=True):
             continue
-        with report.attempt(f"Steps: {name}"), empty_memory(device):
+        with report.attempt(f"Steps: {name}", row=True), empty_memory(device):
             training = RandomTraining(sizes, folder / "features", device, precision, way)
             first, milliseconds, processor = time_steps(training, device)
             count = count_operations(training, sizes)
@@ -261,6 +313,7 @@ def report_resume(report: Report, device: torch.device, folder: Path) -> None:
         train_with_a_stop(folder / name, device, stop) for name, stop in (("whole", 0), ("cut", 5))
     ]
     same = all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
+    report.failures += not same
     report.add(
         "",
         f"A stopped and resumed training ends with the same bits: {'yes' if same else '**no**'}.",
@@ -364,7 +417,8 @@ def run(smoke: bool, report: Report) -> None:
                 report_scoring(report, device, sizes, batch=2 if smoke else 64)
         # A CPU would compile for minutes.
         ways = {name: way for name, way in WAYS.items() if not (smoke and way.compiled)}
-        report_steps(report, device, sizes, precision, folder, ways)
+        with report.attempt("Steps"):
+            report_steps(report, device, sizes, precision, folder, ways)
     report.add("", f"{time.monotonic() - report.start:.0f} s in all.")
 
 

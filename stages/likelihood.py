@@ -21,6 +21,7 @@ CHECKPOINT = Path("checkpoints/likelihood")
 
 
 def main() -> None:
+    devices.make_deterministic()
     config = params.load("likelihood", likelihood.LikelihoodConfig)
     splits = params.load("caption.train_splits", tuple[str, ...])
 

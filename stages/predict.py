@@ -26,6 +26,7 @@ SPLITS = ("validation", "test")
 
 
 def main(name: str, checkpoints: Path = CHECKPOINTS, predictions: Path = PREDICTIONS) -> None:
+    devices.make_deterministic()
     prediction = params.load("predict", predict.PredictionSection)
     checkpoint = checkpoints / params.load(f"ensemble.members.{name}", str)
     device = devices.resolve_device(params.load("device", str))

@@ -26,6 +26,7 @@ REFITS = Path("data/predictions/members") / refits.FOLDER
 
 
 def main(name: str) -> None:
+    devices.make_deterministic()
     prediction = params.load("predict", predict.PredictionSection)
     device = devices.resolve_device(params.load("device", str))
     train = tables.read_table(TARGETS / "train.csv", tables.TARGETS)

@@ -54,7 +54,10 @@ def test_what_the_minutes_do_not_allow_is_named(capsys):
     report = gpu.Report(60.0, None)
     assert report.has_time("Steps", 30.0)
     assert not report.has_time("Scoring", 61.0)
-    assert "Scoring: left out, as 1 minutes are over." in capsys.readouterr().out
+    assert not report.has_time("Steps: plain", 61.0, row=True)
+    printed = capsys.readouterr().out
+    assert "Scoring: left out, as 1 minutes are over." in printed
+    assert "| Steps: plain | left out, as 1 minutes are over. |" in printed
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(capsys):
@@ -66,6 +69,57 @@ def test_what_fails_is_named_and_the_rest_goes_on(capsys):
     printed = capsys.readouterr()
     assert "Steps: and compiled: **failed**, RuntimeError: no C compiler\n\nnext" in printed.out
     assert "Traceback" in printed.err
+    assert report.failures == 1
+
+
+def test_a_part_of_parity_that_fails_or_differs_costs_its_own_row_and_the_exit_code(
+    monkeypatch, tmp_path
+):
+    gpu = load_benchmark("gpu")
+    parts = {"features": {"BEATs": [0.0, 1.0]}, "embed": None, "caption": {"loss": [0.5, 0.5]}}
+    calls = dict.fromkeys(parts, 0)
+
+    def outputs(name):
+        calls[name] += 1
+        if parts[name] is None:
+            raise RuntimeError("no kernel for a|b\nis deterministic")
+        wrong = float("nan") if name == "caption" and calls[name] == 2 else 0.0
+        return {key: torch.tensor(values) + wrong for key, values in parts[name].items()}
+
+    monkeypatch.setattr(
+        gpu, "PARTS", {name: lambda device, name=name: outputs(name) for name in parts}
+    )
+    report = gpu.Report(60.0, tmp_path / "gpu.md")
+    gpu.report_parity(report, torch.device("cpu"))
+    assert (tmp_path / "gpu.md").read_text().splitlines()[3:] == [
+        "| BEATs | 0.71 | 0.0e+00 | ok |",
+        "| Parity: embed | **failed**, RuntimeError: no kernel for a\\|b |",
+        "| loss | nan | nan | **differs** |",
+    ]
+    assert report.failures == 2
+
+
+def test_sections_behind_one_that_fails_are_run_and_the_time_is_told(monkeypatch, capsys):
+    gpu = load_benchmark("gpu")
+
+    def fail(*arguments, **options):
+        raise RuntimeError("out of memory")
+
+    for name in ("report_parity", "report_resume", "report_scoring", "report_steps"):
+        monkeypatch.setattr(gpu, name, fail)
+    monkeypatch.setattr(gpu.devices, "make_deterministic", lambda: None)
+    report = gpu.Report(60.0, None)
+    gpu.run(True, report)
+    assert report.failures == 4
+    assert "s in all." in capsys.readouterr().out
+
+
+def test_a_resume_with_other_bits_counts_as_failed(monkeypatch, tmp_path):
+    gpu = load_benchmark("gpu")
+    weights = {"whole": [torch.zeros(1)], "cut": [torch.ones(1)]}
+    monkeypatch.setattr(gpu, "train_with_a_stop", lambda folder, *_: weights[folder.name])
+    report = gpu.Report(60.0, None)
+    gpu.report_resume(report, torch.device("cpu"), tmp_path)
     assert report.failures == 1
 
 

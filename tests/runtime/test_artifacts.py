@@ -37,7 +37,8 @@ def test_a_files_contents_are_on_the_disk_before_its_name_and_then_its_name(tmp_
 
     def note_flush(handle):
         there = os.fstat(handle)
-        events.extend(one.name for one in (*tmp_path.iterdir(), tmp_path) if one.stat() == there)
+        every = (*tmp_path.iterdir(), tmp_path)
+        events.extend(one.name for one in every if os.path.samestat(one.stat(), there))
 
     def note_rename(source, target):
         events.append("rename")
@@ -66,7 +67,7 @@ def test_all_of_a_folder_is_on_the_disk_before_its_name_and_then_its_name(tmp_pa
     def note_flush(handle):
         there = os.fstat(handle)
         every = (*tmp_path.rglob("*"), tmp_path)
-        events.extend(one.name for one in every if one.lstat() == there)
+        events.extend(one.name for one in every if os.path.samestat(one.lstat(), there))
 
     def note_rename(source, target):
         events.append("rename")

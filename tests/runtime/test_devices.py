@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import accelerate
 import pytest
 import torch
+from repository import ROOT
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import devices
@@ -44,6 +45,14 @@ def test_auto_after_the_cpu_was_chosen_is_an_error_and_not_another_answer():
         devices.process_state("auto")
 
 
+def test_auto_touches_no_device_before_the_process_has_its_own(monkeypatch):
+    def allocate(*arguments, **options):
+        raise AssertionError("each of several processes would hold memory of the first GPU")
+
+    monkeypatch.setattr(torch, "empty", allocate)
+    devices.process_state("auto")
+
+
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(SoundjudgeError, match="device 'abacus'"):
         devices.resolve_device("abacus")
@@ -57,6 +66,15 @@ def test_a_device_that_is_not_there_is_named():
 def test_a_device_that_computes_nothing_is_one_sentence(name):
     with pytest.raises(SoundjudgeError, match="is not there: use auto, cpu, cuda or mps"):
         devices.resolve_device(name)
+
+
+def test_stages_that_compute_on_the_device_ask_for_the_same_bits_in_every_run():
+    # A GPU adds up a text's log-probabilities in any order, unless it is asked not to.
+    stages = {path.stem: path.read_text() for path in (ROOT / "stages").glob("*.py")}
+    del stages["package"]  # stores no number of its score
+    computing = [name for name, code in stages.items() if 'load("device"' in code]
+    assert len(computing) >= 10
+    assert [s for s in computing if "devices.make_deterministic()" not in stages[s]] == []
 
 
 FILLS = """

@@ -21,8 +21,7 @@ def resolve_device(name: str) -> torch.device:
     `name`: auto, cpu, cuda, cuda:1, mps. Raises SoundjudgeError for one that is not there.
     """
     if name == "auto":
-        mps = "mps" if torch.backends.mps.is_available() else "cpu"
-        name = "cuda" if torch.cuda.is_available() else mps
+        name = _automatic_type()
     try:
         device = torch.device(name)
         if device.type in TYPES:
@@ -34,13 +33,19 @@ def resolve_device(name: str) -> torch.device:
     raise SoundjudgeError(f"device {name!r} is not there: use auto, cpu, cuda or mps") from reason
 
 
+def _automatic_type() -> str:
+    mps = "mps" if torch.backends.mps.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else mps
+
+
 def process_state(device: str) -> PartialState:
     """This process among those that train together (one without torchrun), with its `.device`.
 
     `device`: auto, cpu, cuda or mps; auto is what `resolve_device` says. Raises SoundjudgeError if
     an earlier call in this process, or accelerate's environment, has set another device.
     """
-    expected = resolve_device(device).type if device == "auto" else device
+    # A tensor, as resolve_device makes one, would give each process memory of the first GPU.
+    expected = _automatic_type() if device == "auto" else device
     state = PartialState(cpu=expected == "cpu")
     if expected != state.device.type:
         raise SoundjudgeError(

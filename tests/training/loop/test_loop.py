@@ -354,6 +354,30 @@ def test_states_are_stored_by_the_clock_which_is_looked_at_now_and_then(monkeypa
     assert looks < 40
 
 
+def test_processes_whose_clocks_began_apart_agree_when_a_state_is_due(monkeypatch):
+    # Else one would wait for the others at a state, and they for it at a step: for ever.
+    now, sent = 0.0, []
+    monkeypatch.setattr(clock.time, "monotonic", lambda: now)
+    first = clock.StateClock(minutes=1)
+    now = 0.3
+    later = clock.StateClock(minutes=1)
+    now = -5000.0
+    elsewhere = clock.StateClock(minutes=1)
+    monkeypatch.setattr(clock, "broadcast_object_list", lambda own: sent)
+    due = {"step": [], "epoch": []}
+    for step in range(1, 1000):
+        now = step / 5
+        clocks = [first, later, elsewhere]
+        assert len({one.asks() for one in clocks}) == 1
+        if first.steps < first.next:
+            continue
+        for name in due:
+            sent[:] = [first._now()]
+            (agreed,) = {getattr(one, f"{name}_due")() for one in clocks}
+            due[name] += [step] if agreed else []
+    assert due == {"step": [300, 600, 900], "epoch": [300, 600, 900]}
+
+
 def test_the_end_of_an_epoch_is_stored_by_the_clock_and_at_the_end_of_the_training(
     tmp_path, monkeypatch
 ):

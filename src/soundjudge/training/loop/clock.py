@@ -14,7 +14,8 @@ class StateClock:
 
     def __init__(self, minutes: float) -> None:
         self.seconds = 60 * minutes
-        self.start = self.last_step = self.last_epoch = time.monotonic()
+        # Times since the start of the main process's: each process's own clock began elsewhere.
+        self.start, self.last_step, self.last_epoch = time.monotonic(), 0.0, 0.0
         self.steps, self.next = 0, 1
 
     def asks(self) -> bool:
@@ -40,5 +41,5 @@ class StateClock:
 
     def _now(self) -> tuple[float, float]:
         """The time, and the steps per second so far."""
-        now = time.monotonic()
-        return now, self.steps / max(now - self.start, 1e-6)
+        now = time.monotonic() - self.start
+        return now, self.steps / max(now, 1e-6)
