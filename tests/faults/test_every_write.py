@@ -168,7 +168,7 @@ def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(b"a picture" * 1000)
 
     monkeypatch.setattr(Figure, "savefig", save)
-    monkeypatch.setattr(screening_report, "RESAMPLES", 50)
+    monkeypatch.setattr(screening_report, "RESAMPLES", 5)
 
 
 @pytest.mark.parametrize("kind", ["kill", "full disk"])
