@@ -69,6 +69,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(capsys):
     assert report.failures == 1
 
 
+@pytest.mark.slow
 def test_a_training_is_gone_before_the_next_is_made_so_that_memory_is_its_own(
     tmp_path, monkeypatch, deterministic
 ):
