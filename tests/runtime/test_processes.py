@@ -65,6 +65,7 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path, one, warm_python, la
     root = repository(tmp_path)
     (root / "checkpoints").mkdir()
     (root / "checkpoints/caption").symlink_to(one / "checkpoints/caption")
+    # One of the launchers starts real Pythons.
     python = warm_python if launcher == "torchrun" else sys.executable
     run(root, "pretrain", "captioned", python=python, launcher=("-m", *LAUNCHERS[launcher]))
     # Epoch, steps, learning rate, loss and validation, written with six digits.
