@@ -68,6 +68,16 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(trylast=True)  # when those of other marks are gone
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: at the end one process would wait for the other."""
-    items.sort(key=lambda item: item.path.name != "test_whole_pipeline.py")
+    """The long tests first in both halves, which two processes begin with.
+
+    At the end one process would wait for the other; and only one builds a warm Python.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    fast = [item for item in items if not item.get_closest_marker("slow")]
+    warm = [item for item in slow if "warm_python" in getattr(item, "fixturenames", ())]
+    warm.sort(key=lambda item: item.path.name != "test_whole_pipeline.py")
+    others = [item for item in slow if "warm_python" not in getattr(item, "fixturenames", ())]
+    middle = max(len(items) // 2 - len(warm), 0)
+    items[:] = [*warm, *fast[:middle], *others, *fast[middle:]]

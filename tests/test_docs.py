@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from soundjudge.cli import app
 from soundjudge.labels.files import screening_report
 from soundjudge.recipes import FREE_NAMES
+from soundjudge.scoring.evaluation import systems
 
 SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
 generate = importlib.util.module_from_spec(SPEC)
@@ -198,7 +199,8 @@ def test_every_command_of_the_page_on_listening_tests_runs_in_its_order(
     assert {words[1] for words in commands} == {
         "reliability", "study", "screen", "standardize", "evaluate", "compare",
     }  # fmt: skip
-    monkeypatch.setattr(screening_report, "RESAMPLES", 20)  # else seconds
+    monkeypatch.setattr(screening_report, "RESAMPLES", 5)  # else seconds
+    monkeypatch.setattr(systems, "CEILING_RESAMPLES", 5)
     monkeypatch.chdir(tmp_path)
     write_ratings(Path("ratings.csv"))
     write_scores(Path("scores.csv"), Path("a.csv"), Path("b.csv"))

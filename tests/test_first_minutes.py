@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from soundjudge.cli import app
 from soundjudge.labels.files import screening_report
+from soundjudge.scoring.evaluation import systems
 from soundjudge.scoring.judge.manifest import read_manifest
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -63,6 +64,7 @@ def numbers_apart(text: str) -> tuple[str, list[float]]:
 
 
 @pytest.mark.parametrize(("command", "output"), shown_outputs(), ids=lambda text: text[:30])
+@pytest.mark.slow
 def test_a_page_shows_what_its_command_prints(command: str, output: str) -> None:
     if not JUDGE.is_dir():
         pytest.skip("the pipeline has not run here: there is no checkpoints/judge")
@@ -171,7 +173,8 @@ def test_the_commands_of_who_scores_a_generator_run_in_their_order(
 def test_the_commands_of_who_has_a_listening_test_run_in_their_order(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screening_report, "RESAMPLES", 20)  # else seconds
+    monkeypatch.setattr(screening_report, "RESAMPLES", 5)  # else seconds
+    monkeypatch.setattr(systems, "CEILING_RESAMPLES", 5)
     write_ratings()
     Path("average.csv").unlink()  # which one of the commands writes
     lines = bash_lines(README, having="soundjudge reliability")

@@ -109,6 +109,20 @@ def clone(folder):
     return folder
 
 
+# Starts each script in a Python of its own the first time, and then in a fork of a warm one.
+FIRST_COLD = """#!/bin/sh
+if mkdir "{folder}/$(basename "$1")" 2>/dev/null; then exec {cold} "$@"; else exec {warm} "$@"; fi
+"""
+
+
+def first_cold(folder, warm):
+    folder.mkdir()
+    python = folder / "python"
+    python.write_text(FIRST_COLD.format(folder=folder, cold=BIN / "python", warm=warm))
+    python.chmod(0o755)
+    return python
+
+
 def start(folder, *command, python=BIN / "python"):
     """Starts a command in a copy, with that copy's code and no settings of this machine."""
     own = {f"DVC_{kind}_DIR": str(folder / ".dvc" / "machine" / kind.lower())
@@ -178,7 +192,7 @@ def test_from_recordings_to_a_judge_and_only_what_changed_again(tmp_path, warm_p
     shutil.copytree(one, other, ignore=shutil.ignore_patterns("machine", "tmp", "cache"))
 
     there = start(other, "dvc", "repro", python=warm_python)
-    ran = repro(one)
+    ran = repro(one, python=first_cold(tmp_path / "cold", warm_python))
     ran_there = finish_repro(there)
     assert set(ran) == {
         "data/sample/dvc.yaml:compose", "prepare", "screen", "standardize", "clap_features",

@@ -2,7 +2,7 @@
 
 Scripts that train import for four seconds what computes for one. What it loads is none of ours:
 each script imports soundjudge anew, from the PYTHONPATH that it is given. A script that is to be
-killed needs a process of its own, and the launchers' test (tests/runtime) a real Python.
+killed needs a process of its own, and the launcher of accelerate (tests/runtime) a real Python.
 """
 
 import contextlib

@@ -123,6 +123,7 @@ def test_a_resume_with_other_bits_counts_as_failed(monkeypatch, tmp_path):
     assert report.failures == 1
 
 
+@pytest.mark.slow
 def test_a_training_is_gone_before_the_next_is_made_so_that_memory_is_its_own(
     tmp_path, monkeypatch, deterministic
 ):

@@ -1,6 +1,7 @@
 """Coverage of a study's intervals: counted against the mean over panels."""
 
 import pandas as pd
+import pytest
 from repository import ROOT, load_benchmark
 
 coverage = load_benchmark("study_coverage")
@@ -25,6 +26,7 @@ def test_a_design_has_a_row_per_candidate_and_its_shares_are_of_the_panels(monke
     assert row["candidate"] == "none/spo"
 
 
+@pytest.mark.slow
 def test_two_panels_are_studied():
     table = coverage.measure((60, 6, 12, "small", 0.0), 2)
     assert table["candidate"].tolist() == ["none/spo", "none/spo_shrunken", "listener/latent"]

@@ -25,6 +25,7 @@ def test_a_win_rate_is_the_share_of_other_labels_texts_below_the_own_one(unseen)
     assert unseen.win_rates(scores, own, differ) == pytest.approx([0.5, 1.0])
 
 
+@pytest.mark.slow
 def test_a_project_holds_whole_takes_out_and_nothing_that_is_trained(unseen, tmp_path) -> None:
     unseen.write_project(tmp_path, fold=0)
     clips = tmp_path / unseen.CLIPS

@@ -26,6 +26,7 @@ from soundjudge.labels.files import rating_files, screening_report, study_files
 from soundjudge.labels.ratings.config import LatentConfig, Screening
 from soundjudge.labels.study.held_out import StudyConfig
 from soundjudge.runtime import artifacts
+from soundjudge.scoring.evaluation import systems
 from soundjudge.scoring.evaluation.systems import EvaluationConfig
 from soundjudge.scoring.files import comparison, submission
 from soundjudge.scoring.judge import package
@@ -162,13 +163,14 @@ def submit(tables: Path, out: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files in place of pictures, which take seconds to draw."""
+    """Files in place of pictures, and few resamples, each of which takes seconds."""
 
     def save(figure: Figure, path: Path, **_: object) -> None:
         path.write_bytes(b"a picture" * 1000)
 
     monkeypatch.setattr(Figure, "savefig", save)
-    monkeypatch.setattr(screening_report, "RESAMPLES", 50)
+    monkeypatch.setattr(screening_report, "RESAMPLES", 5)
+    monkeypatch.setattr(systems, "CEILING_RESAMPLES", 5)
 
 
 @pytest.mark.parametrize("kind", ["kill", "full disk"])

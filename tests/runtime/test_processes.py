@@ -42,7 +42,8 @@ def repository(root):
 
 def run(root, stage, *member, python=sys.executable, launcher=()):
     command = [str(python), *launcher, str(STAGES / f"{stage}.py"), *member]
-    subprocess.run(command, cwd=root, env=ENVIRONMENT, check=True, timeout=600)
+    environment = ENVIRONMENT | {"PYTHON_EXEC": str(python)}  # of what torchrun starts
+    subprocess.run(command, cwd=root, env=environment, check=True, timeout=600)
 
 
 def history(root):
@@ -60,11 +61,13 @@ def one(tmp_path_factory, warm_python):
 
 @needs_gloo
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_two_processes_have_the_loss_curve_of_one(tmp_path, one, launcher):
+def test_two_processes_have_the_loss_curve_of_one(tmp_path, one, warm_python, launcher):
     root = repository(tmp_path)
     (root / "checkpoints").mkdir()
     (root / "checkpoints/caption").symlink_to(one / "checkpoints/caption")
-    run(root, "pretrain", "captioned", launcher=("-m", *LAUNCHERS[launcher]))
+    # One of the launchers starts real Pythons.
+    python = warm_python if launcher == "torchrun" else sys.executable
+    run(root, "pretrain", "captioned", python=python, launcher=("-m", *LAUNCHERS[launcher]))
     # Epoch, steps, learning rate, loss and validation, written with six digits.
     assert len(history(root)) == 4
     for row, expected in zip(history(root), history(one), strict=True):

@@ -89,6 +89,7 @@ def test_newer_folders_say_it_in_one_word(tmp_path):
     assert old.name().endswith("/9-tokens/first@1")
 
 
+@pytest.mark.slow
 def test_all_minilm_l6_v2_opens_as_published():
     try:
         folder = packaged_weights.MINILM.find()

@@ -309,6 +309,7 @@ def test_a_judge_holds_a_copy_of_each_clap_that_it_may_and_asks_for_the_other(tm
     np.testing.assert_allclose(judge.score_waves(WAVES, TEXTS, 6), raw.clip(0, 10), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_further_file_that_is_pinned_is_opened_by_its_sha256_and_by_no_other(tmp_path: Path):
     root, paths = tmp_path / "pipeline", [Path("one"), Path("two/630k.pt")]
     tiny_clap.clap(hop_length=320, max_length_s=1.2).save(root / paths[0])

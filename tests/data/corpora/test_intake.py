@@ -62,6 +62,7 @@ ORDER = [
 
 
 @pytest.mark.parametrize("at", [0, 2, 3, 5, 8])
+@pytest.mark.slow
 def test_killed_and_run_again_the_bytes_are_the_same(raw, monkeypatch, read_names, at):
     whole = prepare_corpora("whole")
     shutil.rmtree("work")

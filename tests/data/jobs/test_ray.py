@@ -1,8 +1,11 @@
 """Engine ray: two nodes of one processor on this machine write the bytes that one process writes.
 
+Stages and tables of scores are here together, as a cluster takes long to start.
+
 Tests of a cluster are skipped where the package ray is missing.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -14,16 +17,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_clap
+import tiny_judge
 import tiny_training
 import torch
 from repository import run_stage, write_params
 from tiny_cluster import needs_ray
+from typer.testing import CliRunner
 
 from soundjudge.clap.clapscore import clapscore
+from soundjudge.cli import app
 from soundjudge.data.jobs import chunks, ray_cluster
 from soundjudge.data.jobs.ray_cluster import Actor
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.audio.beats.beats import save_beats
+from soundjudge.scoring.files import batch_scores
 
 pytestmark = pytest.mark.slow
 ITEMS = [f"item{number}" for number in range(6)]
@@ -46,7 +53,7 @@ def run(stage: str, engine: str) -> None:
     write_params(
         Path(),
         encoders__audio="beats.pt",
-        embed=settings,
+        embed=settings | {"workers": 1 if engine == "ray" else None},  # each loads for seconds
         features=settings | {"dtype": "float16", "frontend": frontend},
     )
     run_stage(stage)
@@ -70,6 +77,35 @@ def test_both_stages_write_the_same_bytes_with_either_engine(
         assert {p: p.read_bytes() for p in output.rglob("*") if p.is_file()} == expected
     assert len(list(Path("data/features/shards").iterdir())) == 8  # 30 clips
     assert len(list(Path("data/embeddings/captions/shards").iterdir())) == 2
+
+
+@needs_ray
+def test_two_nodes_score_a_table_as_one_process_does(two_nodes, one_thread, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_scores, "BATCHES", 1)
+    root = tmp_path / "repository"
+    judge = tiny_judge.build(root / "checkpoints/judge", root)
+    waves, texts = tiny_judge.pairs(12)
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    rows = ["file,text"]
+    for number, (wave, text) in enumerate(zip(waves, texts, strict=True)):
+        tiny_judge.soundfile.write(sounds / f"{number}.wav", wave, 16_000)
+        rows.append(f"{number}.wav,{text}")
+    rows.append("none.wav,a dog")
+    table = tmp_path / "pairs.csv"
+    table.write_text("\n".join(rows) + "\n")
+    words = [table, "--audio-dir", sounds, "--model", judge, "--device", "cpu", "--members"]
+    words += ["--batch-size", 3, "--on-error", "nan", "--json"]
+    summaries = []
+    for name in ("local", "ray"):
+        command = ["score-table", *words, "-o", tmp_path / f"{name}.csv", "--engine", name]
+        result = CliRunner().invoke(app, [str(word) for word in command])
+        assert result.exit_code == 1, result.output  # one sound is missing
+        assert isinstance(result.exception, SystemExit), repr(result.exception)
+        summaries.append(json.loads(result.stdout) | {"output": ""})
+    assert summaries[0] == summaries[1] and summaries[0]["failed"] == 1
+    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+    assert not list(tmp_path.glob(".*parts"))
 
 
 @needs_ray
@@ -149,7 +185,7 @@ def test_a_bug_in_a_task_traces_back(two_nodes, tmp_path):
 
     split = chunks.split_chunks("things", ITEMS, tmp_path, 1)
     with pytest.raises(ZeroDivisionError):
-        chunks.make_chunks(split, factory, "ray", None, "cpu")
+        chunks.make_chunks(split, factory, "ray", 1, "cpu")
 
 
 @needs_ray

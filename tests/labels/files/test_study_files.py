@@ -49,6 +49,7 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_a_study_is_a_table_a_verdict_json_and_a_figure(path, tmp_path):
     out, plots = tmp_path / "study.json", tmp_path / "plots"
     words = ["study", path, "--splits", 4, "--resamples", 50]
@@ -87,6 +88,7 @@ def test_reliability_prints_every_coefficient_with_its_interval(path, tmp_path):
     assert "intervals of 50 resamples" in result.stderr  # said before the wait
 
 
+@pytest.mark.slow
 def test_the_library_reports_what_the_commands_write(path, tmp_path):
     of_study, of_listeners = tmp_path / "study.json", tmp_path / "reliability.json"
     run("study", path, "--splits", 3, "--resamples", 50, "--seed", 2, "-o", of_study)
@@ -130,6 +132,7 @@ def test_a_report_can_be_read_whatever_the_texts_hold(tmp_path, without_pictures
     assert (dropped["text"] == "a\rdog " + dropped["wav_file_name"]).all()
 
 
+@pytest.mark.slow
 def test_a_report_names_who_was_dropped_and_why_without_invented_columns(path, tmp_path):
     report = tmp_path / "report"
     result = run("screen", path, "-o", tmp_path / "kept.csv", "--report", report)

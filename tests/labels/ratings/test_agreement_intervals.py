@@ -39,6 +39,7 @@ def test_a_resample_has_the_coefficients_of_a_table_with_those_pairs():
             assert draws[name][row] == pytest.approx(expected[name], abs=1e-10)
 
 
+@pytest.mark.slow
 def test_every_number_lies_in_its_interval_and_is_that_of_reliability():
     frame = table(low=2, pairs=40)
     numbers = agreement_intervals.agreement_intervals(frame, resamples=40, seed=0)

@@ -157,6 +157,7 @@ def test_one_iteration_is_what_loops_and_a_dense_solver_make_of_it():
         assert fast[key] == pytest.approx(value), key
 
 
+@pytest.mark.slow
 def test_a_general_optimizer_finds_no_better_panel_and_the_same_one():
     frame, _, _ = sample_ratings(9, 3, 2, seed=6)
     groups = group_ratings(frame)
@@ -201,7 +202,7 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(ROWS)
 def test_whatever_the_panel_the_likelihood_never_falls_and_all_is_finite(rows):
     fit = latent.fit_latent(ratings(*rows), CONFIG)

@@ -63,6 +63,7 @@ def simulate(shape, pairs, raters, noise, careless, seed=0):
 
 @pytest.mark.parametrize("shape", ["U", "XACLE", "bell"])
 @pytest.mark.parametrize("raters", [4, 8])
+@pytest.mark.slow
 def test_deconvolution_finds_the_ceiling_of_any_smooth_truth(shape, raters):
     errors = []
     for seed in range(4):

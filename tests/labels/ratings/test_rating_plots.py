@@ -54,6 +54,7 @@ def heights(axes):
 
 
 @pytest.mark.parametrize("name", ["ratings", "listeners", "agreement"])
+@pytest.mark.slow
 def test_the_same_ratings_are_the_same_bytes_and_the_note_stands_on_the_picture(tmp_path, name):
     saved = []
     for n in range(2):

@@ -31,6 +31,7 @@ def test_a_full_table_by_the_textbook_analysis_of_variance():
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000))
+@pytest.mark.slow
 def test_with_empty_cells_the_estimates_are_unbiased(seed):
     """E[y'Qy] = tr(Q V): the estimates' quadratic forms, by unit vectors, return V."""
     rng = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.colors import to_rgb
 
 from soundjudge.labels.files import study_files
@@ -47,6 +48,7 @@ def test_every_candidate_is_drawn_with_its_interval_and_without_color():
     assert len(shapes) == 4  # told apart by more than shade
 
 
+@pytest.mark.slow
 def test_a_figure_is_written_as_png_and_pdf_with_the_same_bytes_every_time(tmp_path):
     for name in ("first", "second"):
         plotting.save_for_print(study_files.plot_study(result()), tmp_path / name)

@@ -141,6 +141,7 @@ def test_a_resample_of_tau_is_within_a_thousandth_of_that_of_the_rows_that_it_re
         assert draw == pytest.approx(exact, abs=0.004)  # the draws deviate by .016
 
 
+@pytest.mark.slow
 def test_pairs_that_share_a_text_need_clusters_for_an_honest_interval():
     inside = {"pairs": 0, "texts": 0}
     text = np.repeat(np.arange(40), 5).astype(np.int32)

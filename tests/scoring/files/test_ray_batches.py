@@ -1,14 +1,10 @@
 """Tables scored by a cluster's actors: the bytes of one process, whatever is completed first."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import tiny_judge
 import tiny_pairs
-import torch
-from tiny_cluster import needs_ray
 from tiny_pairs import LengthJudge, spoil
 from typer.testing import CliRunner, Result
 
@@ -123,33 +119,3 @@ def run(*words: object) -> Result:
 def test_what_an_engine_cannot_do_is_said_before_a_judge_is_loaded(table, words, sentence):
     refused = run(table, *words, "--model", "nowhere")
     assert refused.exit_code == 2 and sentence in refused.stderr
-
-
-@needs_ray
-@pytest.mark.slow
-def test_two_nodes_score_a_table_as_one_process_does(two_nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_scores, "BATCHES", 1)
-    torch.set_num_threads(1)  # as an actor of one processor has
-    root = tmp_path / "repository"
-    judge = tiny_judge.build(root / "checkpoints/judge", root)
-    waves, texts = tiny_judge.pairs(12)
-    sounds = tmp_path / "sounds"
-    sounds.mkdir()
-    rows = ["file,text"]
-    for number, (wave, text) in enumerate(zip(waves, texts, strict=True)):
-        tiny_judge.soundfile.write(sounds / f"{number}.wav", wave, 16_000)
-        rows.append(f"{number}.wav,{text}")
-    rows.append("none.wav,a dog")
-    table = tmp_path / "pairs.csv"
-    table.write_text("\n".join(rows) + "\n")
-    words = [table, "--audio-dir", sounds, "--model", judge, "--device", "cpu", "--members"]
-    words += ["--batch-size", 3, "--on-error", "nan", "--json"]
-    summaries = []
-    for name in ("local", "ray"):
-        result = run(*words, "-o", tmp_path / f"{name}.csv", "--engine", name)
-        assert result.exit_code == 1, result.output  # one sound is missing
-        assert isinstance(result.exception, SystemExit), repr(result.exception)
-        summaries.append(json.loads(result.stdout) | {"output": ""})
-    assert summaries[0] == summaries[1] and summaries[0]["failed"] == 1
-    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
-    assert not list(tmp_path.glob(".*parts"))

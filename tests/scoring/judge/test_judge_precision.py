@@ -30,6 +30,7 @@ def run(*words: object) -> object:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_bf16_gives_other_scores_that_lie_near_those_in_fp32(folder):
     waves, texts = tiny_judge.pairs(12)
     exact = np.array(load(folder, "fp32").score_waves(waves, texts, 4))

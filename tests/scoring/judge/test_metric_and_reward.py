@@ -3,6 +3,7 @@
 import builtins
 import importlib
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 import tiny_judge
 import torch
-from torch import multiprocessing
 
 import soundjudge.reward
 from soundjudge.errors import SoundjudgeError
@@ -76,19 +76,20 @@ def test_a_collection_copies_the_metric_and_not_the_judge(judge):
 
 
 @pytest.mark.slow
-def test_two_processes_compute_one_mean(judge, folder):
+def test_two_processes_compute_one_mean(judge, folder, warm_python, tmp_path):
     audio, texts, sizes = padded()
+    batch = tmp_path / "batch.npz"
+    np.savez(batch, audio=audio.numpy(), texts=texts, sizes=sizes)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with multiprocessing.get_context("spawn").Manager() as manager:
-        values = manager.list()
-        batch = audio.numpy(), texts, sizes
-        arguments = str(folder), port, batch, values
-        multiprocessing.spawn(metric_process.update, arguments, nprocs=2)
-        assert sorted(rank for rank, _ in values) == [0, 1]
-        expected = np.mean(expected_scores(judge))
-        assert [value for _, value in values] == pytest.approx([expected] * 2, abs=1e-4)
+    command = [warm_python, metric_process.__file__, folder, port, batch]
+    ranks = [
+        subprocess.Popen([*map(str, command), str(rank)], stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    printed = [float(rank.communicate(timeout=300)[0]) for rank in ranks]
+    assert printed == pytest.approx([np.mean(expected_scores(judge))] * 2, abs=1e-4)
 
 
 def test_without_torchmetrics_the_remedy_is_a_sentence(monkeypatch):

@@ -64,6 +64,7 @@ def edit_license(folder: Path, license_name: str) -> None:
     card.write_text(card.read_text().replace("license: mit", f"license: {license_name}"))
 
 
+@pytest.mark.slow
 def test_what_is_pushed_comes_back_with_its_id_and_its_score(hub, judge):
     address = judge.push_to_hub(NAME, private=True)
     assert address == f"{hub.url}/{NAME}/commit/{tiny_hub.COMMIT}" and hub.private == {NAME}
