@@ -85,6 +85,20 @@ def test_bad_ratings_are_a_sentence(function, change, message):
         function(change(ratings()))
 
 
+def test_ids_that_pandas_read_as_whole_numbers_are_those_of_the_file(tmp_path):
+    frame = ratings()
+    frame = frame.assign(
+        wav_file_name=frame["wav_file_name"].str[:-4], listener_id=frame["listener_id"].str[1:]
+    )
+    frame.to_csv(tmp_path / "ratings.csv", index=False)
+    read = pd.read_csv(tmp_path / "ratings.csv")
+    assert read["listener_id"].dtype == read["wav_file_name"].dtype == "int64"
+    targets = library.standardize(read).astype({"wav_file_name": "str"})
+    pd.testing.assert_frame_equal(targets, library.standardize(frame))
+    with pytest.raises(SoundjudgeError, match="listener_id .* is not text"):
+        library.standardize(read.assign(listener_id=read["listener_id"].where(read.index > 0)))
+
+
 def test_when_nothing_is_kept_the_remedy_is_named():
     with pytest.raises(SoundjudgeError, match="no two ratings .*: raise the tolerance or choose"):
         library.screen(ratings().drop_duplicates("wav_file_name"), method="rating")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pandas as pd
+from pandas.api.types import is_integer_dtype
 
 from soundjudge.data.tables import spellings, tables
 from soundjudge.data.tables.schema import check_table
@@ -36,7 +37,7 @@ def screen(
     Parameters
     ----------
     ratings : DataFrame
-        Columns wav_file_name, text, listener_id (text) and score (0 to 10), and any others.
+        Columns wav_file_name, text, listener_id and score (0 to 10), and any others.
         Without a column text, a pair is a sound.
     method : {"rating", "listener", "both", "none"}
         Drop ratings that no other rating of the same pair comes near (SPO-CLAPScore), careless
@@ -97,7 +98,7 @@ def standardize(
     Parameters
     ----------
     ratings : DataFrame
-        Columns wav_file_name, text, listener_id (text) and score (0 to 10), and any others.
+        Columns wav_file_name, text, listener_id and score (0 to 10), and any others.
         Without a column text, a pair is a sound.
     shrinkage : float or "empirical_bayes"
         Draws listeners' means and standard deviations towards the global ones as if by so many
@@ -152,7 +153,13 @@ def standardize(
 
 
 def checked_ratings(ratings: pd.DataFrame, scale: Scale | None) -> pd.DataFrame:
-    """The ratings with scores on 0 to 10; SoundjudgeError names what is wrong with them."""
+    """The ratings with scores on 0 to 10; SoundjudgeError names what is wrong with them.
+
+    Ids may be whole numbers, as in files: pandas reads them so.
+    """
+    for name in ("wav_file_name", "listener_id"):
+        if name in ratings and is_integer_dtype(ratings[name]) and not ratings[name].hasnans:
+            ratings = ratings.assign(**{name: ratings[name].astype("str")})
     table = replace(RATINGS, ranges={})
     check_table(ratings, table if "text" in ratings else table.without("text"), "ratings")
     if ratings.empty:

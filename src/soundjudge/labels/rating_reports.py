@@ -21,7 +21,7 @@ def reliability(
     Parameters
     ----------
     ratings : DataFrame
-        Columns wav_file_name, text, listener_id (text) and score (0 to 10), and any others.
+        Columns wav_file_name, text, listener_id and score (0 to 10), and any others.
         Without a column text, a pair is a sound.
     resamples : int
         Bootstrap resamples of the pairs, for 95 % intervals.

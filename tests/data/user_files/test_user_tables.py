@@ -302,6 +302,18 @@ def test_a_missing_column_is_named_with_what_to_rename(tmp_path, header, message
         read_user_table(path, tables.RATINGS.without("listener_id", "split"))
 
 
+def test_a_column_per_listener_is_told_from_a_column_under_another_name(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("wav_file_name,anna,ben\na.wav,3,4\n")
+    with pytest.raises(
+        SoundjudgeError, match="'listener_id' is missing .*: give each rating a row"
+    ):
+        read_user_table(path, tables.RATINGS.without("text", "split", "model_id"))
+    path.write_text("wav_file_name,Rating,person\na.wav,3,ben\n")
+    with pytest.raises(SoundjudgeError, match="'listener_id' is missing .*: add it, rename the"):
+        read_user_table(path, tables.RATINGS.without("text", "split", "model_id"))
+
+
 @pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs Linux's /proc")
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     path = tmp_path / "x.csv"

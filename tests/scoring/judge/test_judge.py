@@ -124,6 +124,7 @@ def test_a_file_and_its_samples_get_one_score(loaded, tmp_path):
     assert 0 <= by_path <= 10
     assert loaded.score(str(tmp_path / "a.wav"), "a dog") == by_path
     assert loaded.score((wave, 16_000), "a dog") == pytest.approx(by_path, abs=1e-4)
+    assert loaded.score(wave, "a dog", sample_rate=16_000) == pytest.approx(by_path, abs=1e-4)
     stereo = np.stack([wave, wave], axis=1)
     assert loaded.score((stereo, 16_000), "a dog") == pytest.approx(by_path, abs=1e-4)
     assert loaded.score_pairs([tmp_path / "a.wav"], ["a dog"]) == [by_path]

@@ -110,6 +110,18 @@ def test_a_table_brings_its_scores_and_its_texts_must_be_those_of_the_prompts(tm
         system_files.read_systems([other], prompts)
 
 
+def test_a_table_may_have_the_usual_names_of_columns_that_score_table_takes(tmp_path, prompts):
+    header, rows = "system,file,caption,pred_score\n", "x,2.wav,a dog,7\nx,1.wav,rain,3\n"
+    (system,) = system_files.read_systems([write(tmp_path / "a.csv", header + rows)], prompts)
+    assert system.scores == {"1": 3.0, "2": 7.0}
+    other = write(tmp_path / "b.csv", header + rows.replace("a dog", "a cat"))
+    with pytest.raises(SoundjudgeError, match="row 1: the text of 2 is not that of"):
+        system_files.read_systems([other], prompts)
+    two = write(tmp_path / "c.csv", "file,path,pred_score\n2.wav,2.wav,7\n1.wav,1.wav,3\n")
+    with pytest.raises(SoundjudgeError, match="column 'wav_file_name' is missing"):
+        system_files.read_systems([two], prompts)
+
+
 def test_scores_of_a_table_are_not_compared_with_a_folder(tmp_path, prompts):
     table = write(tmp_path / "a.csv", "wav_file_name,pred_score\n2.wav,7\n1.wav,3\n")
     with pytest.raises(SoundjudgeError, match="one judge must score all"):

@@ -187,6 +187,8 @@ def _remedy(column: str, header: Sequence[str], path: Path) -> str:
     for spelling in (column, *SPELLINGS.get(column, ())):
         if spelling in normalized:
             return f"rename {normalized[spelling]!r} to {column!r}"
+    if column == "listener_id" and not {"score", *SPELLINGS["score"]} & set(normalized):
+        return "give each rating a row of its own, if each listener has a column (pandas.melt)"
     close = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
     if close:
         return f"rename {close[0]!r} to {column!r}"

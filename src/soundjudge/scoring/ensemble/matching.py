@@ -59,6 +59,8 @@ def _check_subset(
         form = _normal_form(outside[0])
         similar = sorted(pair for pair in expected if _normal_form(pair) == form)
         hint = f"; {_show(similar[0])} differs from it in spelling only" if similar else ""
+        if not similar and (instead := sorted(expected.difference(_pairs(frame, key)))):
+            hint = f"; {len(instead)} others are there instead, the first is {_show(instead[0])}"
         first = f"{_show(outside[0])}{hint}"
         raise SoundjudgeError(f"{before} {len(outside)} pairs {after}, the first is {first}")
 

@@ -103,9 +103,9 @@ class Judge(JudgeFolder):
             write(folder)
             return cls.from_pretrained(folder, device, verify=False)
 
-    def score(self, sound: object, text: str) -> float:
+    def score(self, sound: object, text: str, *, sample_rate: float | None = None) -> float:
         """How well the sound matches the text, 0 to 10; sounds as in `score_pairs`."""
-        return self.score_pairs([sound], [text], batch_size=1)[0]
+        return self.score_pairs([sound], [text], batch_size=1, sample_rate=sample_rate)[0]
 
     @overload
     def score_pairs(

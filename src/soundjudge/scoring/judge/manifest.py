@@ -141,5 +141,6 @@ def read_manifest(folder: Path) -> JudgeManifest:
 
 REMEDY = (
     "name the folder of a judge (--model, or the environment variable SOUNDJUDGE_MODEL; a judge of "
-    "the hub is hf://owner/name@revision), or make one with 'dvc repro package'"
+    "the hub is hf://owner/name@revision), get a published one with 'soundjudge fetch tmu2026', or "
+    "make one with 'dvc repro package'"
 )

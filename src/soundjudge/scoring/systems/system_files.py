@@ -1,7 +1,7 @@
 """Prompts, and each system's sounds of them, as users have them on disk.
 
-A system is a folder of sounds, each named by the id of its prompt, or a table with wav_file_name,
-relative to the table, and perhaps text and pred_score. N prompts.
+A system is a folder of sounds, each named by the id of its prompt, or a table as of `score-table`:
+names of sounds, relative to the table, and perhaps texts and pred_score. N prompts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -110,7 +110,10 @@ def _is_sound(path: Path) -> bool:
 
 
 def _read_table(name: str, path: Path, prompts: Prompts) -> System:
-    header = user_tables.read_header(path) if path.is_file() else []
+    columns = user_tables.read_header(path) if path.is_file() else []
+    # Parquet is read by our names alone.
+    names = {} if path.suffix.lower() == ".parquet" else _usual_names(columns)
+    header = [names.get(name, name) for name in columns]
     kinds: dict[str, Kind] = {"wav_file_name": "str"}
     if "text" in header:
         kinds["text"] = "str"
@@ -118,7 +121,7 @@ def _read_table(name: str, path: Path, prompts: Prompts) -> System:
         kinds[PREDICTION] = "float"
     limits = {PREDICTION: (-matching.LIMIT, matching.LIMIT)} if PREDICTION in kinds else {}
     table = Table(name="system", columns=kinds, key=("wav_file_name",), ranges=limits)
-    frame = user_tables.read_user_table(path, table)
+    frame = user_tables.read_user_table(path, table, names=names)
     files = {str(file): path.parent / str(file) for file in frame["wav_file_name"]}
     system = _match_ids(name, path, files, prompts)
     ids = {sound: prompt for prompt, sound in system.sounds.items()}
@@ -130,6 +133,16 @@ def _read_table(name: str, path: Path, prompts: Prompts) -> System:
     values = list(frame[PREDICTION])
     scores = {prompt: float(values[row]) for prompt, row in rows.items()}
     return System(name=name, path=path, sounds=system.sounds, scores=scores, extra=system.extra)
+
+
+def _usual_names(columns: Sequence[str]) -> dict[str, str]:
+    """Our names of the columns that `score-table`, too, takes for sounds and texts."""
+    names = {}
+    for usual in listed_pairs.USUAL_NAMES.values():
+        candidates = [name for name in columns if name.strip().lower() in usual]
+        if len(candidates) == 1:
+            names[candidates[0]] = usual[0]
+    return names
 
 
 def _check_texts(path: Path, texts: list[str], rows: dict[str, int], prompts: Prompts) -> None:
