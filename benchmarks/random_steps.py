@@ -25,7 +25,6 @@ from soundjudge.model.lalm.adaptation import LlmTraining
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.training.lalm.training_pairs import PairReader, TrainingPairs, make_pairs
 from soundjudge.training.loop.objective import Indices, Inputs, ItemLoss, ListLoss, Loss
-from soundjudge.training.loop.read_ahead import read_ahead
 from soundjudge.training.loop.updates import Updates
 from soundjudge.training.pretrain import pretrain
 from soundjudge.training.ranking.lists import random_lists
@@ -100,8 +99,8 @@ class RandomTraining:
         batches = [self.lists[i : i + 1] for i in range(count)]
         generator, rate = torch.Generator(), 1e-5
         with as_way(self.way):
-            for step in read_ahead(self.updates.read, batches, self.device):
-                yield self.updates.step(step, rate, generator)
+            for step in self.updates.read_ahead(batches):
+                yield self.updates.step(step.result(), rate, generator)
 
 
 def write_corpus(

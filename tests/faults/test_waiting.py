@@ -7,11 +7,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from huggingface_hub import constants
 
 from soundjudge.data.fetch import download
@@ -21,8 +20,7 @@ from soundjudge.errors import HubError, SoundjudgeError
 from soundjudge.page.jobs import JobQueue, Result
 from soundjudge.page.limits import Limits
 from soundjudge.runtime import artifacts
-from soundjudge.scoring.judge import reading
-from soundjudge.training.loop import read_ahead
+from soundjudge.runtime.read_ahead import read_ahead
 
 FORK = multiprocessing.get_context("fork")
 WAIT = 0.6  # seconds that are waited; who polls without a pause takes as much processor time
@@ -53,7 +51,7 @@ def test_a_training_rests_while_its_next_step_is_read(event):
         return step
 
     with at_rest():
-        steps = list(read_ahead.read_ahead(read, range(4), torch.device("cpu")))
+        steps = [future.result() for future in read_ahead(read, range(4), 2)]
     assert steps == [0, 1, 2, 3]
 
 
@@ -63,18 +61,11 @@ def test_a_training_whose_reader_fails_ends_and_leaves_no_thread(event):
             raise OSError("the disk is gone")
         return step
 
-    steps = read_ahead.read_ahead(read, range(10**9), torch.device("cpu"))
-    assert next(steps) == 0
-    with pytest.raises(OSError, match="the disk is gone"):
-        next(steps)
+    with closing(read_ahead(read, range(10**9), 2)) as steps:
+        assert next(steps).result() == 0
+        with pytest.raises(OSError, match="the disk is gone"):
+            next(steps).result()
     assert not [thread for thread in threading.enumerate() if "read_ahead" in thread.name]
-
-
-def test_a_judge_rests_while_its_next_sounds_are_read(event):
-    with at_rest():
-        futures = reading.read_ahead(range(4), lambda item: (event.wait(), item)[1], 2)
-        assert [future.result() for future in futures] == [0, 1, 2, 3]
-    assert not [thread for thread in threading.enumerate() if "soundjudge-read" in thread.name]
 
 
 def test_the_local_page_rests_between_jobs_and_outlives_one_that_fails(event):

@@ -64,6 +64,13 @@ def make_deterministic() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+def choose_device(device: torch.device) -> None:
+    """Makes it the device of this thread, which begins on the first."""
+    # One process alone has no number, and torch refuses that.
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
     """`tensor` on `device`; from the CPU to a GPU without waiting for what the GPU still does."""
     if device.type != "cuda" or tensor.device.type != "cpu":

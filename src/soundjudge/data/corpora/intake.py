@@ -5,11 +5,11 @@ in the order of their clip ids, so the next shard begins after those of all reco
 """
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,7 @@ from soundjudge.data.corpora.corpus import Rejection, Sound
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
 from soundjudge.runtime.progress import ProgressReport
+from soundjudge.runtime.read_ahead import read_ahead
 
 READ_AHEAD = 8  # sounds per worker
 
@@ -87,9 +88,11 @@ def write_shards(
     read = sum(record.sounds for record in records)
     if records:
         log(f"{read} of {len(ordered)} sounds were read before: resuming after them")
-    checks = map_in_order(lambda sound: check_sound(sound, config), ordered[read:], workers)
+    check, ahead = partial(check_sound, config=config), READ_AHEAD * workers
+    reading = read_ahead(check, ordered[read:], ahead, threads=workers)
     writer = ClipWriter(work, config.shard_samples, len(records))
-    with closing(ProgressReport("sounds", log)) as report:
+    with closing(reading), closing(ProgressReport("sounds", log)) as report:
+        checks = (future.result() for future in reading)
         rejected = sum(len(record.rejections) for record in records)
         shown = _show_progress(checks, report, read, len(ordered), rejected)
         for record in _iter_shards(shown, writer):
@@ -155,21 +158,3 @@ def _merge_records(records: Sequence[ShardRecord]) -> IntakeResult:
         cut=sum((Counter(record.cut) for record in records), Counter()),
         silent=[clip_id for record in records for clip_id in record.silent],
     )
-
-
-def map_in_order(
-    read: Callable[[Sound], SoundCheck], sounds: Sequence[Sound], workers: int
-) -> Iterator[SoundCheck]:
-    """`read` of every sound, in order, in threads (decoding releases Python's lock)."""
-    waiting: deque[Future[SoundCheck]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for sound in sounds:
-                waiting.append(pool.submit(read, sound))
-                if len(waiting) > READ_AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

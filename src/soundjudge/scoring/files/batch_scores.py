@@ -15,9 +15,9 @@ from soundjudge.data.audio import audio
 from soundjudge.data.jobs import chunks, ray_cluster
 from soundjudge.errors import AudioError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.read_ahead import DECODERS, read_ahead
 from soundjudge.scoring.files.listed_pairs import ListedPairs
 from soundjudge.scoring.files.pair_reports import Details, Scorer
-from soundjudge.scoring.judge.reading import read_ahead
 
 BATCHES = 4  # of a task: its sounds are read ahead, and what rows share is encoded once
 
@@ -52,7 +52,10 @@ def score_batches(
 ) -> Generator[BatchScores, None, None]:
     """Scores rows of a table in this process, one batch after another."""
     paths = [pairs.paths[row] for row in rows]
-    with closing(read_ahead(paths, audio.read_sound, plan.size)) as sounds:
+    ahead, remember = plan.size, 2 * plan.size
+    with closing(
+        read_ahead(audio.read_sound, paths, ahead, threads=DECODERS, remember=remember)
+    ) as sounds:
         for start in range(0, len(rows), plan.size):
             yield _score_batch(scorer, pairs, rows[start : start + plan.size], sounds, plan)
 

@@ -19,13 +19,13 @@ from soundjudge.data.audio import audio
 from soundjudge.data.hub.hub import HubOptions
 from soundjudge.data.tables.texts import clean_text
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime.read_ahead import DECODERS, read_ahead
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge.judge_folder import JudgeFolder
 from soundjudge.scoring.judge.loading import LoadedJudge, cpu_default, load_judge
 from soundjudge.scoring.judge.manifest import Long
 from soundjudge.scoring.judge.pair_inputs import SoundInput, check_batch_size, list_pairs
 from soundjudge.scoring.judge.pair_score import PairScore, pair_scores
-from soundjudge.scoring.judge.reading import read_ahead
 from soundjudge.scoring.members.pair_scorer import DEFAULT_BYTES, PairScorer, WindowScores
 from soundjudge.scoring.members.windows import PredictionConfig
 
@@ -159,7 +159,9 @@ class Judge(JudgeFolder):
         for pair, sound in enumerate(listed):
             pairs_of.setdefault(sound.key, []).append(pair)
         distinct = [listed[pairs[0]] for pairs in pairs_of.values()]
-        with closing(read_ahead(distinct, SoundInput.read, batch_size)) as reading:
+        with closing(
+            read_ahead(SoundInput.read, distinct, batch_size, threads=DECODERS)
+        ) as reading:
             groups = zip(pairs_of.values(), reading, strict=True)
             while chunk := list(islice(groups, batch_size)):
                 pairs = [pair for group, _ in chunk for pair in group]

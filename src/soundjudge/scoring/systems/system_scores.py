@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from soundjudge.data.audio import audio
 from soundjudge.errors import AudioError, SoundjudgeError
-from soundjudge.scoring.judge.reading import read_ahead
+from soundjudge.runtime.read_ahead import DECODERS, read_ahead
 from soundjudge.scoring.systems import system_files
 from soundjudge.scoring.systems.system_files import Prompts, System
 
@@ -92,7 +92,7 @@ def _score_system(
     """Of each batch: how many sounds are done, its scores, and why prompts have none."""
     ids = list(texts)
     paths = [system.sounds[prompt] for prompt in ids]
-    with closing(read_ahead(paths, audio.read_sound, size)) as reading:
+    with closing(read_ahead(audio.read_sound, paths, size, threads=DECODERS)) as reading:
         for start in range(0, len(ids), size):
             sounds: dict[str, audio.Sound] = {}
             scored: Column = {}

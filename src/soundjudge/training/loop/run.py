@@ -17,7 +17,6 @@ from soundjudge.training.loop.clock import StateClock
 from soundjudge.training.loop.history import HistoryRow, describe_row, write_history
 from soundjudge.training.loop.objective import Indices, Loss, M
 from soundjudge.training.loop.optimization import Optimization
-from soundjudge.training.loop.read_ahead import read_ahead
 from soundjudge.training.loop.states import States
 from soundjudge.training.loop.updates import Step, Updates
 from soundjudge.training.loop.weight_average import WeightAverage
@@ -71,9 +70,9 @@ class TrainingRun(Generic[M]):
         self.module.train()
         starts = range(progress.step * batch, len(order), batch)
         batches = (order[start : start + batch] for start in starts)
-        with closing(read_ahead(self.updates.read, batches, self.updates.state.device)) as read:
-            for step in read:
-                self.step(step)
+        with closing(self.updates.read_ahead(batches)) as steps_read:
+            for future in steps_read:
+                self.step(future.result())
                 self.report_step(steps)
                 if self.clock.asks():
                     self.check_skipped(steps)

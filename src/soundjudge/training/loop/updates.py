@@ -1,6 +1,9 @@
 """One optimizer step from the mean loss over its items, on one process or many."""
 
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic
 
 import torch
@@ -8,11 +11,15 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from soundjudge.runtime import devices
 from soundjudge.runtime.devices import pin_tensors
+from soundjudge.runtime.read_ahead import read_ahead
 from soundjudge.training.loop import resume
 from soundjudge.training.loop.division import Share, check_division, compute_loss, divide_step
 from soundjudge.training.loop.objective import Indices, Inputs, Loss, M
 from soundjudge.training.loop.optimization import Optimization
+
+STEPS_AHEAD = 2  # whose inputs are read while the device computes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,11 @@ class Updates(Generic[M]):
         state, passes = self.state, self.optimization.accumulation_steps
         shares = divide_step(batch, self.loss, passes, state.process_index, state.num_processes)
         return Step(items=batch, passes=[(share, self._read(share)) for share in shares])
+
+    def read_ahead(self, batches: Iterable[Indices]) -> Generator[Future[Step], None, None]:
+        """`read` of every batch, in a thread that is ahead of the device."""
+        choose_device = partial(devices.choose_device, self.state.device)
+        return read_ahead(self.read, batches, STEPS_AHEAD, initializer=choose_device)
 
     def step(self, step: Step, rate: float, generator: torch.Generator) -> Tensor:
         """One update from the mean over the items of `step`; the loss summed over our share.
