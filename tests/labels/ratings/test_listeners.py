@@ -12,10 +12,10 @@ from repository import run_stage, write_params
 
 from soundjudge.data.tables import tables
 from soundjudge.data.tables.schema import check_table
+from soundjudge.data.tables.target_scale import TargetScale
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings import latent, listeners, rating_arrays, standardization
 from soundjudge.labels.ratings.config import LatentConfig, Standardization
-from soundjudge.labels.ratings.listeners import GlobalStatistics
 from soundjudge.runtime import artifacts
 
 PUBLISHED = Standardization(shrinkage=0.0)
@@ -143,11 +143,9 @@ def test_the_latent_model_sees_one_split_at_a_time():
 def test_an_unknown_listener_takes_the_global_pair_and_a_known_one_its_own():
     scales = pd.DataFrame({"listener_id": ["l1"], "mean": [4.0], "std": [2.0], "ratings": [9]})
     frame = ratings(("a.wav", "l1", 8), ("a.wav", "new", 8))
-    scores = listeners.standardize_ratings(frame, scales, GlobalStatistics(mean=5.0, std=3.0))
+    scores = listeners.standardize_ratings(frame, scales, TargetScale(mean=5.0, std=3.0))
     assert scores.tolist() == [2.0, 1.0]
-    pairs = listeners.build_targets(
-        frame.drop(columns="split"), scales, GlobalStatistics(mean=5, std=3)
-    )
+    pairs = listeners.build_targets(frame.drop(columns="split"), scales, TargetScale(mean=5, std=3))
     assert set(pairs.columns) == {"wav_file_name", "text", "mean_score", "spo_score", "ratings"}
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from soundjudge.data.tables.target_scale import TargetScale
 from soundjudge.labels.ratings import latent, panel, screening
 from soundjudge.labels.ratings.config import Screening, Standardization
-from soundjudge.labels.ratings.listeners import GlobalStatistics, build_targets, listener_scales
+from soundjudge.labels.ratings.listeners import build_targets, listener_scales
 from soundjudge.labels.ratings.rating_arrays import PAIR, rating_arrays
 
 TRAIN = "train"
@@ -22,7 +23,7 @@ class PooledTargets:
     """What the last fit learns."""
 
     targets: pd.DataFrame  # TARGETS of all rated splits, as of split train
-    overall: GlobalStatistics  # the scale of an unknown listener
+    overall: TargetScale  # the scale of an unknown listener
     pairs: dict[str, int]  # split -> pairs that have a target
 
 

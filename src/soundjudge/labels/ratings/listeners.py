@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from soundjudge.data.tables.target_scale import TargetScale
 from soundjudge.errors import SoundjudgeError
 from soundjudge.labels.ratings import rating_arrays, shrinkage
 from soundjudge.labels.ratings.config import Shrinkage, check_shrinkage
@@ -19,19 +20,11 @@ from soundjudge.labels.ratings.shrinkage import ShrinkagePrior
 
 
 @dataclass(frozen=True, kw_only=True)
-class GlobalStatistics:
-    """The scale of an unknown listener, in rating points."""
-
-    mean: float
-    std: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class ListenerScales:
     """The scales of a panel of listeners."""
 
     listeners: pd.DataFrame  # a LISTENERS table
-    overall: GlobalStatistics
+    overall: TargetScale
     prior: ShrinkagePrior | None  # None = as published
 
 
@@ -49,12 +42,12 @@ def listener_statistics(ratings: pd.DataFrame | RatingArrays) -> pd.DataFrame:
     return table[table["ratings"] > 0].sort_values("listener_id", ignore_index=True)
 
 
-def global_statistics(listeners: pd.DataFrame) -> GlobalStatistics:
+def global_statistics(listeners: pd.DataFrame) -> TargetScale:
     """Mean of the listeners' means, and root of the mean of their variances."""
     if listeners.empty:
         raise SoundjudgeError("no training listener: standardization needs training ratings")
     variance = float(np.mean(listeners["std"].to_numpy(dtype=np.float64) ** 2))
-    return GlobalStatistics(mean=float(listeners["mean"].mean()), std=variance**0.5)
+    return TargetScale(mean=float(listeners["mean"].mean()), std=variance**0.5)
 
 
 def listener_scales(ratings: pd.DataFrame | RatingArrays, strength: Shrinkage) -> ListenerScales:
@@ -87,7 +80,7 @@ def listener_scales(ratings: pd.DataFrame | RatingArrays, strength: Shrinkage) -
 
 
 def standardize_ratings(
-    ratings: pd.DataFrame | RatingArrays, listeners: pd.DataFrame, overall: GlobalStatistics
+    ratings: pd.DataFrame | RatingArrays, listeners: pd.DataFrame, overall: TargetScale
 ) -> Floats:
     """(score - mean) / std; a listener not in `listeners` has the global statistics. (N,)"""
     arrays = rating_arrays.rating_arrays(ratings)
@@ -99,7 +92,7 @@ def standardize_ratings(
 
 
 def pair_scores(
-    ratings: RatingArrays, listeners: pd.DataFrame, overall: GlobalStatistics
+    ratings: RatingArrays, listeners: pd.DataFrame, overall: TargetScale
 ) -> pd.DataFrame:
     """mean_score, spo_score and number of ratings of every pair. (P rows)"""
     pair, pairs = ratings.pair, ratings.num_pairs
@@ -114,7 +107,7 @@ def pair_scores(
 
 
 def build_targets(
-    ratings: pd.DataFrame, listeners: pd.DataFrame, overall: GlobalStatistics
+    ratings: pd.DataFrame, listeners: pd.DataFrame, overall: TargetScale
 ) -> pd.DataFrame:
     """A TARGETS table without latent scores, pairs in order of first appearance.
 
