@@ -20,7 +20,7 @@ def weights(patterns: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(patterns.view(np.float32).copy())
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(PATTERNS, PATTERNS)
 def test_base_and_delta_give_back_the_tuned_weights_to_the_last_bit(base, tuned):
     computed = deltas.compute_deltas({"a": weights(base)}, {"a": weights(tuned)})

@@ -223,7 +223,7 @@ def outcome(path):
     return frame.columns.tolist(), frame.dtypes.tolist(), frame.astype(str).to_numpy().tolist()
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(csv_bytes())
 def test_any_bytes_are_read_or_refused_with_a_sentence(tmp_path_factory, raw):
     path = tmp_path_factory.mktemp("csv") / "x.csv"

@@ -202,7 +202,7 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=60)
 @given(ROWS)
 def test_whatever_the_panel_the_likelihood_never_falls_and_all_is_finite(rows):
     fit = latent.fit_latent(ratings(*rows), CONFIG)

@@ -91,7 +91,7 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=60)
 @given(ROWS, ROWS, st.booleans())
 def test_statistics_and_targets_are_those_of_plain_loops(train, new, categorical):
     frames = [ratings(*[(w, who, n / 4) for w, who, n in rows]) for rows in (train, new)]

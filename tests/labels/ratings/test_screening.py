@@ -79,7 +79,7 @@ SCORES = st.one_of(
 TOLERANCES = st.sampled_from([0.0, 0.1, 0.3, 0.5, 2.0, 5.0, 20.0])
 
 
-@settings(deadline=None, max_examples=75)
+@settings(deadline=None, max_examples=200)
 @given(rows_of(SCORES), TOLERANCES)
 def test_screening_keeps_exactly_what_the_published_rule_keeps(rows, tolerance):
     frame = ratings(*[(wav, f"l{i}", score) for i, (wav, score) in enumerate(rows)])

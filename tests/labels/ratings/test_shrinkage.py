@@ -59,7 +59,7 @@ def naive_strength(panel):
     return within / bias if bias > 1e-12 else math.inf
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=100)
 @given(PANELS)
 def test_the_strength_of_the_mean_is_that_of_the_analysis_of_variance(panel):
     assert shrinkage.mean_strength(moments(*panel)) == pytest.approx(naive_strength(panel))
