@@ -366,8 +366,8 @@ def print_rated(study: Study) -> None:
             )
             cosines = (known[-1][0] * known[-1][1]).sum(axis=1)
             cells = []
-            for split in ("validation", "test"):
-                part = (pairs["split"] == split).to_numpy()
+            for name_of_split in ("validation", "test"):
+                part = (pairs["split"] == name_of_split).to_numpy()
                 cells.append(f"{spearmanr(machine(x[part], t[part]), scores[part])[0]:.3f}")
             each = np.stack([machine(np.repeat(u[[i]], len(rows), 0), v[rows]) for i in rows])
             cells.append(interval(study.win_rates(each, rows), study.groups[rows]))
