@@ -30,6 +30,7 @@ from soundjudge.data.tables import tables
 from soundjudge.fusion.fused_machine import FusionConfig, fit_fused_machine
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.likelihood import likelihood
+from soundjudge.model.likelihood.references import select_references
 from soundjudge.reporting import resampling
 from soundjudge.runtime import devices
 from soundjudge.scoring.ensemble import crossfit, ensemble, panel
@@ -181,7 +182,7 @@ def _references(config: likelihood.LikelihoodConfig) -> list[str]:
     captions = tables.read_table(ROOT / "data/prepared/captions.parquet", tables.CAPTIONS)
     captioned = clips["clip_id"].isin(captions["clip_id"]) & (clips["split"] == "train")
     ids = clips["clip_id"][captioned].tolist()
-    return likelihood.select_references(ArrayStore(ROOT / "data/features"), ids, config)
+    return select_references(ArrayStore(ROOT / "data/features"), ids, config)
 
 
 def _validation_panel() -> dict[str, Values]:

@@ -36,6 +36,7 @@ from soundjudge.model.audio.audio_encoder import encode_waves, load_audio_encode
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.lalm.lalm import Lalm
 from soundjudge.model.likelihood import likelihood
+from soundjudge.model.likelihood.references import select_references
 from soundjudge.model.likelihood.text_log_probs import text_log_probs
 from soundjudge.reporting import resampling
 from soundjudge.sample.composition import generators, scenes, simulated_listeners, upstream
@@ -86,7 +87,7 @@ def reference_sets(root: Path) -> dict[tuple[str, int], list[str]]:
         config = likelihood.LikelihoodConfig(
             num_references=max(SIZES), alpha=0.5, length_exponent=0.5, seed=seed
         )
-        result["farthest", seed] = likelihood.select_references(features, clip_ids, config)
+        result["farthest", seed] = select_references(features, clip_ids, config)
         drawn = np.random.default_rng(100 + seed).permutation(len(clip_ids))[: max(SIZES)]
         result["random", seed] = [clip_ids[i] for i in drawn]
     return result

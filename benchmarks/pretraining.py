@@ -112,8 +112,9 @@ class Sample:
     def blend(self, labels: pd.DataFrame, weight: float) -> pd.DataFrame:
         """The labels of CLAP and the captioner of `dvc repro` together."""
         data = self.captions, self.clips, self.features, checkpoint.load_lalm(CAPTION)
-        both = LikelihoodTeacher(weight=weight)
-        return blend_likelihood(labels, *data, both, splits=("train",), batch_size=BATCH)
+        config = params.load("pretrain.training", pretrain.PretrainConfig, ROOT / "params.yaml")
+        both = dataclasses.replace(config, likelihood=LikelihoodTeacher(weight=weight))
+        return blend_likelihood(labels, *data, both)
 
     def rated_pairs(self, split: str) -> tuple[TrainingPairs, Values]:
         """A rated split with the listeners' mean ratings (P,)."""

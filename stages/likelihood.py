@@ -11,6 +11,7 @@ from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
 from soundjudge.model.lalm.checkpoint import load_lalm
 from soundjudge.model.likelihood import likelihood
+from soundjudge.model.likelihood.references import fit_likelihood
 from soundjudge.runtime import devices
 
 CAPTIONER = Path("checkpoints/caption")
@@ -30,7 +31,7 @@ def main() -> None:
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
     captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
     lalm = load_lalm(CAPTIONER).to(device)
-    selected, member = likelihood.fit_likelihood(lalm, features, clips, captions, splits, config)
+    selected, member = fit_likelihood(lalm, features, clips, captions, splits, config)
     likelihood.save_likelihood(CHECKPOINT, CAPTIONER, selected, member)
 
 

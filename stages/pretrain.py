@@ -36,13 +36,7 @@ def main(name: str) -> None:
     features, clips = ArrayStore(FEATURES), tables.read_table(CLIPS, tables.CLIPS)
     captions = tables.read_table(CAPTIONS, tables.CAPTIONS)
     labels = tables.read_table(PAIRS, tables.PAIRS)
-    if config.likelihood is not None:
-        captioner = checkpoint.load_lalm(CAPTION).to(devices.process_state(device).device)
-        data, splits = (captions, clips, features, captioner), config.train_splits
-        size = config.eval_batch_size
-        labels = teacher.blend_likelihood(
-            labels, *data, config.likelihood, splits=splits, batch_size=size
-        )
+    labels = teacher.teacher_labels(labels, captions, clips, features, CAPTION, config, device)
     train, validation = (
         pretrain.select_pseudolabeled(labels, captions, clips, getattr(config, key), key)
         for key in ("train_splits", "validation_splits")
@@ -51,10 +45,8 @@ def main(name: str) -> None:
     lalm = initialize_lalm(warm_start, reference=CAPTION, llm=llm)
     inputs = [FEATURES, CLIPS, CAPTIONS, PAIRS, CAPTION, llm]
     work = work_folder("pretrain", [config, member], inputs)
-    history = HISTORIES / name / "history.csv"
-    result = pretrain.train(
-        lalm, features, train, validation, config, member, work=work, device=device, history=history
-    )
+    data, history = (features, train, validation), HISTORIES / name / "history.csv"
+    result = pretrain.train(lalm, *data, config, member, work=work, device=device, history=history)
 
     if devices.process_state(device).is_main_process:
         summary = {"best_epoch": result.best_epoch, "validation_srcc": result.best_value}

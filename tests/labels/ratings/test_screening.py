@@ -176,7 +176,7 @@ def test_a_split_that_loses_every_rating_is_an_error_with_the_remedy():
         ({"tolerance": -1.0}, "0 to 10"),
         ({"tolerance": math.nan}, "0 to 10"),
         ({"careless_threshold": 1.0}, "above 0 and below 1, a probability"),
-        ({"straightline_min_ratings": 1}, "2 or more"),
+        ({"straightline_min_ratings": 1}, "2 to 10000000"),
     ],
 )
 def test_wrong_screening_is_refused(values, message):

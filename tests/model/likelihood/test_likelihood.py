@@ -14,6 +14,7 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.model.lalm import checkpoint
 from soundjudge.model.likelihood import likelihood
 from soundjudge.model.likelihood.likelihood import Likelihood, LikelihoodConfig
+from soundjudge.model.likelihood.references import select_references
 from soundjudge.model.likelihood.text_log_probs import text_log_probs
 from soundjudge.runtime import artifacts
 
@@ -136,7 +137,7 @@ def test_references_lie_far_apart_and_the_first_is_drawn_by_the_seed(tmp_path):
     }
     firsts = set()
     for seed in range(12):
-        selected = likelihood.select_references(features, clips, replace(PMI, seed=seed))
+        selected = select_references(features, clips, replace(PMI, seed=seed))
         assert selected == by_first[selected[0]]
         firsts.add(selected[0])
     assert len(firsts) > 2
@@ -144,9 +145,9 @@ def test_references_lie_far_apart_and_the_first_is_drawn_by_the_seed(tmp_path):
 
 def test_clips_that_sound_alike_are_each_selected_once_at_most(tmp_path):
     features = stored(tmp_path, [3.0, 3.0, 3.0])
-    assert sorted(likelihood.select_references(features, features.keys, PMI)) == features.keys
+    assert sorted(select_references(features, features.keys, PMI)) == features.keys
     with pytest.raises(SoundjudgeError, match="num_references is 3, and there are 2"):
-        likelihood.select_references(features, features.keys[:2], PMI)
+        select_references(features, features.keys[:2], PMI)
 
 
 def test_a_text_below_the_floor_is_brought_there_and_keeps_its_share_of_information(tmp_path):

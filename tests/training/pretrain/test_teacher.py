@@ -1,5 +1,6 @@
 """The captioner's likelihood beside CLAP in what teaches `pretrain`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,20 @@ from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.model.likelihood.likelihood import Likelihood
 from soundjudge.runtime import artifacts
+from soundjudge.training.pretrain.pretrain import PretrainConfig
 from soundjudge.training.pretrain.teacher import LikelihoodTeacher, blend_likelihood
+
+CONFIG = PretrainConfig(
+    llm=tiny_training.FULL,
+    list_size=4,
+    loss="listnet",
+    temperature=1.0,
+    eval_batch_size=5,
+    optimization=tiny_training.OPTIMIZATION,
+    captions_per_clip=None,
+    train_splits=("train",),
+    validation_splits=("validation",),
+)
 
 
 def blend(folder: Path, labels: pd.DataFrame, **settings: float) -> tuple[pd.DataFrame, np.ndarray]:
@@ -28,7 +42,8 @@ def blend(folder: Path, labels: pd.DataFrame, **settings: float) -> tuple[pd.Dat
     model = tiny_lalm.lalm(folder)
     teacher = LikelihoodTeacher(num_references=2, **settings)
     data = tiny_training.captions(), clips, features, model
-    blended = blend_likelihood(labels, *data, teacher, splits=("train",), batch_size=5)
+    config = replace(CONFIG, likelihood=teacher)
+    blended = blend_likelihood(labels, *data, config)
     captioned = [name for name in clips["clip_id"][clips["split"] == "train"] if "audio" in name]
     means = np.stack([features[name].mean(axis=0) for name in captioned])
     first = np.random.default_rng(teacher.seed).permutation(len(captioned))[0]

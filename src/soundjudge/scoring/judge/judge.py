@@ -159,9 +159,8 @@ class Judge(JudgeFolder):
         for pair, sound in enumerate(listed):
             pairs_of.setdefault(sound.key, []).append(pair)
         distinct = [listed[pairs[0]] for pairs in pairs_of.values()]
-        with closing(
-            read_ahead(SoundInput.read, distinct, batch_size, threads=DECODERS)
-        ) as reading:
+        ahead = read_ahead(SoundInput.read, distinct, batch_size, threads=DECODERS)
+        with closing(ahead) as reading:
             groups = zip(pairs_of.values(), reading, strict=True)
             while chunk := list(islice(groups, batch_size)):
                 pairs = [pair for group, _ in chunk for pair in group]

@@ -4,6 +4,8 @@ N = pairs.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,9 +13,15 @@ from scipy import stats
 
 from soundjudge.data.arrays.array_store import ArrayStore
 from soundjudge.data.tables import tables
+from soundjudge.model.lalm.checkpoint import load_lalm
 from soundjudge.model.lalm.lalm import Lalm
-from soundjudge.model.likelihood.likelihood import LikelihoodConfig, fit_likelihood, pair_evidence
+from soundjudge.model.likelihood.likelihood import LikelihoodConfig, pair_evidence
+from soundjudge.model.likelihood.references import fit_likelihood
 from soundjudge.ranges import check_range
+from soundjudge.runtime import devices
+
+if TYPE_CHECKING:
+    from soundjudge.training.pretrain.pretrain import PretrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,26 +36,42 @@ class LikelihoodTeacher(LikelihoodConfig):
         check_range(self, "weight", least=0, most=1)
 
 
+def teacher_labels(
+    labels: pd.DataFrame,
+    captions: pd.DataFrame,
+    clips: pd.DataFrame,
+    features: ArrayStore,
+    captioner: Path,
+    config: "PretrainConfig",
+    device: str,
+) -> pd.DataFrame:
+    """PAIRS as they are, or blended with the likelihood of the captioner in a folder."""
+    if config.likelihood is None:
+        return labels
+    lalm = load_lalm(captioner).to(devices.process_state(device).device)
+    return blend_likelihood(labels, captions, clips, features, lalm, config)
+
+
 def blend_likelihood(
     labels: pd.DataFrame,
     captions: pd.DataFrame,
     clips: pd.DataFrame,
     features: ArrayStore,
     captioner: Lalm,
-    teacher: LikelihoodTeacher,
-    *,
-    splits: tuple[str, ...],
-    batch_size: int,
+    config: "PretrainConfig",
 ) -> pd.DataFrame:
     """PAIRS (N rows) whose clap_score is the weighted sum of both teachers' standardized scores.
 
     It has the mean and the standard deviation of the CLAPScores, so that a temperature keeps its
     meaning. Silence keeps the lowest label. The references of the likelihood are captioned clips of
-    `splits`.
+    the training splits.
     """
+    teacher, splits = config.likelihood, config.train_splits
+    assert teacher is not None, "CLAP teaches alone"
     _, likelihood = fit_likelihood(captioner, features, clips, captions, splits, teacher)
     texts = labels["caption_id"].map(captions.set_index("caption_id")["text"]).tolist()
-    evidence = pair_evidence(likelihood, features, labels["clip_id"].tolist(), texts, batch_size)
+    size = config.eval_batch_size
+    evidence = pair_evidence(likelihood, features, labels["clip_id"].tolist(), texts, size)
     own, prior, _ = evidence.double().numpy().T  # (N,) each
     clap = labels["clap_score"].to_numpy(dtype=np.float64)
     blended = (1 - teacher.weight) * stats.zscore(clap)
