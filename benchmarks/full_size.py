@@ -30,7 +30,7 @@ from soundjudge.sample.composition.simulated_listeners import SimulatedPanel
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "benchmarks"
-SCORE = ROOT / "src/soundjudge/cli/__main__.py"
+SCORE = ROOT / "src/soundjudge/__main__.py"
 SEED = 2026
 LOG_LINES = 40  # of a stage that failed
 # Fewer steps and pairs, the same sizes of models, lists, steps and sequences. To compile the layers

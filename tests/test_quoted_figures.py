@@ -99,8 +99,8 @@ def test_the_texts_that_cite_pages_are_found():
 
 
 def test_the_table_of_the_readme_is_the_evaluation():
-    rows = re.findall(r"^\| `(\w+)`: .* \| (.+) \[(.+), (.+)\] \| (.+) \| (.+) \| (.+) \|$",
-                      README, re.MULTILINE)  # fmt: skip
+    row = r"^\| `(\w+)`: .* \| (\S+) \[(\S+), (\S+)\] \| [^|]+ \| (\S+) \| (\S+) \| (\S+) \|$"
+    rows = re.findall(row, README, re.MULTILINE)
     assert len(rows) >= 6
     keys = ("srcc", "srcc_lo", "srcc_hi", "lcc", "ktau", "mse")
     for (name, *cells), (key, cell) in (
@@ -111,6 +111,14 @@ def test_the_table_of_the_readme_is_the_evaluation():
     low, high = re.search(r"SRCC of\s+(\S+) to (\S+) with these listeners", README).groups()
     assert is_measured(low, f"{ceiling['ceiling_srcc_deconvolved']:.6f}")
     assert is_measured(high, f"{ceiling['ceiling_srcc']:.6f}")
+
+
+def test_the_seeds_of_the_readme_are_those_of_the_ablation():
+    row = r"^\| `(\w+)`.* \| ([^|]+\]) \| {} \|$"
+    of_readme = dict(re.findall(row.format(r"\S+ \| \S+ \| \S+"), README, re.MULTILINE))
+    page = (ROOT / "benchmarks/ablation.md").read_text(encoding="utf-8")
+    of_page = dict(re.findall(row.format(r"[^|]* \| \S+ \| \S+"), page, re.MULTILINE))
+    assert len(of_readme) >= 6 and of_readme.items() <= of_page.items()
 
 
 P_VALUE = re.compile(r"\bp(?:-value)?s?\b\s*(?:<|=|≤|:|of)?\s*(?:after Holm|0?\.\d)|\bHolm\b", re.I)

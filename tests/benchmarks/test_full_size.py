@@ -34,6 +34,10 @@ def run_of(name):
     return needed_stages.needed_stages(dvc, recipe(name), "package")
 
 
+def test_the_command_that_scores_at_the_end_exists():
+    assert full_size.SCORE.is_file()
+
+
 def test_spo_runs_what_its_judge_needs_and_nothing_of_a_language_model():
     assert [stage.name for stage in run_of("spo2026")] == [
         "prepare", "screen", "standardize", "clap_features", "tune_clap", "predict@clapscore",
