@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import seed_intervals
 import yaml
+from scipy import stats
 from seed_intervals import Values
 
 from soundjudge import params
@@ -240,6 +241,15 @@ def srcc_of(system: str, evaluated: list[evaluation.EvaluatedSplit]) -> tuple[li
     return values, seed_intervals.srcc_draws(scores, truth)
 
 
+def srcc_of_mean(system: str, evaluated: list[evaluation.EvaluatedSplit]) -> tuple[float, Values]:
+    """SRCC of the mean over seeds of standardized scores, and on resampled pairs (R, 1)."""
+    truth = evaluated[0].comparison.frame["average_score"].to_numpy(dtype=np.float64)
+    scores = [one.comparison.frame[system].to_numpy(dtype=np.float64) for one in evaluated]
+    blended = np.mean([stats.zscore(score) for score in scores], axis=0)
+    draws = seed_intervals.srcc_draws([blended], truth)
+    return float(stats.spearmanr(blended, truth).statistic), draws
+
+
 def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str) -> str:
     """The table, a row per system."""
     ceilings, comparison = evaluated[0].ceilings, evaluated[0].comparison
@@ -266,6 +276,16 @@ def page(seeds: list[int], evaluated: list[evaluation.EvaluatedSplit], note: str
         lcc, ktau = (f"{mean(row[k] for row in numbers):.3f}" for k in ("lcc", "ktau"))
         cell = seed_intervals.cell(values, draws)
         lines.append(f"| {system} | {listed} | {cell} | {difference} | {lcc} | {ktau} |")
+    lines.append(
+        f"\n| mean of the {len(seeds)} trainings | SRCC | minus their mean SRCC |\n|---|---|---|"
+    )
+    for system in (MEMBERS["likelihood"], MEMBERS["full1"], MEMBERS["fusion"]):
+        value, draws = srcc_of_mean(system, evaluated)
+        values, of_seeds = columns[system]
+        gain = draws - of_seeds.mean(axis=1, keepdims=True)
+        cells = seed_intervals.cell([value], draws)
+        more = seed_intervals.cell([value - mean(values)], gain, "+")
+        lines.append(f"| {system} | {cells} | {more} |")
     return "\n".join(lines) + "\n"
 
 
