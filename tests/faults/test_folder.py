@@ -1,5 +1,6 @@
 """A project folder is copied, unpacked without .git, or holds a lock that a kill cut."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -89,23 +90,27 @@ def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so
         "    return original(name)\n"
         "metadata.version = version\n"
     )
+    recipe = (ROOT / "recipes/sample.yaml").read_text(encoding="utf-8")
     (line,) = {
         line
-        for line in (ROOT / "recipes/sample.yaml").read_text(encoding="utf-8").splitlines()
+        for line in recipe.splitlines()
         if "extra_encoders: [checkpoints/sample/towers] # as in" in line
     }
     untuned = "zeroshot:\n  path: checkpoints/sample/towers # as of encoders.clap\n"
-    assert untuned.splitlines()[1] in (ROOT / "recipes/sample.yaml").read_text(encoding="utf-8")
-    (project / "params.yaml").write_text(f"fusion:\n{line}\n{untuned}")
+    assert untuned.splitlines()[1] in recipe
+    (weight,) = re.findall(r"^  least_weight: .*$", recipe, re.MULTILINE)
+    before = f"fusion:\n{line}\n{untuned}ensemble:\n{weight}\n"
+    (project / "params.yaml").write_text(before)
     monkeypatch.setenv("PYTHONPATH", str(project / "own"))
     told = run(project, "make", "repro")
     after = (project / "params.yaml").read_text()
     if not missing:
-        assert "towers are missing" not in told and after == f"fusion:\n{line}\n{untuned}"
+        assert "towers are missing" not in told and after == before
     else:
         assert "The pretrained towers are missing: params.yaml is changed" in told
-        assert after == "fusion:\n  extra_encoders: [] # as in regress\n" + untuned.replace(
-            "towers", "clap"
+        assert "least_weight: {} #" in after
+        assert after.startswith(
+            "fusion:\n  extra_encoders: [] # as in regress\n" + untuned.replace("towers", "clap")
         )
     assert not list(project.glob("params.yaml.*"))
 

@@ -92,6 +92,14 @@ def test_without_weight_clap_teaches_alone_and_silence_keeps_the_lowest_label(tm
     assert ranks == pytest.approx(1)
 
 
+def test_labels_that_are_all_one_or_of_an_older_preparation_are_refused(tmp_path):
+    labels = tiny_training.pseudo_labels()
+    with pytest.raises(SoundjudgeError, match="one CLAPScore or one likelihood"):
+        blend(tmp_path / "one", labels.assign(clap_score=0.5), weight=0.5)
+    with pytest.raises(SoundjudgeError, match="older preparation"):
+        blend(tmp_path / "older", labels.assign(caption_id="k99"), weight=0.5)
+
+
 @pytest.mark.parametrize("weight", [-0.1, 1.1])
 def test_a_share_outside_of_0_and_1_is_refused(weight):
     with pytest.raises(SoundjudgeError, match="weight"):

@@ -28,7 +28,7 @@ from soundjudge.training.lalm.training_pairs import (
 )
 from soundjudge.training.loop import loop
 from soundjudge.training.loop.objective import Indices, Inputs, ListLoss
-from soundjudge.training.pretrain.teacher import LikelihoodTeacher
+from soundjudge.training.pretrain.teacher import LikelihoodTeacher, splits_and_texts
 from soundjudge.training.ranking.lists import clip_lists, random_lists
 from soundjudge.training.ranking.rank_correlation import rank_correlation
 from soundjudge.training.ranking.ranking import RankingConfig, list_loss
@@ -74,14 +74,7 @@ def select_pseudolabeled(
 
     Raises SoundjudgeError if there are none.
     """
-    split = labels["clip_id"].map(clips.set_index("clip_id")["split"])
-    text = labels["caption_id"].map(captions.set_index("caption_id")["text"])
-    if split.isna().any() or text.isna().any():
-        row = labels[split.isna() | text.isna()].iloc[0]
-        raise SoundjudgeError(
-            f"the pair {row['clip_id']}, {row['caption_id']} is of an older preparation: run the "
-            "stage pseudolabel again."
-        )
+    split, text = splits_and_texts(labels, captions, clips)
     rows = split.isin(splits)
     if not rows.any():
         raise SoundjudgeError(
