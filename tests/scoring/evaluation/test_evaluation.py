@@ -584,10 +584,10 @@ def write_inputs(with_test):
     score = pairs["pred_score"].to_numpy()
     blocks = {"score": score, "0 clap@1#0": score, "1 ears@1#0": -score}
     block_table.write_block_table(Path("data/predictions/members/b"), pairs, blocks)
-    artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted), exact=True)
+    artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted), digits=None)
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
     path = Path("data/predictions/ensemble/intervals.json")
-    artifacts.write_json(path, dataclasses.asdict(learned), exact=True)
+    artifacts.write_json(path, dataclasses.asdict(learned), digits=None)
     fit = {
         "note": "simulated ratings", "method": "nnls", "calibration": "linear",
         "folds_by": "generator", "crossfitted": {"srcc": 0.5, "mse": 3.0}, "methods": {},

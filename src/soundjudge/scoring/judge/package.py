@@ -72,7 +72,7 @@ def build_judge(
     )
     score_id = f"{packaging.name}@{packaging.version}+{unnamed.fingerprint()}"
     manifest = replace(unnamed, score_id=score_id)
-    artifacts.write_json(folder / MANIFEST, manifest.contents(), exact=True)
+    artifacts.write_json(folder / MANIFEST, manifest.contents(), digits=None)
     records = integrity.read_members(folder, manifest)
     head = card_data.card_data(packaging, evaluation or {}).to_yaml()
     text = card.card_text(folder, manifest, records, packaging, report, head)
