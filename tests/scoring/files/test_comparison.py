@@ -279,6 +279,19 @@ def test_a_compared_system_of_another_scale_is_told(tmp_path):
     assert json.loads(out.read_text())["mse_of_another_scale"] == remarks
 
 
+def test_of_compared_systems_the_one_on_five_points_is_told(tmp_path):
+    rows = [f"{n}.wav,{n / 2.9},{1 + n / 7.25},{n * n / 84.1}\n" for n in range(30)]
+    header = "wav_file_name,average_score,five,ten\n"
+    frame = pd.read_csv(write(tmp_path / "all.csv", header + "".join(rows)))
+    for name in ("five", "ten"):
+        renamed = frame.rename(columns={name: "pred_score"})
+        renamed[["wav_file_name", "pred_score"]].to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [tmp_path / "five.csv", tmp_path / "ten.csv"]
+    compared = comparison.compare_files(files, tmp_path / "all.csv", FEW)
+    assert list(compared.other_scales) == ["five"]
+    assert "pred_score runs from 1 to 5 and the mean" in compared.other_scales["five"]
+
+
 @pytest.mark.parametrize(
     ("texts", "generators", "choice"),
     [(30, 30, None), (15, None, "text"), (16, 15, "model_id"), (6, 6, "both"), (5, 5, None)],
