@@ -158,6 +158,17 @@ def test_the_changelog_begins_with_the_version_of_the_package_or_what_comes_afte
     assert released[0] == project["version"]
 
 
+def test_the_page_on_dvc_names_the_one_stage_that_reads_all_params() -> None:
+    checking = [
+        path.stem
+        for path in (ROOT / "stages").glob("*.py")
+        if "check_params" in path.read_text("utf-8")
+    ]
+    assert checking == ["prepare"]
+    page = (ROOT / "docs/dvc.md").read_text(encoding="utf-8")
+    assert "`doctor` reads all of `params.yaml`, in seconds. So does `prepare`" in page
+
+
 @pytest.mark.parametrize(
     "name", [".github/workflows/ci.yml", ".pre-commit-config.yaml", "CITATION.cff"]
 )
