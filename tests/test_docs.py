@@ -151,10 +151,22 @@ def test_the_files_of_the_checklists_are_there() -> None:
     assert set(re.findall(r"\bmake ([a-z-]+)", CONTRIBUTING)) <= targets
 
 
-def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+def test_the_changelog_begins_with_the_version_of_the_package_or_what_comes_after_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     versions = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert versions[0] == project["version"]
+    released = [version for version in versions if version != "Unreleased"]
+    assert released[0] == project["version"]
+
+
+def test_the_page_on_dvc_names_the_one_stage_that_reads_all_params() -> None:
+    checking = [
+        path.stem
+        for path in (ROOT / "stages").glob("*.py")
+        if "check_params" in path.read_text("utf-8")
+    ]
+    assert checking == ["prepare"]
+    page = (ROOT / "docs/dvc.md").read_text(encoding="utf-8")
+    assert "`doctor` reads all of `params.yaml`, in seconds. So does `prepare`" in page
 
 
 @pytest.mark.parametrize(
