@@ -153,8 +153,16 @@ def test_the_files_of_the_checklists_are_there() -> None:
 
 def test_the_changelog_begins_with_the_version_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    versions = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert versions[0] == project["version"]
+    headings = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert [name for name in headings if name != "Unreleased"][0] == project["version"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_dvc_brings_files_back_without_those_of_a_last_fit_that_has_not_run(page: Path) -> None:
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    bring = [line for line in commands if re.match(r"dvc (pull|checkout)\b", line)]
+    assert not [line for line in bring if "--allow-missing" not in line]
 
 
 @pytest.mark.parametrize(
