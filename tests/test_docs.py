@@ -169,6 +169,14 @@ def test_the_page_on_dvc_names_the_one_stage_that_reads_all_params() -> None:
     assert "`doctor` reads all of `params.yaml`, in seconds. So does `prepare`" in page
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_dvc_brings_files_back_without_those_of_a_last_fit_that_has_not_run(page: Path) -> None:
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    bring = [line for line in commands if re.match(r"dvc (pull|checkout)\b", line)]
+    assert not [line for line in bring if "--allow-missing" not in line]
+
+
 @pytest.mark.parametrize(
     "name", [".github/workflows/ci.yml", ".pre-commit-config.yaml", "CITATION.cff"]
 )

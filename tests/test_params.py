@@ -95,6 +95,11 @@ def test_every_supported_type_is_built():
         ({"where": "a\0b"}, r"outer\.where is 'a\\x00b': a path without blanks"),
         ({"where": "data/\u200bxacle"}, r"outer\.where .* and invisible characters"),
         ({"where": "~/data"}, r"outer\.where is '~/data': ~ is not replaced here"),
+        (
+            {"where": "s3://bucket/xacle"},
+            "is 's3://bucket/xacle': nothing is downloaded here, get it",
+        ),
+        ({"where": "hf://owner/name"}, r"outer\.where is 'hf://owner/name': nothing is downloaded"),
         ({"where": "ä" * 128}, r"outer\.where .* no name of a file has more than 255 bytes"),
         ({"gamma": "auto"}, r"outer\.gamma is 'auto': a number is needed, or choose .* 'scale'"),
         ({"inner": 3}, r"outer\.inner is 3: a section"),
