@@ -377,6 +377,7 @@ def test_a_damaged_archive_is_refused(tmp_path):
             unpack(bad, tmp_path, ["a.wav"])
 
 
+@pytest.mark.slow
 def test_no_damage_of_an_archive_is_more_than_a_refusal(tmp_path):
     good = zip_of({"take/a.wav": wav(0.1), "b.wav": b"B" * 300})
     rng, outcomes = random.Random(0), set()

@@ -108,7 +108,13 @@ def test_another_configuration_is_another_name(originals, tmp_path, kind, file, 
     assert other_name != name
 
 
-@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow) if kind in ("msclap", "mgaclap") else kind
+        for kind in WRITERS
+    ],
+)
 def test_what_moves_no_embedding_leaves_the_name(originals, tmp_path, kind):
     folder = tmp_path / "copy"
     checkpoints.copy_encoder(ClapSource(originals[kind]), folder)

@@ -58,6 +58,7 @@ def test_an_mp3_behind_a_flac_is_told_whatever_tag_is_between(tmp_path, between)
     assert len(audio.read_audio(path, 1.0)) == 16_000
 
 
+@pytest.mark.slow
 def test_noise_in_a_flac_is_not_taken_for_another_file(tmp_path):
     # A frame of 4,096 samples of noise holds some headers of MPEG audio by chance, and an
     # OggS written into the first frame's samples is no file.

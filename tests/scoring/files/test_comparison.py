@@ -66,6 +66,7 @@ def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
         prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
 
 
+@pytest.mark.slow
 def test_generators_of_the_ratings_file_can_be_resampled_and_are_slices(tmp_path):
     pairs = [(f"{n}.wav", 1 + n % 6 + n / 10, f"g{n % 6}") for n in range(30)]
     reference = write(
