@@ -174,6 +174,7 @@ def test_a_missing_section_and_a_missing_file_are_named(tmp_path):
         params.load("tune", Inner, path)
 
 
+@pytest.mark.slow
 def test_what_dvc_exp_run_writes_to_params_yaml_means_the_same(tmp_path: Path) -> None:
     hydra = pytest.importorskip("dvc.utils.hydra", reason="dvc is an extra")
     path = tmp_path / "params.yaml"

@@ -173,12 +173,12 @@ def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systems, "CEILING_RESAMPLES", 5)
 
 
-@pytest.mark.parametrize("kind", ["kill", "full disk"])
+@pytest.mark.parametrize("kind", [pytest.param("kill", marks=pytest.mark.slow), "full disk"])
 @pytest.mark.parametrize(
     "command",
     [
-        standardize,
         submit,
+        pytest.param(standardize, marks=pytest.mark.slow),
         pytest.param(evaluate, marks=pytest.mark.slow),
         pytest.param(screen, marks=pytest.mark.slow),
         pytest.param(study, marks=pytest.mark.slow),

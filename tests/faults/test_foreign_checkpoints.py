@@ -223,12 +223,12 @@ def state_of(content: Any) -> dict[Any, Any]:
     "change",
     [
         lambda tensor: None,
-        lambda tensor: {"nested": tensor},
+        pytest.param(lambda tensor: {"nested": tensor}, marks=pytest.mark.slow),
         lambda tensor: tensor.to("meta"),
-        lambda tensor: tensor.to_sparse(),
-        lambda tensor: tensor.to(torch.complex64),
+        pytest.param(lambda tensor: tensor.to_sparse(), marks=pytest.mark.slow),
+        pytest.param(lambda tensor: tensor.to(torch.complex64), marks=pytest.mark.slow),
         lambda tensor: tensor.flatten(),
-        lambda tensor: torch.tensor(1.0),
+        pytest.param(lambda tensor: torch.tensor(1.0), marks=pytest.mark.slow),
         lambda tensor: torch.zeros(1).expand(2**40, 2**10),
     ],
 )

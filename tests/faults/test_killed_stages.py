@@ -93,6 +93,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tiny_hub.Lo
         yield hub
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kill", "full disk"])
 def test_a_download_leaves_whole_files_at_every_write(hub, tmp_path, kind):
     def run(out: Path) -> None:

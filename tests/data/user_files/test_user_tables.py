@@ -59,6 +59,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path, suffix):
     assert one.read_bytes() == two.read_bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(
@@ -223,6 +224,7 @@ def outcome(path):
     return frame.columns.tolist(), frame.dtypes.tolist(), frame.astype(str).to_numpy().tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(csv_bytes())
 def test_any_bytes_are_read_or_refused_with_a_sentence(tmp_path_factory, raw):

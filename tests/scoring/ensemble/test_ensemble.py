@@ -315,6 +315,7 @@ def test_the_stage_combines_named_members_and_names_unknown_ones(stage, caplog):
         assert low < weight < high
 
 
+@pytest.mark.slow
 def test_refits_replace_the_scores_of_their_member_where_a_generator_is_held_out(stage):
     path = Path("data/prepared/rated.parquet")
     rated = tables.read_table(path, tables.RATED).assign(model_id=["g", "h"] * 20)

@@ -86,6 +86,7 @@ def test_a_table_without_mean_ratings_is_told_what_a_reference_is(tmp_path, head
         assert "without ratings, compare generators by `soundjudge report`" in line
 
 
+@pytest.mark.slow
 def test_generators_of_the_ratings_file_can_be_resampled_and_are_slices(tmp_path):
     pairs = [(f"{n}.wav", 1 + n % 6 + n / 10, f"g{n % 6}") for n in range(30)]
     reference = write(

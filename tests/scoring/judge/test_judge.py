@@ -334,6 +334,7 @@ class Count:
         monkeypatch.setattr(cls, name, counted)
 
 
+@pytest.mark.slow
 def test_a_grid_costs_one_encoding_per_sound_and_text(copied, monkeypatch):
     judge = Judge.from_pretrained(copied, device="cpu")
     waves, texts = tiny_judge.pairs(5)[0], [f"a dog and {word}" for word in tiny_judge.WORDS[2:8]]
