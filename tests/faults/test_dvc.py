@@ -44,7 +44,6 @@ def repro(
     )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_of_two_runs_in_one_folder_both_end_well_or_one_names_the_lock(tmp_path):
     folder = project(tmp_path / "project")
     runs = [repro(folder, tmp_path) for _ in range(2)]
@@ -65,7 +64,6 @@ def as_a_member_of_the_group(command: list[str]) -> list[str]:
     return ["setpriv", "--bounding-set", rights, "--inh-caps", rights, *command]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv"
 )
@@ -95,7 +93,6 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *words], cwd=folder, check=True)
 
 
-@pytest.mark.slow
 def test_where_the_last_fit_has_not_run_dvc_does_what_its_page_says(tmp_path):
     """Two pipelines as here: that of the root has run and is committed, the last fit never ran."""
     folder = project(tmp_path / "project")

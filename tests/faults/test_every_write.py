@@ -173,22 +173,21 @@ def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systems, "CEILING_RESAMPLES", 5)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("kill", marks=pytest.mark.slow), "full disk"])
+@pytest.mark.parametrize("kind", ["kill", "full disk"])
 @pytest.mark.parametrize(
     "command",
     [
         submit,
-        pytest.param(standardize, marks=pytest.mark.slow),
-        pytest.param(evaluate, marks=pytest.mark.slow),
-        pytest.param(screen, marks=pytest.mark.slow),
-        pytest.param(study, marks=pytest.mark.slow),
+        standardize,
+        evaluate,
+        screen,
+        study,
     ],
 )
 def test_a_command_leaves_whole_files_at_every_write(tables, tmp_path, command, kind):
     check_every_write(lambda out: command(tables, out), tmp_path, kind)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kill", "full disk"])
 def test_a_judge_is_the_older_one_the_new_one_or_none_at_every_write(checkpoints, tmp_path, kind):
     ensemble = tiny_judge.ensemble(checkpoints)

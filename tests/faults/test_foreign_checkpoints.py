@@ -223,12 +223,12 @@ def state_of(content: Any) -> dict[Any, Any]:
     "change",
     [
         lambda tensor: None,
-        pytest.param(lambda tensor: {"nested": tensor}, marks=pytest.mark.slow),
+        lambda tensor: {"nested": tensor},
         lambda tensor: tensor.to("meta"),
-        pytest.param(lambda tensor: tensor.to_sparse(), marks=pytest.mark.slow),
-        pytest.param(lambda tensor: tensor.to(torch.complex64), marks=pytest.mark.slow),
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to(torch.complex64),
         lambda tensor: tensor.flatten(),
-        pytest.param(lambda tensor: torch.tensor(1.0), marks=pytest.mark.slow),
+        lambda tensor: torch.tensor(1.0),
         lambda tensor: torch.zeros(1).expand(2**40, 2**10),
     ],
 )

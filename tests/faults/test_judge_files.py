@@ -108,13 +108,7 @@ def judge(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     signal.signal(signal.SIGALRM, earlier)
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        harm if harm in ("deleted", "flipped") else pytest.param(harm, marks=pytest.mark.slow)
-        for harm in HARMS
-    ],
-)
+@pytest.mark.parametrize("harm", HARMS)
 def test_a_harmed_file_is_one_sentence_that_names_it(good: Path, judge: Path, harm: str) -> None:
     names = [p.relative_to(good).as_posix() for p in sorted(good.rglob("*")) if p.is_file()]
     names.remove(CARD)  # its words are its user's

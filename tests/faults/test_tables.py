@@ -141,7 +141,6 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_runs_killed_at_random_moments_end_with_the_same_bytes(table, sounds, tmp_path):
     whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
     score(table, sounds, whole, resume=False)
@@ -164,7 +163,6 @@ def test_runs_killed_at_random_moments_end_with_the_same_bytes(table, sounds, tm
     ]
 
 
-@pytest.mark.slow
 def test_of_many_runs_at_once_one_writes_and_the_others_say_so(table, sounds, tmp_path):
     out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
     results = FORK.SimpleQueue()
@@ -218,7 +216,6 @@ def test_a_full_disk_costs_nothing_that_was_written(table, sounds, tmp_path, siz
     assert out.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.slow
 def test_a_full_disk_leaves_the_older_output_of_every_command(tmp_path):
     ratings = tmp_path / "ratings.csv"
     with ratings.open("w", newline="", encoding="utf-8") as file:

@@ -114,7 +114,6 @@ def test_a_judge_is_installed_by_one_run_at_a_time(tmp_path, monkeypatch) -> Non
         installed.install_tmu(pytest.fail)
 
 
-@pytest.mark.slow
 def test_of_runs_that_begin_at_once_one_goes_on_and_the_others_are_a_sentence(tmp_path) -> None:
     def write(out: Path, number: int, start: FORK.Barrier, ends: FORK.Queue) -> None:
         start.wait()
