@@ -1,6 +1,6 @@
 # make repro     everything from the sample's recordings to a judge, with the metrics at the end
 # make check     format, lint, types and tests: what a change must pass
-# make test      every test; make test-fast: those that start no stage and no training
+# make test      every test; make test-fast: those not marked slow (pyproject.toml)
 # make torture   faults in number: 5,000 mutated tables, 200 kills, 2,000 mutated sounds
 # make format    formats the code and mends what ruff can
 # make docs      writes docs/params.md and docs/map.md from the code

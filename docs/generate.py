@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import inspect
 import re
 import tokenize
@@ -34,6 +35,7 @@ class Section:
         return self.names[0] if len(self.names) == 1 else self.names[0].rpartition(".")[2]
 
 
+@functools.cache
 def comments() -> dict[str, str]:
     """Every key of params.yaml, dotted, with the comment on its line; NAME is any free name."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -76,19 +78,25 @@ def fields(cls: Any) -> dict[str, Any]:  # noqa: ANN401
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
+@functools.cache
+def parse_class(cls: type) -> tuple[list[ast.stmt], dict[int, str]]:
+    """The statements of a class, and its comments by their lines."""
+    source = inspect.getsource(cls)
+    tokens = tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
+    texts = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    return typing.cast(ast.ClassDef, ast.parse(source).body[0]).body, texts
+
+
 def field_comment(cls: type, name: str) -> str:
     """What stands beside or, as a string, below a field; "" for nothing."""
     owner = next(base for base in cls.__mro__ if name in inspect.get_annotations(base))
-    lines = inspect.getsource(owner).splitlines(keepends=True)
-    body = typing.cast(ast.ClassDef, ast.parse("".join(lines)).body[0]).body
+    body, texts = parse_class(owner)
     index = next(i for i, n in enumerate(body) if ast.unparse(n).startswith(f"{name}:"))
     below = body[index + 1] if index + 1 < len(body) else None
     if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
         return " ".join(str(below.value.value).split())
     beside = range(body[index].lineno, (body[index].end_lineno or 0) + 1)
-    tokens = tokenize.generate_tokens(iter(lines).__next__)
-    texts = [t.string for t in tokens if t.type == tokenize.COMMENT and t.start[0] in beside]
-    return " ".join(comment.lstrip("# ") for comment in texts)
+    return " ".join(texts[line] for line in beside if line in texts)
 
 
 def describe_type(hint: Any, links: dict[Any, str]) -> str:  # noqa: ANN401

@@ -14,6 +14,7 @@ from soundjudge import params
 from soundjudge.data.clips.clip_levels import read_levels
 from soundjudge.data.tables import tables
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.rounding import FLOAT32_DIGITS
 from soundjudge.scoring.ensemble import crossfit, ensemble, fit_report, panel, refits
 
 MEMBERS, TARGETS = Path("data/predictions/members"), Path("data/targets")
@@ -43,7 +44,7 @@ def main() -> None:
         validation, targets, fitted, blends["validation_crossfitted"], config.coverage
     )
     panel.write_blends(BLENDS, blends, intervals)
-    artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted), exact=True)
+    artifacts.write_json(ENSEMBLE, dataclasses.asdict(fitted), digits=FLOAT32_DIGITS)
     numbers = fit_report.report_fit(pairs, fitted, chosen, crossfitted, refitted)
     artifacts.write_metrics(METRICS, {"note": note} | numbers, fit_report.HEADLINE)
 

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-MOST = 20.0  # the costliest takes 2; the first test of a process imports for up to 10
+MOST = 20.0  # the costliest takes 1; the first test of a process imports for up to 10
 ENDLESS = {"TORTURE", "SOUND_MUTATIONS"}  # settings of `make torture`
 
 

@@ -151,10 +151,30 @@ def test_the_files_of_the_checklists_are_there() -> None:
     assert set(re.findall(r"\bmake ([a-z-]+)", CONTRIBUTING)) <= targets
 
 
-def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+def test_the_changelog_begins_with_the_version_of_the_package_or_what_comes_after_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     versions = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert versions[0] == project["version"]
+    released = [version for version in versions if version != "Unreleased"]
+    assert released[0] == project["version"]
+
+
+def test_the_page_on_dvc_names_the_one_stage_that_reads_all_params() -> None:
+    checking = [
+        path.stem
+        for path in (ROOT / "stages").glob("*.py")
+        if "check_params" in path.read_text("utf-8")
+    ]
+    assert checking == ["prepare"]
+    page = (ROOT / "docs/dvc.md").read_text(encoding="utf-8")
+    assert "`doctor` reads all of `params.yaml`, in seconds. So does `prepare`" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_dvc_brings_files_back_without_those_of_a_last_fit_that_has_not_run(page: Path) -> None:
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    bring = [line for line in commands if re.match(r"dvc (pull|checkout)\b", line)]
+    assert not [line for line in bring if "--allow-missing" not in line]
 
 
 @pytest.mark.parametrize(

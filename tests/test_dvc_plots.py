@@ -36,6 +36,8 @@ def test_a_training_is_drawn_over_its_steps_and_the_members_of_one_in_one_plot()
             columns = "validation"
         assert PLOTS[name]["x"] == "steps"
         assert PLOTS[name]["y"] == dict.fromkeys(files, columns)
+        label = columns if isinstance(columns, str) else ", ".join(columns)
+        assert PLOTS[name]["y_label"] == label  # of several columns DVC would write "y"
 
 
 def test_the_judge_is_the_artifact() -> None:

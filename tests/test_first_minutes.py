@@ -133,6 +133,7 @@ def write_ratings() -> None:
         Path(f"{name}.csv").write_text("\n".join(["wav_file_name,text,pred_score", *lines]) + "\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "docs/score_your_generator.md"])
 def test_the_commands_of_who_scores_a_generator_run_in_their_order(
     in_folder: Path, page: str

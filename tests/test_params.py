@@ -95,6 +95,11 @@ def test_every_supported_type_is_built():
         ({"where": "a\0b"}, r"outer\.where is 'a\\x00b': a path without blanks"),
         ({"where": "data/\u200bxacle"}, r"outer\.where .* and invisible characters"),
         ({"where": "~/data"}, r"outer\.where is '~/data': ~ is not replaced here"),
+        (
+            {"where": "s3://bucket/xacle"},
+            "is 's3://bucket/xacle': nothing is downloaded here, get it",
+        ),
+        ({"where": "hf://owner/name"}, r"outer\.where is 'hf://owner/name': nothing is downloaded"),
         ({"where": "ä" * 128}, r"outer\.where .* no name of a file has more than 255 bytes"),
         ({"gamma": "auto"}, r"outer\.gamma is 'auto': a number is needed, or choose .* 'scale'"),
         ({"inner": 3}, r"outer\.inner is 3: a section"),
@@ -169,6 +174,7 @@ def test_a_missing_section_and_a_missing_file_are_named(tmp_path):
         params.load("tune", Inner, path)
 
 
+@pytest.mark.slow
 def test_what_dvc_exp_run_writes_to_params_yaml_means_the_same(tmp_path: Path) -> None:
     hydra = pytest.importorskip("dvc.utils.hydra", reason="dvc is an extra")
     path = tmp_path / "params.yaml"

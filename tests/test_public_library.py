@@ -18,7 +18,13 @@ def test_the_public_names_are_there():
         _ = soundjudge.jugde
 
 
-@pytest.mark.parametrize("module", sorted(set(soundjudge.PUBLIC.values())))
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(module, marks=pytest.mark.slow) if module.endswith("reports") else module
+        for module in sorted(set(soundjudge.PUBLIC.values()))
+    ],
+)
 def test_the_examples_in_docstrings_run(module):
     import pandas as pd
 

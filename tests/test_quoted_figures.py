@@ -1,6 +1,7 @@
 """Figures of texts are those that were measured, and nothing claims more than was measured."""
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -46,6 +47,11 @@ CODE_WITH_PAGES = [path for path in CODE if CITED.search(path.read_text(encoding
 CITING = [(path, unit) for path, unit in text_units(CODE_WITH_PAGES) if CITED.search(unit)]
 
 
+@functools.cache
+def all_units() -> list[tuple[Path, str]]:
+    return list(text_units())
+
+
 def figures(unit: str) -> list[str]:
     return FIGURE.findall(re.sub(r"`[^`]*`|\(http\S+|sections? [\d.]+", "", unit))
 
@@ -86,7 +92,7 @@ INTERVAL = re.compile(r"\[[-+]?\d*\.\d+, ?[-+]?\d*\.\d+\]|± ?\d*\.\d")
 def test_a_figure_with_an_interval_or_a_spread_names_the_page_that_measured_it():
     told = [
         unit
-        for path, unit in text_units()
+        for path, unit in all_units()
         if path.suffix == ".md" and path.name != "params.md" and INTERVAL.search(unit)
     ]
     table = [unit for unit in told if re.match(r"\| `\w+`: ", unit)]  # checked by itself, below
@@ -168,7 +174,7 @@ def test_what_compares_members_says_that_each_is_one_training():
 
 def test_no_text_says_of_calibration_or_tolerance_more_than_is_true():
     """The curve through the centers of isotonic steps has more than the least squared error."""
-    texts = [" ".join(unit.split()) for _, unit in text_units()]
+    texts = [" ".join(unit.split()) for _, unit in all_units()]
     assert not [text for text in texts if "nearest in squared" in text]
     (told,) = [text for text in texts if "have the least squared error of all" in text]
     assert "the curve a little more" in told

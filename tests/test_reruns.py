@@ -184,6 +184,7 @@ def test_the_defaults_need_the_sample_and_its_standins(default):
     assert default.before({"features"}) == {SAMPLE, "prepare", "checkpoints/sample/dvc.yaml:beats"}
 
 
+@pytest.mark.slow
 def test_with_other_corpora_and_encoders_nothing_needs_the_sample(tmp_path):
     real = pipeline(
         tmp_path,
@@ -200,6 +201,7 @@ def test_with_other_corpora_and_encoders_nothing_needs_the_sample(tmp_path):
     assert not real.before(own)
 
 
+@pytest.mark.slow
 def test_one_corpus_of_the_sample_is_enough_to_need_it(tmp_path):
     mixed = pipeline(tmp_path, prepare__xacle="data/raw/xacle", prepare__audiocaps="data/none")
     assert mixed.before({"prepare"}) == {SAMPLE}
@@ -210,6 +212,7 @@ def test_the_standins_are_frozen_and_nothing_else_is(default):
     assert frozen == {TOWERS, *STANDINS}
 
 
+@pytest.mark.slow
 def test_a_member_of_the_ensemble_that_is_new_is_predicted_and_the_others_are_not(
     default, tmp_path
 ):

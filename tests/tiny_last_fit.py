@@ -116,7 +116,7 @@ def write_project(root: Path) -> None:
     for path in MEMBERS.values():
         shutil.copytree(root / "checkpoints" / path, root / "checkpoints/final" / path)
     shutil.copytree(root / "checkpoints/finetune/one", root / "checkpoints/caption")
-    artifacts.write_json(root / ENSEMBLE, asdict(tiny_judge.ensemble(root)), exact=True)
+    artifacts.write_json(root / ENSEMBLE, asdict(tiny_judge.ensemble(root)), digits=None)
     (root / "metrics").mkdir()
     for name in ("evaluate", "final"):
         (root / f"metrics/{name}.md").write_text("# Agreement\n")

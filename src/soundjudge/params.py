@@ -23,6 +23,7 @@ KINDS = {
     Path: "a path",
 }
 NUMBER = re.compile(r"([+-]?[0-9]+)(\.[0-9]*)?(e)([+-]?[0-9]+)", re.ASCII | re.IGNORECASE)
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)  # s3://bucket, hf://owner/name
 MOST_OF_A_NAME = 255  # bytes of a file's or folder's name, on all common file systems
 RENAMED = {"extra_claps": "extra_encoders"}
 "Former names of keys and what they are now."
@@ -117,6 +118,8 @@ def _path(value: str, where: str) -> Path:
         reason = "a path without blanks at its ends and invisible characters is needed"
     elif value.startswith("~"):
         reason = "~ is not replaced here, write the folder out"
+    elif URL.match(value):
+        reason = "nothing is downloaded here, get it first and name the folder or file on this disk"
     elif max(len(part.encode()) for part in value.split("/")) > MOST_OF_A_NAME:
         reason = f"no name of a file has more than {MOST_OF_A_NAME} bytes"
     else:

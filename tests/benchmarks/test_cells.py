@@ -31,6 +31,7 @@ def test_a_row_of_the_report_tests_is_measured_again():
     assert [f"{share:.3f}" for share in script.row("normal", 6, 300)] == stated
 
 
+@pytest.mark.slow
 def test_a_row_of_the_prompts_won_is_measured_again(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     script = load_benchmark("other_intervals")
@@ -39,6 +40,7 @@ def test_a_row_of_the_prompts_won_is_measured_again(monkeypatch):
     assert list(cells) == benchmark_row("other_intervals", "| 20 |")
 
 
+@pytest.mark.slow
 def test_a_row_of_the_score_intervals_is_measured_again(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     script = load_benchmark("other_intervals")

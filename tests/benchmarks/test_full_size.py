@@ -45,6 +45,7 @@ def test_spo_runs_what_its_judge_needs_and_nothing_of_a_language_model():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tmu_runs_every_stage_but_the_regressor():
     stages = {stage.name: stage for stage in run_of("tmu2026")}
     assert list(stages) == [

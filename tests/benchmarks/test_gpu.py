@@ -143,6 +143,7 @@ def test_a_training_is_gone_before_the_next_is_made_so_that_memory_is_its_own(
     assert alive == [0, 0]
 
 
+@pytest.mark.slow
 def test_the_clock_of_scoring_starts_when_the_device_is_idle(monkeypatch):
     gpu = load_benchmark("gpu")
     events = []

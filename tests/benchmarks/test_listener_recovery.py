@@ -102,6 +102,7 @@ def test_a_correct_error_has_ratio_one_on_any_scale():
     assert study.error_ratio(seen, table.assign(error=error)) == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 def test_each_simulation_measures_every_target_under_every_screening():
     correlations, detections = study.measure(condition(), settings(), 80, [3, 0])
     correlations = pd.DataFrame(correlations)

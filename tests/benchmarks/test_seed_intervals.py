@@ -24,6 +24,7 @@ def test_without_chance_of_seeds_the_interval_is_that_of_pairs(values):
     assert found.hi - found.value == pytest.approx(half, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_of_new_seeds_and_new_pairs():
     rng, held = np.random.default_rng(1), 0
     for _ in range(400):  # a number that is a mean over 50 pairs, of three seeds

@@ -386,6 +386,7 @@ def test_a_refit_without_a_generator_is_the_stage_regress_on_the_other_pairs(pip
     assert without(scores, "g0") != pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_refit_that_was_stopped_goes_on_only_with_the_same_generators(pipeline, monkeypatch):
     stage("regress")
     calls: list[list[str]] = []

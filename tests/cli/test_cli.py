@@ -152,6 +152,22 @@ def test_a_table_gets_details_as_columns_and_shards_add_up(judge, sounds, table,
     assert "resume with the options of the first run" in other.stderr.splitlines()[-1]
 
 
+def test_a_mean_per_system_is_told_where_a_table_has_several(judge, sounds, tmp_path):
+    table, out = tmp_path / "systems.csv", tmp_path / "out.csv"
+    table.write_text(
+        "wav_file_name,text,model_id\na.wav,rain,tango\nb.wav,rain,tango\nc.wav,rain,gen\n"
+    )
+    words = ["score-table", table, "--audio-dir", sounds, "--model", judge, "-o", out, "--json"]
+    told = run(*words)
+    a, b, c = (float(row[3]) for row in read_cells(out)[1:])
+    means = dict(sorted({"tango": (a + b) / 2, "gen": c}.items(), key=lambda pair: -pair[1]))
+    listed = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
+    assert f"mean by model_id: {listed}; `soundjudge report` " in told.stderr
+    assert "rows, scored by" in told.stderr  # no mean of both
+    systems = json.loads(told.stdout)["systems"]
+    assert systems == {"column": "model_id", "means": pytest.approx(means)}
+
+
 def test_a_table_goes_through_standard_input_and_output(judge, sounds, tmp_path):
     lines = f'{{"audio_path": "{sounds / "a.wav"}", "caption": "a dog", "n": 1.50}}\n'
     result = CliRunner().invoke(app, ["score-table", "-", "--model", str(judge)], input=lines)

@@ -99,6 +99,7 @@ def test_what_typer_refuses_is_its_own_message():
     assert console.BUG not in result.stderr
 
 
+@pytest.mark.slow
 def test_the_version_is_that_of_the_installed_package():
     for command in (["soundjudge"], [sys.executable, "-m", "soundjudge"]):
         run = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Two runs of DVC at once, and one cache of several users: equal results, or a sentence."""
+"""Two runs of DVC at once, one cache of several users, a pipeline that has not run yet."""
 
 import os
 import shutil
@@ -44,7 +44,6 @@ def repro(
     )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_of_two_runs_in_one_folder_both_end_well_or_one_names_the_lock(tmp_path):
     folder = project(tmp_path / "project")
     runs = [repro(folder, tmp_path) for _ in range(2)]
@@ -65,7 +64,6 @@ def as_a_member_of_the_group(command: list[str]) -> list[str]:
     return ["setpriv", "--bounding-set", rights, "--inh-caps", rights, *command]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv"
 )
@@ -89,3 +87,50 @@ def test_two_users_share_one_cache(tmp_path):
     told = again.communicate(timeout=300)[0]
     assert again.returncode == 0, told
     assert (second / "output").read_text() == "2"
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", *words], cwd=folder, check=True)
+
+
+def test_where_the_last_fit_has_not_run_dvc_does_what_its_page_says(tmp_path):
+    """Two pipelines as here: that of the root has run and is committed, the last fit never ran."""
+    folder = project(tmp_path / "project")
+    (folder / ".dvc/config.local").unlink()  # this project is in git
+    copying = (
+        "stages:\n  {0}:\n    cmd: cp {1} {2}\n    wdir: {3}\n    deps: [{1}]\n    outs: [{2}]\n"
+    )
+    (folder / "dvc.yaml").write_text(copying.format("first", "input", "output", "."))
+    (folder / "final").mkdir()
+    (folder / "final/dvc.yaml").write_text(copying.format("last", "output", "final_output", ".."))
+    (folder / ".gitignore").write_text("/output\n/final_output\n")
+    (folder / ".dvc/.gitignore").write_text("/tmp\n/cache\n")
+    git(folder, "init", "--quiet")
+    git(folder, "config", "user.name", "someone")
+    git(folder, "config", "user.email", "someone@example.org")
+
+    def dvc(*words: str) -> tuple[bool, str]:
+        run = subprocess.run(
+            [*DVC, *words], cwd=folder, env=environment(tmp_path), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
+        )  # fmt: skip
+        return run.returncode == 0, run.stdout
+
+    assert dvc("repro")[0] and not (folder / "final_output").exists()
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "first")
+    assert "last" in dvc("status")[1]
+    assert "up to date" in dvc("status", "dvc.yaml")[1]
+
+    (folder / "output").unlink()
+    succeeded, words = dvc("checkout")
+    assert not succeeded and "final_output" in words
+    assert (folder / "output").read_text() == "1"
+    assert dvc("checkout", "--allow-missing")[0]
+
+    (folder / "input").write_text("2")
+    assert dvc("repro")[0]
+    for command in ("commit", "exp save"):
+        succeeded, words = dvc(*command.split(), "--force")
+        assert not succeeded and "final_output" in words
+        assert dvc(*command.split(), "--force", "dvc.yaml")[0]

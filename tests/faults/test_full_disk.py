@@ -46,7 +46,6 @@ def fill(disk: Path, bytes_left: int) -> Path:
     return filler
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kilobytes_left", [0, 16, 100, 400])
 def test_a_training_goes_on_when_there_is_room_again(small_disk: Path, kilobytes_left: int) -> None:
     run_stage("caption")

@@ -58,7 +58,6 @@ def run_stage(project: Path, name: str, out: Path) -> None:
         repository.run_script(script, *(["regress"] if name == "refit" else []))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kill", "full disk"])
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_leaves_whole_files_at_every_write(project, tmp_path, monkeypatch, name, kind):

@@ -163,7 +163,6 @@ def test_runs_killed_at_random_moments_end_with_the_same_bytes(table, sounds, tm
     ]
 
 
-@pytest.mark.slow
 def test_of_many_runs_at_once_one_writes_and_the_others_say_so(table, sounds, tmp_path):
     out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
     results = FORK.SimpleQueue()

@@ -108,7 +108,15 @@ HARMS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("script", INPUTS)
+@pytest.mark.parametrize(
+    "script",
+    [
+        script
+        if script in ("targets", "tune_clap")
+        else pytest.param(script, marks=pytest.mark.slow)
+        for script in INPUTS
+    ],
+)
 def test_an_input_that_is_none_is_one_sentence_that_names_it(project, whole, script) -> None:
     for name in INPUTS[script]:
         for kind, harm in HARMS.items():
@@ -141,6 +149,7 @@ def test_the_inputs_themselves_are_taken(project: Path, script: str) -> None:
     run(script)
 
 
+@pytest.mark.slow
 def test_params_of_a_later_stage_are_refused_by_the_first_one(whole, tmp_path, monkeypatch) -> None:
     shutil.copytree(whole, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")

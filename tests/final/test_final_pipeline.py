@@ -43,6 +43,7 @@ def test_no_stage_of_the_selection_run_reads_anything_of_the_last_fit(both):
     assert not both.before(set(both.stages) - last) & last
 
 
+@pytest.mark.slow
 def test_a_judge_of_ratings_alone_needs_no_captions_for_its_last_fit_and_its_refits(tmp_path):
     shutil.copytree(FOLDER, tmp_path / "final")
     changes = {"ensemble__members": {"svr": "regress"}, "refit__members": ["regress"]}

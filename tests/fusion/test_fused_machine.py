@@ -7,7 +7,7 @@ from sklearn.svm import SVR
 
 from soundjudge.clap.regression.kernel_machine import fit_kernel_machine, pair_features
 from soundjudge.errors import SoundjudgeError
-from soundjudge.fusion.fused_machine import FusionConfig, fit_fused_machine
+from soundjudge.fusion.fused_machine import FusedMachine, FusionConfig, fit_fused_machine
 
 CONFIG = {"c": 0.5, "epsilon": 0.08, "gamma": "scale", "batch_size": 4, "likelihood_weight": 0.5}
 
@@ -93,3 +93,20 @@ def test_a_statistic_that_never_changes_is_no_obstacle():
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(SoundjudgeError, match=name):
         FusionConfig(**{**CONFIG, name: value})
+
+
+def test_what_differs_in_the_last_digits_of_a_kernel_is_fitted_to_the_same_bytes(monkeypatch):
+    """As on another processor: exp and products of matrices end in other digits there."""
+    sounds, texts, statistics = pairs(200, 6)
+    scores, config = 5 + 4 * (sounds * texts).sum(1) + statistics[:, 0], FusionConfig(**CONFIG)
+    machine = fit_fused_machine(sounds, texts, [6], statistics, scores, config)
+    kernel, rng = FusedMachine.kernel, np.random.default_rng(7)
+
+    def other_digits(*arguments):
+        values = kernel(*arguments)
+        return values * (1 + 1e-15 * rng.standard_normal(values.shape))
+
+    monkeypatch.setattr(FusedMachine, "kernel", other_digits)
+    other = fit_fused_machine(sounds, texts, [6], statistics, scores, config)
+    assert other.clap.weights.tobytes() == machine.clap.weights.tobytes()
+    assert other.clap.intercept.tobytes() == machine.clap.intercept.tobytes()

@@ -85,6 +85,7 @@ def test_the_statistics_are_those_of_which_the_likelihood_member_makes_its_score
     assert tokens.tolist() == [3, 4, 2]  # with the end
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_the_size_of_the_batches(tmp_path):
     member = loaded(project(tmp_path)[0])
     alone, together = (
@@ -98,6 +99,7 @@ def test_scores_do_not_depend_on_the_size_of_the_batches(tmp_path):
     assert alone == pytest.approx(together, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_judge_holds_all_of_it_and_repeats_its_scores_elsewhere(tmp_path):
     root, _ = project(tmp_path / "project")
     checkpoints = {"fusion": FUSED}

@@ -39,6 +39,7 @@ def test_all_four_at_once_are_the_same_numbers():
     assert scores["mse"] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-50, 50), min_size=3, max_size=30, unique=True), st.randoms())
 def test_rank_correlations_do_not_see_a_monotone_change(values, random):
     reference = values.copy()

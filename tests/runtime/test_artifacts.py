@@ -177,5 +177,5 @@ def test_floats_of_json_have_six_digits_unless_it_is_exact(tmp_path):
     artifacts.write_json(tmp_path / "x.json", data)
     expected = {"a": [0.666667, [0.0, 123456789]], "b": {"c": True, "d": "0.123456789"}}
     assert artifacts.read_json(tmp_path / "x.json") == expected
-    artifacts.write_json(tmp_path / "exact.json", data, exact=True)
+    artifacts.write_json(tmp_path / "exact.json", data, digits=None)
     assert artifacts.read_json(tmp_path / "exact.json")["a"][0] == 2 / 3

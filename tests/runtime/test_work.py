@@ -97,6 +97,7 @@ print(work.fingerprint({}, [Path("input")]))
     assert (tmp_path / "read").read_text() == "once "
 
 
+@pytest.mark.slow
 def test_a_fingerprint_sees_the_code_that_is_loaded(tmp_path):
     # A copy of the package, so that its source can be edited.
     package = tmp_path / "soundjudge"

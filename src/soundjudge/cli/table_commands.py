@@ -157,8 +157,11 @@ def _tell_summary(summary: "ScoreSummary", judge: "Judge", out: Path) -> None:
         f"{summary.rows - summary.failed} of {summary.rows}" if summary.failed else summary.rows
     )
     where = "" if str(out) == "-" else f": {out}"
-    mean = "" if summary.mean is None else f", mean {summary.mean:.4f}"
+    several = summary.mean is None or summary.systems is not None
+    mean = "" if several else f", mean {summary.mean:.4f}"
     console.tell(f"{scored} rows{resumed}{mean}, scored by {judge.score_id}{where}")
+    if summary.systems is not None:
+        console.tell(summary.systems.sentence())
     for sentence, names in summary.flagged.items():
         console.tell(f"{sentence} ({len(names)} rows, {names[0]} first)")
     options.tell_note(judge)

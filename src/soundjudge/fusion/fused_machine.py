@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # params.yaml is read without torch
     from soundjudge.clap.encoders.encoder import Dimensions
 
 
+KERNEL_DECIMALS = 6
+
+
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig(RegressionConfig):
     """Section `fusion` of params.yaml."""
@@ -113,5 +116,7 @@ def fit_fused_machine(
 
     every = machine(range(len(scores)), np.zeros(len(scores)), np.zeros(1))
     svr = SVR(kernel="precomputed", C=config.c, epsilon=config.epsilon)
-    svr.fit(every.kernel(sounds, texts, statistics), (scores - 5) / 5)
+    # Libraries differ in the last digits by the processor, and so would all that is fitted to them.
+    kernel = every.kernel(sounds, texts, statistics).round(KERNEL_DECIMALS)
+    svr.fit(kernel, (scores - 5) / 5)
     return machine(svr.support_, svr.dual_coef_[0], svr.intercept_)

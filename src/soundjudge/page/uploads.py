@@ -110,8 +110,7 @@ def _read_pairs(path: Path, name: str, sounds: ZippedSounds) -> PairTable:
     def is_there(column: str) -> bool:
         return all(sounds.has(cell) for cell in table.column(column))
 
-    audio = listed_pairs.find_column("audio", table.columns, None, name, is_there)
-    text = listed_pairs.find_column("text", table.columns, None, name)
+    audio, text = listed_pairs.find_columns(table.columns, name, fits=is_there)
     return replace(table, audio=audio, text=text)
 
 

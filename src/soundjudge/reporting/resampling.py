@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 
 # Weights of a block: its arrays stay in the processor's cache, and memory does not grow with R.
 BLOCK_WEIGHTS = 100_000
+# Items whose draws are made and counted one by one, which is of the same distribution and several
+# times as fast; fewer keep the draws that the numbers of this repository stand on.
+MANY = 10_000
 # Of an interval: of 4 pairs 29 % of intervals have no width and .71 hold; of 10, none and .98.
 MIN_PAIRS = 10
 
@@ -48,13 +51,21 @@ def resample_weights(
     for start in range(0, resamples, size):
         rows = min(size, resamples - start)
         if not clusters:
-            yield generators[0].multinomial(pairs, np.full(pairs, 1 / pairs), size=rows)
+            yield _draw_counts(generators[0], pairs, rows)
             continue
         weights = np.ones((rows, pairs), dtype=np.int64)
         for codes, rng in zip(clusters, generators[: len(clusters)], strict=True):
             count = int(codes.max()) + 1
-            weights *= rng.multinomial(count, np.full(count, 1 / count), size=rows)[:, codes]
+            weights *= _draw_counts(rng, count, rows)[:, codes]
         yield weights
+
+
+def _draw_counts(rng: np.random.Generator, items: int, rows: int) -> NDArray[np.int64]:
+    """How often each item comes in as many draws with replacement, (rows, items)."""
+    if items <= MANY:
+        return rng.multinomial(items, np.full(items, 1 / items), size=rows)
+    draws = (rng.integers(items, size=items) for _ in range(rows))
+    return np.stack([np.bincount(row, minlength=items) for row in draws])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +147,8 @@ def tau_terms(prediction: Floats, reference: Floats) -> Floats:
     concordant = _count_below(x, y) + _count_below(top_x - x, top_y - y)
     discordant = _count_below(x, top_y - y) + _count_below(top_x - x, y)
     untied = [len(v) - np.bincount(v)[v] for v in (x, y)]
-    return np.stack([concordant - discordant, *untied], axis=1).astype(np.float64)
+    # Columns lie together in memory: their sums, of whole numbers and so exact, take a tenth.
+    return np.stack([concordant - discordant, *untied]).astype(np.float64).T
 
 
 def tau_draws(terms: Floats, weights: Floats) -> Floats:

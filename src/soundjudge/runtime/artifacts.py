@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.file_system import begin_folder, flush_folder_to_disk, flush_to_disk
-from soundjudge.runtime.rounding import round_floats
+from soundjudge.runtime.rounding import SIGNIFICANT_DIGITS, round_floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,12 +87,12 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def write_json(path: Path, data: object, *, exact: bool = False) -> None:
-    """Writes `data` with sorted keys; `exact`, for what a model is loaded from, rounds no float.
+def write_json(path: Path, data: object, *, digits: int | None = SIGNIFICANT_DIGITS) -> None:
+    """Writes `data` with sorted keys and so many significant digits; None rounds no float.
 
     A NaN or an infinity raises ValueError.
     """
-    data = data if exact else round_floats(data)
+    data = data if digits is None else round_floats(data, digits)
     try:
         text = json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:

@@ -52,7 +52,7 @@ class MemberRecord:
 
 def write_member(folder: Path, record: MemberRecord) -> None:
     """Writes member.json."""
-    artifacts.write_json(folder / MEMBER_FILE, asdict(record), exact=True)
+    artifacts.write_json(folder / MEMBER_FILE, asdict(record), digits=None)
 
 
 def read_member(folder: Path, *kinds: str) -> MemberRecord:

@@ -20,6 +20,7 @@ def weights(patterns: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(patterns.view(np.float32).copy())
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(PATTERNS, PATTERNS)
 def test_base_and_delta_give_back_the_tuned_weights_to_the_last_bit(base, tuned):

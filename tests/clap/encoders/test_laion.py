@@ -59,7 +59,7 @@ def test_every_weight_arrives_and_the_rest_is_dropped_knowingly(fused):
     assert len(dropped) == 18
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("fused", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_file_of_laions_hears_and_reads_as_its_weights_do(tmp_path: Path, fused):
     model = tiny_laion.model(fused)
     path = tiny_laion.write(tmp_path / "630k.pt", tiny_laion.state(model))

@@ -67,7 +67,7 @@ def part(name: str) -> str:
     return name.split(".")[2] if "backbone" in name else "text_encoder"
 
 
-@pytest.mark.parametrize("text", ["Bag", "Reader"])
+@pytest.mark.parametrize("text", ["Bag", pytest.param("Reader", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("trainable", list(PARTS))
 def test_only_the_chosen_parts_move_and_come_back_to_the_last_bit(
     clips, in_folder, tmp_path, trainable, text
@@ -243,6 +243,7 @@ def test_a_judge_of_a_tuned_m2d_scores_with_the_users_copy_alone(packaged, monke
         Judge.from_pretrained(judge, "cpu")
 
 
+@pytest.mark.slow
 def test_doctor_says_whether_the_users_copy_is_the_one_that_a_judge_asks_for(
     packaged, monkeypatch, capsys
 ):

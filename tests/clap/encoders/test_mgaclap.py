@@ -62,6 +62,7 @@ def test_embeddings_equal_those_of_its_authors_code(clap):
     assert re.fullmatch(rf"mgaclap-[0-9a-f]{{8}}/{protocol}", clap.name())
 
 
+@pytest.mark.slow
 def test_no_embedding_depends_on_its_batch_mates(clap):
     waves = [noise(0.001, 1), noise(3, 0), noise(12, 2), np.zeros(900, np.float32)]
     texts = [*TEXTS, "", "!?"]

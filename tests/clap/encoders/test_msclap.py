@@ -82,6 +82,7 @@ def test_the_file_itself_can_be_named_and_its_name_says_the_protocol(folder, cla
     assert re.fullmatch(rf"msclap-[0-9a-f]{{8}}/{re.escape(protocol)}", clap.name())
 
 
+@pytest.mark.slow
 def test_no_embedding_depends_on_its_batch_mates(clap):
     waves = [noise(0.001, 1), noise(3, 0), noise(9, 2)]
     texts = [*TEXTS, "a dog " * 60, ""]

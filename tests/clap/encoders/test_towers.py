@@ -99,6 +99,7 @@ def test_the_network_averages_the_blocks_that_are_there():
         np.testing.assert_allclose(pooled[1], network.embed_blocks(blocks[1]).mean(0), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", KINDS)
 def test_embeddings_are_unit_repeatable_and_do_not_depend_on_batch_mates(own):
     clap = tiny_towers.clap(**own)
@@ -435,6 +436,7 @@ def test_aisfx_and_minilm_give_what_their_own_code_gave():
     np.testing.assert_allclose(sentence[:, :3], STORED_SENTENCES, atol=1e-4)
 
 
+@pytest.mark.slow
 @needs_packages
 def test_the_package_has_the_classifiers_whose_classes_are_known():
     state, datasets = weight_files.read_weights(AISFX.find() / "checkpoint.pth", None)
@@ -453,6 +455,7 @@ def test_the_package_has_the_classifiers_whose_classes_are_known():
     np.testing.assert_allclose(own.exp(), hidden.softmax(dim=1), atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_packages
 def test_the_samples_categories_are_the_classes_that_its_recordings_name():
     clap = checkpoints.load_encoder(ClapSource(path=ROOT / "checkpoints/sample/towers"), "cpu")
@@ -463,6 +466,7 @@ def test_the_samples_categories_are_the_classes_that_its_recordings_name():
     assert {k: clap.categories.names[first[k]] for k in by_eye} == by_eye
 
 
+@pytest.mark.slow
 @needs_packages
 def test_the_samples_projections_open_with_the_installed_packages():
     clap = checkpoints.load_encoder(ClapSource(path=ROOT / "checkpoints/sample/towers"), "cpu")

@@ -275,6 +275,7 @@ def test_two_m2d_claps_are_refused_because_a_judge_can_ask_for_one_alone(tmp_pat
         checkpoints.check_one_m2d([one, tmp_path / "c", two])
 
 
+@pytest.mark.slow
 def test_a_judge_holds_a_copy_of_each_clap_that_it_may_and_asks_for_the_other(tmp_path: Path):
     root = tmp_path / "pipeline"
     paths = [Path("official/one"), Path("official/two"), Path("official/m2d")]

@@ -1,5 +1,6 @@
 """m4a, aac, webm and their like: decoded where PyAV is installed, else refused with the remedy."""
 
+import functools
 import importlib.util
 import io
 import sys
@@ -20,6 +21,7 @@ FORMATS = [
 ]  # fmt: skip
 
 
+@functools.cache
 def encoded(kind, codec):
     return encode_by_ffmpeg(io.BytesIO(), kind, codec, sample_rate=RATE, bit_rate=64_000)
 

@@ -1,6 +1,9 @@
 """Two files in one, and tags before a file: all is heard, or it is refused with the reason."""
 
+import functools
 import importlib.util
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,17 +23,19 @@ TAG = b"ID3\x04\0\0\0\0\0\x32" + bytes(50)
 TAG_WITH_FOOTER = b"ID3" + FOOTER + bytes(50) + b"3DI" + FOOTER
 
 
-def sound(kind, tmp_path):
+@functools.cache
+def sound(kind):
     if kind in OURS:
         return encode(sweep(1.0), OURS[kind])
-    return encode_by_ffmpeg(tmp_path / f"made.{kind}", *FOREIGN[kind])
+    with tempfile.TemporaryDirectory() as folder:
+        return encode_by_ffmpeg(Path(folder, f"made.{kind}"), *FOREIGN[kind])
 
 
 @needs_av
 @pytest.mark.parametrize("first", [*OURS, *FOREIGN])
 @pytest.mark.parametrize("second", [*OURS, *FOREIGN])
 def test_a_file_of_another_format_behind_one_is_never_passed_over(tmp_path, first, second):
-    one, other = sound(first, tmp_path), sound(second, tmp_path)
+    one, other = sound(first), sound(second)
     (tmp_path / "one").write_bytes(one)
     alone = len(audio.read_audio(tmp_path / "one"))
     (tmp_path / "both").write_bytes(one + other)
@@ -53,6 +58,7 @@ def test_an_mp3_behind_a_flac_is_told_whatever_tag_is_between(tmp_path, between)
     assert len(audio.read_audio(path, 1.0)) == 16_000
 
 
+@pytest.mark.slow
 def test_noise_in_a_flac_is_not_taken_for_another_file(tmp_path):
     # A frame of 4,096 samples of noise holds some headers of MPEG audio by chance, and an
     # OggS written into the first frame's samples is no file.

@@ -10,7 +10,12 @@ from tiny_sounds import RATE, encode, pages, sweep, with_checksum, without_end_f
 from soundjudge.data.audio import audio
 from soundjudge.errors import AudioError
 
-CODECS = [("VORBIS", RATE), ("OPUS", 48_000), ("OPUS", RATE), ("VORBIS", 44_100)]
+CODECS = [
+    ("VORBIS", RATE),
+    pytest.param("OPUS", 48_000, marks=pytest.mark.slow),
+    ("OPUS", RATE),
+    pytest.param("VORBIS", 44_100, marks=pytest.mark.slow),
+]
 
 
 def read(path, data, first_seconds=None):

@@ -92,6 +92,7 @@ def test_keys_of_equal_content_share_a_row(tmp_path):
     assert np.load(tmp_path / "r/shards/00000.npy").tolist() == block.tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=6), st.integers(1, 5), st.randoms())
 def test_rows_do_not_depend_on_blocks_nor_on_where_shards_end(tmp_path_factory, sizes, each, luck):

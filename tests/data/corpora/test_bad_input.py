@@ -172,6 +172,7 @@ def test_what_the_lists_alone_show_stops_before_any_sound_is_read(raw, monkeypat
         preparation.list_corpora(config(max_rejected_fraction=0.3))
 
 
+@pytest.mark.slow
 def test_a_corpus_too_bad_stops_at_once_and_goes_on_when_the_limit_is_raised(raw, monkeypatch):
     names = [f"n{number:03d}" for number in range(60)]
     folder = list_clips(raw, *names)

@@ -75,6 +75,7 @@ def test_killed_and_run_again_the_bytes_are_the_same(raw, monkeypatch, read_name
     assert read_names == ORDER[max(at - 1, 0) // 3 * 3 :]
 
 
+@pytest.mark.slow
 def test_a_rejected_sound_is_named_once_however_often_the_run_was_killed(raw, monkeypatch):
     (raw / "audiocaps/audio/-x_y_0.flac").write_bytes(b"")
     (raw / "vggsound/audio/two_000007.wav").write_bytes(b"")
@@ -86,7 +87,13 @@ def test_a_rejected_sound_is_named_once_however_often_the_run_was_killed(raw, mo
     assert metrics["audiocaps"]["rejected"] == {"empty": 1, "missing": 1}
 
 
-@pytest.mark.parametrize("change", ["size", "time", "gone", "settings"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "size",
+        *(pytest.param(other, marks=pytest.mark.slow) for other in ("time", "gone", "settings")),
+    ],
+)
 def test_what_was_changed_in_between_is_read_again(raw, monkeypatch, read_names, change):
     kill_at("00003.wav", monkeypatch)
     path = raw / "audiocaps/audio/train/abc_30.wav"
@@ -116,6 +123,7 @@ def test_a_limit_that_does_not_change_the_shards_keeps_what_was_read(raw, monkey
     assert sorted(read_names) == ["00001.wav", "00002.wav", "00003.wav"]
 
 
+@pytest.mark.slow
 def test_shards_that_cannot_be_linked_are_copied(raw, monkeypatch):
     prepare_corpora("linked")
 
@@ -176,6 +184,7 @@ def test_nothing_at_all_to_keep_is_an_empty_folder_and_no_crash(raw):
     assert len(tables.read_table(Path("out/rated.parquet"), tables.RATED)) == 0
 
 
+@pytest.mark.slow
 def test_the_sounds_that_are_read_have_a_rate_and_a_time_left(raw, monkeypatch):
     (raw / "vggsound/audio/two_000007.wav").write_bytes(b"")
     monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)

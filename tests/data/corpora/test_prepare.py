@@ -114,6 +114,7 @@ def test_an_unlabeled_or_absent_test_split_has_no_test_labels(raw, test_list):
     assert len(corpora.xacle.ratings) == 6
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_the_number_of_workers(raw):
     one, four = prepare_corpora("one", workers=1), prepare_corpora("four", workers=4)
     assert one == four

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soundjudge.data.tables import tables
-from soundjudge.runtime.rounding import round_float
+from soundjudge.runtime.rounding import FLOAT32_DIGITS, round_float
 
 SCORES = [6.123456789012345, -0.000123456789, 10.0, 2.5]
 
@@ -36,14 +36,31 @@ def test_the_rounded_numbers_come_back(tmp_path):
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "x.csv").read_bytes()
 
 
-def test_parquet_and_predictions_stay_exact(tmp_path):
+def test_parquet_stays_exact(tmp_path):
     tables.write_table(targets(SCORES), tmp_path / "x.parquet", tables.TARGETS)
     back = tables.read_table(tmp_path / "x.parquet", tables.TARGETS)
     assert back["latent_score"].tolist() == SCORES
-    predictions = targets(SCORES)[["wav_file_name", "text"]].assign(pred_score=SCORES)
-    tables.write_table(predictions, tmp_path / "x.csv", tables.PREDICTIONS)
-    back = tables.read_table(tmp_path / "x.csv", tables.PREDICTIONS)
-    assert back["pred_score"].tolist() == SCORES
+
+
+def predictions_as_read(folder, scores) -> list[float]:
+    """What a table of predictions with these scores holds."""
+    predictions = targets(scores)[["wav_file_name", "text"]].assign(pred_score=scores)
+    tables.write_table(predictions, folder / "x.csv", tables.PREDICTIONS)
+    return tables.read_table(folder / "x.csv", tables.PREDICTIONS)["pred_score"].tolist()
+
+
+def test_predictions_keep_nine_digits(tmp_path):
+    expected = [6.12345679, -0.000123456789, 10.0, 2.5]
+    assert predictions_as_read(tmp_path, SCORES) == expected
+    assert predictions_as_read(tmp_path, np.array(SCORES) * (1 + 3e-12)) == expected
+
+
+@given(number=st.floats(width=32, min_value=-128, max_value=128))
+def test_two_predictions_of_32_bits_never_become_one(number):
+    above = np.nextafter(np.float32(number), np.float32(np.inf))
+    one, other = (round_float(float(value), FLOAT32_DIGITS) for value in (number, above))
+    assert one < other or abs(number) < 1e-11
+    assert np.float32(one) == number or abs(number) < 1e-11
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False).filter(lambda value: abs(value) > 1e-12))

@@ -40,13 +40,19 @@ CASES = {
     ),
     "averages_as_the_challenge_page_spells_them": (
         "wav_file_name,text,average_semantic_alignement_score\n0.wav,a dog,5\n",
-        "the column 'listener_id' is missing",
+        "the columns 'listener_id' and 'score' are missing",
         "'average_semantic_alignement_score' holds averages",
     ),
     "averages_in_place_of_ratings": (
         "wav_file_name,text,average_score\n0.wav,a dog,5\n",
-        "the column 'listener_id' is missing",
+        "the columns 'listener_id' and 'score' are missing",
         "each listener's own ratings are needed",
+    ),
+    "columns_under_other_names": (
+        "Stimulus,caption,rater,response\n0.wav,a dog,l1,5\n",
+        "the columns 'wav_file_name', 'text', 'listener_id' and 'score' are missing",
+        "rename 'Stimulus' to 'wav_file_name'; rename 'caption' to 'text'; rename 'rater' to "
+        "'listener_id'; rename 'response' to 'score'",
     ),
     "a_missing_listener_column": (
         "wav_file_name,text,score\n0.wav,a dog,5\n",
@@ -60,7 +66,7 @@ CASES = {
     ),
     "semicolons_between_columns": (
         HEADER.replace(",", ";") + ROWS.replace(",", ";"),
-        "is missing",
+        "'listener_id' and 'score' are missing",
         "separate columns by commas",
     ),
     "a_column_name_twice": (

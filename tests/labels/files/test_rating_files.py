@@ -398,7 +398,7 @@ SCALES = {"1-5": (1, 5), "0-100": (0, 100), "0-1": (0, 1)}
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", pytest.param(".parquet", marks=pytest.mark.slow)])
 def test_another_scale_is_named_and_taken_if_the_user_says_so(tmp_path, scale, suffix):
     low, high = SCALES[scale]
     frame = table()

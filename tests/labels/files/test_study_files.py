@@ -73,6 +73,7 @@ def test_a_study_is_a_table_a_verdict_json_and_a_figure(path, tmp_path):
     assert run(*words).stdout == result.stdout
 
 
+@pytest.mark.slow
 def test_reliability_prints_every_coefficient_with_its_interval(path, tmp_path):
     out = tmp_path / "reliability.json"
     result = run("reliability", path, "-o", out, "--resamples", 50, "--seed", 3)
@@ -103,6 +104,7 @@ def test_the_library_reports_what_the_commands_write(path, tmp_path):
     assert (written["pairs"], written["listeners"]) == (40, 14)
 
 
+@pytest.mark.slow
 def test_the_library_takes_other_scales_and_refuses_bad_rows():
     five = ratings().assign(score=lambda frame: 1 + frame["score"] * 0.4)
     numbers = soundjudge.reliability(five, resamples=10, scale=(1, 5))
@@ -122,6 +124,7 @@ def test_the_library_takes_other_scales_and_refuses_bad_rows():
         soundjudge.study(alone)
 
 
+@pytest.mark.slow
 def test_a_report_can_be_read_whatever_the_texts_hold(tmp_path, without_pictures):
     frame = ratings().assign(text=lambda rows: "a\rdog " + rows["wav_file_name"])
     frame.to_csv(tmp_path / "r.csv", index=False, quoting=csv.QUOTE_ALL)
@@ -187,6 +190,7 @@ def test_what_no_study_can_use_is_one_sentence(path, tmp_path):
     assert not (tmp_path / "out.json").exists()
 
 
+@pytest.mark.slow
 def test_nested_panels_are_said_by_every_report(tmp_path):
     frame = ratings(careless=())
     other = frame.assign(

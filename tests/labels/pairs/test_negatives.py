@@ -93,6 +93,7 @@ def test_every_caption_is_a_matched_pair_once(tmp_path):
     assert not order.duplicated().any()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

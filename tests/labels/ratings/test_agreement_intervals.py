@@ -78,7 +78,10 @@ def test_raters_who_agree_by_chance_have_coefficients_and_no_ceiling():
     assert numbers["icc_lo"] <= numbers["icc"] <= numbers["icc_hi"]
 
 
-@pytest.mark.parametrize("pairs", [2, 3, 9])
+@pytest.mark.parametrize(
+    "pairs",
+    [pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow), 9],
+)
 def test_of_few_pairs_there_are_numbers_and_a_reason_in_place_of_intervals(pairs):
     rows = [
         (f"{pair}.wav", f"l{who}", float(min(10, 3 * pair + (pair * who) % 3)))
@@ -118,6 +121,7 @@ def test_complete_ratings_without_any_contrast_within_a_listener_warn_of_nothing
         agreement_intervals.agreement_intervals(frame, resamples=50, seed=0)
 
 
+@pytest.mark.slow
 def test_a_ceiling_of_few_pairs_lies_in_its_interval_though_resamples_repeat_pairs():
     rng = np.random.default_rng(6)
     quality = rng.uniform(1, 9, 20)

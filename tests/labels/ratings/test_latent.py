@@ -202,6 +202,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(ROWS)
 def test_whatever_the_panel_the_likelihood_never_falls_and_all_is_finite(rows):
@@ -218,6 +219,7 @@ def test_whatever_the_panel_the_likelihood_never_falls_and_all_is_finite(rows):
     assert fit.pairs["latent_score"].between(-5, 15).all()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_order_and_names_of_rows_do_not_matter(rows, shuffle):

@@ -91,6 +91,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(ROWS, ROWS, st.booleans())
 def test_statistics_and_targets_are_those_of_plain_loops(train, new, categorical):
@@ -173,7 +174,9 @@ def test_without_training_ratings_there_is_no_standard():
         standardization.standardize_splits(VALIDATION, PUBLISHED)
 
 
-@pytest.mark.parametrize("shrinkage", [0.0, 2.0, "empirical_bayes"])
+@pytest.mark.parametrize(
+    "shrinkage", [0.0, pytest.param(2.0, marks=pytest.mark.slow), "empirical_bayes"]
+)
 def test_the_stage_writes_its_tables_and_the_same_bytes_again(in_folder, shrinkage):
     rng = np.random.default_rng(0)
     rows = [(f"{p}.wav", f"l{k}", rng.integers(0, 11)) for p in range(30) for k in range(4)]

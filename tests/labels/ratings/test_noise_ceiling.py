@@ -110,6 +110,7 @@ def test_the_fit_finds_noise_and_carelessness():
     assert fitted.weights @ fitted.grid == pytest.approx(truth.mean(), abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_ceiling_of_a_fitted_truth_is_that_of_ratings_drawn_from_it():
     ratings, _ = simulate("XACLE", 400, 4, noise=1.3, careless=0.05)
     ratings = ratings.drop(index=range(0, 400, 3))  # pairs of 2, 3 and 4 ratings

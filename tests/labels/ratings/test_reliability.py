@@ -117,7 +117,9 @@ def test_ceilings_and_floor_are_what_the_expected_rating_itself_reaches(raters, 
     assert ceiling.mse == pytest.approx(reached["mse"], rel=0.08)
 
 
-@pytest.mark.parametrize("raters", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize(
+    "raters", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 4, 5)), 8]
+)
 def test_the_ceiling_is_what_the_truth_itself_reaches(raters):
     truth, ratings = simulated(4000, raters, noise=1.5)
     means = ratings.groupby("wav_file_name", sort=False)["score"].mean()

@@ -79,6 +79,7 @@ SCORES = st.one_of(
 TOLERANCES = st.sampled_from([0.0, 0.1, 0.3, 0.5, 2.0, 5.0, 20.0])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(rows_of(SCORES), TOLERANCES)
 def test_screening_keeps_exactly_what_the_published_rule_keeps(rows, tolerance):
@@ -97,6 +98,7 @@ def test_floating_point_does_not_decide(score_type):
     assert 0.8 - 0.1 > 0.7  # though nobody would say so
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(rows_of(st.floats(0, 10)), TOLERANCES)
 def test_screening_ratings_that_were_screened_changes_nothing(rows, tolerance):
@@ -278,6 +280,7 @@ def test_listeners_whom_nobody_can_be_compared_with_stay():
     assert excluded_listeners(frame, rules("listener")) == set()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(
     st.lists(

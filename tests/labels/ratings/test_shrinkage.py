@@ -59,6 +59,7 @@ def naive_strength(panel):
     return within / bias if bias > 1e-12 else math.inf
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(PANELS)
 def test_the_strength_of_the_mean_is_that_of_the_analysis_of_variance(panel):
@@ -131,6 +132,7 @@ def test_two_listeners_of_one_opinion_each_keep_their_means():
     assert scales.listeners["mean"].tolist() == [2, 9]  # no noise within, so no doubt
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(PANELS, st.sampled_from([0.5, 2.0, 50.0]))
 def test_a_chosen_strength_counts_as_so_many_more_ratings(panel, strength):

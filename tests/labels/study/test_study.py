@@ -40,6 +40,7 @@ def run(frame, candidates=(MEAN, SPO, LATENT), default=MEAN, settings=SETTINGS, 
     )
 
 
+@pytest.mark.slow
 def test_where_listeners_use_very_different_scales_the_mean_is_not_chosen():
     frame = panel(0, bias=2.0, scales=(0.3, 1.0, 2.5), noise=0.7, counts=(10, 40), listeners=150)
     result = run(frame, splits=16)

@@ -183,6 +183,7 @@ def test_a_chunk_is_as_many_clips_as_memory_and_a_killed_run_can_lose(tokens, wi
     assert FeatureConfig(frontend=frontend, dtype=dtype).chunk_size(width) == clips
 
 
+@pytest.mark.slow
 def test_a_killed_stage_loses_the_chunk_it_was_at_and_ends_with_the_same_bytes(
     in_folder, monkeypatch
 ):

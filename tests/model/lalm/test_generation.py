@@ -61,6 +61,7 @@ def naive_beam_search(model, sound, beams, max_tokens):
     return decode(model, ended[0][0])
 
 
+@pytest.mark.slow
 def test_a_beam_as_wide_as_the_vocabulary_finds_the_likeliest_caption(tmp_path):
     model = model_without_ties(tmp_path)
     sounds = features(4)

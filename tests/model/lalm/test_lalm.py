@@ -143,6 +143,7 @@ def test_caption_logits_stand_at_caption_tokens_only(tmp_path):
     assert tokens.tolist() == [3, 4, 5, 0, 6, 0]
 
 
+@pytest.mark.slow
 def test_a_caption_that_was_learned_is_said(tmp_path):
     model = lalm(tmp_path).train()
     sounds, texts = features(2), ["a dog barks", "rain on a roof"]

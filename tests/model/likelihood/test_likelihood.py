@@ -45,7 +45,7 @@ def log_probability(model, sound, text):
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_scores_are_those_of_a_loop_over_words_and_references(tmp_path, attention, tied):
     model = lalm(tmp_path, replace(CONFIG, attention=attention), tied)
     sounds, references = features(5), features(3, seed=5)

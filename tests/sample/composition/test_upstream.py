@@ -157,6 +157,7 @@ def test_no_listener_hears_two_splits(built):
     assert (ratings.groupby("listener_id")["split"].nunique() == 1).all()
 
 
+@pytest.mark.slow
 def test_test_has_generators_that_are_heard_nowhere_else(tmp_path):
     small = replace(PANEL, ratings_per_pair=1, ratings_per_listener=5)
     upstream.write_xacle(POOL, (60, 60, 60), dict.fromkeys(SPLITS, small), tmp_path, seed=1)

@@ -228,6 +228,7 @@ def test_auto_takes_the_calibration_of_the_lower_cross_fitted_error():
     assert crossfit.choose(curved, config(calibration="auto")).calibration == "isotonic"
 
 
+@pytest.mark.slow
 def test_choices_inside_the_folds_do_not_see_the_pairs_they_score():
     pairs = rated(60)
     rules = config(method="auto", calibration="auto")

@@ -68,6 +68,7 @@ def test_new_pairs_lie_within_as_often_as_aimed_at_also_where_members_disagree(c
     assert learned.slope / learned.floor == pytest.approx(1 / 0.3, rel=0.2)
 
 
+@pytest.mark.slow
 def test_differences_above_the_noise_have_the_order_of_the_ratings():
     rng = np.random.default_rng(0)
     scores = rng.uniform(0, 10, 3000)

@@ -86,6 +86,7 @@ def test_without_ratings_no_ceiling_is_claimed():
     assert not [name for name in numbers if "ceiling" in name or "floor" in name]
 
 
+@pytest.mark.slow
 def test_ratings_without_texts_have_the_same_ceiling():
     table = predicted(RATINGS, TRUTH, noise=1.0)
     with_texts = report.evaluate(table, REFERENCE, ratings=RATINGS, **BOOTSTRAP)
@@ -316,6 +317,7 @@ def test_every_number_of_a_slice_has_an_interval_around_it_where_pairs_are_enoug
     assert (row["bias_hi"] - row["bias_lo"]) / 2 == pytest.approx(normal, rel=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_text", [True, False])
 def test_generators_that_the_ratings_name_are_those_of_a_reference_without(with_text):
     table = predicted(RATINGS, TRUTH, noise=1.0)
@@ -465,6 +467,7 @@ def test_events_are_counted_by_the_words_that_join_them(text, count):
     assert groups.count_events(text) == count
 
 
+@pytest.mark.slow
 def test_slices_by_events_hold_every_pair_once():
     truth, ratings = rated("test")
     texts = {f"text {p}": " and ".join(["a dog barks"] * (1 + p % 5)) for p in range(60)}
@@ -584,10 +587,10 @@ def write_inputs(with_test):
     score = pairs["pred_score"].to_numpy()
     blocks = {"score": score, "0 clap@1#0": score, "1 ears@1#0": -score}
     block_table.write_block_table(Path("data/predictions/members/b"), pairs, blocks)
-    artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted), exact=True)
+    artifacts.write_json(Path("checkpoints/ensemble.json"), dataclasses.asdict(fitted), digits=None)
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
     path = Path("data/predictions/ensemble/intervals.json")
-    artifacts.write_json(path, dataclasses.asdict(learned), exact=True)
+    artifacts.write_json(path, dataclasses.asdict(learned), digits=None)
     fit = {
         "note": "simulated ratings", "method": "nnls", "calibration": "linear",
         "folds_by": "generator", "crossfitted": {"srcc": 0.5, "mse": 3.0}, "methods": {},

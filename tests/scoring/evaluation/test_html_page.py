@@ -111,6 +111,7 @@ def test_without_raters_generators_or_an_ensemble_the_rest_is_shown():
     )
 
 
+@pytest.mark.slow
 def test_names_of_the_user_stay_text():
     evil = "<script>alert(1)</script>"
     html, page = show(
@@ -119,6 +120,7 @@ def test_names_of_the_user_stay_text():
     assert page.asks_for_nothing(html) and evil in page.text
 
 
+@pytest.mark.slow
 def test_the_same_evaluation_gives_the_same_bytes():
     assert show(evaluated_split())[0] == show(evaluated_split.__wrapped__())[0]
 

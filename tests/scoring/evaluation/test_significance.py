@@ -63,6 +63,7 @@ def test_the_interval_of_three_thousand_pairs_has_the_expected_width():
     assert low < stats.spearmanr(predictions[:, 0], reference).statistic < high
 
 
+@pytest.mark.slow
 def test_intervals_cover_as_often_as_they_say():
     inside = 0
     for seed in range(200):
@@ -175,6 +176,7 @@ def _peak(pairs: int, resamples: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_grows_with_neither_resamples_nor_resamples_times_pairs():
     assert _peak(3000, 300) < 1.2 * _peak(3000, 50)
     assert _peak(105_000, 5) < 150e6  # one line of weights, and some columns, of so many pairs

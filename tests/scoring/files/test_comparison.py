@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from soundjudge.cli import app
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.evaluation.systems import EvaluationConfig
-from soundjudge.scoring.files import comparison, prediction_files
+from soundjudge.scoring.files import comparison
 
 FEW = EvaluationConfig(resamples=100, seed=0)
 
@@ -62,10 +62,31 @@ def test_a_reference_may_be_the_pipelines_own_targets(tmp_path):
     guess = write(tmp_path / "guess.csv", "wav_file_name,pred_score\na,1\nb,2\nc,3\n")
     numbers = comparison.evaluate_files(guess, targets, None, FEW).numbers
     assert numbers["mse"] == pytest.approx(1 / 3)
-    with pytest.raises(SoundjudgeError, match="no column average_score"):
-        prediction_files.read_reference(write(tmp_path / "other.csv", "wav_file_name,score\na,1\n"))
 
 
+@pytest.mark.parametrize(
+    ("header", "missing"),
+    [
+        ("id,text", "the columns 'wav_file_name' and 'average_score' are missing (there are id, "),
+        ("wav_file_name,text", "the column 'average_score' is missing (there are wav_file_name, "),
+        ("wave_file_name,score", "the column 'average_score' is missing (there are wav_file_name"),
+        ("wav_file_name,Average_Score", "rename 'Average_Score' to 'average_score'"),
+    ],
+)
+def test_a_table_without_mean_ratings_is_told_what_a_reference_is(tmp_path, header, missing):
+    guess, _ = tables(tmp_path, [1, 2, 3, 4], [1, 3, 2, 4])
+    prompts = write(tmp_path / "prompts.csv", f"{header}\na,1\n")
+    for command in (["evaluate", guess], ["compare", guess, guess]):
+        result = CliRunner().invoke(app, [*map(str, command), "--reference", str(prompts)])
+        assert result.exit_code == 2 and result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        assert missing in line
+        assert "A reference has the mean rating of each pair" in line
+        assert "`soundjudge standardize`" in line
+        assert "without ratings, compare generators by `soundjudge report`" in line
+
+
+@pytest.mark.slow
 def test_generators_of_the_ratings_file_can_be_resampled_and_are_slices(tmp_path):
     pairs = [(f"{n}.wav", 1 + n % 6 + n / 10, f"g{n % 6}") for n in range(30)]
     reference = write(
@@ -257,6 +278,19 @@ def test_a_compared_system_of_another_scale_is_told(tmp_path):
     remarks = comparison.compare_files(files, reference, FEW, out=out).other_scales
     assert list(remarks) == ["cosine"] and "within -1 to 1" in remarks["cosine"]
     assert json.loads(out.read_text())["mse_of_another_scale"] == remarks
+
+
+def test_of_compared_systems_the_one_on_five_points_is_told(tmp_path):
+    rows = [f"{n}.wav,{n / 2.9},{1 + n / 7.25},{n * n / 84.1}\n" for n in range(30)]
+    header = "wav_file_name,average_score,five,ten\n"
+    frame = pd.read_csv(write(tmp_path / "all.csv", header + "".join(rows)))
+    for name in ("five", "ten"):
+        renamed = frame.rename(columns={name: "pred_score"})
+        renamed[["wav_file_name", "pred_score"]].to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [tmp_path / "five.csv", tmp_path / "ten.csv"]
+    compared = comparison.compare_files(files, tmp_path / "all.csv", FEW)
+    assert list(compared.other_scales) == ["five"]
+    assert "pred_score runs from 1 to 5 and the mean" in compared.other_scales["five"]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,13 @@ def test_an_ambiguity_is_an_error_that_shows_the_choice(sounds, tmp_path):
     with pytest.raises(SoundjudgeError, match="has no column 'words' .--text-column.: it has"):
         list_pairs(table, sounds, text_column="words")
     table = write(tmp_path / "t.csv", "sound,words\na.wav,x\n")
-    with pytest.raises(SoundjudgeError, match="name one of 'sound', 'words' by --audio-column"):
+    with pytest.raises(SoundjudgeError, match="name one of 'sound', 'words' by --text-column"):
+        list_pairs(table, sounds, audio_column="sound")
+    with pytest.raises(
+        SoundjudgeError,
+        match=r"no column of sounds under .* and none of texts under a usual name \(text, .*: "
+        "name one of 'sound', 'words' by --audio-column and one by --text-column",
+    ):
         list_pairs(table, sounds)
     assert names(table, sounds, audio_column="sound", text_column="words") == ["a.wav"]
 

@@ -13,6 +13,7 @@ from soundjudge.data.user_files import delimited
 from soundjudge.errors import SoundjudgeError
 from soundjudge.scoring.files.listed_pairs import list_pairs
 from soundjudge.scoring.files.score_table import score_table
+from soundjudge.scoring.files.system_means import SystemMeans
 from soundjudge.scoring.judge.pair_score import PairScore
 
 
@@ -47,6 +48,39 @@ def test_a_table_gets_its_scores_in_order_with_all_its_columns(table, sounds, tm
     assert [row[:3] for row in read_cells(out)] == read_cells(table)
     assert [float(row[3]) for row in read_cells(out)[1:]] == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert not (tmp_path / "out.csv.errors.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "means"),
+    [
+        # Scores are 1 to 5: a has 1 and 4, b has 2 and 5, c has 3.
+        ("model_id", ["a", "b", "c", "a", "b"], {"b": 3.5, "c": 3.0, "a": 2.5}),
+        ("System", ["a", "a", "b", "b", "b"], {"b": 4.0, "a": 1.5}),
+        ("generator", ["", "a", "a", "a", ""], {"a": 3.0, "": 3.0}),
+        ("model_id", ["a"] * 5, None),  # one system
+        ("model_id", ["a", "b", "c", "d", "e"], None),  # names of rows
+        ("mood", ["a", "b", "a", "b", "a"], None),
+    ],
+)
+def test_several_systems_of_a_table_have_a_mean_each(sounds, tmp_path, column, cells, means):
+    table = tmp_path / "systems.csv"
+    rows = [f"{name}.wav,x,{cell}\n" for name, cell in zip("abcde", cells, strict=True)]
+    table.write_text(f"wav_file_name,text,{column}\n" + "".join(rows))
+    summary = score(table, sounds, tmp_path / "out.csv", LengthJudge())
+    assert summary.mean == 3.0
+    if means is None:
+        assert summary.systems is None
+    else:
+        assert summary.systems.column == column
+        assert summary.systems.means == means
+        assert list(summary.systems.means.values()) == sorted(means.values(), reverse=True)
+
+
+def test_means_of_many_systems_are_told_in_a_line():
+    means = {f"s{n}": 9.0 - n for n in range(10)}
+    (line,) = SystemMeans(column="model_id", means=means).sentence().splitlines()
+    assert line.startswith("mean by model_id: s0 9.0000, s1 8.0000, ")
+    assert "s7 2.0000 and 2 more; `soundjudge report`" in line
 
 
 @pytest.mark.parametrize("cut", [0, 7])

@@ -16,7 +16,7 @@ from optional_packages import soundfile
 import soundjudge
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.runtime.member_record import MemberRecord, write_member
+from soundjudge.runtime.member_record import MemberRecord, read_member, write_member
 from soundjudge.scoring.ensemble import ensemble
 from soundjudge.scoring.judge import package
 from soundjudge.scoring.judge.judge import Judge
@@ -185,6 +185,32 @@ def test_the_folder_holds_each_encoder_once_and_no_pickle(root):
     assert kinds <= {".json", ".safetensors", ".md", ".jinja", ".txt"}
 
 
+def test_an_encoder_that_two_members_found_at_two_paths_is_packaged_once(tmp_path):
+    """The score id is that of two members with one path: both judges score alike."""
+    tiny_judge.write_checkpoints(tmp_path)
+    found = tmp_path / "checkpoints/encoders/clap"
+    shutil.copytree(found, tmp_path / "elsewhere")
+    checkpoints = {"first": tmp_path / tiny_judge.CHECKPOINTS["regress"]}
+    record = read_member(checkpoints["first"])
+    (clap,) = record.encoders["clap"]
+    moved = replace(clap, path="elsewhere", sha256=artifacts.sha256(found / "model.safetensors"))
+    ids = set()
+    for name, reference in (("same", clap), ("moved", moved)):
+        second = Path(shutil.copytree(checkpoints["first"], tmp_path / name))
+        write_member(second, replace(record, encoders={"clap": (reference,)}))
+        blend = replace(
+            tiny_judge.ensemble(tmp_path),
+            members=("first", "second"), mean=(0.0, 0.0), std=(1.0, 1.0), weights=(0.5, 0.5),
+        )  # fmt: skip
+        manifest = package.build_judge(
+            tmp_path / f"judge-{name}", ensemble=blend, root=tmp_path, window_seconds=1.0,
+            checkpoints=checkpoints | {"second": second}, packaging=tiny_judge.PACKAGING, report="",
+        )  # fmt: skip
+        assert [path.name for path in (tmp_path / f"judge-{name}/encoders").iterdir()] == ["clap"]
+        ids.add(manifest.score_id)
+    assert len(ids) == 1
+
+
 def test_the_score_id_changes_with_the_weights_of_the_ensemble(root, tmp_path):
     first = read_manifest(root / "checkpoints/judge")
     assert first.score_id == f"tiny@1.0+{first.fingerprint()}"
@@ -308,6 +334,7 @@ class Count:
         monkeypatch.setattr(cls, name, counted)
 
 
+@pytest.mark.slow
 def test_a_grid_costs_one_encoding_per_sound_and_text(copied, monkeypatch):
     judge = Judge.from_pretrained(copied, device="cpu")
     waves, texts = tiny_judge.pairs(5)[0], [f"a dog and {word}" for word in tiny_judge.WORDS[2:8]]

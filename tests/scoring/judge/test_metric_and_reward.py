@@ -165,6 +165,7 @@ def test_sizes_that_are_no_counts_of_samples_are_refused(judge, sizes):
         soundjudge.reward.Reward(judge)(audio, texts, 16_000, sizes)
 
 
+@pytest.mark.slow
 def test_the_mean_does_not_depend_on_the_state_of_torch_or_of_the_metric(judge):
     from soundjudge.metric import AlignmentScore
 

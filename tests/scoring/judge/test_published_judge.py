@@ -81,6 +81,7 @@ def test_what_is_pushed_comes_back_with_its_id_and_its_score(hub, judge):
     assert score(again) == score(judge)
 
 
+@pytest.mark.slow
 def test_pushed_again_a_repository_holds_this_judge_alone(hub, judge):
     hub.files[NAME] = {".gitattributes": b"theirs", "members/older/model.safetensors": b"x"}
     (judge.folder / ".gitattributes").write_bytes(b"ours")  # no file of the judge
@@ -91,6 +92,7 @@ def test_pushed_again_a_repository_holds_this_judge_alone(hub, judge):
     assert Judge.from_pretrained(NAME, device="cpu").score_id == judge.score_id
 
 
+@pytest.mark.slow
 def test_a_judge_from_the_hub_is_saved_as_files_of_its_own(hub, judge, tmp_path):
     judge.push_to_hub(NAME)
     out = tmp_path / "mine"

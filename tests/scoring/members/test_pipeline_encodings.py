@@ -104,8 +104,8 @@ def test_a_member_reads_whole_clips_and_hears_the_windows_of_longer_ones(
     "change",
     [
         {"frontend": AudioFrontend(audio_tokens=5, window_seconds=tiny_judge.SECONDS)},
-        {"audio": Path("checkpoints/encoders/other.pt")},
-        {"features": Path("data/none")},
+        pytest.param({"audio": Path("checkpoints/encoders/other.pt")}, marks=pytest.mark.slow),
+        pytest.param({"features": Path("data/none")}, marks=pytest.mark.slow),
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -260,12 +260,12 @@ def test_the_stages_predict_and_package_a_judge_that_scores_alike(in_folder):
     raw = np.stack([frame["pred_score"] for frame in frames.values()], axis=1)
     scores = ensemble.apply_ensemble(blend, raw)
     ensemble_path = in_folder / "checkpoints/ensemble.json"
-    artifacts.write_json(ensemble_path, dataclasses.asdict(blend), exact=True)
+    artifacts.write_json(ensemble_path, dataclasses.asdict(blend), digits=None)
     blended = frames["one"].assign(pred_score=scores)
     tables.write_table(blended, predictions / "ensemble/validation.csv", PREDICTIONS)
     learned = Intervals(coverage=0.9, floor=1.0, slope=0.5, quantile=2.0, difference=3.0)
     intervals_path = predictions / "ensemble/intervals.json"
-    artifacts.write_json(intervals_path, dataclasses.asdict(learned), exact=True)
+    artifacts.write_json(intervals_path, dataclasses.asdict(learned), digits=None)
     (in_folder / "metrics").mkdir()
     (in_folder / "metrics/evaluate.md").write_text("# Agreement (simulated ratings)\n")
     numbers = {f"{metric}{end}": 0.5 for metric in METRICS for end in ("", "_lo", "_hi")}

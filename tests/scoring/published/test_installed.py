@@ -71,6 +71,7 @@ def test_tmu_is_fetched_listed_and_scores_by_its_name(hub, in_folder, files):  #
     assert run("doctor", "--model", "tmu2026").exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_commands_for_judges_of_others_run_in_their_order(hub, in_folder):
     """Those for the judges of others: the rest of the page is in test_first_minutes.py."""
     page = (repository.ROOT / "docs/score_your_generator.md").read_text(encoding="utf-8")

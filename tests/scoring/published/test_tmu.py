@@ -212,7 +212,9 @@ def test_the_reference_has_the_published_names(network: Published) -> None:
     assert not any("lm_head" in name for name in names)
 
 
-@pytest.mark.parametrize("seconds", [10.0, 3.3, 0.4, 10.9])
+@pytest.mark.parametrize(
+    "seconds", [10.0, *(pytest.param(other, marks=pytest.mark.slow) for other in (3.3, 0.4, 10.9))]
+)
 def test_a_judges_score_is_that_of_the_published_network(
     files: Path, network: Published, tmp_path: Path, seconds: float
 ) -> None:
@@ -242,6 +244,7 @@ def test_a_long_sound_is_scored_whole(files: Path, network: Published, tmp_path:
     assert abs(first - second) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_text_of_more_than_256_tokens_is_cut(
     files: Path, network: Published, tmp_path: Path
 ) -> None:
@@ -281,6 +284,7 @@ def microsoft(name: str) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_pretrained_and_finetuned_beats_files_give_the_same_scores(
     files: Path, tmp_path: Path
 ) -> None:

@@ -39,7 +39,9 @@ def inputs(kind, lalm):
     return lalm.sequence_scores, lalm.scoring_sequences(texts), sounds
 
 
-@pytest.mark.parametrize("training", [tiny_training.FULL, tiny_training.LORA])
+@pytest.mark.parametrize(
+    "training", [tiny_training.FULL, pytest.param(tiny_training.LORA, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize(
     ("kind", "order"),

@@ -89,8 +89,8 @@ def test_a_class_balance_outside_its_range_is_refused(beta):
 @pytest.mark.parametrize(
     ("trainable", "parts"),
     [
-        ("audio", {"audio_model", "audio_projection"}),
-        ("text", {"text_model", "text_projection"}),
+        pytest.param("audio", {"audio_model", "audio_projection"}, marks=pytest.mark.slow),
+        pytest.param("text", {"text_model", "text_projection"}, marks=pytest.mark.slow),
         ("both", {"audio_model", "audio_projection", "text_model", "text_projection"}),
         ("projections", {"audio_projection", "text_projection"}),
     ],

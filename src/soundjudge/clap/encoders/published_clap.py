@@ -116,7 +116,7 @@ class PublishedClap(nn.Module):
     def save(self, folder: Path) -> None:
         """Writes a folder; the same weights give the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        artifacts.write_json(folder / f"{self.file.kind}.json", self.sizes, exact=True)
+        artifacts.write_json(folder / f"{self.file.kind}.json", self.sizes, digits=None)
         weights = {n: w for n, w in self.state_dict().items() if not n.endswith(htsat.COMPUTED)}
         artifacts.save_tensors(folder / WEIGHTS, weights)
         save_tokenizer(self.tokenizer, folder)

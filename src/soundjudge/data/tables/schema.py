@@ -11,6 +11,7 @@ from pandas.api.types import infer_dtype
 
 from soundjudge.data.tables.texts import is_blank
 from soundjudge.errors import SoundjudgeError
+from soundjudge.runtime.rounding import SIGNIFICANT_DIGITS
 
 Kind = Literal["str", "int", "float", "bool"]
 Series: TypeAlias = "pd.Series[Any]"
@@ -31,8 +32,8 @@ class Table:
     """Text columns of file names relative to a folder: no absolute path, no '..'."""
     determines: tuple[tuple[str, str], ...] = ()
     """(a, b), text columns: rows with the same a have the same b."""
-    exact: bool = False
-    """Whether CSV keeps all digits of floats, and not only `rounding.SIGNIFICANT_DIGITS`."""
+    digits: int = SIGNIFICANT_DIGITS
+    """Significant digits of floats in CSV; Parquet keeps all."""
 
     def without(self, *names: str) -> "Table":
         """The same table with fewer columns, for files of users who have no such column."""

@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 from soundjudge.data.tables.schema import Table, check_table
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
-from soundjudge.runtime.rounding import round_float
+from soundjudge.runtime.rounding import FLOAT32_DIGITS, round_float
 
 ARROW_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
@@ -111,7 +111,7 @@ PREDICTIONS = Table(
     columns={"wav_file_name": "str", "text": "str", "pred_score": "float"},
     key=("wav_file_name", "text"),
     files=("wav_file_name",),
-    exact=True,  # rounding would tie pairs that a model ranks
+    digits=FLOAT32_DIGITS,  # fewer would tie pairs that a model ranks
 )
 REJECTED = Table(name="rejected", columns={"corpus": "str", "file": "str", "reason": "str"})
 
@@ -189,9 +189,9 @@ def _write_csv(frame: pd.DataFrame, path: Path, table: Table) -> None:
     # The csv writer leaves a lone carriage return unquoted, which no reader accepts.
     has_returns = any(text.str.contains("\r", regex=False).any() for text in texts)
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if has_returns else csv.QUOTE_MINIMAL
-    if not table.exact:
-        floats = [name for name, kind in table.columns.items() if kind == "float"]
-        frame = frame.assign(**{name: frame[name].map(round_float) for name in floats})
+    floats = [name for name, kind in table.columns.items() if kind == "float"]
+    rounded = {name: [round_float(x, table.digits) for x in frame[name]] for name in floats}
+    frame = frame.assign(**rounded)
     frame.to_csv(path, index=False, lineterminator="\n", quoting=quoting)
 
 

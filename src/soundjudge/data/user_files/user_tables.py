@@ -103,10 +103,9 @@ def rename(header: list[str], names: Mapping[str, str], path: Path) -> list[str]
 
 def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
     """Ids may be whole numbers; nothing else is made of another type, as a cast would do."""
+    _check_missing(schema.names, table, path)
     for name, kind in table.columns.items():
         if name not in schema.names:
-            if name not in table.nullable:
-                raise missing_column_error(name, schema.names, path)
             continue
         _check_twins(name, schema.names, path)
         stored = schema.field(name).type
@@ -117,9 +116,8 @@ def _check_schema(schema: pa.Schema, table: Table, path: Path) -> None:
 
 
 def _to_frame(header: list[str], rows: list[list[str]], path: Path, table: Table) -> pd.DataFrame:
+    _check_missing(header, table, path)
     for name in table.columns:
-        if name not in header and name not in table.nullable:
-            raise missing_column_error(name, header, path)
         _check_twins(name, header, path)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
     frame = {}
@@ -150,6 +148,12 @@ def _number(cell: str, *, nullable: bool, where: str) -> float | None:
     raise SoundjudgeError(f"{where} {cell!r} is not a number: {remedy}")
 
 
+def _check_missing(header: Sequence[str], table: Table, path: Path) -> None:
+    required = [name for name in table.columns if name not in table.nullable]
+    if missing := [name for name in required if name not in header]:
+        raise missing_columns_error(missing, header, path)
+
+
 def _check_twins(column: str, header: Sequence[str], path: Path) -> None:
     """SoundjudgeError if another column could as well be meant by this name."""
     form = spellings.normal_form(column)
@@ -161,23 +165,38 @@ def _check_twins(column: str, header: Sequence[str], path: Path) -> None:
             )
 
 
-def missing_column_error(column: str, header: Sequence[str], path: Path) -> SoundjudgeError:
-    """The error about a missing `column` of a file with this `header`."""
+def missing_columns_error(
+    missing: Sequence[str], header: Sequence[str], path: Path
+) -> SoundjudgeError:
+    """The error about all columns that a file with this `header` lacks."""
     listed = textwrap.shorten(", ".join(header), 300, placeholder=" ...")
+    remedies = {name: _remedy(name, header, path) for name in missing}
+    sentences = list(dict.fromkeys(filter(None, remedies.values())))  # one may be of two columns
+    if unknown := [name for name, remedy in remedies.items() if not remedy]:
+        what = _join(unknown) if sentences else "them" if unknown[1:] else "it"
+        sentences.append(
+            f"add {what}, rename the columns that hold them, or name the file that has them"
+            if unknown[1:]
+            else f"add {what}, rename the column that holds it, or name the file that has it"
+        )
+    columns = f"columns {_join(missing)} are" if missing[1:] else f"column {missing[0]!r} is"
     return SoundjudgeError(
-        f"{path}: the column {column!r} is missing (there are {listed}): "
-        + _remedy(column, header, path)
+        f"{path}: the {columns} missing (there are {listed}): {'; '.join(sentences)}"
     )
 
 
+def _join(names: Sequence[str]) -> str:
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def has_text(header: Sequence[str], path: Path) -> bool:
-    """Whether a file has texts. SoundjudgeError if a column looks like texts under another name."""
-    if "text" not in header and _remedy("text", header, path).startswith("rename"):
-        raise missing_column_error("text", header, path)
-    return "text" in header
+    """Whether a file has texts, perhaps under a name that is to be corrected."""
+    return "text" in header or _remedy("text", header, path).startswith("rename")
 
 
 def _remedy(column: str, header: Sequence[str], path: Path) -> str:
+    """What to do about a missing column; "" where nothing in the header reminds of it."""
     if len(header) == 1 and any(separator in header[0] for separator in ";\t|,"):
         return f"separate columns by {delimited.separators(path)}"
     averages = [name for name in header if name in AVERAGES]
@@ -192,4 +211,4 @@ def _remedy(column: str, header: Sequence[str], path: Path) -> str:
     close = difflib.get_close_matches(column, header, n=1, cutoff=0.7)
     if close:
         return f"rename {close[0]!r} to {column!r}"
-    return "add it, rename the column that holds it, or name the file that has it"
+    return ""

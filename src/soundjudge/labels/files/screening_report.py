@@ -20,6 +20,7 @@ from soundjudge.labels.ratings.config import Screening
 from soundjudge.labels.scales import Scale
 from soundjudge.reporting import plotting
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.rounding import FLOAT_FORMAT
 
 WHOLE: Literal["train"] = "train"  # stages screen by split; a file is one, not named
 RESAMPLES, SEED = 200, 0
@@ -50,7 +51,7 @@ def write_report(path: Path, folder: Path, rules: Screening, scale: Scale | None
     with artifacts.atomic_file(folder / "dropped.csv") as table:
         dropped.drop(columns="split").to_csv(table, index=False, quoting=csv.QUOTE_NONNUMERIC)
     with artifacts.atomic_file(folder / "listeners.csv") as table:
-        listeners.drop(columns="split").to_csv(table, index=False, float_format="%.6g")
+        listeners.drop(columns="split").to_csv(table, index=False, float_format=FLOAT_FORMAT)
     artifacts.write_json(
         folder / "reliability.json", {"before": _agreement(ratings), "after": _agreement(kept)}
     )

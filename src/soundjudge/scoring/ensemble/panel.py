@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from soundjudge.data.tables import tables
 from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.rounding import FLOAT32_DIGITS
 from soundjudge.scoring.ensemble import ensemble, intervals, matching, refits
 from soundjudge.scoring.ensemble.crossfit import CrossFit
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE, Ensemble
@@ -121,7 +122,7 @@ def write_blends(folder: Path, blended: Mapping[str, pd.DataFrame], learned: Int
     with artifacts.atomic_folder(folder) as temporary:
         for name, predictions in blended.items():
             tables.write_table(predictions, temporary / f"{name}.csv", tables.PREDICTIONS)
-        artifacts.write_json(temporary / intervals.FILE, asdict(learned), exact=True)
+        artifacts.write_json(temporary / intervals.FILE, asdict(learned), digits=FLOAT32_DIGITS)
 
 
 def fit_panel_intervals(

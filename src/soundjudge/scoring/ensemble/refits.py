@@ -27,7 +27,7 @@ REFITS = Table(
     columns={"generator": "str", **tables.PREDICTIONS.columns},
     key=("generator", *tables.PREDICTIONS.key),
     files=tables.PREDICTIONS.files,
-    exact=True,
+    digits=tables.PREDICTIONS.digits,
 )
 SCRIPTS = {"regress": "stages/regress.py", "fusion": "stages/fusion.py"}
 TRAININGS = {"clapscore": "final/tune_clap.py"}  # they write a history, too

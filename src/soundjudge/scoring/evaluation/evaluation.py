@@ -17,6 +17,7 @@ from scipy import stats
 from soundjudge.errors import ReliabilityError
 from soundjudge.labels.ratings.noise_ceiling import CeilingRange
 from soundjudge.runtime import artifacts
+from soundjudge.runtime.rounding import FLOAT_FORMAT
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.ensemble import CROSSFITTED, ENSEMBLE
 from soundjudge.scoring.ensemble.matching import PAIR
@@ -173,4 +174,5 @@ def write_generators(splits: Sequence[EvaluatedSplit], note: str, path: Path) ->
     """Writes the rows of `generator_means`; a header alone where ratings name no generator."""
     table = pd.concat([generator_means(split) for split in splits], ignore_index=True)
     with artifacts.atomic_file(path) as temporary:
-        table.assign(note=note).to_csv(temporary, index=False, lineterminator="\n")
+        table = table.assign(note=note)
+        table.to_csv(temporary, index=False, lineterminator="\n", float_format=FLOAT_FORMAT)

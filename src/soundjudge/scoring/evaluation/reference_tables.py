@@ -18,9 +18,6 @@ REFERENCES = ("average_score", "mean_score")
 # Rating points between a reference and the mean of its ratings: one rounded to a decimal passes.
 TOLERANCE, RATED_MEAN = 0.05 + 1e-9, "mean_of_ratings"
 SCALE = (0.0, 10.0)  # of mean ratings, and of predictions whose errors mean something
-FAR = 20.0  # beyond it predictions are on a scale such as 0 to 100
-UNIT = 1.0  # predictions that all lie within +-UNIT are cosines or shares, not ratings
-FIVE, MIN_OF_FIVE = (1.0, 5.0), 20  # so many mean ratings, all in FIVE, hardly are on 0-10
 RATINGS = tables.RATINGS.without("listener_id", "split")
 
 
@@ -99,34 +96,6 @@ def match_predictions(
     """The rows of the reference with their pred_score; `where` names the predictions."""
     selected = _select(predictions, matching.pair_table(list(predictions), PREDICTION), where)
     return matching.match_pairs(selected, reference, where, "the reference")
-
-
-def other_scale(predictions: pd.Series) -> str | None:
-    """A sentence where predictions are on another scale than 0 to 10, as far as one can tell."""
-    if predictions.abs().max() <= UNIT:
-        return f"all {PREDICTION} lie within {-UNIT:g} to {UNIT:g}: calibrate them to 0 to 10"
-    if predictions.abs().max() > FAR:
-        return f"{PREDICTION} runs to {predictions.abs().max():g}: calibrate them to 0 to 10"
-    outside = int((~predictions.between(*SCALE)).sum())
-    if 2 * outside >= len(predictions):
-        return (
-            f"{outside} of {len(predictions)} {PREDICTION} lie outside {SCALE[0]:g} to "
-            f"{SCALE[1]:g}: calibrate them to that scale"
-        )
-    return None
-
-
-def other_reference_scale(mean: pd.Series) -> str | None:
-    """A sentence where mean ratings look as if on 0-1 or 1-5; no error: their ranks are right."""
-    if len(mean) < MIN_OF_FIVE or not mean.between(0, FIVE[1]).all():
-        return None
-    low, high = (0, UNIT) if mean.max() <= UNIT else FIVE
-    if mean.min() < low:
-        return None
-    return (
-        f"all {len(mean)} mean ratings lie within {low:g} to {high:g}: if that is their scale, "
-        "bring them to 0 to 10 (`soundjudge standardize --scale`)"
-    )
 
 
 def _select(frame: pd.DataFrame, table: Table, where: str) -> pd.DataFrame:

@@ -9,7 +9,13 @@ import pandas as pd
 
 from soundjudge.errors import SoundjudgeError
 from soundjudge.reporting import metrics, resampling
-from soundjudge.scoring.evaluation import evaluation, groups, reference_tables, systems
+from soundjudge.scoring.evaluation import (
+    evaluation,
+    groups,
+    reference_tables,
+    score_scales,
+    systems,
+)
 from soundjudge.scoring.evaluation.evaluation import EvaluatedSplit
 from soundjudge.scoring.evaluation.reference_tables import PREDICTION
 from soundjudge.scoring.evaluation.systems import Cluster, EvaluationConfig, SystemComparison
@@ -58,8 +64,10 @@ def evaluate(
         ceiling_share_srcc, ceiling_share_lcc and ceiling_share_srcc_deconvolved: srcc and lcc over
         those of the ceiling. Each number except pairs has its interval: _lo and _hi. What cannot be
         had is left out, and no_intervals or no_ceiling says why; mse_of_another_scale is a sentence
-        where all predictions lie within -1 to 1, half of them outside of 0 to 10, or one beyond 20,
-        or where 20 or more mean ratings all lie within 1 to 5, or within 0 to 1;
+        with both ranges and the remedy, where all predictions lie within -1 to 1, half of them
+        outside of 0 to 10, or one beyond 20; where 20 or more mean ratings all lie within 1 to 5,
+        or within 0 to 1; or where 20 or more of either all lie within 0 to 5, and a tenth of the
+        others above 5;
         intervals_over_pairs is one where cluster is none though two or more pairs share a text, or
         a generator, on average.
 
@@ -174,8 +182,7 @@ class SystemEvaluation:
     def numbers(self) -> dict[str, float | str]:
         """The numbers of `report.evaluate`."""
         score, rating = self.frame[PREDICTION], self.frame["average_score"]
-        scale = reference_tables.other_scale(score)
-        scale = scale or reference_tables.other_reference_scale(rating)
+        scale = score_scales.scale_remark(score, rating)
         remark: dict[str, float | str] = {"mse_of_another_scale": scale} if scale else {}
         if self.split is None:
             reason = resampling.too_few_pairs(len(rating))

@@ -1,6 +1,6 @@
 """Reports on anyone's files: how well predictions agree with ratings, and whether two differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,8 @@ from soundjudge.labels.files import rating_files
 from soundjudge.labels.scales import Scale
 from soundjudge.runtime import artifacts
 from soundjudge.scoring.ensemble import matching
-from soundjudge.scoring.evaluation import html_page, report
-from soundjudge.scoring.evaluation.reference_tables import (
-    PREDICTION,
-    other_reference_scale,
-    other_scale,
-    rename_reference,
-)
+from soundjudge.scoring.evaluation import html_page, report, score_scales
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION, rename_reference
 from soundjudge.scoring.evaluation.report import SystemEvaluation, evaluate_system
 from soundjudge.scoring.evaluation.systems import EvaluationConfig, narrow_intervals
 from soundjudge.scoring.files import prediction_files
@@ -102,9 +97,7 @@ def compare_files(
             seed=config.seed,
             cluster=config.cluster,
         )
-        scales = {name: other_scale(part[PREDICTION]) for name, part in systems.items()}
-        scales["the reference"] = other_reference_scale(rename_reference(pairs)["average_score"])
-        remarks = {name: sentence for name, sentence in scales.items() if sentence is not None}
+        remarks = _scale_remarks(systems, pairs)
         narrow = narrow_intervals(pairs, config.cluster)
         if target:
             remarks_by_key = {"mse_of_another_scale": remarks, "intervals_over_pairs": narrow}
@@ -112,6 +105,16 @@ def compare_files(
             numbers |= {name: value for name, value in remarks_by_key.items() if value}
             artifacts.write_json(target, numbers)
     return FileComparison(table=table, other_scales=remarks, narrow_intervals=narrow)
+
+
+def _scale_remarks(systems: Mapping[str, pd.DataFrame], pairs: pd.DataFrame) -> dict[str, str]:
+    mean, remarks = rename_reference(pairs)["average_score"], {}
+    for name, part in systems.items():
+        if sentence := score_scales.prediction_remark(part[PREDICTION], mean):
+            remarks[name] = sentence
+        if sentence := score_scales.reference_remark(part[PREDICTION], mean):
+            remarks["the reference"] = sentence
+    return remarks
 
 
 def _write_page(

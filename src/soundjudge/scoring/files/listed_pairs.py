@@ -12,6 +12,7 @@ from soundjudge.scoring.files.pair_table import STDIN, PairTable, read_pair_tabl
 from soundjudge.scoring.files.sound_names import SoundFolder
 
 Kind = Literal["audio", "text"]  # of a column
+KINDS: dict[Kind, str] = {"audio": "sounds", "text": "texts"}
 # As people write them, ours first: that one is taken whatever stands beside it.
 USUAL_NAMES: dict[Kind, tuple[str, ...]] = {
     "audio": (
@@ -63,8 +64,9 @@ def list_pairs(
     def is_there(column: str) -> bool:
         return all(name and folder.has(folder.locate(name)) for name in table.column(column))
 
-    audio = find_column("audio", table.columns, audio_column, table.where, is_there)
-    text = find_column("text", table.columns, text_column, table.where)
+    audio, text = find_columns(
+        table.columns, table.where, audio=audio_column, text=text_column, fits=is_there
+    )
     table = replace(table, audio=audio, text=text)
     for column in (audio, text):
         table.check_cells(column)
@@ -92,38 +94,65 @@ def _default_folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def find_column(
-    kind: Kind,
+def find_columns(
     columns: Sequence[str],
-    named: str | None,
     where: str,
+    *,
+    audio: str | None = None,
+    text: str | None = None,
     fits: Callable[[str], bool] = lambda name: False,
-) -> str:
-    """The column of sounds or texts: `named`, or the only usual name, or the only one that `fits`.
+) -> tuple[str, str]:
+    """The columns of sounds and of texts: as named, or the only usual name, or the one that `fits`.
 
-    `fits` says whether the cells of a column can be meant. Raises SoundjudgeError, which shows the
-    choice where several columns may be meant.
+    `fits` says whether the cells of a column can be meant as sounds. Raises SoundjudgeError, which
+    shows the choice where several columns may be meant, and tells at once where both are missing.
     """
-    usual, option, listed = USUAL_NAMES[kind], f"--{kind}-column", ", ".join(map(repr, columns))
-    if named is not None:
-        if named not in columns:
-            raise SoundjudgeError(f"{where} has no column {named!r} ({option}): it has {listed}")
-        return named
+    named: dict[Kind, str | None] = {"audio": audio, "text": text}
+    for kind, name in named.items():
+        if name is not None and name not in columns:
+            raise SoundjudgeError(
+                f"{where} has no column {name!r} (--{kind}-column): it has {_list(columns)}"
+            )
+    if missing := [k for k, name in named.items() if name is None and not _usual(k, columns)]:
+        raise _missing_error(missing, columns, where)
+    return (
+        audio or _choose("audio", columns, where, fits),
+        text or _choose("text", columns, where, lambda name: False),
+    )
+
+
+def _usual(kind: Kind, columns: Sequence[str]) -> list[str]:
+    """The columns that may be meant: ours, else those of a usual name."""
+    usual = USUAL_NAMES[kind]
     if usual[0] in columns:
-        return usual[0]
-    candidates = [name for name in columns if name.strip().lower() in usual]
-    if not candidates and len(columns) == 1 and (other := set(";\t|,") & set(columns[0])):
-        separators = "tabs" if where.endswith(".tsv") else "commas"
-        raise SoundjudgeError(f"{where}: {min(other)!r} separates its columns: use {separators}")
-    what = {"audio": "sounds", "text": "texts"}[kind]
-    if not candidates:
-        raise SoundjudgeError(
-            f"{where} has no column of {what} under a usual name ({', '.join(usual)}): name one of "
-            f"{listed} by {option}"
-        )
+        return [usual[0]]
+    return [name for name in columns if name.strip().lower() in usual]
+
+
+def _choose(kind: Kind, columns: Sequence[str], where: str, fits: Callable[[str], bool]) -> str:
+    candidates = _usual(kind, columns)
     if len(candidates) > 1:
         candidates = [name for name in candidates if fits(name)] or candidates
     if len(candidates) > 1:
         listed = " or ".join(map(repr, candidates))
-        raise SoundjudgeError(f"{where}: the {what} may be in {listed}: choose one by {option}")
+        raise SoundjudgeError(
+            f"{where}: the {KINDS[kind]} may be in {listed}: choose one by --{kind}-column"
+        )
     return candidates[0]
+
+
+def _missing_error(missing: Sequence[Kind], columns: Sequence[str], where: str) -> SoundjudgeError:
+    if len(columns) == 1 and (other := set(";\t|,") & set(columns[0])):
+        separators = "tabs" if where.endswith(".tsv") else "commas"
+        return SoundjudgeError(f"{where}: {min(other)!r} separates its columns: use {separators}")
+    kinds = " and none ".join(
+        f"of {KINDS[kind]} under a usual name ({', '.join(USUAL_NAMES[kind])})" for kind in missing
+    )
+    options = " and one by ".join(f"--{kind}-column" for kind in missing)
+    return SoundjudgeError(
+        f"{where} has no column {kinds}: name one of {_list(columns)} by {options}"
+    )
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(map(repr, columns))

@@ -1,5 +1,6 @@
 """Files of predictions, references and lists of pairs, as anyone wrote them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def read_reference(path: Path) -> pd.DataFrame:
     """wav_file_name, text and model_id if the file has them, and average_score or mean_score."""
     columns = _header(path)
+    if not set(reference_tables.REFERENCES) & set(columns):
+        raise _no_reference_error(columns, path)
     table = reference_tables.reference_table(columns, str(path))
     if "model_id" in columns:
         table = replace(table, columns=table.columns | {"model_id": "str"}, nullable=("model_id",))
@@ -37,6 +40,17 @@ def read_reference(path: Path) -> pd.DataFrame:
 def read_pair_list(path: Path) -> pd.DataFrame:
     """wav_file_name, and text if the file has it, of the pairs to be scored."""
     return _read(path, matching.pair_table(_header(path)))
+
+
+def _no_reference_error(columns: Sequence[str], path: Path) -> SoundjudgeError:
+    """The error about a table without mean ratings: of ratings, of prompts, or of other columns."""
+    needed = (matching.CLIP, reference_tables.REFERENCES[0])
+    missing = [name for name in needed if name not in columns]
+    return SoundjudgeError(
+        f"{user_tables.missing_columns_error(missing, columns, path)}. A reference has the mean "
+        f"rating of each pair, as average_score or mean_score: make it of ratings by `soundjudge "
+        "standardize`; without ratings, compare generators by `soundjudge report`"
+    )
 
 
 def _header(path: Path) -> list[str]:

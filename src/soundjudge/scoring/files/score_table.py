@@ -28,6 +28,7 @@ from soundjudge.scoring.files.score_writer import (
     is_report,
     working_path,
 )
+from soundjudge.scoring.files.system_means import SystemMeans, system_means
 
 # Points of the 0-10 scale that a judge's scores may differ by on one kind of machine.
 SAME_JUDGE_TOLERANCE = 1e-3
@@ -38,12 +39,13 @@ OnError = Literal["fail", "skip", "nan"]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSummary:
-    """Counts of rows, and their mean."""
+    """Counts of rows, and their means."""
 
     rows: int
     resumed: int  # done by an earlier run
     failed: int  # without a score, in this run or an earlier one
     mean: float | None  # of all scores in the output, earlier ones too; None without any
+    systems: SystemMeans | None = None  # of the same scores, where the table has several systems
     flagged: dict[str, list[str]] = field(default_factory=dict)
     "what is to be known of a pair -> sounds, of this run"
 
@@ -109,12 +111,13 @@ def score_table(
                     _report(batch, writer, on_error, pairs)
                 progress(max(len(writer.scores), writer.done), total)
         writer.finish()
-    scores = [float(cells[0]) for cells in writer.scores.values()]  # pred_score comes first
+    scores = {row: float(cells[0]) for row, cells in writer.scores.items()}  # pred_score is first
     return ScoreSummary(
         rows=total,
         resumed=len(written.cells),
         failed=len(writer.failures),
-        mean=float(np.mean(scores)) if scores else None,
+        mean=float(np.mean([*scores.values()])) if scores else None,
+        systems=system_means(pairs.table, scores),
         flagged=flagged,
     )
 

@@ -16,7 +16,8 @@ from soundjudge.errors import SoundjudgeError
 from soundjudge.runtime.artifacts import atomic_file
 from soundjudge.scoring.ensemble import matching
 from soundjudge.scoring.ensemble.matching import CLIP
-from soundjudge.scoring.evaluation.reference_tables import PREDICTION, other_scale
+from soundjudge.scoring.evaluation.reference_tables import PREDICTION
+from soundjudge.scoring.evaluation.score_scales import other_scale
 from soundjudge.scoring.files import prediction_files
 from soundjudge.scoring.files.system_description import TODO, describe_system, read_answers
 

@@ -27,8 +27,8 @@ from soundjudge.scoring.judge.manifest import (
 from soundjudge.scoring.members import members
 from soundjudge.scoring.members.m2d_reference import m2d_reference
 
-# The encoders of a judge by kind and reference, each with the name of its copy.
-Encoders = dict[tuple[str, EncoderReference], str]
+# The encoders of a judge by kind and identity: where each was first found, and its copy's name.
+Encoders = dict[tuple[str, EncoderReference], tuple[EncoderReference, str]]
 # Points of the 0-10 scale within which the judge repeats what the pipeline predicted.
 SAME_SCORE = 1e-3
 
@@ -72,7 +72,7 @@ def build_judge(
     )
     score_id = f"{packaging.name}@{packaging.version}+{unnamed.fingerprint()}"
     manifest = replace(unnamed, score_id=score_id)
-    artifacts.write_json(folder / MANIFEST, manifest.contents(), exact=True)
+    artifacts.write_json(folder / MANIFEST, manifest.contents(), digits=None)
     records = integrity.read_members(folder, manifest)
     head = card_data.card_data(packaging, evaluation or {}).to_yaml()
     text = card.card_text(folder, manifest, records, packaging, report, head)
@@ -102,7 +102,7 @@ def _copy_members(
                 "ensemble again"
             )
         _copy_member(checkpoints[name], folder / "members" / name, encoders, root)
-    for (kind, reference), name in encoders.items():
+    for (kind, _), (reference, name) in encoders.items():
         _copy_encoder(kind, reference, root, folder / "encoders" / name)
 
 
@@ -124,8 +124,14 @@ def _judge_reference(
     if kind == "clap" and (own := m2d_reference(reference.locate(root))):
         return own
     same = sum(1 for other, _ in encoders if other == kind)
-    name = encoders.setdefault((kind, reference), f"{kind}{same + 1}" if same else kind)
+    new = (reference, f"{kind}{same + 1}" if same else kind)
+    _, name = encoders.setdefault((kind, _identity(reference)), new)
     return EncoderReference(path=f"encoders/{name}")
+
+
+def _identity(reference: EncoderReference) -> EncoderReference:
+    """One encoder at two paths, or with a sha256 in one place, has one name, and one copy."""
+    return replace(reference, path=None, sha256=None) if reference.name else reference
 
 
 def _copy_encoder(kind: str, reference: EncoderReference, root: Path, target: Path) -> None:

@@ -60,9 +60,9 @@ def read_prompts(
         cells = table.column(column)
         return all(cells) and len(set(cells)) == len(cells)
 
-    columns, where = table.columns, table.where
-    ids = listed_pairs.find_column("audio", columns, audio_column, where, are_ids)
-    texts = listed_pairs.find_column("text", columns, text_column, where)
+    ids, texts = listed_pairs.find_columns(
+        table.columns, table.where, audio=audio_column, text=text_column, fits=are_ids
+    )
     frame = pd.DataFrame({"id": table.column(ids), "text": table.column(texts)}, dtype=str)
     check_table(frame, PROMPTS, table.where)
     return Prompts(ids=list(frame["id"]), texts=list(frame["text"]), path=path)

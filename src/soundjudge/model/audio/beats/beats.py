@@ -181,7 +181,7 @@ def save_beats_folder(beats: Beats, folder: Path) -> None:
     # Every layer lists the shared table of relative positions: safetensors wants copies.
     weights = {name: tensor.detach().cpu().clone() for name, tensor in beats.state_dict().items()}
     with artifacts.atomic_folder(folder) as temporary:
-        artifacts.write_json(temporary / "config.json", asdict(beats.config), exact=True)
+        artifacts.write_json(temporary / "config.json", asdict(beats.config), digits=None)
         artifacts.save_tensors(temporary / "model.safetensors", weights)
 
 
