@@ -1,6 +1,6 @@
 """Whether predictions and mean ratings are on 0 to 10: their squared errors mean nothing otherwise.
 
-No scale is guessed and nothing is converted: what the numbers show is said, with the remedy.
+No scale is guessed and nothing is converted: a sentence tells the ranges and the remedy.
 """
 
 from typing import TypeAlias
