@@ -12,8 +12,6 @@ nothing: it knows the form of the text, and of the sound its length and how much
 
 import argparse
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 from provenance import ROOT
+from repository_copy import copy_repository
 from scipy.io import wavfile
 from scipy.stats import spearmanr
 from sklearn.pipeline import make_pipeline
@@ -87,12 +86,7 @@ def _starts_in_a_row(
 
 def write_project(folder: Path) -> None:
     """The repository's own files, and corpora of one length that its params.yaml names."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for path in map(Path, listed.stdout.rstrip("\0").split("\0")):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / path, folder / path)
+    copy_repository(folder)
     settings = ROOT / "data/sample/params.yaml"
     sizes = params.load("compose.sizes", upstream.Sizes, settings)
     panels = {
@@ -110,7 +104,6 @@ def write_project(folder: Path) -> None:
     for corpus in ("xacle", "audiocaps", "vggsound"):
         text = text.replace(f"{corpus}: data/sample/", f"{corpus}: {CORPORA}/")
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    subprocess.run(["dvc", "config", "--local", "core.no_scm", "true"], cwd=folder, check=True)
     print(COMMAND.format(folder=folder))
 
 

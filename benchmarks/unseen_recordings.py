@@ -15,8 +15,6 @@ Needs PYTHONPATH=checkpoints/sample and the packages of the towers. N recordings
 """
 
 import argparse
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from repository_copy import copy_repository
 from scipy.stats import spearmanr
 from towers_study import ROOT, SEED, assign_folds, interval
 
@@ -64,21 +63,17 @@ def write_project(folder: Path, fold: int) -> None:
     clips = pd.read_csv(ROOT / CLIPS / "manifest.csv", dtype=str, keep_default_na=False)
     held_out = assign_folds(clips["group"].to_numpy(), SEED) == fold
     clips["path"] = [f"{CLIPS}/ogg/{clip}.ogg" for clip in clips["clip_id"]]
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
     absent = set(map(Path, clips["path"][held_out]))
     trained = [STANDINS / name for name in TRAINED]
-    for path in map(Path, listed.stdout.rstrip("\0").split("\0")):
-        if path in absent or any(path.is_relative_to(one) for one in trained):
-            continue
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / path, folder / path)
+
+    def keep(path: Path) -> bool:
+        return path not in absent and not any(path.is_relative_to(one) for one in trained)
+
+    copy_repository(folder, keep)
     manifest = clips[~held_out].drop(columns="path")
     manifest.to_csv(folder / CLIPS / "manifest.csv", index=False, lineterminator="\n")
     clips["path"] = [str(ROOT / path) for path in clips["path"]]
     clips[held_out].to_csv(folder / "held_out.csv", index=False, columns=list(COLUMNS))
-    subprocess.run(["dvc", "config", "--local", "core.no_scm", "true"], cwd=folder, check=True)
     print(f"{held_out.sum()} of {len(clips)} recordings are held out from {folder}")
     print(COMMANDS.format(folder=folder))
 
